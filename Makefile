@@ -1,0 +1,43 @@
+# Each target makes .venv and installs requirements.lock by itself; PYTHON may name another Python.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+CORES ?= 2
+
+.PHONY: demo test check format lock clean
+
+demo: $(INSTALLED)  ## score the embedded genome and cohorts; the outputs are in results/
+	$(BIN)/snakemake --cores $(CORES) --workflow-profile profiles/default
+	@$(BIN)/python resources/demo/show.py results
+
+test: $(INSTALLED)  ## all tests that this machine can run
+	$(BIN)/pytest
+
+check: $(INSTALLED)  ## format, lint, types, workflow lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/snakemake --lint
+
+format: $(INSTALLED)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile rules
+
+lock:  ## pin what requirements.in asks for
+	rm -rf .venv-lock
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/pip install --quiet -r requirements.in
+	.venv-lock/bin/pip freeze | sed 's/+cpu$$//' > requirements.lock
+	rm -rf .venv-lock
+
+$(INSTALLED): requirements.lock
+	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), f"varlm needs Python 3.11 or newer, this is {sys.version}"'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
+	touch $(INSTALLED)
+
+clean:
+	rm -rf results store .snakemake

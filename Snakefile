@@ -1,0 +1,32 @@
+"""varlm: the effect of genetic variants, genome-wide, from DNA language models.
+
+Rules in flow order, one file a stage; each rule runs the step of its name in
+workflow_scripts/varlm/steps. See README.md for use and docs/design.md for the design.
+"""
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+# The demo's config stands in only where the user gives none: a user's config stands alone.
+if not workflow.overwrite_configfiles:
+
+    configfile: workflow.source_path("config/config.yaml")
+
+
+include: "rules/common.smk"
+include: "rules/reference.smk"
+include: "rules/variants.smk"
+include: "rules/scores.smk"
+include: "rules/results.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        f"{RESULTS}/summary.tsv",
+        expand(
+            f"{RESULTS}/cohorts/{{cohort}}/annotated.{{kind}}",
+            cohort=COHORTS,
+            kind=["parquet", "tsv.gz", "vcf.gz"],
+        ),

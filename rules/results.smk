@@ -1,0 +1,96 @@
+# Requires: {results}/cohorts/{cohort}/variants.parquet, the store, the cohort's VCFs
+# Produces: annotated.parquet, annotated.tsv.gz, annotated.vcf.gz + index, summary.tsv
+
+
+rule annotate:
+    input:
+        variants=rules.normalise.output.variants,
+        contigs=rules.index_reference.output.contigs,
+        models=expand(rules.prepare_model.output.model, model=MODELS),
+        committed=expand(rules.commit.output.committed, model=MODELS),
+    output:
+        annotated=f"{RESULTS}/cohorts/{{cohort}}/annotated.parquet",
+    log:
+        f"{RESULTS}/logs/annotate/{{cohort}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/annotate/{{cohort}}.tsv"
+    conda:
+        "../envs/tables.yaml"
+    params:
+        reference=f"{RESULTS}/reference",
+        models=lambda wildcards, input: flags("--model", input.models),
+    shell:
+        """
+        python {VARLM:q} annotate \
+            --variants {input.variants:q} \
+            --reference {params.reference:q} \
+            --store {STORE:q} \
+            {params.models:q} \
+            --annotated {output.annotated:q} \
+            2>{log:q}
+        """
+
+
+# The index lies beside the VCF: .tbi, or .csi where a contig is too long for it or the cohort
+# came as BCF. It is in place before the VCF is, so the VCF's existence implies the index's.
+rule export:
+    input:
+        annotated=rules.annotate.output.annotated,
+        rejected=rules.normalise.output.rejected,
+        vcf=lambda wildcards: [file.vcf for file in COHORTS[wildcards.cohort]],
+        contigs=rules.index_reference.output.contigs,
+    output:
+        tsv=f"{RESULTS}/cohorts/{{cohort}}/annotated.tsv.gz",
+        vcf=f"{RESULTS}/cohorts/{{cohort}}/annotated.vcf.gz",
+    log:
+        f"{RESULTS}/logs/export/{{cohort}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/export/{{cohort}}.tsv"
+    conda:
+        "../envs/tables.yaml"
+    params:
+        reference=f"{RESULTS}/reference",
+        vcf=lambda wildcards: flags(
+            "--vcf", [file.vcf for file in COHORTS[wildcards.cohort]]
+        ),
+        models=flags("--model", MODELS),
+    shell:
+        """
+        python {VARLM:q} export \
+            --annotated {input.annotated:q} \
+            --rejected {input.rejected:q} \
+            --reference {params.reference:q} \
+            {params.vcf:q} \
+            {params.models:q} \
+            --tsv {output.tsv:q} \
+            --out-vcf {output.vcf:q} \
+            2>{log:q}
+        """
+
+
+rule summarise:
+    input:
+        accounting=expand(rules.normalise.output.accounting, cohort=COHORTS),
+        plans=expand(f"{RESULTS}/plan/{{model}}", model=MODELS),
+        committed=expand(rules.commit.output.committed, model=MODELS),
+    output:
+        summary=f"{RESULTS}/summary.tsv",
+    log:
+        f"{RESULTS}/logs/summarise.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/summarise.tsv"
+    conda:
+        "../envs/tables.yaml"
+    params:
+        accounting=lambda wildcards, input: flags("--accounting", input.accounting),
+        plans=lambda wildcards, input: flags(
+            "--plan", [f"{p}/plan.json" for p in input.plans]
+        ),
+    shell:
+        """
+        python {VARLM:q} summarise \
+            {params.accounting:q} \
+            {params.plans:q} \
+            --summary {output.summary:q} \
+            2>{log:q}
+        """

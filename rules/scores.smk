@@ -1,0 +1,152 @@
+# Requires: {results}/reference/, every cohort's variants.parquet, the checkpoints, the store
+# Produces: rows in the store, {results}/commits/{model}.json
+
+
+def checkpoint_files(wildcards):
+    """Return the files of a local checkpoint, so that a changed one is noticed; none for a hub id."""
+    folder = Path(MODELS[wildcards.model]["path"])
+    kinds = {".json", ".safetensors", ".bin"}
+    return sorted(str(p) for p in folder.glob("*") if p.suffix in kinds and p.is_file())
+
+
+rule prepare_model:
+    input:
+        checkpoint_files,
+    output:
+        model=f"{RESULTS}/models/{{model}}.json",
+    log:
+        f"{RESULTS}/logs/prepare_model/{{model}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/prepare_model/{{model}}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    params:
+        path=lambda wildcards: MODELS[wildcards.model]["path"],
+        revision=lambda wildcards: flags(
+            "--revision", [MODELS[wildcards.model]["revision"]]
+        ),
+        window=lambda wildcards: MODELS[wildcards.model]["window"]
+        or CONFIG["scoring"]["window"],
+        strands=CONFIG["scoring"]["strands"],
+        precision=CONFIG["scoring"]["precision"],
+    shell:
+        """
+        python {VARLM:q} prepare_model \
+            --name {wildcards.model:q} \
+            --path {params.path:q} \
+            {params.revision:q} \
+            --window {params.window:q} \
+            --strands {params.strands:q} \
+            --precision {params.precision:q} \
+            --model {output.model:q} \
+            2>{log:q}
+        """
+
+
+# How many shards there are is known only when the store was asked: a checkpoint.
+checkpoint plan:
+    input:
+        model=rules.prepare_model.output.model,
+        contigs=rules.index_reference.output.contigs,
+        variants=expand(rules.normalise.output.variants, cohort=COHORTS),
+    output:
+        plan=directory(f"{RESULTS}/plan/{{model}}"),
+    log:
+        f"{RESULTS}/logs/plan/{{model}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/plan/{{model}}.tsv"
+    conda:
+        "../envs/tables.yaml"
+    params:
+        reference=f"{RESULTS}/reference",
+        cohorts=flags("--cohort", COHORTS),
+        variants=lambda wildcards, input: flags("--variants", input.variants),
+        sites_per_shard=CONFIG["shards"]["sites_per_shard"],
+    shell:
+        """
+        python {VARLM:q} plan \
+            --model {input.model:q} \
+            --reference {params.reference:q} \
+            --store {STORE:q} \
+            {params.cohorts:q} \
+            {params.variants:q} \
+            --sites-per-shard {params.sites_per_shard:q} \
+            --plan {output.plan:q} \
+            2>{log:q}
+        """
+
+
+rule score:
+    input:
+        plan=f"{RESULTS}/plan/{{model}}",
+        model=rules.prepare_model.output.model,
+        genome=rules.index_reference.output.genome,
+    output:
+        sites=temp(f"{RESULTS}/scores/{{model}}/{{shard}}/sites.parquet"),
+        alleles=temp(f"{RESULTS}/scores/{{model}}/{{shard}}/alleles.parquet"),
+    log:
+        f"{RESULTS}/logs/score/{{model}}/{{shard}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/score/{{model}}/{{shard}}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    threads: workflow.cores or 1
+    params:
+        shard=f"{RESULTS}/plan/{{model}}/shards/{{shard}}.parquet",
+        reference=f"{RESULTS}/reference",
+        device=CONFIG["scoring"]["device"],
+        batch_size=CONFIG["scoring"]["batch_size"],
+    shell:
+        """
+        python {VARLM:q} score \
+            --shard {params.shard:q} \
+            --model {input.model:q} \
+            --reference {params.reference:q} \
+            --device {params.device:q} \
+            --batch-size {params.batch_size:q} \
+            --threads {threads} \
+            --sites {output.sites:q} \
+            --alleles {output.alleles:q} \
+            2>{log:q}
+        """
+
+
+def planned_scores(wildcards):
+    """Return the scores of every shard that the model's plan made."""
+    plan = Path(checkpoints.plan.get(model=wildcards.model).output.plan)
+    shards = sorted(int(p.stem) for p in plan.glob("shards/*.parquet"))
+    return expand(
+        [rules.score.output.sites, rules.score.output.alleles],
+        model=wildcards.model,
+        shard=shards,
+    )
+
+
+rule commit:
+    input:
+        scores=planned_scores,
+        plan=f"{RESULTS}/plan/{{model}}",
+        model=rules.prepare_model.output.model,
+        contigs=rules.index_reference.output.contigs,
+    output:
+        committed=f"{RESULTS}/commits/{{model}}.json",
+    log:
+        f"{RESULTS}/logs/commit/{{model}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/commit/{{model}}.tsv"
+    conda:
+        "../envs/tables.yaml"
+    params:
+        scores=f"{RESULTS}/scores/{{model}}",
+        reference=f"{RESULTS}/reference",
+    shell:
+        """
+        python {VARLM:q} commit \
+            --model {input.model:q} \
+            --reference {params.reference:q} \
+            --plan {input.plan:q} \
+            --scores {params.scores:q} \
+            --store {STORE:q} \
+            --committed {output.committed:q} \
+            2>{log:q}
+        """

@@ -1,0 +1,85 @@
+"""The command line: one subcommand a step; only the step that is called is imported."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import importlib
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+from varlm import __version__
+from varlm.errors import UserError
+
+# Step → what it does, in flow order. Each is `varlm.steps.<step>` and the rule of that name.
+STEPS = {
+    "index_reference": "FASTA → encoded genome, contig lengths and sequence digests",
+    "normalise": "a cohort's VCF files → accepted alleles and rejected alleles with reasons",
+    "prepare_model": "checkpoint folder or hub id → its files' digests and its key in the store",
+    "plan": "all cohorts' alleles → shards of what the store does not hold yet",
+    "score": "a shard → site logits and allele log-likelihood ratios",
+    "commit": "the scores of all shards → the store, every planned row exactly once",
+    "annotate": "a cohort's alleles and the store → the annotated table",
+    "export": "the annotated table → TSV and the cohort's own VCF with scores in INFO",
+    "summarise": "the accounting of all cohorts → summary.tsv",
+}
+
+# A full disk, a read-only or missing place, a quota: the user's to mend, no traceback.
+_ENVIRONMENT = {
+    errno.ENOSPC: "free some space, or put results and store on another disk",
+    errno.EDQUOT: "the disk quota is used up: free some space",
+    errno.EROFS: "the file system is read-only: choose another place for results and store",
+    errno.EACCES: "check the permissions of that path",
+    errno.EPERM: "check the permissions of that path",
+    errno.EIO: "the disk reported an input/output error: check it, then run again",
+    errno.ENOENT: "check the path",
+    errno.EFBIG: "a file-size limit (ulimit -f) was reached",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one step; return the exit status: 0 done, 2 an error that the user can mend."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    top = argparse.ArgumentParser(
+        prog="varlm",
+        description="The steps of the varlm workflow; the Snakefile calls them.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="\n".join(["steps:", *(f"  {step:<16} {text}" for step, text in STEPS.items())]),
+    )
+    top.add_argument("--version", action="version", version=f"varlm {__version__}")
+    top.add_argument("step", choices=STEPS, metavar="STEP", help="one of the steps below")
+    step = top.parse_args(arguments[:1]).step
+
+    module = importlib.import_module(f"varlm.steps.{step}")
+    parser = argparse.ArgumentParser(prog=f"varlm {step}", description=module.__doc__)
+    module.add_arguments(parser)
+    args = parser.parse_args(arguments[1:])
+    logging.basicConfig(
+        format="%(asctime)s %(levelname)-7s %(message)s",
+        datefmt="%Y-%m-%d %H:%M:%S",
+        level=os.environ.get("VARLM_LOG_LEVEL", "INFO"),
+        stream=sys.stderr,
+    )
+    try:
+        module.run(args)
+    except UserError as error:
+        return _fail(str(error))
+    except OSError as error:
+        remedy = _ENVIRONMENT.get(error.errno or 0)
+        if remedy is None:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        return _fail(f"{where}{error.strerror} (step {step}); {remedy}")
+    except MemoryError:
+        return _fail(
+            f"out of memory in the step {step}; give the job more memory, or lower "
+            "scoring.batch_size and shards.sites_per_shard"
+        )
+    return 0
+
+
+def _fail(message: str) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return 2

@@ -1,0 +1,239 @@
+"""The config and the cohort sheet: checked whole, all errors at once, defaults filled in.
+
+The Snakefile imports this module on every start and in every cluster job, so nothing heavy is
+imported here: jsonschema and yaml are loaded by Snakemake itself.
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import yaml
+
+from varlm.errors import UserError
+
+SHEET_COLUMNS = {
+    "cohort": "name of the cohort: its folder in the results",
+    "vcf": "VCF, VCF.gz or BCF file, relative to the working directory",
+    "records": "optional: how many records the file must have",
+    "sha256": "optional: the SHA-256 that the file must have",
+    "labels": "optional: kept for evaluation",
+}
+COHORT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+
+@dataclass(frozen=True)
+class CohortFile:
+    """One row of the cohort sheet; `records` and `sha256` are None where not given."""
+
+    cohort: str
+    vcf: str
+    records: int | None = None
+    sha256: str | None = None
+    labels: str | None = None
+
+
+def load_config(given: Mapping[str, Any], schema_path: Path) -> dict[str, Any]:
+    """Return the config with every default filled in.
+
+    Raises
+    ------
+    UserError
+        One message with all errors, each with its key, the value found and a remedy.
+    """
+    schema = yaml.safe_load(schema_path.read_text())
+    validator = jsonschema.Draft202012Validator(schema)
+    errors = [
+        line
+        for error in sorted(
+            validator.iter_errors(dict(given)), key=lambda e: list(map(str, e.path))
+        )
+        for line in _explain(error)
+    ]
+    if not errors:
+        config: dict[str, Any] = _with_defaults(deepcopy(dict(given)), schema)
+        errors = list(_cross_checks(config))
+    if errors:
+        listed = "\n".join(f"  - {line}" for line in errors)
+        count = f"{len(errors)} error{'s' if len(errors) > 1 else ''}"
+        raise UserError(f"{count} in the config:\n{listed}")
+    return config
+
+
+def _with_defaults(value: Any, schema: Mapping[str, Any]) -> Any:
+    if not isinstance(value, dict):
+        return value
+    for key, child in schema.get("properties", {}).items():
+        if key not in value and "default" in child:
+            value[key] = deepcopy(child["default"])
+        if key in value:
+            value[key] = _with_defaults(value[key], child)
+    extra = schema.get("additionalProperties")
+    if isinstance(extra, dict):
+        for key in value:
+            value[key] = _with_defaults(value[key], extra)
+    return value
+
+
+def _cross_checks(config: Mapping[str, Any]) -> Iterator[str]:
+    limits = config["normalise"]
+    low, high = limits["min_af"], limits["max_af"]
+    if low is not None and high is not None and low > high:
+        yield f"normalise.min_af: {low} is above normalise.max_af ({high}); swap or widen them"
+    for name, model in config["models"].items():
+        window = model["window"] or config["scoring"]["window"]
+        longest = limits["max_allele_length"]
+        if config["scoring"]["indels"] == "score" and longest > window // 4:
+            yield (
+                f"normalise.max_allele_length: {longest} is more than a quarter of the window of "
+                f"model {name} ({window} bp), which leaves too little context; lower it to "
+                f"{window // 4} or less, or set scoring.indels: skip"
+            )
+    results, store = Path(config["results"]).absolute(), Path(config["store"]).absolute()
+    if results == store:
+        yield f"store: {config['store']} is also the folder of the results; give it its own"
+
+
+def _explain(error: Any) -> Iterator[str]:
+    key = ".".join(map(str, error.absolute_path))
+    found = _shown(error.instance)
+    description = error.schema.get("description", "")
+    if error.validator == "additionalProperties":
+        known = list(error.schema["properties"])
+        for name in error.instance:
+            if name not in known:
+                path = f"{key}.{name}" if key else str(name)
+                close = difflib.get_close_matches(str(name), known, n=1)
+                hint = f"did you mean {close[0]}?" if close else f"known keys: {', '.join(known)}"
+                yield f"{path}: unknown key (value {_shown(error.instance[name])}); {hint}"
+    elif error.validator == "required":
+        for name in error.validator_value:
+            if name not in error.instance:
+                meaning = error.schema["properties"][name].get("description", "")
+                path = f"{key}.{name}" if key else name
+                yield f"{path}: missing; set it. {meaning}".strip()
+    elif error.validator == "enum":
+        allowed = ", ".join(map(str, error.validator_value))
+        yield f"{key}: found {found}; use one of {allowed}"
+    elif error.validator == "type":
+        wanted = error.validator_value
+        wanted = " or ".join(wanted) if isinstance(wanted, list) else wanted
+        yield f"{key or 'config'}: found {found}; expected {wanted}. {description}".strip()
+    elif error.validator in ("minimum", "maximum"):
+        side = "at least" if error.validator == "minimum" else "at most"
+        yield f"{key}: found {found}; expected {side} {error.validator_value}"
+    elif error.validator == "minProperties":
+        yield f"{key}: found {found}; name at least one. {description}"
+    elif "propertyNames" in error.absolute_schema_path:
+        yield (
+            f"{key}: the name {found} cannot be used in column and INFO names; "
+            "use up to 40 letters, digits and _, starting with a letter"
+        )
+    elif error.validator == "pattern" and key.endswith("revision"):
+        yield f"{key}: found {found}; expected a full commit hash of 40 hexadecimal digits"
+    else:
+        yield f"{key}: found {found}; {description or error.message}"
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "…"
+
+
+def load_cohorts(sheet: Path) -> dict[str, list[CohortFile]]:
+    """Read the cohort sheet: cohort → its files, in the sheet's order.
+
+    Raises
+    ------
+    UserError
+        One message with all errors, each with its line: a missing or unknown column, an empty
+        cell, a name that is no file name, a VCF that does not exist or is listed twice.
+    """
+    try:
+        text = sheet.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"{sheet}: the cohort sheet cannot be read ({error}); "
+            "config key cohorts must name a TSV with the columns cohort and vcf"
+        ) from error
+    rows = list(csv.reader(text.splitlines(), delimiter="\t"))
+    lines = [(n, row) for n, row in enumerate(rows, 1) if row and not row[0].startswith("#")]
+    if not lines:
+        raise UserError(f"{sheet}: the cohort sheet is empty; expected the columns cohort and vcf")
+    header = [name.strip() for name in lines[0][1]]
+    errors = [
+        f"line {lines[0][0]}: unknown column {name!r}; known: {', '.join(SHEET_COLUMNS)} "
+        "(columns are separated by tabs)"
+        for name in header
+        if name not in SHEET_COLUMNS
+    ]
+    errors += [
+        f"line {lines[0][0]}: the column {name} is missing (columns are separated by tabs)"
+        for name in ("cohort", "vcf")
+        if name not in header
+    ]
+    errors += [f"column {n!r} is given twice" for n in set(header) if header.count(n) > 1]
+    cohorts: dict[str, list[CohortFile]] = {}
+    if not errors:
+        seen: dict[tuple[str, Path], int] = {}
+        for number, row in lines[1:]:
+            entry, problems = _cohort_file(header, [cell.strip() for cell in row])
+            errors += [f"line {number}: {problem}" for problem in problems]
+            if entry is None:
+                continue
+            file = (entry.cohort, Path(entry.vcf).resolve())
+            if file in seen:
+                errors.append(
+                    f"line {number}: {entry.vcf} is already a file of cohort {entry.cohort} "
+                    f"(line {seen[file]}); its variants would count twice: remove one line"
+                )
+            seen.setdefault(file, number)
+            cohorts.setdefault(entry.cohort, []).append(entry)
+        if not errors and not cohorts:
+            errors.append("no cohort is listed below the header; add a line for each VCF")
+        by_folded: dict[str, str] = {}
+        for name in cohorts:
+            other = by_folded.setdefault(name.casefold(), name)
+            if other != name:
+                errors.append(f"cohorts {other} and {name} differ only in case; rename one")
+    if errors:
+        listed = "\n".join(f"  - {line}" for line in errors)
+        count = f"{len(errors)} error{'s' if len(errors) > 1 else ''}"
+        raise UserError(f"{sheet}: {count} in the cohort sheet:\n{listed}")
+    return cohorts
+
+
+def _cohort_file(header: list[str], row: list[str]) -> tuple[CohortFile | None, list[str]]:
+    if len(row) != len(header):
+        return None, [f"found {len(row)} columns, expected {len(header)}"]
+    cells = {name: value for name, value in zip(header, row, strict=True) if value}
+    problems = [f"the {name} is empty" for name in ("cohort", "vcf") if name not in cells]
+    name, vcf = cells.get("cohort", ""), cells.get("vcf", "")
+    if name and not COHORT_NAME.fullmatch(name):
+        problems.append(
+            f"the cohort name {name!r} cannot be a folder name; use letters, digits, "
+            "'.', '_' and '-', starting with a letter or digit"
+        )
+    if vcf and not Path(vcf).is_file():
+        problems.append(
+            f"{vcf} does not exist or is not a file (relative to {Path.cwd()}); check the path"
+        )
+    records = cells.get("records")
+    if records is not None and not records.isdecimal():
+        problems.append(f"records is {records!r}; expected a number of records")
+    sha256 = cells.get("sha256")
+    if sha256 is not None and not re.fullmatch(r"[0-9a-fA-F]{64}", sha256):
+        problems.append(f"sha256 is {sha256!r}; expected 64 hexadecimal digits")
+    if problems:
+        return None, problems
+    count = int(records) if records is not None else None
+    digest = sha256.lower() if sha256 is not None else None
+    return CohortFile(name, vcf, count, digest, cells.get("labels")), []

@@ -4,6 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# Shared machines stall for seconds: a deadline would measure the machine.
+settings.register_profile("varlm", deadline=None, max_examples=50)
+settings.load_profile("varlm")
 
 ROOT = Path(__file__).resolve().parent.parent
 

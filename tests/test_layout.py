@@ -1,0 +1,77 @@
+"""One word names one thing: rule = step = subcommand = log folder; the pins agree."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from varlm import cli
+
+
+def rules(root):
+    text = "".join(path.read_text() for path in sorted((root / "rules").glob("*.smk")))
+    return dict(re.findall(r"^(?:rule|checkpoint) (\w+):\n(.*?)(?=^\S|\Z)", text, re.M | re.S))
+
+
+def test_rules_are_the_steps(root):
+    steps = {p.stem for p in (root / "workflow_scripts/varlm/steps").glob("[a-z]*.py")}
+    assert set(rules(root)) == set(cli.STEPS) == steps
+
+
+def test_each_rule_runs_its_step_and_logs_under_its_name(root):
+    for name, body in rules(root).items():
+        assert re.search(rf"python {{VARLM:q}} {name} \\\n", body), name
+        assert re.search(rf"log:\s+f\"{{RESULTS}}/logs/{name}[./]", body), name
+        assert re.search(rf"benchmark:\s+f\"{{RESULTS}}/benchmarks/{name}[./]", body), name
+
+
+def test_no_rule_uses_script_or_run(root):
+    # Both parse the Snakefile again, 1.7 s a job, and break in a module.
+    for body in rules(root).values():
+        assert not re.search(r"^\s+(script|run|notebook):", body, re.M)
+
+
+@pytest.mark.parametrize("step", [step for step in cli.STEPS if step != "score"])
+def test_only_score_imports_torch(root, step):
+    code = (
+        f"import sys; sys.path.insert(0, {str(root / 'workflow_scripts')!r}); "
+        f"import varlm.steps.{step}; "
+        "print([m for m in ('torch', 'transformers', 'gpn') if m in sys.modules])"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "[]"
+
+
+def test_the_snakefile_imports_nothing_heavy(root):
+    code = (
+        f"import sys; sys.path.insert(0, {str(root / 'workflow_scripts')!r}); "
+        "import varlm.config; "
+        "print([m for m in ('torch', 'polars', 'numpy', 'pysam') if m in sys.modules])"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "[]"
+
+
+def locked(root):
+    lines = (root / "requirements.lock").read_text().splitlines()
+    return dict(line.lower().split("==") for line in lines if "==" in line)
+
+
+def test_the_lock_pins_exactly_and_only(root):
+    lines = (root / "requirements.lock").read_text().splitlines()
+    assert all(re.fullmatch(r"[A-Za-z0-9_.-]+==[0-9][A-Za-z0-9.]*", line) for line in lines)
+    assert locked(root)["torch"] == "2.13.0"
+
+
+def test_environments_have_the_locks_versions(root):
+    pins = locked(root)
+    for path in (root / "envs").glob("*.yaml"):
+        for entry in yaml.safe_load(path.read_text())["dependencies"]:
+            names = entry["pip"] if isinstance(entry, dict) else [entry]
+            for name, version in (re.split("=+", n, maxsplit=1) for n in names if "=" in n):
+                if name in ("python", "pip"):
+                    continue
+                pinned = pins[{"pytorch": "torch"}.get(name, name)]
+                assert version == pinned, f"{path.name}: {name}={version}, the lock has {pinned}"

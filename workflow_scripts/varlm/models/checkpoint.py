@@ -1,0 +1,285 @@
+"""Checkpoint folders: where they are, what is in them, their digests and key. No torch here.
+
+`prepare_model` and `plan` need a checkpoint's identity, not its weights, so that this module
+imports neither torch nor transformers (seconds of start-up).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from varlm.errors import UserError
+from varlm.models.tokeniser import Tokens, read_tokens
+
+# Raise this when the code changes a score by more than rounding: every store row is then stale.
+SCORING_VERSION = 1
+
+# The model families that varlm scores: `model_type` of config.json → the module in varlm.models.
+FAMILIES = {"GPN": "gpn", "ConvNet": "gpn", "GPNRoFormer": "gpn"}
+
+Strands = Literal["both", "forward"]
+PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+
+_SAFETENSORS = ("model.safetensors", "model.safetensors.index.json")
+_PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """A checkpoint's identity.
+
+    Attributes
+    ----------
+    folder : Path
+    model_type : str
+        As in config.json; a key of `FAMILIES`.
+    files : dict
+        File name → SHA-256 (hexadecimal) of config.json, tokenizer.json and the weights.
+    weights : tuple of str
+        The files with tensors, safetensors where there is a choice.
+    tokens : Tokens
+        What the tokeniser makes of nucleotides.
+    """
+
+    folder: Path
+    model_type: str
+    files: dict[str, str]
+    weights: tuple[str, ...]
+    tokens: Tokens
+
+
+def describe(folder: Path) -> ModelFiles:
+    """Return the identity of the checkpoint in `folder`, reading every file once.
+
+    Raises
+    ------
+    UserError
+        If a file is missing or unreadable, or the model family is not known.
+    """
+    config = read_config(folder)
+    weights, index = weight_files(folder)
+    tokens = read_tokens(folder)
+    names = ["config.json", "tokenizer.json", *index, *weights]
+    if (folder / "tokenizer_config.json").is_file():
+        names.insert(2, "tokenizer_config.json")
+    return ModelFiles(
+        folder=folder,
+        model_type=config["model_type"],
+        files={name: sha256(folder / name) for name in names},
+        weights=weights,
+        tokens=tokens,
+    )
+
+
+def model_key(
+    files: ModelFiles, *, window: int, strands: Strands, precision: str, version: int | None = None
+) -> str:
+    """Return the key of the store's rows: 32 hexadecimal digits.
+
+    A hash of everything that changes a number: the weights' and the config's bytes, the
+    tokeniser's mapping, window, strands, the precision setting and `SCORING_VERSION`.
+    The names of the weight files do not count.
+    """
+    index = {name for name in files.files if name.endswith(".index.json")}
+    parts = {
+        "weights": sorted(files.files[name] for name in (*files.weights, *index)),
+        "config": files.files["config.json"],
+        "tokens": files.tokens.mapping(),
+        "window": window,
+        "strands": strands,
+        "precision": precision,
+        "version": SCORING_VERSION if version is None else version,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def verify(folder: Path, expected: Mapping[str, str]) -> None:
+    """Check the SHA-256 of each file named in `expected`.
+
+    Raises
+    ------
+    UserError
+        If a file is missing, or is not the one that was described: a bit flip in a weight file
+        loads without an error, and scores.
+    """
+    for name, digest in expected.items():
+        path = folder / name
+        if not path.is_file():
+            raise UserError(f"{path}: not found; it was there when the model was prepared")
+        found = sha256(path)
+        if found != digest:
+            raise UserError(
+                f"{path}: SHA-256 {found[:16]}… differs from the {digest[:16]}… of the model "
+                "that was prepared; restore the file, or delete models/*.json in the results "
+                "folder to score with the new one"
+            )
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Return config.json of a checkpoint, with a known `model_type`.
+
+    Raises
+    ------
+    UserError
+        If the folder or file is missing, is not a JSON object, or names an unknown family.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder; models.<name>.path must name a checkpoint")
+    config = _read_json(folder / "config.json")
+    model_type = config.get("model_type")
+    if model_type not in FAMILIES:
+        raise UserError(
+            f"{folder / 'config.json'}: model_type is {model_type!r}; varlm scores "
+            f"{', '.join(FAMILIES)}"
+        )
+    return config
+
+
+def weight_files(folder: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the files with tensors, and the index file when they are sharded.
+
+    Safetensors are preferred to pickles.
+
+    Raises
+    ------
+    UserError
+        If there are none, or an index names a file that is missing or outside the folder.
+    """
+    for whole, index in (_SAFETENSORS, _PICKLES):
+        if (folder / whole).is_file():
+            return (whole,), ()
+        if (folder / index).is_file():
+            names = sorted(set(shard_map(folder / index).values()))
+            for name in names:
+                if not (folder / name).is_file():
+                    raise UserError(
+                        f"{folder / name}: not found, but {index} lists it; the checkpoint is "
+                        "incomplete: copy or download it again"
+                    )
+            return tuple(names), (index,)
+    raise UserError(
+        f"{folder}: no weights; expected one of {', '.join((*_SAFETENSORS, *_PICKLES))}"
+    )
+
+
+def shard_map(index: Path) -> dict[str, str]:
+    """Return tensor name → file name of a sharded checkpoint's index.
+
+    Raises
+    ------
+    UserError
+        If it is not such an index, or names a file outside its folder.
+    """
+    found = _read_json(index).get("weight_map")
+    if not isinstance(found, dict) or not found:
+        raise UserError(f"{index}: no 'weight_map'; copy or download the file again")
+    for name in found.values():
+        if not isinstance(name, str) or Path(name).name != name:
+            raise UserError(f"{index}: {name!r} is not the name of a file beside it")
+    return found
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def resolve(path: str, revision: str | None = None, cache_dir: Path | None = None) -> Path:
+    """Return the checkpoint's folder: a local one, or a snapshot of a hub id.
+
+    Parameters
+    ----------
+    path : str
+        A folder, or `owner/name` on the Hugging Face hub.
+    revision : str, optional
+        The commit of a hub id, 40 hexadecimal digits. A branch or a tag can move under a run.
+    cache_dir : Path, optional
+        Where snapshots are kept; the hub's own cache by default. A snapshot that is there is
+        used without asking the network.
+
+    Raises
+    ------
+    UserError
+        If there is no such folder, the revision is not a commit, or the download fails.
+    """
+    folder = Path(path)
+    if folder.is_dir():
+        return folder
+    if folder.exists() or not _HUB_ID.fullmatch(path):
+        raise UserError(
+            f"{path}: no such folder, and not a hub id (owner/name); models.<name>.path must be "
+            "one of the two"
+        )
+    if revision is None or not re.fullmatch(r"[0-9a-f]{40}", revision):
+        raise UserError(
+            f"{path}: revision is {revision!r}; a model from the hub needs "
+            "models.<name>.revision, the 40 hexadecimal digits of a commit (a branch can move). "
+            f"If {path} is meant to be a local folder, it does not exist"
+        )
+    return _snapshot(path, revision, cache_dir)
+
+
+def _snapshot(path: str, revision: str, cache_dir: Path | None) -> Path:
+    import huggingface_hub
+    from huggingface_hub import errors
+    from huggingface_hub.utils import disable_progress_bars
+
+    disable_progress_bars()
+
+    def fetch(patterns: list[str], local: bool) -> Path:
+        return Path(
+            huggingface_hub.snapshot_download(
+                path,
+                revision=revision,
+                cache_dir=cache_dir,
+                allow_patterns=patterns,
+                local_files_only=local,
+            )
+        )
+
+    small = ["config.json", "tokenizer.json", "tokenizer_config.json"]
+    try:
+        folder = fetch(small, local=True)
+        read_config(folder)
+        weight_files(folder)
+        if (folder / "tokenizer.json").is_file():
+            return folder
+    except (errors.LocalEntryNotFoundError, UserError):
+        pass  # not in the cache, or not all of it: download what is missing
+    try:
+        folder = fetch([*small, "*.safetensors", "model.safetensors.index.json"], local=False)
+        try:
+            weight_files(folder)
+        except UserError:
+            folder = fetch(["pytorch_model*.bin", "pytorch_model.bin.index.json"], local=False)
+    except (errors.HfHubHTTPError, errors.LocalEntryNotFoundError, OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UserError(
+            f"{path} at revision {revision}: not in the cache, and the download failed "
+            f"({reason}); download it on a machine with a network, and give its folder as "
+            "models.<name>.path"
+        ) from error
+    return folder
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise UserError(
+            f"{path}: not found; a checkpoint needs the config.json, tokenizer.json and weights "
+            "of the Hugging Face layout"
+        )
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path}: not readable as JSON ({error})") from error
+    if not isinstance(found, dict):
+        raise UserError(f"{path}: expected a JSON object, found {type(found).__name__}")
+    return found

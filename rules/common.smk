@@ -8,7 +8,9 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-VARLM = str(Path(workflow.source_path("../workflow_scripts/__main__.py")).parent)
+# The checkout: the folder above this file's.
+ROOT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).resolve().parent
+VARLM = str(ROOT / "workflow_scripts")
 if VARLM not in sys.path:
     sys.path.insert(0, VARLM)
 
@@ -16,9 +18,7 @@ from varlm.config import load_cohorts, load_config
 from varlm.errors import UserError
 
 try:
-    CONFIG = load_config(
-        config, Path(workflow.source_path("../config/schemas/config.schema.yaml"))
-    )
+    CONFIG = load_config(config, ROOT / "config/schemas/config.schema.yaml")
     COHORTS = load_cohorts(Path(CONFIG["cohorts"]))
 except UserError as error:
     raise WorkflowError(str(error)) from None

@@ -37,6 +37,7 @@ rule export:
     input:
         annotated=rules.annotate.output.annotated,
         rejected=rules.normalise.output.rejected,
+        accounting=rules.normalise.output.accounting,
         vcf=lambda wildcards: [file.vcf for file in COHORTS[wildcards.cohort]],
         contigs=rules.index_reference.output.contigs,
     output:
@@ -59,6 +60,7 @@ rule export:
         python {VARLM:q} export \
             --annotated {input.annotated:q} \
             --rejected {input.rejected:q} \
+            --accounting {input.accounting:q} \
             --reference {params.reference:q} \
             {params.vcf:q} \
             {params.models:q} \

@@ -57,7 +57,7 @@ def base_index(bases: NDArray[Any]) -> NDArray[np.intp]:
     index = _INDEX[array]
     if (index < 0).any():
         raise ValueError(f"not one of A, C, G, T: {chr(array[index < 0][0])!r}")
-    return index.astype(np.intp)
+    return np.asarray(index, dtype=np.intp)
 
 
 def llr_by_strand(logits: NDArray[Any], ref: NDArray[Any], alt: NDArray[Any]) -> Floats:

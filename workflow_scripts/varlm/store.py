@@ -75,6 +75,7 @@ class Store:
     def __init__(self, root: Path):
         self.root = root
         self._verified: set[str] = set()
+        self._parts: dict[str, list[Part]] = {}
 
     def read_sites(
         self, key: str, contig: str, start: int = 1, end: int = 2**32 - 1
@@ -149,7 +150,16 @@ class Store:
         return rows
 
     def parts(self, key: str) -> list[Part]:
-        """Return the parts that the model's commits list, each once, in a fixed order."""
+        """Return the parts that the model's commits list, each once, in a fixed order.
+
+        The commits are read once in the life of this object, and again after its own writes: a
+        step sees one state of the store, whatever other runs commit meanwhile.
+        """
+        if key not in self._parts:
+            self._parts[key] = self._list_parts(key)
+        return self._parts[key]
+
+    def _list_parts(self, key: str) -> list[Part]:
         found: dict[str, Part] = {}
         for path in sorted((self.root / key / "commits").glob("*.json")):
             for entry in _read_commit(path)["parts"]:
@@ -181,6 +191,7 @@ class Store:
             else:
                 aside.touch()
             bad.append(part)
+        self._parts.pop(key, None)
         return bad
 
     def _checked(self, key: str, part: Part) -> Path:
@@ -246,6 +257,7 @@ class Store:
         }
         text = json.dumps(entry, indent=1, sort_keys=True).encode()
         _place(text, folder / "commits", hashlib.sha256(text).hexdigest() + ".json")
+        self._parts.pop(key, None)
         return parts
 
     def _write_part(

@@ -11,7 +11,7 @@ The window of position p is [p − W//2, p + W//2), one base more on the right w
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 import numpy as np
@@ -21,6 +21,8 @@ from varlm.errors import UserError
 
 Bytes = NDArray[np.uint8]
 Strand = Literal["forward", "reverse"]
+
+CHUNK = 4096  # windows held at a time, so that memory does not grow with the number of sites
 
 _N = ord("N")
 _COMPLEMENT = np.arange(256, dtype=np.uint8)
@@ -60,7 +62,13 @@ def site_windows(sequence: Bytes, positions: NDArray[Any], window: int) -> Bytes
 
 def reverse_complement(windows: Bytes) -> Bytes:
     """Return the reverse complements, shape (n, W); IUPAC codes are complemented as well."""
-    return _COMPLEMENT[windows[:, ::-1]]
+    return np.take(_COMPLEMENT, windows[:, ::-1])
+
+
+def chunks(count: int, batch_size: int) -> list[tuple[int, int]]:
+    """Cut `count` rows into (start, stop) of about `CHUNK` rows, whole batches each."""
+    size = max(CHUNK // batch_size, 1) * batch_size
+    return [(start, min(start + size, count)) for start in range(0, count, size)]
 
 
 @dataclass(frozen=True)
@@ -79,6 +87,16 @@ class AlleleWindows:
     alternate: Bytes
     reference_scored: NDArray[np.bool_]
     alternate_scored: NDArray[np.bool_]
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[AlleleWindows]) -> AlleleWindows:
+        """Join the rows of several."""
+        return cls(
+            *(
+                np.concatenate([getattr(part, field.name) for part in parts])
+                for field in fields(cls)
+            )
+        )
 
 
 def strip_shared(position: int, ref: str, alt: str) -> tuple[int, str, str]:

@@ -22,13 +22,20 @@ class MaskedModel(ABC):
     device : torch.device
     mode : str
         One of `MODES`; set with `set_mode`.
+    channels : int
+        Values per position between the layers; what a batch's memory goes with.
     max_window : int or None
         The longest window in bp that it can read.
     """
 
     device: torch.device
     mode: str
+    channels: int
     max_window: int | None = None
+
+    @abstractmethod
+    def describe(self) -> str:
+        """Say in a few words what the model is, for the log."""
 
     @abstractmethod
     def encode(self, windows: NDArray[np.uint8]) -> NDArray[Any]:

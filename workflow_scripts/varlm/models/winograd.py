@@ -5,7 +5,9 @@ y = Aᵀ[(G w) ⊙ (Bᵀ x)], with constant matrices from the interpolation of p
 m + r − 1 points, one of them infinity (Lavin & Gray 2016, arXiv:1509.09308; points after
 Barabasz et al. 2020, doi:10.1145/3412380). One level with many points loses accuracy; a kernel
 of 9 taps is cut in three runs of three, F(m, 3) over the runs around F(3, 3) within them:
-5·(m + 2) products for 3·m outputs. With m = 4 that is 30 instead of 108.
+5·(m + 2) products for 3·m outputs. With m = 4 that is 30 instead of 108; 5 taps take 25 instead
+of 60. The rounding of such a convolution is that of a direct one in float32 (measured on the
+65.9 M-parameter shape: 6e-6 of logits of unit size, direct sums 5e-6).
 
 With channels, each product is a matrix product, and the rest is cheap. A dilation d makes d
 independent convolutions of every d-th position.
@@ -16,6 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
+from math import ceil
 
 import numpy as np
 import torch
@@ -28,7 +31,7 @@ Matrix = NDArray[np.float64]
 _POINTS = (Fraction(0), Fraction(1), Fraction(-1), Fraction(1, 2), Fraction(-2), Fraction(-1, 2))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Tile:
     """One algorithm for `outputs` neighbouring outputs of a kernel of `taps` taps.
 
@@ -47,17 +50,17 @@ class Tile:
     @property
     def outputs(self) -> int:
         """Neighbouring outputs that one tile makes."""
-        return self.a.shape[0]
+        return int(self.a.shape[0])
 
     @property
     def products(self) -> int:
         """Matrix products that one tile takes."""
-        return self.a.shape[1]
+        return int(self.a.shape[1])
 
     @property
     def taps(self) -> int:
         """Kernel size."""
-        return self.g.shape[1]
+        return int(self.g.shape[1])
 
 
 @lru_cache
@@ -88,27 +91,31 @@ def toom_cook(m: int, r: int) -> Tile:
 def tiles(taps: int) -> tuple[Tile, ...]:
     """Return the algorithms for a kernel of `taps` taps, from few outputs to many; may be empty.
 
-    Nine taps: F(m, 3) around F(3, 3). Five and three taps: F(m, taps).
+    Up to three taps: F(m, 3). Up to twelve: F(m, 2 … 4) around F(3, 3). Taps that fill the last
+    run of three are zero and cut away.
     """
-    if taps == 9:
-        return tuple(_nest(toom_cook(m, 3), toom_cook(3, 3)) for m in (2, 3, 4))
-    if taps == 5:
-        return tuple(toom_cook(m, 5) for m in (2,))
-    if taps == 3:
+    runs = ceil(taps / 3)
+    if taps < 3 or runs > 4:
+        return ()
+    if runs == 1:
         return tuple(toom_cook(m, 3) for m in (2, 3, 4))
-    return ()
+    nested = (_nest(toom_cook(m, runs), toom_cook(3, 3)) for m in (2, 3, 4))
+    return tuple(_first_taps(tile, taps) for tile in nested)
 
 
 def cheapest(taps: int, length: int, dilation: int) -> Tile | None:
     """Return the algorithm with the fewest products for `length` outputs; None if none is known."""
-    return min(
-        tiles(taps), key=lambda tile: products(tile, length, dilation), default=None
-    )
+    return min(tiles(taps), key=lambda tile: products(tile, length, dilation), default=None)
+
+
+def count_tiles(tile: Tile, length: int, dilation: int) -> int:
+    """Tiles that each of the `dilation` interleaved signals needs for its share of `length`."""
+    return ceil(ceil(length / dilation) / tile.outputs)
 
 
 def products(tile: Tile, length: int, dilation: int) -> int:
     """Rows that the matrix products see, in all; a direct convolution has taps × length."""
-    return -(-(-(-length // dilation)) // tile.outputs) * tile.products * dilation
+    return count_tiles(tile, length, dilation) * tile.products * dilation
 
 
 class WinogradConv:
@@ -122,9 +129,7 @@ class WinogradConv:
     tile : Tile
     """
 
-    def __init__(
-        self, weight: torch.Tensor, bias: torch.Tensor | None, dilation: int, tile: Tile
-    ):
+    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None, dilation: int, tile: Tile):
         device = weight.device
         kernel = torch.einsum("pt,oit->pio", torch.from_numpy(tile.g), weight.double().cpu())
         self.kernel = kernel.float().contiguous().to(device)
@@ -147,7 +152,7 @@ class WinogradConv:
         """
         tile, d = self.tile, self.dilation
         batch, _, channels = x.shape
-        count = -(-(-(-length // d)) // tile.outputs)  # tiles for each of d interleaved signals
+        count = count_tiles(tile, length, d)
         steps = count * tile.outputs + tile.taps - 1
         x = F.pad(x, (0, 0, before, steps * d - before - x.shape[1]))
         span = tile.outputs + tile.taps - 1
@@ -159,9 +164,7 @@ class WinogradConv:
         transformed = (self.b @ view.reshape(span, -1)).view(tile.products, -1, channels)
         product = torch.bmm(transformed, self.kernel)
         width = product.shape[2]
-        y = (self.a @ product.view(tile.products, -1)).view(
-            tile.outputs, batch, count, d * width
-        )
+        y = (self.a @ product.view(tile.products, -1)).view(tile.outputs, batch, count, d * width)
         y = y.permute(1, 2, 0, 3).reshape(batch, count * tile.outputs * d, width)[:, :length]
         return y if self.bias is None else y.add_(self.bias)
 
@@ -177,6 +180,11 @@ def _nest(outer: Tile, inner: Tile) -> Tile:
         for v in range(inner.products):
             b[:, :, stride * u + v] += np.multiply.outer(outer.b[:, u], inner.b[:, v])
     return Tile(a, g, b.reshape(a.shape[1], -1))
+
+
+def _first_taps(tile: Tile, taps: int) -> Tile:
+    """Cut a tile down to its first taps; the inputs that only the others read are not needed."""
+    return Tile(tile.a, tile.g[:, :taps], tile.b[:, : tile.outputs + taps - 1])
 
 
 def _inverse(matrix: list[list[Fraction]]) -> list[list[Fraction]]:

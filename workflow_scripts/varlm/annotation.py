@@ -1,0 +1,142 @@
+"""A cohort's alleles and the store's scores → the annotated table, piece by piece."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import polars as pl
+
+from varlm import scores
+from varlm.reference import Genome
+from varlm.schemas import LOGIT_COLUMNS, SCORE_COLUMNS, annotated
+
+ROWS = 100_000  # variants in a piece: one row group, and the bound on memory
+# Positions (bp) that a piece may span: a sparse cohort must not read a dense store's whole contig.
+SPAN = 2_000_000
+
+
+class ScoreSource(Protocol):
+    """What is asked of the store; `varlm.store.Store` is one."""
+
+    def read_sites(self, key: str, contig: str, start: int, end: int) -> pl.DataFrame:
+        """Return `pos` and the eight logits between two 1-based positions, both included."""
+        ...
+
+    def read_alleles(self, key: str, contig: str, start: int, end: int) -> pl.DataFrame:
+        """Return `pos`, `ref`, `alt`, `llr_fwd`, `llr_rev`, likewise."""
+        ...
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model's name in the columns, and its key in the store."""
+
+    name: str
+    key: str
+
+
+def annotate(
+    variants: Path, genome: Genome, store: ScoreSource, models: Sequence[Model]
+) -> Iterator[pl.DataFrame]:
+    """Yield the annotated table (`schemas.annotated`) in pieces, in the order of `variants`.
+
+    Raises
+    ------
+    LookupError
+        If the store lacks the score of a variant: `plan` and `commit` make sure that it does not.
+    """
+    schema = annotated(model.name for model in models)
+    nothing = [
+        pl.lit(None, dtype=dtype).alias(name)
+        for name, dtype in schema.schema.items()
+        if name in ("consequence", "gene") or name.endswith("_percentile")
+    ]
+    for piece in pieces(variants):
+        contig = genome[piece["contig"][0]].digest
+        columns = [
+            column for model in models for column in score_columns(piece, store, model, contig)
+        ]
+        yield piece.with_columns(*columns, *nothing).select(schema.names)
+
+
+def pieces(variants: Path) -> Iterator[pl.DataFrame]:
+    """Yield the rows of `variants.parquet` in order, each piece on one contig and no wider
+    than `ROWS` rows and `SPAN` bp.
+    """
+    total = pl.scan_parquet(variants).select(pl.len()).collect().item()
+    for start in range(0, total, ROWS):
+        rows = pl.scan_parquet(variants).slice(start, ROWS).collect(engine="in-memory")
+        at = 0
+        for run in rows["contig"].rle():
+            part = rows[at : at + run["len"]]
+            at += run["len"]
+            pos = part["pos"].to_numpy()
+            low = 0
+            while low < len(pos):
+                high = int(np.searchsorted(pos, int(pos[low]) + SPAN))
+                yield part[low:high]
+                low = high
+
+
+def score_columns(
+    piece: pl.DataFrame, store: ScoreSource, model: Model, contig: str
+) -> list[pl.Series]:
+    """Return the model's score columns for the rows of a piece, float32, in the rows' order.
+
+    Parameters
+    ----------
+    piece : polars.DataFrame
+        Rows of `schemas.VARIANTS` on one contig, sorted by `pos`.
+    contig : str
+        The contig's digest.
+    """
+    start, end = int(piece["pos"][0]), int(piece["pos"][-1])
+    values = {name: np.full(piece.height, np.nan) for name, _ in SCORE_COLUMNS}
+    snv = (piece["kind"] == "snv").to_numpy()
+    if snv.any():
+        rows = piece.filter(snv)
+        found = store.read_sites(model.key, contig, start, end)
+        joined = rows.select("pos", "ref", "alt").join(
+            found, on="pos", how="left", maintain_order="left"
+        )
+        _check_found(joined, LOGIT_COLUMNS[0], model, rows)
+        logits = joined.select(LOGIT_COLUMNS).fill_null(np.nan).to_numpy().reshape(-1, 2, 4)
+        ref = scores.base_index(_first_letters(joined["ref"]))
+        alt = scores.base_index(_first_letters(joined["alt"]))
+        for name, column in vars(scores.snv_scores(logits, ref, alt)).items():
+            values[name][snv] = column
+    if not snv.all():
+        rows = piece.filter(~snv)
+        found = store.read_alleles(model.key, contig, start, end)
+        joined = rows.select("pos", "ref", "alt").join(
+            found, on=["pos", "ref", "alt"], how="left", maintain_order="left"
+        )
+        _check_found(joined, "llr_fwd", model, rows)
+        by_strand = joined.select("llr_fwd", "llr_rev").fill_null(np.nan).to_numpy()
+        values["llr"][~snv] = scores.strand_mean(by_strand)
+        values["llr_fwd"][~snv] = by_strand[:, 0]
+        values["llr_rev"][~snv] = by_strand[:, 1]
+    return [
+        pl.Series(f"{model.name}_{name}", column, dtype=pl.Float32).fill_nan(None)
+        for name, column in values.items()
+        if name != "percentile"
+    ]
+
+
+def _first_letters(alleles: pl.Series) -> np.ndarray:
+    """Return one-letter strings as uint8 ASCII, shape (n,)."""
+    return np.frombuffer("".join(alleles.to_list()).encode("ascii"), dtype=np.uint8)
+
+
+def _check_found(joined: pl.DataFrame, column: str, model: Model, rows: pl.DataFrame) -> None:
+    missing = joined[column].is_null()
+    if missing.any():
+        first = rows.filter(missing).row(0, named=True)
+        raise LookupError(
+            f"{int(missing.sum())} scores of model {model.name} are not in the store, the first "
+            f"of {first['contig']}:{first['pos']} {first['ref']}>{first['alt']}"
+        )

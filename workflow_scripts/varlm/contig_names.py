@@ -1,0 +1,260 @@
+"""Match the contig names of VCF and BED files to the reference's, when there is no doubt.
+
+In this order: the same name; the alias file; naming conventions (`chr1` = `1` = `Chr01`;
+`chrM` = `MT` = `Mito`; `chrPt` = `chloroplast`; Roman = Arabic numerals). A convention that fits
+two contigs of the reference is an error; one that fits none leaves the name unknown.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import logging
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from varlm.errors import UserError
+
+log = logging.getLogger(__name__)
+
+_MITOCHONDRION = {
+    "m",
+    "mt",
+    "mito",
+    "mtdna",
+    "mitochondria",
+    "mitochondrial",
+    "mitochondrion",
+    "mitochondrion_genome",
+}
+_PLASTID = {"pt", "cp", "pltd", "plastid", "chloroplast"}
+_PREFIX = re.compile(r"chr(omosome)?_?(?=.)", re.IGNORECASE)
+_ROMAN = re.compile(r"(x{0,3})(ix|iv|v?i{0,3})")
+_REPORT_COLUMNS = ("Sequence-Name", "GenBank-Accn", "RefSeq-Accn", "UCSC-style-name")
+
+
+@dataclass(frozen=True)
+class Match:
+    """What a name was matched to: the reference's `contig`, or None, and `how` (or why not)."""
+
+    contig: str | None
+    how: str
+
+
+class ContigNames:
+    """Matches names against one reference.
+
+    Parameters
+    ----------
+    lengths : mapping
+        Contig of the reference → length in bp.
+    aliases : mapping
+        Other name → contig of the reference, from `read_aliases`.
+    """
+
+    def __init__(self, lengths: Mapping[str, int], aliases: Mapping[str, str] | None = None):
+        self.lengths = lengths
+        self.aliases = aliases or {}
+        self._by_key: dict[str, list[str]] = {}
+        for name in lengths:
+            self._by_key.setdefault(_key(name), []).append(name)
+        keys = self._by_key.keys()
+        self._has_roman = any(_roman(key) and key != "x" for key in keys)
+        self._has_arabic = any(key.isdigit() for key in keys)
+
+    def match(self, name: str, declared: Mapping[str, int | None]) -> Match:
+        """Return the reference's contig of `name`, or why there is none.
+
+        Parameters
+        ----------
+        name : str
+            Contig as the file names it.
+        declared : mapping
+            All contigs that the file's header declares → length in bp or None. A length that
+            contradicts the reference forbids a match by convention (`chrM` of hg19 is not `MT`),
+            and is logged for the same name.
+
+        Raises
+        ------
+        UserError
+            If a convention fits several contigs of the reference.
+        """
+        length = declared.get(name)
+        if name in self.lengths or name in self.aliases:
+            contig = name if name in self.lengths else self.aliases[name]
+            if length is not None and length != self.lengths[contig]:
+                log.warning(
+                    "contig %r: the VCF's header says %d bp, the reference has %d; is it the "
+                    "same assembly?",
+                    name,
+                    length,
+                    self.lengths[contig],
+                )
+            return Match(contig, "same name" if contig == name else "alias file")
+        match = self._by_convention(name, declared)
+        if match.contig is None or length in (None, self.lengths[match.contig]):
+            return match
+        return Match(
+            None,
+            f"{length} bp in the VCF's header, but {match.contig!r} of the reference has "
+            f"{self.lengths[match.contig]} bp: another sequence",
+        )
+
+    def _by_convention(self, name: str, declared: Mapping[str, int | None]) -> Match:
+        key = _key(name)
+        found = self._only(name, key)
+        if found is not None:
+            return Match(found, key if key in ("mitochondrion", "plastid") else "prefix")
+        number = _roman(key)
+        if number and self._has_arabic and not self._has_roman:
+            others = {_roman(_key(other)) for other in declared} - {None, 10}
+            if number == 10 and not others & {2, 3, 4, 6, 7, 8, 9}:
+                return Match(
+                    None,
+                    "may be chromosome 10 in Roman numerals or a sex chromosome; if it is in the "
+                    "reference, name it in reference.aliases",
+                )
+            found = self._only(name, str(number))
+        elif key.isdigit() and self._has_roman and not self._has_arabic and int(key) < 40:
+            roman = _to_roman(int(key))
+            # X is chromosome 10 only where IX precedes it: C. elegans has I … V and X.
+            if roman != "x" or "ix" in self._by_key:
+                found = self._only(name, roman)
+        return Match(found, "Roman numeral" if found is not None else "not in the reference")
+
+    def _only(self, name: str, key: str) -> str | None:
+        found = self._by_key.get(key, [])
+        if len(found) > 1:
+            raise UserError(
+                f"contig {name!r} may be any of {', '.join(map(repr, found))} of the reference; "
+                "say which in reference.aliases (a TSV with the columns alias and contig)"
+            )
+        return found[0] if found else None
+
+
+def _key(name: str) -> str:
+    """Return what is left of a name without prefix, case and leading zeros."""
+    key = _PREFIX.sub("", name, count=1).casefold()
+    if key in _MITOCHONDRION:
+        return "mitochondrion"
+    if key in _PLASTID or name.casefold() == "chrc":
+        return "plastid"
+    if key.isascii() and key.isdigit():
+        return key.lstrip("0") or "0"
+    return key
+
+
+def _roman(key: str) -> int | None:
+    """Return the number of a lower-case Roman numeral from I to XXXIX, else None."""
+    match = _ROMAN.fullmatch(key)
+    if not key or not match:
+        return None
+    tens, units = match.groups()
+    value = {"ix": 9, "iv": 4}.get(units)
+    if value is None:
+        value = 5 * ("v" in units) + units.count("i")
+    return 10 * len(tens) + value
+
+
+def _to_roman(number: int) -> str:
+    units = ("", "i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix")
+    return "x" * (number // 10) + units[number % 10]
+
+
+def read_aliases(path: Path, contigs: Iterable[str]) -> dict[str, str]:
+    """Read other names of the reference's contigs.
+
+    Parameters
+    ----------
+    path : Path
+        A TSV whose first line has the columns `alias` and `contig`, or an NCBI
+        `*_assembly_report.txt`; plain or gzip.
+    contigs : iterable of str
+        The reference's names. Rows about other contigs are passed over.
+
+    Raises
+    ------
+    UserError
+        Naming the line: unknown columns, one alias for two contigs, an alias that is another
+        contig's own name, or no row that names a contig of the reference.
+    """
+    names = set(contigs)
+    try:
+        raw = path.read_bytes()
+        text = (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode("utf-8-sig")
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"{path}: cannot be read ({error}); expected a text file of contig aliases"
+        ) from error
+    pairs = _alias_pairs(path, text, names)
+    aliases: dict[str, str] = {}
+    for line, alias, contig in pairs:
+        if alias == contig:
+            continue
+        if alias in names:
+            raise UserError(
+                f"{path}, line {line}: the alias {alias!r} of {contig!r} is itself a contig of the "
+                "reference; remove the line"
+            )
+        if aliases.setdefault(alias, contig) != contig:
+            raise UserError(
+                f"{path}, line {line}: the alias {alias!r} stands for {aliases[alias]!r} and for "
+                f"{contig!r}; keep one"
+            )
+    if not pairs:
+        raise UserError(
+            f"{path}: no line names a contig of the reference ({_some(names)}); "
+            "are these the aliases of another assembly?"
+        )
+    return aliases
+
+
+def _alias_pairs(path: Path, text: str, names: set[str]) -> list[tuple[int, str, str]]:
+    """Return (line, alias, contig of the reference) of each usable row."""
+    header: list[str] | None = None
+    pairs = []
+    for number, row in enumerate(
+        csv.reader(text.splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE), start=1
+    ):
+        if not row or not row[0].strip():
+            continue
+        if row[0].startswith("#") and header is None:
+            columns = [row[0].lstrip("# "), *row[1:]]
+            header = columns if columns[0] in ("Sequence-Name", "alias", "contig") else None
+            continue
+        if header is None:
+            header = row
+            if not {"alias", "contig"} <= set(header):
+                raise UserError(
+                    f"{path}, line {number}: found the columns {', '.join(row)[:80]!r}; expected "
+                    "alias and contig, or an NCBI assembly report"
+                )
+            continue
+        if len(row) < len(header):
+            raise UserError(
+                f"{path}, line {number}: {len(row)} columns, expected {len(header)}, separated by "
+                "tabs"
+            )
+        fields = dict(zip(header, row, strict=False))
+        if "alias" in fields:
+            if fields["contig"] in names:
+                pairs.append((number, fields["alias"], fields["contig"]))
+            continue
+        spelled = [fields.get(column, "na").strip() for column in _REPORT_COLUMNS]
+        spelled = [name for name in dict.fromkeys(spelled) if name and name != "na"]
+        known = [name for name in spelled if name in names]
+        if len(known) > 1:
+            raise UserError(
+                f"{path}, line {number}: the reference has {' and '.join(map(repr, known))}, which "
+                "this report calls one sequence; is it this reference's report?"
+            )
+        pairs += [(number, name, known[0]) for name in spelled if known]
+    return pairs
+
+
+def _some(names: Iterable[str]) -> str:
+    """Return the first few names for a message."""
+    listed = list(names)
+    return ", ".join(listed[:5]) + (f", … ({len(listed)} in all)" if len(listed) > 5 else "")

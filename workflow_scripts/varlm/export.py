@@ -1,0 +1,183 @@
+"""The annotated table → TSV, and the cohort's VCF with scores in INFO, each with its index."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import polars as pl
+import pysam
+
+from varlm import bgzf, vcf_output
+from varlm.bgzf_output import BgzfWriter
+from varlm.errors import UserError
+from varlm.rejects import read_rejected, spreadsheet_safe
+from varlm.schemas import annotated, atomic_path
+from varlm.vcf_input import open_vcf
+
+log = logging.getLogger(__name__)
+
+ROWS = 100_000  # rows of the table formatted at a time
+TBI_LIMIT = 1 << 29  # bp; positions beyond it need a .csi index
+
+
+def export_tsv(table: Path, models: Sequence[str], path: Path) -> int:
+    """Write the annotated table as bgzipped TSV with a tabix index; return its rows.
+
+    Null is NA. Floats have six significant digits. Text that a spreadsheet would run as a formula
+    or that would break the line is escaped (`varlm.rejects`).
+    """
+    schema = annotated(models)
+    frame = pl.scan_parquet(table)
+    schema.check_schema(frame.collect_schema(), table)
+    total = int(frame.select(pl.len()).collect().item())
+    last = int(frame.select(pl.col("pos").max()).collect().item() or 0)
+    with atomic_path(path) as temporary:
+        with BgzfWriter(temporary) as out:
+            out.write(("\t".join(schema.names) + "\n").encode())
+            for start in range(0, total, ROWS):
+                rows = frame.slice(start, ROWS).collect(engine="in-memory")
+                rows = rows.with_columns(
+                    spreadsheet_safe(pl.col("chrom", "id", "consequence", "gene")),
+                    pl.col(pl.Float32).round_sig_figs(6),
+                )
+                text = rows.write_csv(
+                    include_header=False, separator="\t", quote_style="never", null_value="NA"
+                )
+                out.write(text.encode())
+        _check_lines(temporary, total + 1)
+        layout = {"seq_col": 0, "start_col": 1, "end_col": 1, "line_skip": 1}
+        _index(temporary, path, ["csi" if last >= TBI_LIMIT else "tbi"], layout)
+    return total
+
+
+def export_vcf(
+    table: Path,
+    rejected: Path,
+    vcfs: Sequence[Path],
+    models: Sequence[str],
+    contigs: Mapping[str, int],
+    path: Path,
+    expected_sha256: Sequence[str | None] | None = None,
+) -> int:
+    """Write the cohort's own records with the scores in INFO; return their number.
+
+    Every record of every file, in the files' order, accepted or not; where that order is not by
+    position, the records are sorted, with a warning, since nothing could read them by region.
+    The index is in place before the VCF is: .tbi; .csi for a position of 2²⁹ or more, and as well
+    for a cohort that came as BCF.
+
+    Parameters
+    ----------
+    table, rejected : Path
+        The cohort's `annotated.parquet` and `rejected.tsv.gz`.
+    vcfs : sequence of Path
+        Its files.
+    contigs : mapping
+        CHROM that the reference knows → length in bp.
+    path : Path
+        Output, `.vcf.gz`.
+    expected_sha256 : sequence of str or None, optional
+        Digest of each file when it was normalised.
+
+    Raises
+    ------
+    UserError
+        If a file is not the one that was normalised, or see `vcf_output.header`.
+    """
+    sources = [open_vcf(vcf) for vcf in vcfs]
+    turned_down = read_rejected(rejected)
+    alleles = [_alleles(table, turned_down, models, index) for index in range(len(vcfs))]
+    records = pl.concat(vcf_output.record_positions(frame) for frame in alleles)
+    order = vcf_output.sorted_order(records)
+    present = records["chrom"].unique(maintain_order=True).to_list()
+    lengths = {name: contigs[name] for name in present if name in contigs}
+    header = vcf_output.header(sources, models, lengths)
+    last = int(records["pos"].max() or 0)  # type: ignore[arg-type]
+    from_bcf = any(source.format == "bcf" for source in sources)
+    with atomic_path(path) as temporary:
+        with BgzfWriter(temporary) as out:
+            out.write(header)
+            lines = (
+                block
+                for source, frame in zip(sources, alleles, strict=True)
+                for block in vcf_output.annotated_lines(source, frame, models)
+            )
+            if order is None:
+                for block in lines:
+                    if block:
+                        out.write(b"\n".join(block) + b"\n")
+            else:
+                log.warning(
+                    "the records are not in the order of contigs and positions; they are written "
+                    "sorted, since an index needs that"
+                )
+                scratch = temporary.with_suffix(".scratch")
+                for line in vcf_output.write_sorted(lines, order, scratch):
+                    out.write(line)
+        for source, expected in zip(sources, expected_sha256 or (), strict=False):
+            if expected is not None and source.sha256 != expected:
+                raise UserError(
+                    f"{source.path}: changed since it was normalised (SHA-256 {source.sha256}, "
+                    f"then {expected}); run the workflow again"
+                )
+        _check_lines(temporary, header.count(b"\n") + records.height)
+        kinds = ["csi"] if last >= TBI_LIMIT else ["tbi"]
+        if from_bcf and "csi" not in kinds:
+            kinds.append("csi")
+        _index(temporary, path, kinds, {"preset": "vcf"})
+    return records.height
+
+
+def _alleles(table: Path, rejected: pl.DataFrame, models: Sequence[str], file: int) -> pl.DataFrame:
+    """Return every allele of one of the cohort's files, sorted by record and allele."""
+    columns = [f"{m}_{column}" for m in models for column, _ in vcf_output.TAGS.values()]
+    scored = (
+        pl.scan_parquet(table)
+        .filter(pl.col("file") == file)
+        .select(
+            "chrom",
+            pl.col("input_pos").cast(pl.Int64).alias("pos"),
+            "record",
+            "allele",
+            *columns,
+        )
+        .collect(engine="in-memory")
+    )
+    turned_down = (
+        rejected.filter(pl.col("file") == file)
+        .with_columns(pl.col("pos").cast(pl.Int64, strict=False).fill_null(0))
+        .select("chrom", "pos", "record", "allele", "reason")
+    )
+    return pl.concat([scored, turned_down], how="diagonal").sort("record", "allele")
+
+
+def _check_lines(path: Path, expected: int) -> None:
+    """Read the file again, every checksum, and count its lines."""
+    with path.open("rb") as file:
+        found = sum(piece.count(b"\n") for piece in bgzf.inflate(file, path, lambda _: None))
+    if found != expected:
+        raise UserError(
+            f"{path}: {found} lines on disk, {expected} written; the disk may be failing: run again"
+        )
+
+
+def _index(temporary: Path, path: Path, kinds: Sequence[str], layout: Mapping[str, object]) -> None:
+    """Index `temporary` and place the indexes beside `path`, which gets its name afterwards.
+
+    Indexes of an older output are removed, so that none is older than its file.
+    """
+    for suffix in (".tbi", ".csi"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    for kind in kinds:
+        index = temporary.with_name(f"{temporary.name}.{kind}")
+        try:
+            pysam.tabix_index(
+                str(temporary), force=True, csi=kind == "csi", index=str(index), **layout
+            )
+        except (OSError, ValueError, pysam.SamtoolsError) as error:
+            index.unlink(missing_ok=True)
+            log.warning("%s: no .%s index could be made (%s)", path, kind, error)
+            continue
+        index.replace(path.with_name(f"{path.name}.{kind}"))

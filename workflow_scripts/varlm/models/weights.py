@@ -1,0 +1,161 @@
+"""A checkpoint's tensors, and proof that a model holds them and nothing else.
+
+`transformers` 5 builds models on the meta device: a missing or renamed tensor, or a buffer that
+no file holds, can be left with random values and still give plausible scores. Here every tensor
+of the file must be found in the model, of the same shape and equal bit for bit, and no tensor of
+the model may come from anywhere else.
+"""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from varlm.errors import UserError
+from varlm.models import checkpoint
+
+_AGAIN = "the file is damaged or truncated: copy or download it again"
+
+
+def read_tensors(folder: Path) -> dict[str, torch.Tensor]:
+    """Return tensor name → tensor, as stored, of all weight files in `folder`.
+
+    Safetensors first; pickles only through `torch.load(weights_only=True)`, which runs no code.
+
+    Raises
+    ------
+    UserError
+        If a file is damaged, holds anything but tensors, or disagrees with its index.
+    """
+    names, index = checkpoint.weight_files(folder)
+    tensors: dict[str, torch.Tensor] = {}
+    for name in names:
+        path = folder / name
+        found = _safetensors(path) if name.endswith(".safetensors") else _pickle(path)
+        for key, tensor in found.items():
+            if key in tensors:
+                raise UserError(f"{path}: the tensor {key} is in another file as well")
+            tensors[key] = tensor
+    if index:
+        listed = set(checkpoint.shard_map(folder / index[0]))
+        if listed != set(tensors):
+            raise UserError(
+                f"{folder / index[0]}: does not list what its files hold "
+                f"({_names(listed ^ set(tensors))}); copy or download the checkpoint again"
+            )
+    return tensors
+
+
+def fill(
+    model: nn.Module,
+    tensors: Mapping[str, torch.Tensor],
+    folder: Path,
+    derived: Mapping[str, torch.Tensor],
+) -> None:
+    """Give a model that was built on the meta device its tensors, as float32, and check them.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Built under `torch.device("meta")`: it has shapes, but no values that could be left over.
+    tensors : name → tensor
+        What the checkpoint's files hold.
+    folder : Path
+        For messages.
+    derived : name → tensor
+        Tensors that the model needs and the files may leave out, because they follow from the
+        config or are another's alias. A tensor of the file goes first.
+
+    Raises
+    ------
+    UserError
+        If a tensor is missing, left over, of another shape, not floating, or not finite.
+    """
+    wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    missing = wanted.keys() - tensors.keys() - derived.keys()
+    surplus = tensors.keys() - wanted.keys()
+    if missing or surplus:
+        parts = [f"it lacks {_names(missing)}"] if missing else []
+        parts += [f"it has {_names(surplus)} too many"] if surplus else []
+        raise UserError(
+            f"{folder}: the weights do not fit config.json: {' and '.join(parts)}; expected the "
+            f"{len(wanted)} tensors of a masked language model ({type(model).__name__})"
+        )
+    state = {}
+    for name, shape in wanted.items():
+        tensor = tensors[name] if name in tensors else derived[name]
+        if tuple(tensor.shape) != shape:
+            raise UserError(
+                f"{folder}: the tensor {name} has the shape {tuple(tensor.shape)}, expected "
+                f"{shape} by config.json; one of the two files belongs to another model"
+            )
+        if not tensor.is_floating_point() or not torch.isfinite(tensor).all():
+            raise UserError(
+                f"{folder}: the tensor {name} ({tensor.dtype}) holds values that are not finite "
+                f"floating-point numbers; {_AGAIN}"
+            )
+        state[name] = tensor.to(torch.float32)
+    model.load_state_dict(state, strict=True, assign=True)
+    model.requires_grad_(False)
+    model.eval()
+    _check(model, read_tensors(folder), derived, folder)
+
+
+def _check(
+    model: nn.Module,
+    tensors: Mapping[str, torch.Tensor],
+    derived: Mapping[str, torch.Tensor],
+    folder: Path,
+) -> None:
+    """Compare the model with the files, which are read again, bit for bit."""
+    held: dict[str, torch.Tensor] = dict(model.named_parameters(remove_duplicate=False))
+    held |= dict(model.named_buffers(remove_duplicate=False))
+    for name, tensor in held.items():
+        expected = tensors.get(name, derived.get(name))
+        if expected is None or tensor.is_meta:
+            raise UserError(
+                f"{folder}: the model's tensor {name} comes from no file; varlm does not score "
+                "with values that nobody stored"
+            )
+        same = tensor.detach().view(torch.int32).equal(expected.to(torch.float32).view(torch.int32))
+        if not same:
+            raise UserError(f"{folder}: the tensor {name} was not loaded as stored; {_AGAIN}")
+
+
+def _safetensors(path: Path) -> dict[str, torch.Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        tensors: dict[str, torch.Tensor] = load_file(path)
+    except (SafetensorError, ValueError, OSError) as error:
+        raise UserError(f"{path}: not readable as safetensors ({error}); {_AGAIN}") from error
+    return tensors
+
+
+def _pickle(path: Path) -> dict[str, torch.Tensor]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what matters raises
+            found = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UserError(
+            f"{path}: not readable as plain tensors ({reason}); it is damaged, or holds more than "
+            "tensors, which varlm never runs: convert it to safetensors where you trust it"
+        ) from error
+    tensors = found if isinstance(found, dict) else {}
+    if not tensors or not all(isinstance(tensor, torch.Tensor) for tensor in tensors.values()):
+        raise UserError(f"{path}: expected a dictionary of tensors, found something else")
+    return tensors
+
+
+def _names(names: set[str]) -> str:
+    listed = sorted(names)
+    more = f" and {len(listed) - 4} more" if len(listed) > 4 else ""
+    return ", ".join(listed[:4]) + more

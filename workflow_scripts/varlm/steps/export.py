@@ -1,0 +1,43 @@
+"""Write a cohort's annotated table as TSV, and its own VCF with the scores in INFO."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+from pathlib import Path
+
+from varlm.export import export_tsv, export_vcf
+from varlm.reference import Genome
+
+log = logging.getLogger("varlm")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the step's options."""
+    parser.add_argument("--annotated", type=Path, required=True, help="annotated.parquet")
+    parser.add_argument("--rejected", type=Path, required=True, help="rejected.tsv.gz")
+    parser.add_argument("--accounting", type=Path, required=True, help="accounting.json")
+    parser.add_argument("--reference", type=Path, required=True, help="the reference folder")
+    parser.add_argument("--vcf", type=Path, action="append", required=True, help="cohort file")
+    parser.add_argument("--model", action="append", required=True, help="model name; repeat")
+    parser.add_argument("--tsv", type=Path, required=True, help="output .tsv.gz")
+    parser.add_argument("--out-vcf", type=Path, required=True, help="output .vcf.gz")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Write both files and their indexes."""
+    accounting = json.loads(args.accounting.read_text())
+    genome = Genome.open(args.reference)
+    contigs = {
+        entry["chrom"]: genome[entry["contig"]].length
+        for entry in accounting["contigs"]
+        if entry["contig"] is not None
+    }
+    rows = export_tsv(args.annotated, args.model, args.tsv)
+    log.info("%s: %d alleles", args.tsv, rows)
+    digests = [entry["sha256"] for entry in accounting["files"]]
+    records = export_vcf(
+        args.annotated, args.rejected, args.vcf, args.model, contigs, args.out_vcf, digests
+    )
+    log.info("%s: %d records", args.out_vcf, records)

@@ -1,0 +1,34 @@
+"""Write the counts of all cohorts as one table."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+from pathlib import Path
+
+from varlm.schemas import atomic_path
+from varlm.summary import summarise
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the step's options."""
+    parser.add_argument(
+        "--accounting", type=Path, action="append", required=True, help="accounting.json; repeat"
+    )
+    parser.add_argument(
+        "--plan", type=Path, action="append", required=True, help="plan.json of a model; repeat"
+    )
+    parser.add_argument("--summary", type=Path, required=True, help="output .tsv")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Write `summary.tsv`."""
+    accountings, plans = (
+        [json.loads(path.read_text()) for path in paths] for paths in (args.accounting, args.plan)
+    )
+    rows = summarise(accountings, plans)
+    with atomic_path(args.summary) as temporary, temporary.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0], delimiter="\t", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)

@@ -17,7 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-import pysam
+import pysam.bcftools
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -44,7 +44,7 @@ SMALL = {
     "dilation_cycle": 6,
 }
 # Shape → config, sites for varlm, sites for the peer.
-SHAPES = {"66M": (LEGACY_66M, 96, 24), "0.5M": (SMALL, 1200, 600)}
+SHAPES = {"66M": (LEGACY_66M, 64, 16), "0.5M": (SMALL, 1200, 600)}
 
 
 class Bench:

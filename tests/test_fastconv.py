@@ -39,10 +39,14 @@ def test_tiles_are_the_correlation_and_save_products(taps):
         assert tile.products < taps * tile.outputs
 
 
-def test_nine_taps_take_thirty_products_for_twelve_outputs():
-    tile = winograd.cheapest(9, 512, 1)
+@pytest.mark.parametrize(
+    ("taps", "length", "dilation", "products", "outputs"),
+    [(9, 540, 1, 40, 18), (9, 512, 32, 40, 18), (9, 384, 32, 30, 12), (5, 540, 1, 35, 18)],
+)
+def test_the_cheapest_tile_fits_the_stretch(taps, length, dilation, products, outputs):
+    tile = winograd.cheapest(taps, length, dilation)
     assert tile is not None
-    assert (tile.products, tile.outputs) == (30, 12)
+    assert (tile.products, tile.outputs) == (products, outputs)
 
 
 def test_other_kernels_have_no_tiles():
@@ -50,24 +54,18 @@ def test_other_kernels_have_no_tiles():
     assert winograd.cheapest(13, 512, 1) is None
 
 
-@settings(deadline=None, max_examples=40)
-@given(
-    st.sampled_from([3, 4, 5, 9]),
-    st.integers(1, 8),
-    st.integers(1, 40),
-    st.integers(0, 3),
-    st.data(),
-)
-def test_winograd_equals_conv1d(taps, dilation, length, trim, data):
+@settings(deadline=None, max_examples=60)
+@given(st.sampled_from([3, 4, 5, 9]), st.integers(1, 8), st.integers(1, 40), st.data())
+def test_winograd_equals_conv1d(taps, dilation, length, data):
     torch.manual_seed(0)
     tile = data.draw(st.sampled_from(winograd.tiles(taps)))
-    conv = torch.nn.Conv1d(6, 7, taps, dilation=dilation, padding="same").requires_grad_(False)
-    x = torch.randn(2, length, 6)
-    expected = conv(x.transpose(1, 2)).transpose(1, 2)
-    start = min(trim, length - 1)
-    before = dilation * (taps - 1) // 2 - start
-    fast = winograd.WinogradConv(conv.weight, conv.bias, dilation, tile)
-    found = fast(x, before, length - start)
+    start = data.draw(st.integers(0, min(3, length - 1)))
+    weight, bias, x = torch.randn(7, 6, taps), torch.randn(7), torch.randn(2, length, 6)
+    left, right = Reach(taps, dilation).before, dilation * (taps - 1)
+    padded = F.pad(x.transpose(1, 2), (left, right - left))
+    expected = F.conv1d(padded, weight, bias, dilation=dilation).transpose(1, 2)
+    fast = winograd.WinogradConv(weight, bias, dilation, tile)
+    found = fast(x, left - start, length - start)
     torch.testing.assert_close(found, expected[:, start:], atol=1e-4, rtol=0)
 
 
@@ -79,7 +77,7 @@ def test_winograd_rounding_is_that_of_float32():
     tile = winograd.cheapest(9, 96, 1)
     assert tile is not None
     found = winograd.WinogradConv(w, None, 1, tile)(x, 4, 96)
-    assert (found - exact).abs().max() < 1e-5
+    assert (found - exact).abs().max() < 3e-5
 
 
 def test_the_last_layers_of_the_legacy_shape_need_few_positions():
@@ -128,18 +126,20 @@ def direct(model, ids, index):
     return logits if index is None else logits[:, index]
 
 
-@pytest.mark.parametrize("mode", ["float32", "winograd"])
+@pytest.mark.parametrize(("mode", "tolerance"), [("float32", 3e-5), ("winograd", 1e-4)])
 @pytest.mark.parametrize("length", [9, 64, 101])
-def test_the_pruned_forward_pass_equals_gpns_own(model, mode, length):
+def test_the_pruned_forward_pass_equals_gpns_own(model, mode, tolerance, length):
     model.set_mode(mode)
     rng = np.random.default_rng(length)
     windows = rng.choice(np.frombuffer(b"ACGTN", np.uint8), (3, length))
     ids = torch.from_numpy(model.encode(windows))
     for index in {0, length // 2, (length - 1) // 2, length - 1}:
         torch.testing.assert_close(
-            model.site_logits(ids, index), direct(model, ids, index), atol=3e-5, rtol=0
+            model.site_logits(ids, index), direct(model, ids, index), atol=tolerance, rtol=0
         )
-    torch.testing.assert_close(model.base_logits(ids), direct(model, ids, None), atol=3e-5, rtol=0)
+    torch.testing.assert_close(
+        model.base_logits(ids), direct(model, ids, None), atol=tolerance, rtol=0
+    )
 
 
 @pytest.mark.slow

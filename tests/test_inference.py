@@ -234,6 +234,21 @@ def test_alleles_do_not_depend_on_the_batch_size(model):
     np.testing.assert_allclose(found[0], found[1], atol=1e-4, rtol=0)
 
 
+@pytest.mark.gpu
+def test_a_gpu_gives_the_cpus_numbers(tmp_path):
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    for name, config in CONFIGS.items():
+        folder = make_checkpoint(tmp_path / name, config)
+        here = score_sites(Scorer(load_model(folder)), SEQUENCE, POSITIONS, 64)
+        model = load_model(folder, device=inference.choose_device("cuda"))
+        tolerances = {"float32": 1e-4, "winograd": 1e-3, "bfloat16": 0.3}
+        for mode in model.modes():
+            model.set_mode(mode)
+            found = score_sites(Scorer(model), SEQUENCE, POSITIONS, 64)
+            np.testing.assert_allclose(found, here, atol=tolerances[mode], rtol=0)
+
+
 # Faults
 
 
@@ -398,7 +413,8 @@ def test_auto_takes_the_fastest_mode_that_agrees():
     model = Moody({"winograd": 1e-5, "bfloat16": 0.01})
     choice = tune(model, SAMPLE, "both", "auto", 8)
     assert choice.mode == model.mode == "bfloat16"
-    assert choice.differences == {"bfloat16": pytest.approx(0.01, rel=1e-3)}
+    assert choice.differences["bfloat16"] == pytest.approx(0.01, rel=1e-3)
+    assert choice.differences["winograd"] == pytest.approx(1e-5, rel=0.1)
     assert "bfloat16 differs from float32 by at most 0.01 nats" in choice.summary(len(SAMPLE))
 
 
@@ -422,6 +438,31 @@ def test_auto_does_not_take_a_mode_that_is_no_faster():
     choice = tune(model, SAMPLE, "both", "auto", 8)
     assert choice.mode == model.mode == "float32"
     assert choice.differences == {}
+
+
+ALLELES = allele_windows(
+    ascii_array("ACGTTGCATGACCAGTTACG"), np.array([7, 9]), ["A", "GA"], ["ACC", "TC"], 16
+)
+
+
+def test_alleles_go_back_to_float32_where_the_rounding_adds_up(caplog):
+    """Sites agree within 0.05; a constant shift of one base's logit over a window does not."""
+    model = Moody({"bfloat16": 0.04})
+    assert tune(model, SAMPLE, "both", "auto", 8).mode == "bfloat16"
+    inference.confirm_for_alleles(Scorer(model), ALLELES)
+    assert model.mode == "float32"
+    assert "2 indels and MNVs, more than 0.05: not used" in caplog.text
+
+
+@pytest.mark.parametrize("strands", ["both", "forward"])
+def test_alleles_keep_a_mode_that_agrees(strands):
+    model = Moody({"bfloat16": 1e-5})
+    model.set_mode("bfloat16")
+    inference.confirm_for_alleles(Scorer(model, strands), ALLELES)
+    assert model.mode == "bfloat16"
+    model.off["bfloat16"] = float("nan")
+    inference.confirm_for_alleles(Scorer(model, strands), ALLELES)
+    assert model.mode == "float32"
 
 
 def test_a_precision_that_is_asked_for_is_taken(tmp_path):

@@ -108,6 +108,11 @@ def test_a_pickle_with_code_does_not_run_it(folder, tmp_path):
     assert not (tmp_path / "ran").exists()
 
 
+def test_torch_is_new_enough_for_weights_only():
+    """Fault 49: CVE-2026-24747 runs code from a weights-only pickle before 2.10."""
+    assert tuple(int(part) for part in torch.__version__.split(".")[:2]) >= (2, 10)
+
+
 def test_sharded_checkpoints_load_and_are_described(folder):
     expected = load_file(folder / "model.safetensors")
     names = sorted(expected)

@@ -142,7 +142,7 @@ def test_gzip_cut_in_the_middle(tmp_path):
 def test_fault_3_bit_flip_in_compressed_data(tmp_path):
     data = bytearray(bgzipped(tmp_path))
     data[len(data) // 2] ^= 16
-    with pytest.raises(UserError, match="damaged gzip data"):
+    with pytest.raises(UserError, match="damaged bgzip block at byte"):
         index(tmp_path, bytes(data))
 
 

@@ -9,6 +9,9 @@ from safetensors.numpy import save_file
 
 from varlm.models.base import MaskedModel
 
+# On small tensors a second thread costs more than it gives, and much more on a busy machine.
+torch.set_num_threads(1)
+
 TOKENIZER = {
     "version": "1.0",
     "truncation": None,

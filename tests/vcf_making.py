@@ -1,8 +1,10 @@
 """VCF files for tests, and the oracle that normalised alleles are compared with."""
 
 import gzip
+import struct
 import subprocess
 import sys
+import zlib
 from collections import Counter
 from pathlib import Path
 
@@ -12,7 +14,11 @@ from varlm.reference import Genome
 from varlm.schemas import REJECTED
 from varlm.variants import CohortVcf, NormaliseOptions, normalise
 
-_RUN = "import sys, pysam.bcftools; getattr(pysam.bcftools, sys.argv[1])(*sys.argv[2:], catch_stdout=False)"
+_RUN = """
+import sys
+import pysam.bcftools
+getattr(pysam.bcftools, sys.argv[1])(*sys.argv[2:], catch_stdout=False)
+"""
 
 
 def vcf_text(records, contigs=None, samples=0, header=()):
@@ -20,7 +26,7 @@ def vcf_text(records, contigs=None, samples=0, header=()):
     lines = ["##fileformat=VCFv4.2", '##FILTER=<ID=PASS,Description="All filters passed">']
     lines += [f"##contig=<ID={name},length={len(seq)}>" for name, seq in (contigs or {}).items()]
     lines += header
-    columns = "#CHROM POS ID REF ALT QUAL FILTER INFO".split()
+    columns = ["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO"]
     if samples:
         columns += ["FORMAT", *(f"S{i}" for i in range(samples))]
     lines.append("\t".join(columns))
@@ -38,9 +44,6 @@ def bgzipped(text):
 
 
 def _block(data):
-    import struct
-    import zlib
-
     deflate = zlib.compressobj(6, zlib.DEFLATED, -15)
     body = deflate.compress(data) + deflate.flush()
     head = b"\x1f\x8b\x08\x04\0\0\0\0\0\xff\x06\0BC\x02\0" + struct.pack("<H", len(body) + 25)
@@ -60,10 +63,28 @@ def bcf_of(vcf: Path) -> Path:
     return out
 
 
-def norm_oracle(vcf: Path, fasta: Path, folder: Path) -> Counter:
-    """Return how often `bcftools norm -m- -f` has each (chrom, pos, ref, alt), upper case."""
+def norm_oracle(result, reference: Path, folder: Path) -> list[tuple[str, int, str, str]]:
+    """Return (contig, pos, ref, alt) that `bcftools norm` gives each accepted allele's input."""
+    rows = result.variants.with_row_index("row").sort("contig", "input_pos")
+    genome = Genome.open(reference)
+    lengths = dict(genome.contigs.select("contig", "length").iter_rows())
+    vcf, out = folder / "oracle.in.vcf", folder / "oracle.out.vcf"
+    columns = ["contig", "input_pos", "row", "input_ref", "input_alt"]
+    header = [f"##contig=<ID={name},length={length}>" for name, length in lengths.items()]
+    vcf.write_text(vcf_text(rows.select(columns).iter_rows(), header=header))
+    bcftools("norm", "-f", reference / "genome.fa", "-Ov", "-o", out, vcf)
+    found = {}
+    for line in out.read_text().splitlines():
+        if not line.startswith("#"):
+            contig, pos, row, ref, alt = line.split("\t")[:5]
+            found[int(row)] = (contig, int(pos), ref.upper(), alt.upper())
+    return [found[row] for row in range(result.variants.height)]
+
+
+def norm_of_file(vcf: Path, reference: Path, folder: Path) -> Counter:
+    """Return how often `bcftools norm -m- -f` of a well-formed file has each allele."""
     out = folder / "oracle.vcf"
-    bcftools("norm", "-m-", "-f", fasta, "-Ov", "-o", out, vcf)
+    bcftools("norm", "-m-", "-f", reference / "genome.fa", "-Ov", "-o", out, vcf)
     found = Counter()
     with out.open("rb") as lines:
         for line in lines:

@@ -20,7 +20,7 @@ from varlm.errors import UserError
 # The empty block that ends every complete BGZF file (SAM specification, section 4.1.2).
 EOF_MARKER = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 
-_RAW = 1 << 20  # compressed bytes inflated by one task: some 20 to 60 blocks
+_RAW = 256 << 10  # compressed bytes inflated by one task: some 10 to 60 blocks
 _TASKS = 3  # tasks ahead of the reader: with two threads, inflating hides behind parsing
 _PIECE = 4 << 20  # bytes that plain gzip yields at most at a time: bounds a zip bomb
 _MAX_BLOCK = 1 << 16

@@ -27,33 +27,41 @@ def allele_frequencies(alleles: pl.DataFrame) -> Frequencies:
     AF must be one number in [0, 1] per ALT; where AF is absent or '.', AC/AN (0 ≤ AC ≤ AN, AN > 0)
     takes its place. What is given but is no such number is null, and `unreadable`.
     """
-    info = alleles["info"]
-    if not info.str.contains("A", literal=True).any():
-        return _absent(alleles.height)
-    frame = alleles.select("allele", "n_alt", *(_field(key) for key in ("AF", "AC", "AN")))
-    single = frame["n_alt"].max() == 1
-    frame = frame.with_columns(_own("AF", single), _own("AC", single)).with_columns(
-        pl.col("AF").cast(pl.Float64, strict=False).alias("af"),
-        pl.col("AC").cast(pl.Int64, strict=False).alias("ac"),
-        pl.col("AN").cast(pl.Int64, strict=False).alias("an"),
-    )
-    has_af, has_counts = pl.col("AF").is_not_null(), pl.col("AC", "AN").is_not_null()
-    frame = frame.select(
-        af=pl.when(has_af)
-        .then(pl.when(pl.col("af").is_between(0, 1)).then("af"))
-        .when(pl.col("ac").is_between(0, pl.col("an")) & (pl.col("an") > 0))
-        .then(pl.col("ac") / pl.col("an"))
-        .cast(pl.Float32),
-        given=has_af | (pl.all_horizontal(has_counts) & (pl.col("AN") != "0")),
-    )
-    return Frequencies(frame["af"], frame["given"] & frame["af"].is_null())
+    if not alleles["info"].str.contains("A", literal=True).any():
+        return Frequencies(_no_values(alleles.height), _no(alleles.height))
+    single = alleles["n_alt"].max() == 1
+    given = alleles.select(_own("AF", single)).to_series()
+    af = given.cast(pl.Float64, strict=False)
+    af = af.set(~af.is_between(0, 1), None)
+    has_value = given.is_not_null()
+    missing = ~has_value
+    # AC and AN are looked for only where AF is not: a search of INFO costs 0.3 µs a record.
+    if missing.any():
+        counts = _from_counts(alleles.filter(missing), single)
+        rows = missing.arg_true()
+        af = af.scatter(rows, counts.af)
+        has_value = has_value.scatter(rows, counts.af.is_not_null() | counts.unreadable)
+    return Frequencies(af.cast(pl.Float32).alias("af"), has_value & af.is_null())
 
 
-def _absent(height: int) -> Frequencies:
-    return Frequencies(
-        pl.repeat(None, height, dtype=pl.Float32(), eager=True),
-        pl.repeat(False, height, dtype=pl.Boolean(), eager=True),
-    )
+def _from_counts(alleles: pl.DataFrame, single: bool) -> Frequencies:
+    """Return AC/AN of alleles without AF; AN = 0 (nobody called) is no frequency, yet readable."""
+    if not alleles["info"].str.contains("AN=", literal=True).any():
+        return Frequencies(_no_values(alleles.height), _no(alleles.height))
+    text = alleles.select(_own("AC", single), _field("AN"))
+    ac, an = (text[key].cast(pl.Int64, strict=False) for key in ("AC", "AN"))
+    valid = ((an > 0) & ac.is_between(0, an)).fill_null(False)
+    af = (ac / an).set(~valid, None)
+    given = text["AC"].is_not_null() & text["AN"].is_not_null() & (an != 0).fill_null(True)
+    return Frequencies(af, given & ~valid)
+
+
+def _no_values(height: int) -> pl.Series:
+    return pl.repeat(None, height, dtype=pl.Float32(), eager=True)
+
+
+def _no(height: int) -> pl.Series:
+    return pl.repeat(False, height, dtype=pl.Boolean(), eager=True)
 
 
 def _field(key: str) -> pl.Expr:
@@ -64,7 +72,7 @@ def _field(key: str) -> pl.Expr:
 
 def _own(key: str, single: bool) -> pl.Expr:
     """Return the allele's own entry of a Number=A field; '' (unreadable) if their number is off."""
-    text = pl.col(key)
+    text = _field(key)
     if single:
         return text
     entries = text.str.split(",")

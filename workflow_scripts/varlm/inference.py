@@ -127,7 +127,7 @@ class Scorer:
             return torch.stack(answers, dim=1)
 
         logits = np.full((len(windows), 2, 4), np.nan, dtype=np.float32)
-        found = self._run(forward, windows)
+        found = self._run(forward, windows, self.progress)
         _check_finite(found, locate)
         logits[:, : found.shape[1]] = found
         return logits
@@ -146,21 +146,28 @@ class Scorer:
             If a logit is NaN or infinite; the message names the allele.
         """
         self._check(windows.reference.shape[1])
-        ratio = np.full((len(windows.reference), 2), np.nan)
-        for side in range(2 if self.strands == "both" else 1):
-            ratio[:, side] = 0.0
-            for sign, bases, scored in (
-                (-1, windows.reference, windows.reference_scored),
-                (+1, windows.alternate, windows.alternate_scored),
-            ):
-                if side == 1:
-                    bases, scored = reverse_complement(bases), scored[:, ::-1]
-                log_p = self._run(self._log_p, bases, count=False)
-                _check_finite(log_p, locate)
-                # Sums of hundreds of logarithms, of which two nearly cancel: float64.
-                ratio[:, side] += sign * np.where(scored, log_p.astype(np.float64), 0.0).sum(axis=1)
-        if self.progress is not None:
-            self.progress(len(ratio))
+        ratio = np.full((len(windows), 2), np.nan)
+        start = 0
+        while start < len(windows):  # all passes of a batch before the next: progress is even
+            stop = min(start + self.batch_size, len(windows))
+            rows = windows[start:stop]
+            for side in range(2 if self.strands == "both" else 1):
+                totals = []
+                for bases, scored in (
+                    (rows.reference, rows.reference_scored),
+                    (rows.alternate, rows.alternate_scored),
+                ):
+                    if side == 1:
+                        bases, scored = reverse_complement(bases), scored[:, ::-1]
+                    log_p = self._run(self._log_p, bases)
+                    _check_finite(log_p, locate, start)
+                    # Sums of hundreds of logarithms, two of which nearly cancel: float64.
+                    counted = np.where(scored, log_p.astype(np.float64), 0.0)
+                    totals.append(counted.sum(axis=1))
+                ratio[start:stop, side] = totals[1] - totals[0]
+            if self.progress is not None:
+                self.progress(stop - start)
+            start = stop
         return ratio
 
     def _log_p(self, batch: Bytes) -> torch.Tensor:
@@ -170,7 +177,10 @@ class Scorer:
         return logits.log_softmax(dim=-1).gather(-1, bases[..., None])[..., 0]
 
     def _run(
-        self, forward: Callable[[Bytes], torch.Tensor], windows: Bytes, *, count: bool = True
+        self,
+        forward: Callable[[Bytes], torch.Tensor],
+        windows: Bytes,
+        progress: Callable[[int], None] | None = None,
     ) -> NDArray[np.float32]:
         """Apply `forward` to batches of one shape and return all rows.
 
@@ -191,8 +201,8 @@ class Scorer:
                 self._halve(error)
                 continue
             start += filled
-            if count and self.progress is not None:
-                self.progress(filled)
+            if progress is not None:
+                progress(filled)
         found: NDArray[np.float32] = torch.cat(parts).float().cpu().numpy()
         return found
 
@@ -298,12 +308,12 @@ def _locator(contig: str, positions: NDArray[np.int64]) -> Locate:
     return lambda row: f"{contig}:{positions[row] + 1}"
 
 
-def _check_finite(values: NDArray[np.float32], locate: Locate) -> None:
+def _check_finite(values: NDArray[np.float32], locate: Locate, start: int = 0) -> None:
     finite = np.isfinite(values).reshape(len(values), -1).all(axis=1)
     if not finite.all():
         row = int(np.flatnonzero(~finite)[0])
         raise UserError(
-            f"{locate(row)}: the model's answer is not a finite number "
+            f"{locate(start + row)}: the model's answer is not a finite number "
             f"({int((~finite).sum())} such in this batch); with scoring.precision float16 or "
             "bfloat16 try float32, else the checkpoint is damaged"
         )
@@ -378,33 +388,69 @@ def tune(
         If the model has no such mode.
     """
     modes = model.modes() if precision == "auto" else (precision,)
+    chosen = modes[0]
     rates: dict[str, float] = {}
     differences: dict[str, float] = {}
+    _set_mode(model, chosen)
     if len(modes) > 1:
         batch = np.resize(windows, (batch_size, windows.shape[1]))
-        for mode in modes:
-            _set_mode(model, mode)
-            rates[mode] = batch_size / _seconds(model, batch)
-    chosen = modes[0]
-    faster = [mode for mode in modes[1:] if rates[mode] >= _GAIN * rates[chosen]]
-    if faster:
-        reference = _sample(model, chosen, windows, strands, batch_size)
-    for mode in sorted(faster, key=lambda mode: -rates[mode]):
-        found = _sample(model, mode, windows, strands, batch_size)
-        differences[mode] = largest_difference(reference, found)
-        if differences[mode] <= TOLERANCE[mode]:
+        rates[chosen] = batch_size / _seconds(model, batch)
+        reference = _sample(model, windows, strands, batch_size)
+    for mode in modes[1:]:
+        _set_mode(model, mode)
+        rates[mode] = batch_size / _seconds(model, batch)
+        if rates[mode] < _GAIN * rates[chosen]:
+            continue
+        try:
+            found = _sample(model, windows, strands, batch_size)
+            differences[mode] = largest_difference(reference, found)
+        except UserError:  # not finite
+            differences[mode] = float("inf")
+        if _agrees(mode, differences[mode], f"{len(windows)} sites"):
             chosen = mode
-            break
-        log.warning(
-            "precision auto: %s differs from float32 by %.2g nats on %d sites, more than %.2g: "
-            "not used",
-            mode,
-            differences[mode],
-            len(windows),
-            TOLERANCE[mode],
-        )
     _set_mode(model, chosen)
     return Choice(chosen, rates, differences)
+
+
+def confirm_for_alleles(scorer: Scorer, windows: AlleleWindows) -> None:
+    """Go back to float32 unless the model's mode agrees with it on indels and MNVs as well.
+
+    Their scores add up the rounding of hundreds of positions, which sites do not show.
+
+    Parameters
+    ----------
+    windows : AlleleWindows
+        A sample of the run's own, n ≥ 1.
+    """
+    model, mode = scorer.model, scorer.model.mode
+    if mode == "float32":
+        return
+    quiet = Scorer(model, scorer.strands, scorer.batch_size)
+    try:
+        found = quiet.alleles(windows, _sample_name)
+    except UserError:  # not finite
+        found = np.full((len(windows), 2), np.inf)
+    _set_mode(model, "float32")
+    reference = quiet.alleles(windows, _sample_name)
+    delta = np.abs(found - reference)[:, : 2 if scorer.strands == "both" else 1]
+    difference = float(np.nan_to_num(delta, nan=np.inf).max())
+    what = f"{len(windows)} indels and MNVs"
+    if _agrees(mode, difference, what):
+        log.info("%s agrees with float32 on %s within %.2g nats", mode, what, difference)
+        _set_mode(model, mode)
+
+
+def _agrees(mode: str, difference: float, sample: str) -> bool:
+    if difference <= TOLERANCE[mode]:
+        return True
+    log.warning(
+        "precision auto: %s differs from float32 by %.2g nats on %s, more than %.2g: not used",
+        mode,
+        difference,
+        sample,
+        TOLERANCE[mode],
+    )
+    return False
 
 
 def largest_difference(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
@@ -430,16 +476,13 @@ def _set_mode(model: MaskedModel, mode: str) -> None:
 
 
 def _sample(
-    model: MaskedModel, mode: str, windows: Bytes, strands: Strands, batch_size: int
+    model: MaskedModel, windows: Bytes, strands: Strands, batch_size: int
 ) -> NDArray[np.float32]:
-    _set_mode(model, mode)
-    scorer = Scorer(model, strands, batch_size)
-    try:
-        return scorer.sites(windows, lambda row: f"sample site {row + 1}")
-    except UserError:
-        if mode == "float32":
-            raise
-        return np.full((len(windows), 2, 4), np.inf, dtype=np.float32)
+    return Scorer(model, strands, batch_size).sites(windows, _sample_name)
+
+
+def _sample_name(row: int) -> str:
+    return f"row {row + 1} of the sample"
 
 
 def _seconds(model: MaskedModel, batch: Bytes) -> float:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +18,11 @@ from typing import BinaryIO
 import numpy as np
 import polars as pl
 
+from varlm import bgzf
 from varlm.errors import UserError
 from varlm.schemas import CONTIGS, atomic_path, read_table, write_table
 
 CHUNK = 8 << 20  # bytes of text at a time: memory stays bounded for any genome
-# Compressed bytes at a time: zlib copies what follows a member, and bgzip has a member each 64 kB.
-COMPRESSED_CHUNK = 256 << 10
 
 _IUPAC = b"ACGTNRYSWKMBDHV"
 _BLANKS = b"\r\n \t"
@@ -32,8 +30,8 @@ _UPPER = bytes.maketrans(b"abcdefghijklmnopqrstuvwxyzUu", b"ABCDEFGHIJKLMNOPQRST
 _ACGT = np.zeros(256, dtype=bool)
 _ACGT[list(b"ACGT")] = True
 
-# The empty block that ends every complete BGZF file (SAM specification, section 4.1.2).
-BGZF_EOF = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # what some editors put before the first character
+_OTHER_COMPRESSION = (b"BZh9", b"\xfd7zX", b"PK\x03\x04", b"\x28\xb5\x2f\xfd", b"CRAM")
 
 
 @dataclass(frozen=True)
@@ -282,54 +280,17 @@ def _decompressed(path: Path) -> Iterator[bytes]:
         ) from error
     with file:
         head = file.read(18)
+        file.seek(0)
         if not head:
             raise UserError(f"{path}: the file is empty; expected a FASTA file")
-        if head[:2] != b"\x1f\x8b":
-            if head[:4] in (b"BZh9", b"\xfd7zX", b"PK\x03\x04", b"\x28\xb5\x2f\xfd", b"CRAM"):
-                raise UserError(
-                    f"{path}: compressed in a format other than gzip; decompress it or use bgzip"
-                )
-            if head.startswith(b"\xef\xbb\xbf"):
-                file.seek(3)  # a byte-order mark from an editor
-            else:
-                file.seek(0)
-            while chunk := file.read(CHUNK):
-                yield chunk
+        if bgzf.is_gzip(head):
+            yield from bgzf.inflate(file, path, lambda _: None)
             return
-        if head[3] & 4 and head[12:14] == b"BC":
-            file.seek(-len(BGZF_EOF), 2)
-            if file.read() != BGZF_EOF:
-                raise UserError(
-                    f"{path}: truncated: the block that ends a bgzip file is missing; "
-                    "copy or download the file again"
-                )
-        file.seek(0)
-        yield from _inflated(path, file)
-
-
-def _inflated(path: Path, file: BinaryIO) -> Iterator[bytes]:
-    """Yield the content of all members of a gzip file; CRC and length are checked by zlib."""
-    inflate = None
-    try:
-        while raw := file.read(COMPRESSED_CHUNK):
-            while raw:
-                if inflate is None:  # the next member; zeros after the last one are padding
-                    raw = raw.lstrip(b"\0")
-                    if not raw:
-                        break
-                    inflate = zlib.decompressobj(wbits=31)
-                yield inflate.decompress(raw, CHUNK)
-                raw = inflate.unconsumed_tail
-                if inflate.eof:
-                    raw, inflate = inflate.unused_data, None
-        if inflate is not None:
-            yield inflate.flush()
-            if not inflate.eof:
-                raise UserError(
-                    f"{path}: truncated: the gzip data ends in the middle; "
-                    "copy or download the file again"
-                )
-    except zlib.error as error:
-        raise UserError(
-            f"{path}: damaged gzip data ({error}); copy or download the file again"
-        ) from error
+        if head[:4] in _OTHER_COMPRESSION:
+            raise UserError(
+                f"{path}: compressed in a format other than gzip; decompress it or use bgzip"
+            )
+        if head.startswith(BYTE_ORDER_MARK):
+            file.seek(len(BYTE_ORDER_MARK))
+        while chunk := file.read(CHUNK):
+            yield chunk

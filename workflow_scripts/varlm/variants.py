@@ -166,7 +166,7 @@ class _Intake:
     regions: Regions | None
     seen: dict[str, _Contig] = field(default_factory=dict)  # CHROM → contig
     files: list[dict[str, Any]] = field(default_factory=list)
-    accepted: list[pl.DataFrame] = field(default_factory=list)
+    accepted: dict[int, list[pl.DataFrame]] = field(default_factory=dict)  # code → tables
     rejected: list[pl.DataFrame] = field(default_factory=list)
     alleles_in: int = 0
     af_unreadable: int = 0
@@ -392,11 +392,9 @@ class _Intake:
         if low is not None or high is not None:
             alleles = self._reject(alleles, alleles["af"].is_null(), "af_missing")
             # The limits in the column's own precision: AF=0.05 is not below a limit of 0.05.
-            limits = [
-                float(np.float32(x))
-                for x in (0 if low is None else low, 1 if high is None else high)
-            ]
-            within = alleles["af"].cast(pl.Float64).is_between(*limits)
+            lowest = float(np.float32(0 if low is None else low))
+            highest = float(np.float32(1 if high is None else high))
+            within = alleles["af"].cast(pl.Float64).is_between(lowest, highest)
             alleles = self._reject(alleles, ~within, "af_out_of_range")
         if self.regions is not None and alleles.height:
             inside = np.zeros(alleles.height, dtype=bool)
@@ -407,24 +405,27 @@ class _Intake:
             alleles = self._reject(alleles, pl.Series(~inside), "outside_regions")
         if alleles.is_empty():
             return
-        self.accepted.append(
-            alleles.select(
-                pl.col("chrom").cast(pl.Categorical),
-                pl.col("code"),
-                pl.col("position").cast(pl.UInt32).alias("pos"),
-                pl.when(pl.col("id") != ".").then("id").alias("id"),
-                pl.col("REF").alias("ref"),
-                pl.col("ALT").alias("alt"),
-                pl.col("pos").cast(pl.UInt32).alias("input_pos"),
-                pl.col("ref").alias("input_ref"),
-                pl.col("alt").alias("input_alt"),
-                "kind",
-                "af",
-                pl.lit(self.file, pl.UInt16).alias("file"),
-                "record",
-                "allele",
-            )
+        kept = alleles.select(
+            pl.col("chrom").cast(pl.Categorical),
+            pl.col("code"),
+            pl.col("position").cast(pl.UInt32).alias("pos"),
+            pl.when(pl.col("id") != ".").then("id").alias("id"),
+            pl.col("REF").alias("ref"),
+            pl.col("ALT").alias("alt"),
+            pl.col("pos").cast(pl.UInt32).alias("input_pos"),
+            pl.col("ref").alias("input_ref"),
+            pl.col("alt").alias("input_alt"),
+            "kind",
+            "af",
+            pl.lit(self.file, pl.UInt16).alias("file"),
+            "record",
+            "allele",
         )
+        codes = kept["code"]
+        present = codes.unique().to_list()
+        for code in present:
+            table = kept if len(present) == 1 else kept.filter(codes == code)
+            self.accepted.setdefault(code, []).append(table.drop("code"))
 
     def _reject(self, alleles: pl.DataFrame, where: pl.Series, reason: str) -> pl.DataFrame:
         """Set the alleles of `where` aside with `reason`; return the others."""
@@ -548,20 +549,26 @@ class _Intake:
         return [name for name in self.genome.names if name not in present]
 
     def _sorted_variants(self) -> pl.DataFrame:
-        """Return the accepted alleles in the order of `design.md`."""
-        contigs = pl.Series(self.genome.names, dtype=pl.String)
-        if not self.accepted:
-            return pl.DataFrame(schema=VARIANTS.schema)
-        frame = pl.concat(self.accepted)
-        self.accepted.clear()
-        frame = frame.sort("code", "pos", "ref", "alt", "file", "record", "allele")
-        return frame.select(
-            pl.col("chrom").cast(pl.String),
-            contigs.gather(frame["code"]).alias("contig"),
-            *VARIANTS.names[2:9],
-            pl.col("kind").cast(pl.String),
-            *VARIANTS.names[10:],
-        )
+        """Return the accepted alleles in the order of `design.md`.
+
+        Contig by contig, so that no second copy of the whole table is in memory.
+        """
+        tables = []
+        for code, contig in enumerate(self.genome.names):
+            if code not in self.accepted:
+                continue
+            table = pl.concat(self.accepted.pop(code))
+            table = table.sort("pos", "ref", "alt", "file", "record", "allele")
+            tables.append(
+                table.select(
+                    pl.col("chrom").cast(pl.String),
+                    pl.lit(contig).alias("contig"),
+                    *VARIANTS.names[2:9],
+                    pl.col("kind").cast(pl.String),
+                    *VARIANTS.names[10:],
+                )
+            )
+        return pl.concat(tables) if tables else pl.DataFrame(schema=VARIANTS.schema)
 
 
 def _split(records: pl.DataFrame) -> pl.DataFrame:
@@ -576,7 +583,7 @@ def _split(records: pl.DataFrame) -> pl.DataFrame:
     )
     several = several.with_columns(
         allele=pl.int_ranges(1, pl.col("n_alt").cast(pl.Int64) + 1, dtype=pl.UInt16)
-    ).explode("alt", "allele")
+    ).explode("alt", "allele", empty_as_null=False)
     one = records.filter(commas == 0).with_columns(
         pl.lit(1, pl.UInt16).alias("allele"), pl.lit(1, pl.UInt32).alias("n_alt")
     )
@@ -602,13 +609,17 @@ def _concat(frames: list[pl.DataFrame], schema: dict[str, pl.DataType]) -> pl.Da
 
 def _distinct(variants: pl.DataFrame) -> dict[str, int]:
     """Return the number of distinct SNV sites and of distinct other alleles (sorted input)."""
-    snv = pl.col("kind") == "snv"
-    sites = variants.lazy().filter(snv).select("contig", "pos").unique().select(pl.len())
-    others = variants.lazy().filter(~snv).select("contig", "pos", "ref", "alt").unique()
-    return {
-        "sites": sites.collect().item(),
-        "other_alleles": others.select(pl.len()).collect().item(),
-    }
+    snv = variants["kind"] == "snv"
+    sites = variants.select("contig", "pos").filter(snv)
+    others = variants.select("contig", "pos", "ref", "alt").filter(~snv)
+    return {"sites": _runs(sites), "other_alleles": _runs(others)}
+
+
+def _runs(table: pl.DataFrame) -> int:
+    """Return the number of distinct rows of a table whose equal rows are neighbours."""
+    return table.select(pl.any_horizontal(pl.all() != pl.all().shift(1)).sum()).item() + (
+        table.height > 0
+    )
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -42,7 +42,10 @@ log = logging.getLogger(__name__)
 
 Format = Literal["vcf", "vcf.gzip", "vcf.bgzip", "bcf"]
 
-CHUNK = 16 << 20  # bytes of text in a chunk, give or take a line
+# Bytes of text in a chunk, give or take a line: with many samples, few bytes are looked at.
+CHUNK = 8 << 20
+WIDE_CHUNK = 32 << 20
+WIDE = 200  # columns
 MAX_LINE = 1 << 28  # a longer line is no record: a zip bomb of 1.4 MB grows to gigabytes
 LONG_LINES = 1000  # mean bytes a line from which a loop over lines beats a scan of each byte
 FIXED = (b"#CHROM", b"POS", b"ID", b"REF", b"ALT", b"QUAL", b"FILTER", b"INFO")
@@ -148,7 +151,7 @@ class VcfSource:
             return f"{self.path}, record {record + 1}"
         return f"{self.path}, line {len(self.header_lines) + record + 1}"
 
-    def chunks(self, size: int = CHUNK) -> Iterator[Chunk]:
+    def chunks(self, size: int | None = None) -> Iterator[Chunk]:
         """Yield the records as chunks of about `size` bytes of whole lines. Runs once.
 
         Raises
@@ -157,7 +160,8 @@ class VcfSource:
             If the file is truncated or damaged, or a line is malformed; it names the line.
         """
         record = 0
-        for data in self._whole_lines(size):
+        default = WIDE_CHUNK if self.columns >= WIDE else CHUNK
+        for data in self._whole_lines(size or default):
             chunk = self._checked(data, record)
             record += chunk.records
             self._lines += chunk.records
@@ -190,7 +194,7 @@ class VcfSource:
         if inner[:3] == b"BCF":
             if inner[3:4] != b"\2":
                 raise UserError(
-                    f"{self.path}: BCF of version {inner[3]}, expected 2; "
+                    f"{self.path}: BCF of version {inner[3] if len(inner) > 3 else '?'}, expected 2; "
                     "convert it with a bcftools of its time"
                 )
             self._bcf_records = self._count_bcf()
@@ -259,7 +263,7 @@ class VcfSource:
         malformed header can end it with a segmentation fault.
         """
         options = ["--no-version", "-Ov"] + ([] if self._genotypes else ["-G"])
-        command = [sys.executable, "-c", _BCF_TEXT, *options, str(self.path.resolve())]
+        command = [sys.executable, "-P", "-c", _BCF_TEXT, *options, str(self.path.resolve())]
         with (
             tempfile.TemporaryFile() as messages,
             subprocess.Popen(command, stdout=subprocess.PIPE, stderr=messages) as child,
@@ -315,9 +319,12 @@ class VcfSource:
     def _check_header(self) -> int:
         """Return the number of columns of the #CHROM line, or say what is wrong with the header."""
         lines = self.header_lines
-        if not lines or not lines[-1].startswith(b"#CHROM"):
+        named = [index for index, text in enumerate(lines) if text.startswith(b"#CHROM")]
+        if named and named[0] + 1 < len(lines):
+            self._complain(lines[named[0] + 1], named[0] + 1 - len(lines), 0)
+        if not named:
             line = len(lines) + 1
-            found = self._rest.split(b"\n", 1)[0][:60] or (lines[-1][:60] if lines else b"")
+            found = self._rest.split(b"\n", 1)[0] or (lines[-1] if lines else b"")
             raise UserError(
                 f"{self.path}, line {line}: no '#CHROM' header line before the first record "
                 f"(found {_shown(found)}); expected a VCF: ## lines, then #CHROM with "
@@ -364,6 +371,7 @@ class VcfSource:
     def _whole_lines(self, size: int) -> Iterator[bytes]:
         """Join the pieces into buffers of whole lines, of about `size` bytes."""
         parts, total, feed = [self._rest], len(self._rest), b"\n" in self._rest
+        self._rest = b""
         for piece in self._pieces:
             parts.append(piece)
             total += len(piece)
@@ -372,9 +380,10 @@ class VcfSource:
                 self._check_length(total, self._lines)
             elif total >= size:
                 whole = b"".join(parts)
-                cut = whole.rfind(b"\n") + 1
+                cut = _last_record_end(whole[: whole.rfind(b"\n") + 1])
                 parts, total, feed = [whole[cut:]], len(whole) - cut, False
-                yield whole[:cut]
+                if cut:
+                    yield whole[:cut]
         whole = b"".join(parts)
         del parts
         if whole and not whole.endswith(b"\n"):
@@ -384,6 +393,8 @@ class VcfSource:
                 self.path,
             )
             whole += b"\n"
+        # Blank lines are tolerated after the last record only, where editors leave them.
+        whole = whole[: _last_record_end(whole)]
         if whole:
             yield whole
 
@@ -412,8 +423,8 @@ class VcfSource:
             raise UserError(f"{where}: blank line; expected a record: remove the line")
         if line.startswith(b"#"):
             raise UserError(
-                f"{where}: a header line {_shown(line)} among the records; were files joined with "
-                "cat? Give each file by itself, or join them with 'bcftools concat'"
+                f"{where}: a header line {_shown(line)} after the #CHROM line; were files joined "
+                "with cat? Give each file by itself, or join them with 'bcftools concat'"
             )
         if b"\0" in line:
             raise UserError(
@@ -449,6 +460,12 @@ def open_vcf(path: Path, genotypes: bool = True) -> VcfSource:
         If the file cannot be read, is empty or another format, or its header is malformed.
     """
     return VcfSource(path, genotypes)
+
+
+def _last_record_end(lines: bytes) -> int:
+    """Return the offset after the last line that is not blank, in whole lines."""
+    text = len(lines.rstrip(b"\r\n"))
+    return lines.index(b"\n", text) + 1 if text else 0
 
 
 def _long_lines(data: bytes, array: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

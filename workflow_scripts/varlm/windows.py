@@ -88,6 +88,12 @@ class AlleleWindows:
     reference_scored: NDArray[np.bool_]
     alternate_scored: NDArray[np.bool_]
 
+    def __len__(self) -> int:
+        return len(self.reference)
+
+    def __getitem__(self, rows: slice) -> AlleleWindows:
+        return AlleleWindows(*(getattr(self, field.name)[rows] for field in fields(self)))
+
     @classmethod
     def concatenate(cls, parts: Sequence[AlleleWindows]) -> AlleleWindows:
         """Join the rows of several."""

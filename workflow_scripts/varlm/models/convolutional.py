@@ -13,7 +13,8 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -106,6 +107,8 @@ class Stage:
         padding. None where `before` serves.
     kept : int64, shape (count,), or slice
         Rows of the input that are the outputs' own positions.
+    tile : winograd.Tile or None
+        The algorithm for a whole stretch; None: tap by tap.
     """
 
     start: int
@@ -113,6 +116,7 @@ class Stage:
     before: int | None
     reads: torch.Tensor | None
     kept: torch.Tensor | slice
+    tile: winograd.Tile | None
 
 
 class ConvolutionalNetwork:
@@ -152,7 +156,7 @@ class ConvolutionalNetwork:
         self.post = [pointwise(layer.post, dtype, device) for layer in layers]
         self.ffn = [pointwise(layer.ffn, dtype, device) if layer.ffn else None for layer in layers]
         self.head = pointwise(head, dtype, device)
-        self.stages = lru_cache(maxsize=8)(self._stages)
+        self._plans: dict[tuple[int, int | None], list[Stage]] = {}
 
     def __call__(self, ids: torch.Tensor, index: int | None) -> torch.Tensor:
         """Return the logits of the whole vocabulary.
@@ -167,7 +171,7 @@ class ConvolutionalNetwork:
         -------
         float32, shape (batch, 1 or length, vocabulary)
         """
-        stage, *stages = self.stages(ids.shape[1], index)
+        stage, *stages = self._stages(ids.shape[1], index)
         x = self.embedding[ids[:, stage.kept]]
         x += self.post[0](self.first(ids, stage))
         self._feed_forward(0, x)
@@ -187,24 +191,39 @@ class ConvolutionalNetwork:
         conv, reach = self.convs[layer - 1], self.reaches[layer]
         if stage.before is None:
             return conv.gathered(x, stage)
-        if self.mode == "winograd" and conv.groups == 1:
-            tile = winograd.cheapest(reach.taps, stage.count, reach.dilation)
-            if tile and winograd.products(tile, stage.count, reach.dilation) < 0.9 * (
-                reach.taps * stage.count
-            ):
-                return conv.winograd(tile, reach)(x, stage.before, stage.count)
+        if stage.tile is not None:
+            return conv.winograd(stage.tile, reach)(x, stage.before, stage.count)
         return conv.taps(x, stage, reach)
 
     def _stages(self, length: int, index: int | None) -> list[Stage]:
-        outputs = np.arange(length) if index is None else np.array([index])
-        plans = plan(self.reaches, outputs, length, self._hull_pays)
-        plans[0] = np.arange(length)  # the first layer reads tokens, which are all there
-        return [
-            self._stage(layer, inputs, outputs)
-            for layer, (inputs, outputs) in enumerate(zip(plans[:-1], plans[1:], strict=True))
-        ]
+        key = length, index
+        if key not in self._plans:
+            tiles = [self._tile(layer, length) for layer in range(len(self.reaches))]
 
-    def _stage(self, layer: int, inputs: Positions, outputs: Positions) -> Stage:
+            def hull_pays(layer: int, needed: int, hull: int) -> bool:
+                tile, reach = tiles[layer], self.reaches[layer]
+                if tile is None:
+                    return False
+                return winograd.products(tile, hull, reach.dilation) < 0.7 * needed * reach.taps
+
+            outputs = np.arange(length) if index is None else np.array([index])
+            plans = plan(self.reaches, outputs, length, hull_pays)
+            plans[0] = np.arange(length)  # the first layer reads tokens, which are all there
+            self._plans[key] = [
+                self._stage(layer, inputs, outputs, tiles[layer])
+                for layer, (inputs, outputs) in enumerate(pairwise(plans))
+            ]
+        return self._plans[key]
+
+    def _tile(self, layer: int, length: int) -> winograd.Tile | None:
+        """Return the algorithm of a layer: by the window alone, so that weights are kept once."""
+        if self.mode != "winograd" or layer == 0 or self.convs[layer - 1].groups != 1:
+            return None
+        return winograd.cheapest(self.reaches[layer].taps, length, self.reaches[layer].dilation)
+
+    def _stage(
+        self, layer: int, inputs: Positions, outputs: Positions, tile: winograd.Tile | None
+    ) -> Stage:
         reach = self.reaches[layer]
         start, count = int(outputs[0]), len(outputs)
         kept = np.searchsorted(inputs, outputs)
@@ -217,6 +236,8 @@ class ConvolutionalNetwork:
             # What is wanted and is no input lies outside the window: the padding.
             rows[inputs[np.minimum(rows, len(inputs) - 1)] != wanted] = len(inputs)
             reads = torch.from_numpy(rows).to(self.device)
+        if tile and winograd.products(tile, count, reach.dilation) > 0.9 * reach.taps * count:
+            tile = None  # a short stretch leaves most of its tiles empty
         return Stage(
             start=start,
             count=count,
@@ -225,17 +246,8 @@ class ConvolutionalNetwork:
             kept=slice(int(kept[0]), int(kept[0]) + count)
             if whole
             else torch.from_numpy(kept).to(self.device),
+            tile=tile,
         )
-
-    def _hull_pays(self, layer: int, needed: int, hull: int) -> bool:
-        """Whether Winograd's products for the whole hull are fewer than those that are needed."""
-        if self.mode != "winograd" or layer == 0 or self.convs[layer - 1].groups != 1:
-            return False
-        reach = self.reaches[layer]
-        tile = winograd.cheapest(reach.taps, hull, reach.dilation)
-        if tile is None:
-            return False
-        return winograd.products(tile, hull, reach.dilation) < 0.7 * needed * reach.taps
 
 
 class _TableConv:

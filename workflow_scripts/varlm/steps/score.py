@@ -55,10 +55,16 @@ def run(args: argparse.Namespace) -> None:
         write_table(_sites_table(sites, np.empty((0, 2, 4), np.float32)), args.sites, SITES)
         write_table(_alleles_table(alleles, np.empty((0, 2))), args.alleles, ALLELES)
         return
+    from varlm import inference  # torch, seconds: only once the inputs are known to be good
+
     scorer = _scorer(args, settings, batch_size, genome, shard)
     scorer.progress = Progress(sites.height, "sites")
     logits = _score_sites(scorer, genome, sites, settings["window"])
     scorer.progress = Progress(alleles.height, "alleles")
+    if settings["precision"] == "auto" and alleles.height:
+        picked = np.unique(np.linspace(0, alleles.height - 1, _SAMPLE // 8).astype(int))
+        sample = _allele_windows(genome, alleles[picked], settings["window"])
+        inference.confirm_for_alleles(scorer, sample)
     ratios = _score_alleles(scorer, genome, alleles, settings["window"])
     write_table(_sites_table(sites, logits), args.sites, SITES)
     write_table(_alleles_table(alleles, ratios), args.alleles, ALLELES)
@@ -72,7 +78,7 @@ def _scorer(
     shard: pl.DataFrame,
 ) -> Scorer:
     """Load the model, once, and choose the mode and the batch size."""
-    import torch  # seconds: only once the inputs are known to be good
+    import torch
 
     from varlm import inference
     from varlm.models import load_model
@@ -120,23 +126,21 @@ def _score_alleles(
     out = np.empty((alleles.height, 2))
     for start, stop in chunks(alleles.height, scorer.batch_size):
         rows = alleles[start:stop]
-        parts = []
-        for contig, part in _by_contig(rows):
-            try:
-                parts.append(
-                    allele_windows(
-                        genome.sequence(contig),
-                        part["pos"].to_numpy().astype(np.int64) - 1,
-                        part["ref"].to_list(),
-                        part["alt"].to_list(),
-                        window,
-                    )
-                )
-            except UserError as error:
-                raise UserError(f"contig {contig}: {error}") from error
-        windows = AlleleWindows.concatenate(parts)
-        out[start:stop] = scorer.alleles(windows, _locator(rows))
+        out[start:stop] = scorer.alleles(_allele_windows(genome, rows, window), _locator(rows))
     return out
+
+
+def _allele_windows(genome: Genome, rows: pl.DataFrame, window: int) -> AlleleWindows:
+    """Windows of the rows' alleles, in their order; several contigs at once."""
+    parts = []
+    for contig, part in _by_contig(rows):
+        positions = part["pos"].to_numpy().astype(np.int64) - 1
+        refs, alts = part["ref"].to_list(), part["alt"].to_list()
+        try:
+            parts.append(allele_windows(genome.sequence(contig), positions, refs, alts, window))
+        except UserError as error:
+            raise UserError(f"contig {contig}: {error}") from error
+    return AlleleWindows.concatenate(parts)
 
 
 def _site_windows(genome: Genome, rows: pl.DataFrame, window: int) -> Bytes:

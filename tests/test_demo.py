@@ -170,6 +170,7 @@ def test_tokeniser_is_gpns(checkpoint):
 
 def test_varlm_loads_the_checkpoint(demo):
     import torch
+
     from varlm.models import checkpoint, load_model
 
     model = load_model(demo / "model", checkpoint.describe(demo / "model").files)

@@ -352,7 +352,7 @@ def gff(genome: Genome) -> str:
         parent = f"ID=transcript:t{number};Parent=gene:{name};{kind}"
         lines.append(gff_row(gene, "mRNA", start, end, parent))
         spliced = [
-            (a, b) for k, a, b in gene.parts if k in ("utr", "cds", "promoter") and a >= start
+            (a, b) for k, a, b in gene.parts if k in ("utr", "cds", "promoter") and start <= a < end
         ]
         exons: list[list[int]] = []
         for a, b in spliced:

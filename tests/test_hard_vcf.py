@@ -2,6 +2,8 @@
 
 import logging
 import re
+import subprocess
+import sys
 from functools import cache
 
 import numpy as np
@@ -14,7 +16,7 @@ from varlm.reference import Genome
 from varlm.schemas import CONTIGS
 from varlm.variants import REASONS, CohortVcf, NormaliseOptions, normalise
 
-pytestmark = pytest.mark.real_data
+pytestmark = [pytest.mark.real_data, pytest.mark.slow]
 
 LENGTH = 1 << 28  # every position that a real genome has
 
@@ -116,3 +118,23 @@ def test_every_hard_file_ends_in_tables_or_one_error(shared_data, tmp_path, capl
     assert empty <= failed.keys()
     assert finished > 1700
     assert alleles > 20_000
+
+
+def test_hard_files_in_a_process_of_their_own(shared_data, tmp_path, root, make_reference):
+    reference = make_reference({"1": "ACGT" * 100, "20": "ACGT" * 100, "chr1": "ACGT" * 100})
+    sampled = hard_files(shared_data)[::400]
+    sampled += [path for path in hard_files(shared_data) if path.suffix == ".bcf"]
+    assert len(sampled) >= 6
+    for index, path in enumerate(sampled):
+        out = tmp_path / str(index)
+        command = [sys.executable, root / "workflow_scripts", "normalise", "--cohort", "hard"]
+        command += ["--vcf", path, "--reference", reference, "--max-ref-mismatch", "1"]
+        command += ["--variants", out / "v", "--rejected", out / "r", "--accounting", out / "a"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert "Traceback" not in done.stderr, path
+        if done.returncode == 0:
+            assert len(list(out.iterdir())) == 3
+        else:
+            assert done.returncode == 2
+            assert done.stderr.splitlines()[-1].startswith("error: ")
+            assert not out.exists()

@@ -97,5 +97,4 @@ def test_fault_16_a_shift_of_thousands_of_bases():
     repeat = "G" + "ACT" * 2000 + "G"
     assert normalised(repeat, 6001, "G", "ACTG") == (1, "G", "GACT", "ins")
     # A shift that is no multiple of the allele's length turns the allele.
-    assert normalised(repeat, 6000, "TG", "TGACTG"[:1] + "CT" + "G")[3] == "ins"
     assert normalised("GCT" + repeat[1:], 6002, "TG", "TACTG") == (1, "G", "GCTA", "ins")

@@ -13,7 +13,15 @@ from varlm.errors import UserError
 from varlm.reference import index_reference
 from varlm.schemas import REJECTED, VARIANTS
 from varlm.variants import REASONS
-from vcf_making import alleles_of, bgzipped, intake, norm_oracle, reasons, vcf_text
+from vcf_making import (
+    alleles_of,
+    bgzipped,
+    intake,
+    norm_of_file,
+    norm_oracle,
+    reasons,
+    vcf_text,
+)
 
 #              1234567890123456789012345678901234567890
 CONTIG = "GATTTCACACAGNACGTTAAAAAAACCGTAGGTACGATCG"
@@ -27,10 +35,10 @@ def take(tmp_path, make_reference):
 
     def run(*inputs, contigs=CONTIGS, header=(), **options):
         paths = []
-        for index, given in enumerate(inputs):
-            text = (
-                given if isinstance(given, str | bytes) else vcf_text(given, contigs, header=header)
-            )
+        for index, records in enumerate(inputs):
+            text = records
+            if not isinstance(text, str | bytes):
+                text = vcf_text(records, contigs, header=header)
             path = tmp_path / f"{index}.vcf"
             path.write_bytes(text if isinstance(text, bytes) else text.encode())
             paths.append(path)
@@ -184,9 +192,7 @@ def test_fault_14_multiallelic_duplicate_and_equal_alts(take):
 
 
 def test_fault_15_same_variant_in_different_spelling_has_one_key(take):
-    spellings = [(18, "AAA", "AA"), (17, "TA", "T"), (24, "AA", "A"), (25, "AC", "C")]
-    # 19-25 is a run of seven A, 18 the T before it … one-based 20-26 in the contig's own count.
-    start = CONTIG.index("AAAAAAA") + 1
+    start = CONTIG.index("AAAAAAA") + 1  # a run of seven, a T before it
     spellings = [
         (start - 1, "TA", "T"),
         (start, "AA", "A"),
@@ -327,7 +333,8 @@ def test_fault_11_names_are_matched_and_told(take, caplog):
         | {"ref_checked": 0, "ref_mismatches": 0},
     ]
     assert result.accounting["contigs_without_records"] == ["III"]
-    assert "'chrI' is 'I' of the reference (prefix)" in caplog.text
+    assert "1 contigs matched (prefix): 'chrI' is 'I'" in caplog.text
+    assert "1 contigs rejected (not in the reference): '9'" in caplog.text
 
 
 def test_fault_11_no_name_in_common_is_an_error(take, tmp_path):
@@ -499,6 +506,35 @@ def test_fault_06_header_only_gives_empty_tables(take):
     assert result.accounting["alleles_in"] == result.accounting["sites"] == 0
 
 
+def test_many_samples_give_the_same_table(take):
+    records = [("I", 1, "a", "G", "C,T", ".", "PASS", "AF=0.5,0.1"), ("II", 1, "b", "G", "C")]
+    narrow, wide = (take(vcf_text(records * 50, CONTIGS, samples=n)) for n in (0, 1000))
+    assert narrow.variants.equals(wide.variants)
+    assert wide.variants.height == 150
+
+
+def test_a_missing_allele_among_several_keeps_its_index(take):
+    rejected = take([("I", 1, "a", "G", "C,.,."), ("I", 1, "b", "G", ".")]).rejected
+    assert rejected["allele"].to_list() == [2, 3, 0]
+
+
+def test_thousands_of_contigs_in_one_file(tmp_path, make_reference):
+    names = [f"scaffold_{i}" for i in range(3000)]
+    folder = make_reference(dict.fromkeys(names, "ACGTACGT"))
+    order = np.random.default_rng(0).permutation(3000).tolist()
+    records = [(names[i], 2 + i % 2, i, "CG"[i % 2], "T") for i in order]
+    vcf = tmp_path / "a.vcf"
+    vcf.write_text(vcf_text(records))
+    result = intake(folder, vcf)
+    assert result.variants["contig"].to_list() == names
+    assert result.variants["id"].to_list() == list(map(str, range(3000)))
+
+
+def test_too_many_alts_are_an_error(take):
+    with pytest.raises(UserError, match="line 7: 65536 ALT alleles"):
+        take([("I", 1, "a", "G", ",".join(["C"] * 65_536))])
+
+
 def test_several_files_are_one_cohort(take):
     first = [("I", 5, "a", "T", "C"), ("II", 1, "b", "G", "C"), ("I", 1, "r", "C", "G")]
     second = [("I", 5, "c", "T", "C"), ("I", 2, "d", "A", "C"), ("I", 1, "s", "C", "G")]
@@ -602,8 +638,6 @@ def test_equal_to_bcftools_norm_on_real_cohorts(shared_data, real_reference, tmp
 def test_equal_to_bcftools_norm_on_the_file_itself(
     shared_data, real_reference, tmp_path, folder, vcf
 ):
-    from vcf_making import norm_of_file
-
     path = shared_data / folder / vcf
     result = intake(real_reference(folder), path, max_allele_length=100_000)
     assert alleles_of(result.variants) == norm_of_file(path, real_reference(folder), tmp_path)

@@ -47,7 +47,8 @@ def annotate(
     Raises
     ------
     LookupError
-        If the store lacks the score of a variant: `plan` and `commit` make sure that it does not.
+        If the store lacks the score of a variant, or has one that is no number: `plan`, `score`
+        and `commit` make sure that neither happens.
     """
     schema = annotated(model.name for model in models)
     nothing = [
@@ -120,6 +121,7 @@ def score_columns(
         values["llr"][~snv] = scores.strand_mean(by_strand)
         values["llr_fwd"][~snv] = by_strand[:, 0]
         values["llr_rev"][~snv] = by_strand[:, 1]
+    _check_numbers(values["llr"], model, piece)
     return [
         pl.Series(f"{model.name}_{name}", column, dtype=pl.Float32).fill_nan(None)
         for name, column in values.items()
@@ -139,4 +141,15 @@ def _check_found(joined: pl.DataFrame, column: str, model: Model, rows: pl.DataF
         raise LookupError(
             f"{int(missing.sum())} scores of model {model.name} are not in the store, the first "
             f"of {first['contig']}:{first['pos']} {first['ref']}>{first['alt']}"
+        )
+
+
+def _check_numbers(llr: np.ndarray, model: Model, rows: pl.DataFrame) -> None:
+    """Refuse what would become a null or an infinite score, shape (rows,)."""
+    wrong = ~np.isfinite(llr)
+    if wrong.any():
+        first = rows.row(int(wrong.argmax()), named=True)
+        raise LookupError(
+            f"{int(wrong.sum())} scores of model {model.name} in the store are no finite numbers, "
+            f"the first of {first['contig']}:{first['pos']} {first['ref']}>{first['alt']}"
         )

@@ -52,6 +52,14 @@ def summarise(
                     f"sites and {counts['alleles']} other alleles, but {entry['sites']} and "
                     f"{entry['other_alleles']} were normalised; delete the plan and run again"
                 )
+            for kind in ("sites", "alleles"):
+                parts = counts[f"{kind}_scored"] + counts[f"{kind}_from_store"]
+                if counts[kind] != parts:
+                    raise UserError(
+                        f"cohort {entry['cohort']}: of {counts[kind]} {kind}, model "
+                        f"{plan['model']} scored or found in the store {parts}; delete the plan "
+                        "and run again"
+                    )
             rows.append(
                 {
                     "cohort": entry["cohort"],

@@ -23,10 +23,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import struct
-import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -35,7 +31,7 @@ from typing import Literal
 
 import numpy as np
 
-from varlm import bgzf
+from varlm import bcf, bgzf
 from varlm.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -61,13 +57,6 @@ _OTHER_FORMATS = {
     b"\xff\xfe": "UTF-16 text",
     b"\xfe\xff": "UTF-16 text",
 }
-_BCF_TEXT = (
-    "import sys, pysam.bcftools\n"
-    "try:\n"
-    "    pysam.bcftools.view(*sys.argv[1:], catch_stdout=False)\n"
-    "except pysam.utils.SamtoolsError as error:\n"
-    "    sys.exit(str(error))\n"
-)
 
 
 @dataclass(frozen=True)
@@ -194,11 +183,11 @@ class VcfSource:
         if inner[:3] == b"BCF":
             if inner[3:4] != b"\2":
                 raise UserError(
-                    f"{self.path}: BCF of version {inner[3] if len(inner) > 3 else '?'}, expected 2; "
-                    "convert it with a bcftools of its time"
+                    f"{self.path}: BCF of a version other than 2; convert it with a bcftools of "
+                    "its time"
                 )
-            self._bcf_records = self._count_bcf()
-            return "bcf", self._bcf_text()
+            self._bcf_records = bcf.count_records(self._raw_pieces(hashing=True), self.path)
+            return "bcf", bcf.text(self.path, self._genotypes)
         for magic, name in _OTHER_FORMATS.items():
             if inner.startswith(magic):
                 raise UserError(
@@ -219,74 +208,6 @@ class VcfSource:
             while piece := file.read(1 << 20):
                 update(piece)
                 yield piece
-
-    def _count_bcf(self) -> int:
-        """Check all of a BCF file's framing and return its number of records.
-
-        BCF2 (VCF specification, section 6): magic, l_text, text, then per record l_shared,
-        l_indiv and that many bytes.
-        """
-        buffer, records = bytearray(), -1  # −1: the header is to come
-        skip = 0
-        for piece in self._raw_pieces(hashing=True):
-            if skip >= len(piece):
-                skip -= len(piece)
-                continue
-            buffer += memoryview(piece)[skip:]
-            at = skip = 0
-            while len(buffer) - at >= 9:
-                if records < 0:
-                    length = 9 + struct.unpack_from("<I", buffer, at + 5)[0]
-                else:
-                    shared, individual = struct.unpack_from("<II", buffer, at)
-                    length = 8 + shared + individual
-                    if shared < 24:
-                        raise UserError(
-                            f"{self.path}, record {records + 1}: damaged: a BCF record of {shared} "
-                            "bytes, expected at least 24; make the file again"
-                        )
-                records += 1
-                at += length
-            if at > len(buffer):
-                skip, at = at - len(buffer), len(buffer)
-            del buffer[:at]
-        if buffer or skip or records < 0:
-            raise UserError(
-                f"{self.path}: truncated inside record {records + 1}; copy or make the file again"
-            )
-        return records
-
-    def _bcf_text(self) -> Iterator[bytes]:
-        """Yield the text that `bcftools view` makes of the file, in a child process.
-
-        In this process its errors leak descriptors, it holds the interpreter lock, and a
-        malformed header can end it with a segmentation fault.
-        """
-        options = ["--no-version", "-Ov"] + ([] if self._genotypes else ["-G"])
-        command = [sys.executable, "-P", "-c", _BCF_TEXT, *options, str(self.path.resolve())]
-        with (
-            tempfile.TemporaryFile() as messages,
-            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=messages) as child,
-        ):
-            assert child.stdout is not None
-            try:
-                while piece := child.stdout.read(1 << 20):
-                    yield piece
-            except GeneratorExit:
-                child.kill()
-                raise
-            if child.wait() != 0:
-                messages.seek(0)
-                said = messages.read().decode("utf-8", "replace").strip().splitlines()
-                how = (
-                    f"ended by signal {-child.returncode}"
-                    if child.returncode < 0
-                    else (said[-1] if said else f"exit status {child.returncode}")
-                )
-                raise UserError(
-                    f"{self.path}: bcftools cannot read this BCF file ({how}); make it again with "
-                    "'bcftools view -Ob', or give the VCF it came from"
-                )
 
     # -- the header --------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from varlm.errors import UserError
@@ -30,12 +31,30 @@ TAGS = {
 }
 REJECTED_TAG = "VARLM_REJECTED"
 SOURCE = 'Source="varlm"'  # marks our own header lines, whose fields may be replaced
-_STRUCTURED = re.compile(rb"##(\w+)=<ID=([^,>]+)")
+_STRUCTURED = re.compile(rb'##(\w+)=<(?:[^"]*?,)?ID=([^,>]+)')
+_DEFINING = (b"INFO", b"FORMAT", b"contig")  # header lines that say how to read a record
+_WIDE = 200  # columns: from here, INFO is so small a part of a line that it is looked at alone
 
 
 def tag_names(models: Sequence[str]) -> list[str]:
-    """Return every INFO tag that is written for these models."""
-    return [f"{tag}_{model}" for model in models for tag in TAGS] + [REJECTED_TAG]
+    """Return every INFO tag that is written for these models.
+
+    Raises
+    ------
+    UserError
+        If two models would write the same tag, as `x` and `FWD_x` would LLR_FWD_x.
+    """
+    writer: dict[str, str] = {}
+    for model in models:
+        for tag in TAGS:
+            name = f"{tag}_{model}"
+            if name in writer:
+                raise UserError(
+                    f"models {writer[name]!r} and {model!r} would both write INFO/{name}; give one "
+                    "of them another name in the config"
+                )
+            writer[name] = model
+    return [*writer, REJECTED_TAG]
 
 
 def header(
@@ -56,7 +75,10 @@ def header(
         If the files' sample columns differ, or an INFO tag of ours is already another tool's.
     """
     first = sources[0].header_lines
-    lines, known = [], set()
+    lines: list[bytes] = []
+    if not first[0].startswith(b"##fileformat="):  # htslib takes no file without it for a VCF
+        lines.append(b"##fileformat=VCFv4.2")
+    known: dict[tuple[bytes, ...], bytes] = {}
     for source in sources:
         if source.header_lines[-1] != first[-1]:
             raise UserError(
@@ -65,17 +87,26 @@ def header(
                 "have the same samples in the same order: make them cohorts of their own, or "
                 "reorder them with 'bcftools view -s'"
             )
-        _check_tags(source, models)
+        ours = _own_tags(source, models)
         for line in source.header_lines[:-1]:
-            identity = _STRUCTURED.match(line)
-            mark = identity.groups() if identity else line
-            ours = SOURCE.encode() in line and _is_ours(line, models)
-            if not ours and (source is sources[0] or mark not in known):
+            kind, name = _identity(line)
+            if kind == b"INFO" and name in ours:
+                continue
+            # Of further files, only what their records need: the rest tells of the file itself.
+            if source is sources[0] or (name and (kind, name) not in known):
                 lines.append(line)
-            known.add(mark)
-    for name, length in contigs.items():
-        if (b"contig", name.encode()) not in known:
-            lines.append(f"##contig=<ID={name},length={length}>".encode())
+            elif kind in _DEFINING and known.get((kind, name), line) != line:
+                log.warning(
+                    "%s: its header line %s is not that of %s, which is kept",
+                    source.path,
+                    line.decode("utf-8", "replace"),
+                    sources[0].path,
+                )
+            known.setdefault((kind, name), line)
+    declared = {name for source in sources for name in source.contig_lengths}
+    for contig, length in contigs.items():
+        if contig not in declared:
+            lines.append(f"##contig=<ID={contig},length={length}>".encode())
     for model in models:
         for tag, (_, text) in TAGS.items():
             lines.append(
@@ -89,21 +120,28 @@ def header(
     return b"\n".join([*lines, first[-1]]) + b"\n"
 
 
-def _is_ours(line: bytes, models: Sequence[str]) -> bool:
-    identity = _STRUCTURED.match(line)
-    return identity is not None and identity[2].decode("utf-8", "replace") in tag_names(models)
+def _identity(line: bytes) -> tuple[bytes, bytes]:
+    """Return the kind and the ID of a structured header line; both empty for any other."""
+    found = _STRUCTURED.match(line)
+    return (found[1], found[2]) if found else (b"", b"")
 
 
-def _check_tags(source: VcfSource, models: Sequence[str]) -> None:
+def _own_tags(source: VcfSource, models: Sequence[str]) -> set[bytes]:
+    """Return the INFO tags, of those we write, that an earlier varlm declared in this file."""
+    names = {name.encode() for name in tag_names(models)}
+    ours = set()
     for number, line in enumerate(source.header_lines, 1):
-        if line.startswith(b"##INFO=") and _is_ours(line, models) and SOURCE.encode() not in line:
-            identity = _STRUCTURED.match(line)
-            assert identity is not None
+        kind, name = _identity(line)
+        if kind != b"INFO" or name not in names:
+            continue
+        if SOURCE.encode() not in line:
             raise UserError(
-                f"{source.path}, line {number}: INFO/{identity[2].decode()} is already a field of "
+                f"{source.path}, line {number}: INFO/{name.decode()} is already a field of "
                 "this file, made by another tool; varlm would write the same name: give the model "
                 "another name in the config"
             )
+        ours.add(name)
+    return ours
 
 
 def _difference(one: bytes, other: bytes) -> str:
@@ -136,7 +174,7 @@ def info_suffixes(alleles: pl.DataFrame, models: Sequence[str]) -> pl.DataFrame:
         for tag, (column, _) in TAGS.items()
     }
     # A record without ALT has no allele that a Number=A field could speak of.
-    fields[REJECTED_TAG] = pl.when(pl.col("allele") > 0).then("reason")
+    fields[REJECTED_TAG] = pl.when(pl.col("allele") > 0).then(pl.col("reason").cast(pl.String))
     texts = alleles.select("record", *(value.alias(tag) for tag, value in fields.items()))
     if texts["record"].is_unique().all():
         joined = texts
@@ -166,9 +204,8 @@ def annotated_lines(
     UserError
         If the file holds other records than `alleles` speaks of, or a field of ours undeclared.
     """
-    prefixes = tuple(f"{name}=".encode() for name in tag_names(models))
-    header_text = b"\n".join(source.header_lines)
-    replace = any(b"ID=" + prefix[:-1] + b"," in header_text for prefix in prefixes)
+    names = [name.encode() for name in tag_names(models)]
+    replaceable = _own_tags(source, models)
     record_of = alleles["record"]
     for chunk in source.chunks():
         low = int(record_of.search_sorted(chunk.first_record, side="left"))
@@ -179,29 +216,18 @@ def annotated_lines(
                 f"{source.path}: {chunk.records} records after {source.where(chunk.first_record)}, "
                 f"but {len(suffixes)} were normalised; the file changed during the run: run again"
             )
-        strip = any(prefix in chunk.data for prefix in prefixes)
         data, out = chunk.data, []
+        suspect = source.columns >= _WIDE or any(name in data for name in names)
         bounds = zip(chunk.starts.tolist(), chunk.ends.tolist(), suffixes, strict=True)
         for index, (start, end, suffix) in enumerate(bounds):
-            fields = data[start:end].split(b"\t", 8)
-            info = fields[7]
             if data[end - 1] == 13:
-                fields[-1] = fields[-1][:-1]
-                info = fields[7]
-            if strip:
-                kept = [field for field in info.split(b";") if not field.startswith(prefixes)]
-                if len(kept) != info.count(b";") + 1:
-                    if not replace:
-                        raise UserError(
-                            f"{source.where(chunk.first_record + index)}: INFO has a field of the "
-                            "name that varlm writes, which the header does not declare; give the "
-                            "model another name in the config"
-                        )
-                    info = b";".join(kept) or b"."
-                    fields[7] = info
+                end -= 1
+            fields = data[start:end].split(b"\t", 8)
+            if suspect and any(name in fields[7] for name in names):
+                where = source.where(chunk.first_record + index)
+                fields[7] = _without(fields[7], names, replaceable, where)
             if suffix:
-                text = suffix.encode()
-                fields[7] = text[1:] if info in (b".", b"") else info + text
+                fields[7] = _extended(fields[7], suffix.encode())
             out.append(b"\t".join(fields))
         yield out
     if source.records is not None and alleles.height and source.records <= record_of[-1]:
@@ -211,11 +237,44 @@ def annotated_lines(
         )
 
 
+def _without(info: bytes, names: Sequence[bytes], replaceable: set[bytes], where: str) -> bytes:
+    """Return INFO less the fields that an earlier varlm wrote.
+
+    Raises
+    ------
+    UserError
+        If a field has the name of one of ours and no header line of ours declares it.
+    """
+    kept = []
+    for field in info.split(b";"):
+        name = field.split(b"=", 1)[0]
+        if name not in names:
+            kept.append(field)
+        elif name not in replaceable:
+            raise UserError(
+                f"{where}: INFO has a field {name.decode()}, a name that varlm writes, which the "
+                "header does not declare as varlm's; give the model another name in the config"
+            )
+    return b";".join(kept) or b"."
+
+
+def _extended(info: bytes, suffix: bytes) -> bytes:
+    """Return INFO with ';TAG=…' behind it."""
+    if info in (b".", b""):
+        return suffix[1:]
+    return info + (suffix[1:] if info.endswith(b";") else suffix)
+
+
 def record_positions(alleles: pl.DataFrame) -> pl.DataFrame:
-    """Return CHROM and POS of every record, from its first allele: `record`, `chrom`, `pos`."""
-    return alleles.unique("record", keep="first", maintain_order=True).select(
-        "record", "chrom", "pos"
-    )
+    """Return CHROM and POS of every record, from its first allele: `record`, `chrom`, `pos`.
+
+    Parameters
+    ----------
+    alleles : polars.DataFrame
+        Sorted by `record`.
+    """
+    first = alleles["record"] != alleles["record"].shift(1)
+    return alleles.select("record", "chrom", "pos").filter(first.fill_null(True))
 
 
 def sorted_order(records: pl.DataFrame) -> pl.Series | None:
@@ -226,8 +285,7 @@ def sorted_order(records: pl.DataFrame) -> pl.Series | None:
     records : polars.DataFrame
         `chrom` and `pos` of all records of the cohort, in their order.
     """
-    rank = records["chrom"].rank("dense") if records.is_empty() else _first_seen(records["chrom"])
-    keys = pl.DataFrame({"rank": rank, "pos": records["pos"]})
+    keys = pl.DataFrame({"rank": _first_seen(records["chrom"]), "pos": records["pos"]})
     steps = keys.with_columns(pl.all().diff())
     backwards = (steps["rank"] < 0) | ((steps["rank"] == 0) & (steps["pos"] < 0))
     if not backwards.any():
@@ -236,15 +294,13 @@ def sorted_order(records: pl.DataFrame) -> pl.Series | None:
 
 
 def _first_seen(names: pl.Series) -> pl.Series:
-    order = names.unique(maintain_order=True).to_list()
-    ranks = {name: rank for rank, name in enumerate(order)}
-    return names.replace_strict(ranks, return_dtype=pl.Int64)
+    codes = names.cast(pl.Categorical()).to_physical()
+    order = codes.unique(maintain_order=True)
+    return codes.replace_strict(order, range(len(order)), return_dtype=pl.Int64)
 
 
 def write_sorted(lines: Iterator[list[bytes]], order: pl.Series, scratch: Path) -> Iterator[bytes]:
     """Yield the lines in `order`, through a scratch file, so that memory holds offsets only."""
-    import numpy as np
-
     lengths: list[np.ndarray] = []
     try:
         with scratch.open("wb") as out:

@@ -1,0 +1,100 @@
+"""Read BCF: its framing checked here, its text made by `bcftools view` in a child process."""
+
+from __future__ import annotations
+
+import struct
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from varlm.errors import UserError
+
+_VIEW = (
+    "import sys, pysam.bcftools\n"
+    "try:\n"
+    "    pysam.bcftools.view(*sys.argv[1:], catch_stdout=False)\n"
+    "except pysam.utils.SamtoolsError as error:\n"
+    "    sys.exit(str(error))\n"
+)
+
+
+def count_records(pieces: Iterable[bytes], path: Path) -> int:
+    """Check all of a BCF file's framing and return its number of records.
+
+    BCF2 (VCF specification, section 6): magic, l_text, text, then per record l_shared,
+    l_indiv and that many bytes. `pieces` are the decompressed file.
+
+    Raises
+    ------
+    UserError
+        If the file ends inside a record, or a record is too short to be one.
+    """
+    buffer, records = bytearray(), -1  # −1: the header is to come
+    skip = 0
+    for piece in pieces:
+        if skip >= len(piece):
+            skip -= len(piece)
+            continue
+        buffer += memoryview(piece)[skip:]
+        at = skip = 0
+        while len(buffer) - at >= 9:
+            if records < 0:
+                length = 9 + struct.unpack_from("<I", buffer, at + 5)[0]
+            else:
+                shared, individual = struct.unpack_from("<II", buffer, at)
+                length = 8 + shared + individual
+                if shared < 24:
+                    raise UserError(
+                        f"{path}, record {records + 1}: damaged: a BCF record of {shared} "
+                        "bytes, expected at least 24; make the file again"
+                    )
+            records += 1
+            at += length
+        if at > len(buffer):
+            skip, at = at - len(buffer), len(buffer)
+        del buffer[:at]
+    if buffer or skip or records < 0:
+        raise UserError(
+            f"{path}: truncated inside record {records + 1}; copy or make the file again"
+        )
+    return records
+
+
+def text(path: Path, genotypes: bool) -> Iterator[bytes]:
+    """Yield the text that `bcftools view` makes of the file, in a child process.
+
+    In this process its errors leak descriptors, it holds the interpreter lock, and a
+    malformed header can end it with a segmentation fault.
+
+    Raises
+    ------
+    UserError
+        If bcftools cannot read the file, or crashes on it.
+    """
+    options = ["--no-version", "-Ov"] + ([] if genotypes else ["-G"])
+    command = [sys.executable, "-P", "-c", _VIEW, *options, str(path.resolve())]
+    with (
+        tempfile.TemporaryFile() as messages,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=messages) as child,
+    ):
+        assert child.stdout is not None
+        try:
+            while piece := child.stdout.read(1 << 20):
+                yield piece
+        except GeneratorExit:
+            child.kill()
+            raise
+        if child.wait() != 0:
+            messages.seek(0)
+            said = messages.read().decode("utf-8", "replace").strip().splitlines()
+            how = (
+                f"ended by signal {-child.returncode}"
+                if child.returncode < 0
+                else (said[-1] if said else f"exit status {child.returncode}")
+            )
+            raise UserError(
+                f"{path}: bcftools cannot read this BCF file ({how}); make it again with "
+                "'bcftools view -Ob', or give the VCF it came from"
+            )

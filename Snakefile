@@ -15,6 +15,14 @@ if not workflow.overwrite_configfiles:
 
 
 include: "rules/common.smk"
+
+
+wildcard_constraints:
+    cohort="|".join(map(re.escape, COHORTS)),
+    model="|".join(map(re.escape, MODELS)),
+    shard=r"\d+",
+
+
 include: "rules/reference.smk"
 include: "rules/variants.smk"
 include: "rules/scores.smk"

@@ -1,4 +1,4 @@
-# Config, cohort sheet and the names that every rule file uses. No heavy import belongs here:
+# Config, cohort sheet and the names that all files of rules/ share. No heavy import belongs here:
 # each cluster job parses this file again.
 
 import os
@@ -29,20 +29,32 @@ STORE = CONFIG["store"].rstrip("/")
 
 # `python` in the rules is the one that runs Snakemake, also where its environment is not
 # activated; a conda environment of --software-deployment-method goes before it.
-os.environ["PATH"] = os.pathsep.join(
-    [str(Path(sys.executable).parent), os.environ["PATH"]]
+os.environ.update(
+    PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]),
+    VARLM=VARLM,
 )
-os.environ["VARLM"] = VARLM
-
-
-wildcard_constraints:
-    cohort="|".join(map(re.escape, COHORTS)),
-    model="|".join(map(re.escape, MODELS)),
-    shard=r"\d+",
 
 
 def flags(name, values):
     """Return [name, value, name, value, …] of the values that are set, for `{params.x:q}`."""
     return [
         str(item) for value in values if value is not None for item in (name, value)
+    ]
+
+
+def checkpoint_files(wildcards):
+    """Return the files of a local checkpoint, so that a changed one is noticed; none for a hub id."""
+    folder = Path(MODELS[wildcards.model]["path"])
+    kinds = {".json", ".safetensors", ".bin"}
+    return sorted(str(p) for p in folder.glob("*") if p.suffix in kinds and p.is_file())
+
+
+def planned_scores(wildcards):
+    """Return the scores of every shard that the model's plan made."""
+    plan = Path(checkpoints.plan.get(model=wildcards.model).output.plan)
+    shards = sorted(int(p.stem) for p in plan.glob("shards/*.parquet"))
+    return [
+        f"{RESULTS}/scores/{wildcards.model}/{shard}/{kind}.parquet"
+        for shard in shards
+        for kind in ("sites", "alleles")
     ]

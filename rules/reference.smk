@@ -17,10 +17,10 @@ rule index_reference:
     conda:
         "../envs/tables.yaml"
     params:
-        reference=f"{RESULTS}/reference",
+        reference=subpath(output.genome, parent=True),
     shell:
         """
-        python {VARLM:q} index_reference \
+        python "$VARLM" index_reference \
             --fasta {input.fasta:q} \
             --reference {params.reference:q} \
             2>{log:q}

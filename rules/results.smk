@@ -17,14 +17,15 @@ rule annotate:
     conda:
         "../envs/tables.yaml"
     params:
-        reference=f"{RESULTS}/reference",
+        reference=subpath(input.contigs, parent=True),
+        store=STORE,
         models=lambda wildcards, input: flags("--model", input.models),
     shell:
         """
-        python {VARLM:q} annotate \
+        python "$VARLM" annotate \
             --variants {input.variants:q} \
             --reference {params.reference:q} \
-            --store {STORE:q} \
+            --store {params.store:q} \
             {params.models:q} \
             --annotated {output.annotated:q} \
             2>{log:q}
@@ -50,14 +51,14 @@ rule export:
     conda:
         "../envs/tables.yaml"
     params:
-        reference=f"{RESULTS}/reference",
+        reference=subpath(input.contigs, parent=True),
         vcf=lambda wildcards: flags(
             "--vcf", [file.vcf for file in COHORTS[wildcards.cohort]]
         ),
         models=flags("--model", MODELS),
     shell:
         """
-        python {VARLM:q} export \
+        python "$VARLM" export \
             --annotated {input.annotated:q} \
             --rejected {input.rejected:q} \
             --accounting {input.accounting:q} \
@@ -90,7 +91,7 @@ rule summarise:
         ),
     shell:
         """
-        python {VARLM:q} summarise \
+        python "$VARLM" summarise \
             {params.accounting:q} \
             {params.plans:q} \
             --summary {output.summary:q} \

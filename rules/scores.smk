@@ -2,13 +2,6 @@
 # Produces: rows in the store, {results}/commits/{model}.json
 
 
-def checkpoint_files(wildcards):
-    """Return the files of a local checkpoint, so that a changed one is noticed; none for a hub id."""
-    folder = Path(MODELS[wildcards.model]["path"])
-    kinds = {".json", ".safetensors", ".bin"}
-    return sorted(str(p) for p in folder.glob("*") if p.suffix in kinds and p.is_file())
-
-
 rule prepare_model:
     input:
         checkpoint_files,
@@ -31,7 +24,7 @@ rule prepare_model:
         precision=CONFIG["scoring"]["precision"],
     shell:
         """
-        python {VARLM:q} prepare_model \
+        python "$VARLM" prepare_model \
             --name {wildcards.model:q} \
             --path {params.path:q} \
             {params.revision:q} \
@@ -58,16 +51,17 @@ checkpoint plan:
     conda:
         "../envs/tables.yaml"
     params:
-        reference=f"{RESULTS}/reference",
+        reference=subpath(input.contigs, parent=True),
         cohorts=flags("--cohort", COHORTS),
         variants=lambda wildcards, input: flags("--variants", input.variants),
+        store=STORE,
         sites_per_shard=CONFIG["shards"]["sites_per_shard"],
     shell:
         """
-        python {VARLM:q} plan \
+        python "$VARLM" plan \
             --model {input.model:q} \
             --reference {params.reference:q} \
-            --store {STORE:q} \
+            --store {params.store:q} \
             {params.cohorts:q} \
             {params.variants:q} \
             --sites-per-shard {params.sites_per_shard:q} \
@@ -92,13 +86,13 @@ rule score:
         "../envs/torch.yaml"
     threads: workflow.cores or 1
     params:
-        shard=f"{RESULTS}/plan/{{model}}/shards/{{shard}}.parquet",
-        reference=f"{RESULTS}/reference",
+        shard=lambda wildcards, input: f"{input.plan}/shards/{wildcards.shard}.parquet",
+        reference=subpath(input.genome, parent=True),
         device=CONFIG["scoring"]["device"],
         batch_size=CONFIG["scoring"]["batch_size"],
     shell:
         """
-        python {VARLM:q} score \
+        python "$VARLM" score \
             --shard {params.shard:q} \
             --model {input.model:q} \
             --reference {params.reference:q} \
@@ -109,17 +103,6 @@ rule score:
             --alleles {output.alleles:q} \
             2>{log:q}
         """
-
-
-def planned_scores(wildcards):
-    """Return the scores of every shard that the model's plan made."""
-    plan = Path(checkpoints.plan.get(model=wildcards.model).output.plan)
-    shards = sorted(int(p.stem) for p in plan.glob("shards/*.parquet"))
-    return expand(
-        [rules.score.output.sites, rules.score.output.alleles],
-        model=wildcards.model,
-        shard=shards,
-    )
 
 
 rule commit:
@@ -137,16 +120,17 @@ rule commit:
     conda:
         "../envs/tables.yaml"
     params:
-        scores=f"{RESULTS}/scores/{{model}}",
-        reference=f"{RESULTS}/reference",
+        scores=lambda wildcards: f"{RESULTS}/scores/{wildcards.model}",
+        store=STORE,
+        reference=subpath(input.contigs, parent=True),
     shell:
         """
-        python {VARLM:q} commit \
+        python "$VARLM" commit \
             --model {input.model:q} \
             --reference {params.reference:q} \
             --plan {input.plan:q} \
             --scores {params.scores:q} \
-            --store {STORE:q} \
+            --store {params.store:q} \
             --committed {output.committed:q} \
             2>{log:q}
         """

@@ -20,7 +20,7 @@ rule normalise:
     conda:
         "../envs/tables.yaml"
     params:
-        reference=f"{RESULTS}/reference",
+        reference=subpath(input.contigs, parent=True),
         vcf=lambda wildcards: flags(
             "--vcf", [file.vcf for file in COHORTS[wildcards.cohort]]
         ),
@@ -47,7 +47,7 @@ rule normalise:
         indels=CONFIG["scoring"]["indels"],
     shell:
         """
-        python {VARLM:q} normalise \
+        python "$VARLM" normalise \
             --cohort {wildcards.cohort:q} \
             {params.vcf:q} \
             {params.expected:q} \

@@ -15,7 +15,7 @@ from types import TracebackType
 
 from varlm.bgzf import EOF_MARKER
 
-_BLOCK = 0xFF00  # bytes of content in a block, as htslib has it: its deflated form always fits
+_BLOCK = 0xFF00  # bytes of content in a block, as htslib has it: deflated, it always fits
 _BATCH = 16 * _BLOCK  # content that one task compresses
 _LEVEL = 4  # zlib; level 6 takes 1.7 times as long for files 4 % smaller (VCF text, measured)
 _AHEAD = 6  # tasks under way before a write waits
@@ -80,9 +80,6 @@ def _blocks(content: bytes) -> bytes:
         piece = content[start : start + _BLOCK]
         deflate = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
         data = deflate.compress(piece) + deflate.flush()
-        if len(data) > 0xFFFF - 26:  # bytes that do not compress: stored as they are
-            deflate = zlib.compressobj(0, zlib.DEFLATED, -zlib.MAX_WBITS)
-            data = deflate.compress(piece) + deflate.flush()
         out += [_HEADER, struct.pack("<H", len(data) + 25), data]
         out.append(struct.pack("<II", zlib.crc32(piece), len(piece)))
     return b"".join(out)

@@ -7,7 +7,8 @@ one model (six INFO fields). `export` is timed as its own process with all that 
 the VCF, both indexes, and reading both again. The peers are `bcftools view -Oz` (copies, adds
 nothing) and `bcftools annotate -Oz` from an indexed table of the same six fields; each followed by
 `bcftools index -t`. Best of the rounds; processor seconds beside wall seconds, since export
-compresses on two threads and bcftools on one. Results go to `benchmarks/results/export.json`.
+compresses on two threads and bcftools on one (at zlib levels 4 and 6; sizes are
+given). Results go to `benchmarks/results/export.json`.
 """
 
 import argparse

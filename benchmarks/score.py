@@ -195,15 +195,16 @@ def main() -> None:
     path = ROOT / "benchmarks" / "results" / "score.json"
     results = json.loads(path.read_text()) if path.exists() else {}
     for shape in args.shapes:
-        results[shape] = {
+        name = f"{shape}, threads: {args.threads}"
+        results[name] = {
             "machine": machine(),
             "date": datetime.date.today().isoformat(),
-            "threads": args.threads,
+            "load": round(os.getloadavg()[0], 1),  # before: others on the same machine
             "rounds": args.rounds,
         } | measure(shape, args.rounds, args.threads)
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps(results, indent=2) + "\n")
-        print(json.dumps(results[shape]["times_run_vep"], indent=2))
+        print(json.dumps(results[name]["times_run_vep"], indent=2))
 
 
 if __name__ == "__main__":

@@ -72,6 +72,10 @@ def test_all_errors_at_once(load):
         ({"normalise": {"min_af": 0.5, "max_af": 0.1}}, "min_af: 0.5 is above"),
         ({"normalise": {"max_allele_length": 200}}, "more than a quarter of the window"),
         ({"store": "results"}, "also the folder of the results"),
+        (
+            {"models": {"x": {"path": "p"}, "FWD_x": {"path": "p"}}},
+            "FWD_x and x would both write INFO/LLR_FWD_x",
+        ),
         ({"scoring": None}, "scoring: found None; expected object"),
     ],
 )

@@ -88,6 +88,10 @@ def _cross_checks(config: Mapping[str, Any]) -> Iterator[str]:
     low, high = limits["min_af"], limits["max_af"]
     if low is not None and high is not None and low > high:
         yield f"normalise.min_af: {low} is above normalise.max_af ({high}); swap or widen them"
+    for name in config["models"]:
+        for prefix in ("FWD_", "REV_"):
+            if (other := name.removeprefix(prefix)) != name and other in config["models"]:
+                yield (f"models: {name} and {other} would both write INFO/LLR_{name}; rename one")
     for name, model in config["models"].items():
         window = model["window"] or config["scoring"]["window"]
         longest = limits["max_allele_length"]

@@ -75,3 +75,10 @@ def test_environments_have_the_locks_versions(root):
                     continue
                 pinned = pins[{"pytorch": "torch"}.get(name, name)]
                 assert version == pinned, f"{path.name}: {name}={version}, the lock has {pinned}"
+
+
+def test_every_test_that_the_fault_list_names_exists(root):
+    named = re.findall(r"`(test_\w+)`", (root / "docs/faults.md").read_text())
+    written = "".join(path.read_text() for path in (root / "tests").glob("test_*.py"))
+    assert len(named) > 30
+    assert [name for name in named if f"def {name}(" not in written] == []

@@ -2,16 +2,17 @@
 
     python benchmarks/end_to_end.py --data DATA --out results.md [--model CHECKPOINT] [--window 128]
 
-Times are Snakemake's own `benchmark:` records (wall clock; peak resident memory as sampled, so a
-job of under a few seconds may show less than its peak). A small model serves: the figures are
-about everything but the model. The counts that must add up are checked, and bcftools's own split
-of the file counts the alleles independently.
+Times are Snakemake's `benchmark:` records (wall clock, start of Python included), peak memory is
+what the operating system counted for the process, from the last line of each log. A small model
+serves: the figures are about everything but the model. The counts that must add up are checked,
+and bcftools counts the alleles independently.
 """
 
 import argparse
 import csv
 import datetime
 import platform
+import re
 import subprocess
 import sys
 import tempfile
@@ -85,8 +86,11 @@ def main() -> None:
                 with record.open() as file:
                     entry = next(csv.DictReader(file, delimiter="\t"))
                 step = str(record.relative_to(results / "benchmarks").with_suffix(""))
-                print(title, step, entry["s"], entry["max_rss"], flush=True)
-                rows.append((title, step, entry["s"], entry["max_rss"]))
+                log = (results / "logs" / step).with_suffix(".log").read_text()
+                peak = re.search(r"peak memory (\d+) MB\s*$", log)
+                assert peak is not None, log
+                print(title, step, entry["s"], peak[1], flush=True)
+                rows.append((title, step, entry["s"], peak[1]))
     lines = [
         "# Whole runs on real cohorts",
         "",

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import subprocess
 import sys
 
@@ -36,6 +37,13 @@ def test_a_user_error_is_one_line(varlm, tmp_path):
     assert result.returncode == 2
     assert result.stderr.startswith("error: ")
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_each_log_ends_with_time_and_peak_memory(varlm, tmp_path):
+    (tmp_path / "in.fa").write_text(">a\nACGT\n")
+    result = varlm("index_reference", "--fasta", tmp_path / "in.fa", "--reference", tmp_path / "r")
+    last = result.stderr.splitlines()[-1]
+    assert re.search(r"index_reference finished in \d+\.\d s, peak memory [1-9]\d+ MB$", last)
 
 
 def test_fault_26_a_full_disk_is_one_line(root, tmp_path):

@@ -7,7 +7,9 @@ import errno
 import importlib
 import logging
 import os
+import resource
 import sys
+import time
 from collections.abc import Sequence
 
 from varlm import __version__
@@ -62,6 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         level=os.environ.get("VARLM_LOG_LEVEL", "INFO"),
         stream=sys.stderr,
     )
+    started = time.monotonic()
     try:
         module.run(args)
     except UserError as error:
@@ -77,7 +80,17 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"out of memory in the step {step}; give the job more memory, or lower "
             "scoring.batch_size and shards.sites_per_shard"
         )
+    logging.getLogger("varlm").info(
+        "%s finished in %.1f s, peak memory %.0f MB", step, time.monotonic() - started, _peak_mb()
+    )
     return 0
+
+
+def _peak_mb() -> float:
+    """Peak resident memory of this process or its largest child, MB."""
+    who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    peak = max(resource.getrusage(each).ru_maxrss for each in who)
+    return peak / (1e6 if sys.platform == "darwin" else 1e3)  # bytes there, kilobytes elsewhere
 
 
 def _fail(message: str) -> int:

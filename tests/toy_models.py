@@ -12,44 +12,10 @@ from varlm.models.base import MaskedModel
 # On small tensors a second thread costs more than it gives, and much more on a busy machine.
 torch.set_num_threads(1)
 
-TOKENIZER = {
-    "version": "1.0",
-    "truncation": None,
-    "padding": None,
-    "added_tokens": [
-        {
-            "id": i,
-            "content": token,
-            "single_word": False,
-            "lstrip": False,
-            "rstrip": False,
-            "normalized": False,
-            "special": True,
-        }
-        for i, token in enumerate(["[PAD]", "[MASK]", "[UNK]"])
-    ],
-    "normalizer": {"type": "Lowercase"},
-    "pre_tokenizer": None,
-    "post_processor": None,
-    "decoder": None,
-    "model": {
-        "type": "BPE",
-        "dropout": None,
-        "unk_token": "[UNK]",
-        "continuing_subword_prefix": None,
-        "end_of_word_suffix": None,
-        "fuse_unk": False,
-        "byte_fallback": False,
-        "vocab": {"[PAD]": 0, "[MASK]": 1, "[UNK]": 2, "a": 3, "c": 4, "g": 5, "t": 6},
-        "merges": [],
-    },
-}
-TOKENIZER_CONFIG = {
-    "tokenizer_class": "PreTrainedTokenizerFast",
-    "pad_token": "[PAD]",
-    "mask_token": "[MASK]",
-    "unk_token": "[UNK]",
-}
+# GPN's tokeniser, as the demo's checkpoint has it.
+_DEMO = Path(__file__).resolve().parent.parent / "resources/demo/model"
+TOKENIZER = json.loads((_DEMO / "tokenizer.json").read_text())
+TOKENIZER_CONFIG = json.loads((_DEMO / "tokenizer_config.json").read_text())
 
 # The four architectures, small, plus the options that change a code path.
 CONFIGS = {

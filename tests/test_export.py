@@ -17,7 +17,7 @@ from cyvcf2 import VCF
 from varlm import annotation
 from varlm.annotation import Model, annotate
 from varlm.cli import main
-from varlm.planning import wanted_rows
+from varlm.planning import CohortRows
 from varlm.reference import Genome
 from varlm.schemas import LOGIT_COLUMNS, annotated
 from varlm.store import ALLELE_SCHEMA, SITE_SCHEMA, Store
@@ -39,7 +39,7 @@ def fill_store(store: Store, genome: Genome, variants, keys, strands="both"):
         sites, alleles = [], []
         for contig in genome.names:
             digest = genome[contig].digest
-            rows = wanted_rows(variants, contig, "sites")
+            rows = CohortRows(variants).wanted(contig, "sites")
             logits = rng.normal(size=(rows.height, 8)).astype("f4")
             columns = {n: logits[:, i] for i, n in enumerate(LOGIT_COLUMNS)}
             frame = pl.DataFrame({"pos": rows["pos"], **columns}, schema=SITE_SCHEMA)
@@ -47,7 +47,7 @@ def fill_store(store: Store, genome: Genome, variants, keys, strands="both"):
                 none = pl.lit(None, dtype=pl.Float32)
                 frame = frame.with_columns(none.alias(n) for n in LOGIT_COLUMNS[4:])
             sites.append((digest, frame))
-            rows = wanted_rows(variants, contig, "alleles")
+            rows = CohortRows(variants).wanted(contig, "alleles")
             values = rng.normal(size=(rows.height, 2)).astype("f4")
             alleles.append((digest, rows.with_columns(llr_fwd=values[:, 0], llr_rev=values[:, 1])))
         store.commit(key, {}, sites, [(d, a.cast(ALLELE_SCHEMA)) for d, a in alleles])

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from varlm import planning
 from varlm.planning import ALLELE_COST, Tally, new_rows, shards
 from varlm.reference import Genome
 from varlm.schemas import SHARD, VARIANTS
@@ -72,6 +73,18 @@ def test_unique_sites_in_genome_order_less_the_store(tmp_path, genome):
     second = tally.cohorts["two"]
     assert (second.sites, second.sites_from_store, second.sites_scored) == (2, 1, 1)
     assert tally.cohorts["one"].alleles == 0
+
+
+@pytest.mark.parametrize("block", [1, 3, 1000])
+def test_any_block_size_reads_the_same_rows(tmp_path, monkeypatch, block):
+    monkeypatch.setattr(planning, "BLOCK", block)
+    rows = [(f"c{i}", pos, "A", alt) for i in range(5) for pos in (2, 3) for alt in ("C", "AT")]
+    cohort = planning.CohortRows(variants(tmp_path / "v.parquet", rows))
+    for contig in ("c0", "c3", "c1", "c4", "absent"):
+        here = [(pos, ref, alt) for name, pos, ref, alt in rows if name == contig]
+        assert cohort.wanted(contig, "sites")["pos"].to_list() == sorted({p for p, *_ in here})
+        assert cohort.wanted(contig, "alleles").rows() == [r for r in here if r[2] == "AT"]
+    assert "absent" not in cohort
 
 
 def test_a_cohort_without_variants(tmp_path, genome):

@@ -9,11 +9,14 @@ from pathlib import Path
 import polars as pl
 
 from varlm.reference import Genome
-from varlm.schemas import SHARD
+from varlm.schemas import SHARD, VARIANTS
 from varlm.store import ALLELE_KEY, SITE_KEY, Store
 
 # Passes of the model: a site needs one a strand, an allele two (REF's window and ALT's).
 ALLELE_COST = 2
+
+BLOCK = 200_000  # rows of a cohort read at a time, where its contigs are smaller
+_WANTED = ["pos", "ref", "alt", "kind"]
 
 
 @dataclass
@@ -42,21 +45,42 @@ class Tally:
     cohorts: dict[str, Counts] = field(default_factory=dict)
 
 
-def wanted_rows(variants: Path, contig: str, kind: str) -> pl.DataFrame:
-    """Return a cohort's unique rows on a contig, sorted.
+class CohortRows:
+    """The unique rows that a cohort's `variants.parquet` asks for, contig by contig.
 
-    `kind` is sites (column `pos` of the SNVs) or alleles (`pos`, `ref`, `alt` of the rest).
+    The file is sorted by contig, so that a contig is one slice of it; slices are cut from blocks
+    of `BLOCK` rows or one contig, and a genome of thousands of contigs takes few reads.
     """
-    snv = pl.col("kind") == "snv"
-    by = SITE_KEY if kind == "sites" else ALLELE_KEY
-    return (
-        pl.scan_parquet(variants)
-        .filter(pl.col("contig") == contig, snv if kind == "sites" else ~snv)
-        .select(by)
-        .collect(engine="in-memory")
-        .unique()
-        .sort(by)
-    )
+
+    def __init__(self, variants: Path):
+        self._table = pl.scan_parquet(variants)
+        spans = (
+            self._table.select("contig")
+            .with_row_index("row")
+            .group_by("contig")
+            .agg(pl.col("row").min(), pl.len())
+            .collect(engine="in-memory")
+        )
+        self._spans = {contig: (start, count) for contig, start, count in spans.iter_rows()}
+        self._start = 0
+        self._block = pl.DataFrame(schema={n: VARIANTS.schema[n] for n in _WANTED})
+
+    def __contains__(self, contig: str) -> bool:
+        return contig in self._spans
+
+    def wanted(self, contig: str, kind: str) -> pl.DataFrame:
+        """Return the unique rows on a contig, sorted.
+
+        `kind` is sites (column `pos` of the SNVs) or alleles (`pos`, `ref`, `alt` of the rest).
+        """
+        start, count = self._spans.get(contig, (self._start, 0))
+        if start < self._start or start + count > self._start + self._block.height:
+            rows = self._table.select(_WANTED).slice(start, max(count, BLOCK))
+            self._start, self._block = start, rows.collect(engine="in-memory")
+        rows_here = self._block[start - self._start : start - self._start + count]
+        snv = pl.col("kind") == "snv"
+        by = SITE_KEY if kind == "sites" else ALLELE_KEY
+        return rows_here.filter(snv if kind == "sites" else ~snv).select(by).unique().sort(by)
 
 
 def new_rows(
@@ -64,18 +88,22 @@ def new_rows(
 ) -> Iterator[pl.DataFrame]:
     """Yield, contig by contig in genome order, the rows that the store lacks (`SHARD`).
 
-    Memory is bounded by one contig. `tally` is filled as the rows go by.
+    Memory is bounded by one contig, or `BLOCK` rows, of each cohort. `tally` is filled as the
+    rows go by.
     """
+    asked = {name: CohortRows(path) for name, path in cohorts.items()}
     for name in cohorts:
         tally.cohorts.setdefault(name, Counts())
     for contig in genome.names:
+        if not any(contig in rows for rows in asked.values()):
+            continue
         digest = genome[contig].digest
         pieces = []
         for kind, by, known in (
             ("sites", SITE_KEY, store.known_sites),
             ("alleles", ALLELE_KEY, store.known_alleles),
         ):
-            wanted = {name: wanted_rows(path, contig, kind) for name, path in cohorts.items()}
+            wanted = {name: rows.wanted(contig, kind) for name, rows in asked.items()}
             union = pl.concat(wanted.values()).unique().sort(by)
             if union.is_empty():
                 continue

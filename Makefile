@@ -37,6 +37,8 @@ $(INSTALLED): requirements.lock
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), f"varlm needs Python 3.11 or newer, this is {sys.version}"'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
+	printf '#!/bin/sh\nexec "%s" "%s" "$$@"\n' '$(CURDIR)/$(BIN)/python' '$(CURDIR)/workflow_scripts' > $(BIN)/varlm
+	chmod +x $(BIN)/varlm
 	touch $(INSTALLED)
 
 clean:

@@ -18,7 +18,7 @@ include: "rules/common.smk"
 
 
 wildcard_constraints:
-    cohort="|".join(map(re.escape, COHORTS)),
+    cohort="|".join(map(re.escape, ALL_COHORTS)),
     model="|".join(map(re.escape, MODELS)),
     shard=r"\d+",
 
@@ -35,6 +35,7 @@ rule all:
         f"{RESULTS}/summary.tsv",
         expand(
             f"{RESULTS}/cohorts/{{cohort}}/annotated.{{kind}}",
-            cohort=COHORTS,
-            kind=["parquet", "tsv.gz", "vcf.gz"],
+            cohort=ALL_COHORTS,
+            kind=["parquet", "tsv.gz"],
         ),
+        expand(f"{RESULTS}/cohorts/{{cohort}}/annotated.vcf.gz", cohort=COHORTS),

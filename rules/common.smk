@@ -1,6 +1,7 @@
 # Config, cohort sheet and the names that all files of rules/ share. No heavy import belongs here:
 # each cluster job parses this file again.
 
+import json
 import os
 import re
 import sys
@@ -14,14 +15,25 @@ VARLM = str(ROOT / "workflow_scripts")
 if VARLM not in sys.path:
     sys.path.insert(0, VARLM)
 
-from varlm.config import load_cohorts, load_config
+from varlm.config import REGIONS_COHORT, load_cohorts, load_config
 from varlm.errors import UserError
+from varlm.fingerprint import fingerprint
 
 try:
     CONFIG = load_config(config, ROOT / "config/schemas/config.schema.yaml")
-    COHORTS = load_cohorts(Path(CONFIG["cohorts"]))
+    REGIONS = CONFIG["regions"]
+    SATURATED = [] if REGIONS is None else [REGIONS_COHORT]
+    COHORTS = (
+        load_cohorts(Path(CONFIG["cohorts"]), SATURATED) if CONFIG["cohorts"] else {}
+    )
 except UserError as error:
     raise WorkflowError(str(error)) from None
+
+# Every cohort of the results, and what the wildcard may be where a VCF is needed and where there
+# is none: "(?!)" matches nothing, where an empty pattern would be no constraint.
+ALL_COHORTS = [*COHORTS, *SATURATED]
+VCF_COHORTS = "|".join(map(re.escape, COHORTS)) or "(?!)"
+REGIONS_COHORTS = "|".join(SATURATED) or "(?!)"
 
 MODELS = CONFIG["models"]
 RESULTS = CONFIG["results"].rstrip("/")
@@ -42,6 +54,28 @@ def flags(name, values):
     ]
 
 
+def area_flags():
+    """Return where to score every SNV, as options of the step saturate."""
+    if REGIONS is None:
+        return []
+    everywhere = REGIONS["contigs"] == "all"
+    return [
+        *flags("--bed", [REGIONS["bed"]]),
+        *(
+            ["--all-contigs"]
+            if everywhere
+            else flags("--contig", REGIONS["contigs"] or [])
+        ),
+        *(flags("--sample", [REGIONS["sample"]])),
+        *(flags("--seed", [REGIONS["seed"]]) if REGIONS["sample"] else []),
+    ]
+
+
+def fingerprints(paths):
+    """Return what the content of these files is known by, for a rule's params."""
+    return [fingerprint(str(path)) for path in paths]
+
+
 def checkpoint_files(wildcards):
     """Return the files of a local checkpoint, so that a changed one is noticed; none for a hub id."""
     folder = Path(MODELS[wildcards.model]["path"])
@@ -49,10 +83,22 @@ def checkpoint_files(wildcards):
     return sorted(str(p) for p in folder.glob("*") if p.suffix in kinds and p.is_file())
 
 
+def stored(wildcards):
+    """Wait until what was planned is in the store; return no file.
+
+    The commit's file as an input would make the tables of every cohort anew whenever a cohort is
+    added. `ancient` is no way out: Snakemake 9.27 then also passes over inputs that did change.
+    Every rule below the commit takes it, or Snakemake runs it for what it thought before.
+    """
+    for model in [wildcards.model] if "model" in wildcards.keys() else MODELS:
+        checkpoints.commit.get(model=model)
+    return []
+
+
 def planned_scores(wildcards):
     """Return the scores of every shard that the model's plan made."""
     plan = Path(checkpoints.plan.get(model=wildcards.model).output.plan)
-    shards = sorted(int(p.stem) for p in plan.glob("shards/*.parquet"))
+    shards = range(json.loads((plan / "plan.json").read_text())["shards"])
     return [
         f"{RESULTS}/scores/{wildcards.model}/{shard}/{kind}.parquet"
         for shard in shards

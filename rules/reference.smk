@@ -18,6 +18,7 @@ rule index_reference:
         "../envs/tables.yaml"
     params:
         reference=subpath(output.genome, parent=True),
+        content=fingerprints([CONFIG["reference"]["fasta"]]),
     shell:
         """
         python "$VARLM" index_reference \

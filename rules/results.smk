@@ -4,12 +4,15 @@
 
 rule annotate:
     input:
-        variants=rules.normalise.output.variants,
+        variants=f"{RESULTS}/cohorts/{{cohort}}/variants.parquet",
+        digest=f"{RESULTS}/cohorts/{{cohort}}/variants.parquet.sha256",
         contigs=rules.index_reference.output.contigs,
         models=expand(rules.prepare_model.output.model, model=MODELS),
-        committed=expand(rules.commit.output.committed, model=MODELS),
+        backgrounds=expand(rules.calibrate.output.background, model=MODELS),
+        stored=stored,
     output:
         annotated=f"{RESULTS}/cohorts/{{cohort}}/annotated.parquet",
+        digest=f"{RESULTS}/cohorts/{{cohort}}/annotated.parquet.sha256",
     log:
         f"{RESULTS}/logs/annotate/{{cohort}}.log",
     benchmark:
@@ -20,6 +23,7 @@ rule annotate:
         reference=subpath(input.contigs, parent=True),
         store=STORE,
         models=lambda wildcards, input: flags("--model", input.models),
+        backgrounds=lambda wildcards, input: flags("--background", input.backgrounds),
     shell:
         """
         python "$VARLM" annotate \
@@ -27,6 +31,7 @@ rule annotate:
             --reference {params.reference:q} \
             --store {params.store:q} \
             {params.models:q} \
+            {params.backgrounds:q} \
             --annotated {output.annotated:q} \
             2>{log:q}
         """
@@ -37,10 +42,12 @@ rule annotate:
 rule export:
     input:
         annotated=rules.annotate.output.annotated,
+        digest=rules.annotate.output.digest,
         rejected=rules.normalise.output.rejected,
         accounting=rules.normalise.output.accounting,
         vcf=lambda wildcards: [file.vcf for file in COHORTS[wildcards.cohort]],
         contigs=rules.index_reference.output.contigs,
+        stored=stored,
     output:
         tsv=f"{RESULTS}/cohorts/{{cohort}}/annotated.tsv.gz",
         vcf=f"{RESULTS}/cohorts/{{cohort}}/annotated.vcf.gz",
@@ -48,6 +55,8 @@ rule export:
         f"{RESULTS}/logs/export/{{cohort}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/export/{{cohort}}.tsv"
+    wildcard_constraints:
+        cohort=VCF_COHORTS,
     conda:
         "../envs/tables.yaml"
     params:
@@ -73,7 +82,9 @@ rule export:
 
 rule summarise:
     input:
-        accounting=expand(rules.normalise.output.accounting, cohort=COHORTS),
+        accounting=expand(
+            f"{RESULTS}/cohorts/{{cohort}}/accounting.json", cohort=ALL_COHORTS
+        ),
         plans=expand(f"{RESULTS}/plan/{{model}}", model=MODELS),
         committed=expand(rules.commit.output.committed, model=MODELS),
     output:
@@ -95,5 +106,33 @@ rule summarise:
             {params.accounting:q} \
             {params.plans:q} \
             --summary {output.summary:q} \
+            2>{log:q}
+        """
+
+
+# The only cohort that it takes is `regions`, which has no VCF. The index lies beside the TSV.
+rule export_regions:
+    input:
+        annotated=rules.annotate.output.annotated,
+        digest=rules.annotate.output.digest,
+        stored=stored,
+    output:
+        tsv=f"{RESULTS}/cohorts/{{cohort}}/annotated.tsv.gz",
+    log:
+        f"{RESULTS}/logs/export_regions/{{cohort}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/export_regions/{{cohort}}.tsv"
+    wildcard_constraints:
+        cohort=REGIONS_COHORTS,
+    conda:
+        "../envs/tables.yaml"
+    params:
+        models=flags("--model", MODELS),
+    shell:
+        """
+        python "$VARLM" export_regions \
+            --annotated {input.annotated:q} \
+            {params.models:q} \
+            --tsv {output.tsv:q} \
             2>{log:q}
         """

@@ -1,5 +1,5 @@
 # Requires: {results}/reference/, every cohort's variants.parquet, the checkpoints, the store
-# Produces: rows in the store, {results}/commits/{model}.json
+# Produces: rows in the store, {results}/commits/{model}.json, {results}/background/{model}.parquet
 
 
 rule prepare_model:
@@ -15,6 +15,7 @@ rule prepare_model:
         "../envs/torch.yaml"
     params:
         path=lambda wildcards: MODELS[wildcards.model]["path"],
+        content=lambda wildcards: fingerprints(checkpoint_files(wildcards)),
         revision=lambda wildcards: flags(
             "--revision", [MODELS[wildcards.model]["revision"]]
         ),
@@ -41,7 +42,12 @@ checkpoint plan:
     input:
         model=rules.prepare_model.output.model,
         contigs=rules.index_reference.output.contigs,
-        variants=expand(rules.normalise.output.variants, cohort=COHORTS),
+        variants=expand(
+            f"{RESULTS}/cohorts/{{cohort}}/variants.parquet", cohort=ALL_COHORTS
+        ),
+        digests=expand(
+            f"{RESULTS}/cohorts/{{cohort}}/variants.parquet.sha256", cohort=ALL_COHORTS
+        ),
     output:
         plan=directory(f"{RESULTS}/plan/{{model}}"),
     log:
@@ -52,9 +58,10 @@ checkpoint plan:
         "../envs/tables.yaml"
     params:
         reference=subpath(input.contigs, parent=True),
-        cohorts=flags("--cohort", COHORTS),
+        cohorts=flags("--cohort", ALL_COHORTS),
         variants=lambda wildcards, input: flags("--variants", input.variants),
         store=STORE,
+        background_sites=CONFIG["scoring"]["background_sites"],
         sites_per_shard=CONFIG["shards"]["sites_per_shard"],
     shell:
         """
@@ -64,6 +71,7 @@ checkpoint plan:
             --store {params.store:q} \
             {params.cohorts:q} \
             {params.variants:q} \
+            --background-sites {params.background_sites:q} \
             --sites-per-shard {params.sites_per_shard:q} \
             --plan {output.plan:q} \
             2>{log:q}
@@ -105,7 +113,9 @@ rule score:
         """
 
 
-rule commit:
+# A checkpoint too, so that what is made of scores waits for the commit and yet is not out of date
+# after it: a commit adds rows and changes none (`stored` in common.smk).
+checkpoint commit:
     input:
         scores=planned_scores,
         plan=f"{RESULTS}/plan/{{model}}",
@@ -132,5 +142,35 @@ rule commit:
             --scores {params.scores:q} \
             --store {params.store:q} \
             --committed {output.committed:q} \
+            2>{log:q}
+        """
+
+
+# Once per model and genome: what other cohorts commit leaves the background as it is.
+rule calibrate:
+    input:
+        stored=stored,
+        model=rules.prepare_model.output.model,
+        contigs=rules.index_reference.output.contigs,
+    output:
+        background=f"{RESULTS}/background/{{model}}.parquet",
+    log:
+        f"{RESULTS}/logs/calibrate/{{model}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/calibrate/{{model}}.tsv"
+    conda:
+        "../envs/tables.yaml"
+    params:
+        store=STORE,
+        reference=subpath(input.contigs, parent=True),
+        sites=CONFIG["scoring"]["background_sites"],
+    shell:
+        """
+        python "$VARLM" calibrate \
+            --model {input.model:q} \
+            --reference {params.reference:q} \
+            --store {params.store:q} \
+            --sites {params.sites:q} \
+            --background {output.background:q} \
             2>{log:q}
         """

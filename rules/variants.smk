@@ -1,4 +1,4 @@
-# Requires: the cohort sheet and its VCFs, {results}/reference/
+# Requires: the cohort sheet and its VCFs, the regions to saturate, {results}/reference/
 # Produces: {results}/cohorts/{cohort}/variants.parquet, rejected.tsv.gz, accounting.json
 
 
@@ -11,15 +11,27 @@ rule normalise:
         regions=CONFIG["normalise"]["regions"] or [],
     output:
         variants=f"{RESULTS}/cohorts/{{cohort}}/variants.parquet",
+        digest=f"{RESULTS}/cohorts/{{cohort}}/variants.parquet.sha256",
         rejected=f"{RESULTS}/cohorts/{{cohort}}/rejected.tsv.gz",
         accounting=f"{RESULTS}/cohorts/{{cohort}}/accounting.json",
     log:
         f"{RESULTS}/logs/normalise/{{cohort}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/normalise/{{cohort}}.tsv"
+    wildcard_constraints:
+        cohort=VCF_COHORTS,
     conda:
         "../envs/tables.yaml"
     params:
+        content=lambda wildcards: fingerprints(
+            [
+                *[file.vcf for file in COHORTS[wildcards.cohort]],
+                *filter(
+                    None,
+                    [CONFIG["reference"]["aliases"], CONFIG["normalise"]["regions"]],
+                ),
+            ]
+        ),
         reference=subpath(input.contigs, parent=True),
         vcf=lambda wildcards: flags(
             "--vcf", [file.vcf for file in COHORTS[wildcards.cohort]]
@@ -60,6 +72,45 @@ rule normalise:
             {params.options:q} \
             --variants {output.variants:q} \
             --rejected {output.rejected:q} \
+            --accounting {output.accounting:q} \
+            2>{log:q}
+        """
+
+
+# The only cohort that it makes is `regions`, where the config has that key.
+rule saturate:
+    input:
+        bed=(REGIONS and REGIONS["bed"]) or [],
+        contigs=rules.index_reference.output.contigs,
+        genome=rules.index_reference.output.genome,
+        aliases=CONFIG["reference"]["aliases"] or [],
+    output:
+        variants=f"{RESULTS}/cohorts/{{cohort}}/variants.parquet",
+        digest=f"{RESULTS}/cohorts/{{cohort}}/variants.parquet.sha256",
+        accounting=f"{RESULTS}/cohorts/{{cohort}}/accounting.json",
+    log:
+        f"{RESULTS}/logs/saturate/{{cohort}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/saturate/{{cohort}}.tsv"
+    wildcard_constraints:
+        cohort=REGIONS_COHORTS,
+    conda:
+        "../envs/tables.yaml"
+    params:
+        content=lambda wildcards: fingerprints(
+            filter(None, [REGIONS["bed"], CONFIG["reference"]["aliases"]])
+        ),
+        reference=subpath(input.contigs, parent=True),
+        area=area_flags(),
+        options=flags("--aliases", [CONFIG["reference"]["aliases"]]),
+    shell:
+        """
+        python "$VARLM" saturate \
+            --cohort {wildcards.cohort:q} \
+            --reference {params.reference:q} \
+            {params.area:q} \
+            {params.options:q} \
+            --variants {output.variants:q} \
             --accounting {output.accounting:q} \
             2>{log:q}
         """

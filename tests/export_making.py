@@ -24,7 +24,7 @@ def scored(result: NormalisedCohort, seed: int = 0) -> pl.DataFrame:
         if name in rows.columns:
             continue
         column = pl.lit(None, dtype=kind)
-        if name.startswith(f"{MODEL}_") and not name.endswith("percentile"):
+        if name.startswith(f"{MODEL}_"):
             values = rng.normal(size=rows.height) * 10.0 ** rng.integers(-9, 9, rows.height)
             column = pl.lit(pl.Series(values, dtype=pl.Float32))
             if name.endswith(("entropy", "p_ref", "p_alt")):

@@ -16,13 +16,15 @@ from cyvcf2 import VCF
 
 from varlm import annotation
 from varlm.annotation import Model, annotate
+from varlm.background import Percentiles
 from varlm.cli import main
 from varlm.planning import CohortRows
 from varlm.reference import Genome
-from varlm.schemas import LOGIT_COLUMNS, annotated
+from varlm.schemas import BACKGROUND, LOGIT_COLUMNS, annotated, write_table
 from varlm.store import ALLELE_SCHEMA, SITE_SCHEMA, Store
 from varlm.vcf_output import TAGS, tag_names
 
+BACKGROUND_LLRS = [-2.0, -1.0, 0.5, 1.5]
 HEADER = "##fileformat=VCFv4.2\n##contig=<ID=chr1,length=400>\n"
 COLUMNS = "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"
 
@@ -39,7 +41,10 @@ def fill_store(store: Store, genome: Genome, variants, keys, strands="both"):
         sites, alleles = [], []
         for contig in genome.names:
             digest = genome[contig].digest
-            rows = CohortRows(variants).wanted(contig, "sites")
+            cohort = CohortRows(variants)
+            cohort.open(contig)
+            wanted = cohort.take(cohort.limit()).unique().sort("pos", "ref", "alt")
+            rows = wanted.filter(pl.col("ref").is_null())
             logits = rng.normal(size=(rows.height, 8)).astype("f4")
             columns = {n: logits[:, i] for i, n in enumerate(LOGIT_COLUMNS)}
             frame = pl.DataFrame({"pos": rows["pos"], **columns}, schema=SITE_SCHEMA)
@@ -47,7 +52,7 @@ def fill_store(store: Store, genome: Genome, variants, keys, strands="both"):
                 none = pl.lit(None, dtype=pl.Float32)
                 frame = frame.with_columns(none.alias(n) for n in LOGIT_COLUMNS[4:])
             sites.append((digest, frame))
-            rows = CohortRows(variants).wanted(contig, "alleles")
+            rows = wanted.filter(pl.col("ref").is_not_null())
             values = rng.normal(size=(rows.height, 2)).astype("f4")
             alleles.append((digest, rows.with_columns(llr_fwd=values[:, 0], llr_rev=values[:, 1])))
         store.commit(key, {}, sites, [(d, a.cast(ALLELE_SCHEMA)) for d, a in alleles])
@@ -86,6 +91,13 @@ def pipeline(tmp_path, make_reference, sequence):
                 json.dumps({**described, "name": model, "key": f"key {model}"})
             )
             names += ["--model", str(out / f"{model}.json")]
+            background = pl.DataFrame(
+                [("SQ.x", 1, "A", "C", llr) for llr in BACKGROUND_LLRS],
+                schema=BACKGROUND.schema,
+                orient="row",
+            )
+            write_table(background, out / f"{model}.background.parquet", BACKGROUND)
+            names += ["--background", str(out / f"{model}.background.parquet")]
         arguments = ["annotate", "--variants", out / "v.parquet", "--reference", reference]
         arguments += ["--store", store.root, *names, "--annotated", out / "annotated.parquet"]
         assert main(list(map(str, arguments))) == 0
@@ -234,7 +246,8 @@ def test_pieces_do_not_change_the_table(tmp_path, pipeline, sequence, monkeypatc
     monkeypatch.setattr(annotation, "ROWS", 7)
     monkeypatch.setattr(annotation, "SPAN", 11)
     genome, store = Genome.open(tmp_path / "reference"), Store(tmp_path / "store")
-    pieces = list(annotate(out / "v.parquet", genome, store, [Model("m", "key m")]))
+    model = Model("m", "key m", Percentiles(np.array(BACKGROUND_LLRS)))
+    pieces = list(annotate(out / "v.parquet", genome, store, [model]))
     assert len(pieces) > 10
     assert pl.concat(pieces).equals(whole)
 

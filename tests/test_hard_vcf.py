@@ -59,7 +59,9 @@ def permissive_genome(folder, records):
         schema=CONTIGS.schema,
         orient="row",
     )
-    return Genome(folder, contigs, data)
+    genome = Genome(folder, contigs, data)
+    genome._verified.update(genome.names)  # not hashed: a second for each of 1,900 files
+    return genome
 
 
 def hard_files(shared_data):
@@ -133,7 +135,7 @@ def test_hard_files_in_a_process_of_their_own(shared_data, tmp_path, root, make_
         done = subprocess.run(command, capture_output=True, text=True, timeout=60)
         assert "Traceback" not in done.stderr, path
         if done.returncode == 0:
-            assert len(list(out.iterdir())) == 3
+            assert len(list(out.iterdir())) == 4
         else:
             assert done.returncode == 2
             assert done.stderr.splitlines()[-1].startswith("error: ")

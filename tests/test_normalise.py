@@ -258,7 +258,8 @@ def test_bad_input_is_one_line_and_status_two_in_a_process_of_its_own(
         )
         if expected is None:
             assert done.returncode == 0, done.stderr
-            assert sorted(p.name for p in out.iterdir()) == ["a.json", "r.tsv.gz", "v.parquet"]
+            made = ["a.json", "r.tsv.gz", "v.parquet", "v.parquet.sha256"]
+            assert sorted(p.name for p in out.iterdir()) == made
             continue
         assert done.returncode == 2
         assert "Traceback" not in done.stderr

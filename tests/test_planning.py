@@ -1,19 +1,23 @@
 """The plan: unique rows in genome order, each exactly once, without what the store holds."""
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from varlm import planning
-from varlm.planning import ALLELE_COST, Tally, new_rows, shards
-from varlm.reference import Genome
-from varlm.schemas import SHARD, VARIANTS
+from varlm.errors import UserError
+from varlm.planning import ALLELE_COST, CohortRows, SiteRows, Tally, new_rows, shards
+from varlm.reference import Genome, index_reference
+from varlm.schemas import LOGIT_COLUMNS, SHARD, VARIANTS
 from varlm.store import ALLELE_SCHEMA, SITE_SCHEMA, Store
 
 
 def variants(path, rows):
-    """Write a variants.parquet of (contig, pos, ref, alt) rows."""
+    """Write a variants.parquet of (contig, pos, ref, alt) rows, sorted within each contig."""
+    contigs = list(dict.fromkeys(row[0] for row in rows))
+    rows = sorted(rows, key=lambda row: (contigs.index(row[0]), row[1:]))
     frame = pl.DataFrame(
         [
             {
@@ -35,9 +39,12 @@ def variants(path, rows):
     return path
 
 
-@pytest.fixture
-def genome(make_reference):
-    return Genome.open(make_reference({"b": "ACGT" * 10, "a": "GGCC" * 10}))
+@pytest.fixture(scope="module")
+def genome(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("genome")
+    (folder / "g.fa").write_text(">b\n" + "ACGT" * 10 + "\n>a\n" + "GGCC" * 10 + "\n")
+    index_reference(folder / "g.fa", folder / "reference")
+    return Genome.open(folder / "reference")
 
 
 def test_unique_sites_in_genome_order_less_the_store(tmp_path, genome):
@@ -64,7 +71,8 @@ def test_unique_sites_in_genome_order_less_the_store(tmp_path, genome):
     store.commit("k", {}, [(digest, known)], [(digest, allele)])
 
     tally = Tally()
-    rows = pl.concat(new_rows({"one": one, "two": two}, genome, store, "k", tally))
+    wanted = {"one": CohortRows(one), "two": CohortRows(two)}
+    rows = pl.concat(new_rows(wanted, genome, store, "k", tally))
     assert rows.rows() == [("b", 2, "C", "CA"), ("b", 9, None, None), ("a", 3, None, None)]
     assert rows.schema == pl.Schema(SHARD.schema)
     total = tally.total
@@ -75,22 +83,79 @@ def test_unique_sites_in_genome_order_less_the_store(tmp_path, genome):
     assert tally.cohorts["one"].alleles == 0
 
 
-@pytest.mark.parametrize("block", [1, 3, 1000])
-def test_any_block_size_reads_the_same_rows(tmp_path, monkeypatch, block):
-    monkeypatch.setattr(planning, "BLOCK", block)
-    rows = [(f"c{i}", pos, "A", alt) for i in range(5) for pos in (2, 3) for alt in ("C", "AT")]
-    cohort = planning.CohortRows(variants(tmp_path / "v.parquet", rows))
-    for contig in ("c0", "c3", "c1", "c4", "absent"):
-        here = [(pos, ref, alt) for name, pos, ref, alt in rows if name == contig]
-        assert cohort.wanted(contig, "sites")["pos"].to_list() == sorted({p for p, *_ in here})
-        assert cohort.wanted(contig, "alleles").rows() == [r for r in here if r[2] == "AT"]
-    assert "absent" not in cohort
+def test_fault_38_rows_out_of_order_are_an_error(tmp_path, genome):
+    path = variants(tmp_path / "v.parquet", [("b", 2, "C", "T"), ("b", 9, "A", "C")])
+    pl.read_parquet(path).reverse().write_parquet(path)
+    with pytest.raises(UserError, match=r"v.parquet: not sorted by position"):
+        list(new_rows({"v": CohortRows(path)}, genome, Store(tmp_path / "s"), "k", Tally()))
+
+
+ALLELE = st.sampled_from([("A", "C"), ("A", "G"), ("A", "AT"), ("AC", "A")])
+COHORT = st.lists(st.tuples(st.sampled_from("ab"), st.integers(1, 12), ALLELE), max_size=25)
+
+
+@given(
+    cohorts=st.lists(COHORT, min_size=1, max_size=3),
+    sites=st.sets(st.integers(1, 12)),
+    known=st.sets(st.tuples(st.sampled_from("ab"), st.integers(1, 12))),
+    block=st.integers(1, 9),
+)
+def test_any_cohorts_and_block_size_give_the_set_difference(
+    tmp_path_factory, genome, cohorts, sites, known, block
+):
+    folder = tmp_path_factory.mktemp("plan")
+    store = Store(folder / "store")
+    rows = {c: [p for contig, p in known if contig == c] for c in "ab"}
+    pieces = [
+        (genome[c].digest, pl.DataFrame({"pos": sorted(p), **dict.fromkeys(LOGIT_COLUMNS, 0.0)}))
+        for c, p in rows.items()
+        if p
+    ]
+    store.commit("k", {}, pieces)
+    wanted = {"(sites)": SiteRows({"a": np.array(sorted(sites), np.uint32)})}
+    expected = {("a", pos, None, None) for pos in sites}
+    for number, cohort in enumerate(cohorts):
+        listed = [(contig, pos, ref, alt) for contig, pos, (ref, alt) in cohort]
+        listed.sort(key=lambda row: (row[0] == "a", row))
+        wanted[str(number)] = CohortRows(variants(folder / f"{number}.parquet", listed))
+        expected |= {
+            (contig, pos, *((None, None) if len(ref) == len(alt) else (ref, alt)))
+            for contig, pos, ref, alt in listed
+        }
+    asked = len({row for row in expected if row[2] is None})
+    expected = {row for row in expected if row[2] or (row[0], row[1]) not in known}
+    tally = Tally()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(planning, "BLOCK", block)
+        found = [
+            row for piece in new_rows(wanted, genome, store, "k", tally) for row in piece.rows()
+        ]
+    assert len(found) == len(set(found))
+    assert set(found) == expected
+    order = [(contig == "a", pos, ref or "", alt or "") for contig, pos, ref, alt in found]
+    assert order == sorted(order)
+    assert tally.total.sites == asked
+    assert tally.total.sites_scored == len([row for row in found if row[2] is None])
+    assert tally.total.alleles == tally.total.alleles_scored
+    assert tally.cohorts["(sites)"].sites == len(sites)
+
+
+def test_contigs_of_one_sequence_are_scored_once(tmp_path, make_reference):
+    genome = Genome.open(make_reference({"x": "ACGT" * 5, "y": "ACGT" * 5, "z": "ACGA" * 5}))
+    rows = [("x", 2, "C", "T"), ("y", 2, "C", "A"), ("y", 6, "C", "CA"), ("z", 2, "C", "T")]
+    cohort = CohortRows(variants(tmp_path / "v.parquet", rows))
+    tally = Tally()
+    found = pl.concat(new_rows({"v": cohort}, genome, Store(tmp_path / "s"), "k", tally))
+    assert found.rows() == [("x", 2, None, None), ("y", 6, "C", "CA"), ("z", 2, None, None)]
+    assert (tally.total.sites, tally.total.sites_scored) == (3, 2)
 
 
 def test_a_cohort_without_variants(tmp_path, genome):
     empty = variants(tmp_path / "0.parquet", [])
     tally = Tally()
-    assert list(new_rows({"none": empty}, genome, Store(tmp_path / "s"), "k", tally)) == []
+    assert (
+        list(new_rows({"none": CohortRows(empty)}, genome, Store(tmp_path / "s"), "k", tally)) == []
+    )
     assert tally.cohorts["none"].sites == 0
 
 

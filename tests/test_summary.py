@@ -18,7 +18,9 @@ def accounting(cohort="c", **changes):
 def plan(model="m", cohorts=("c",), **changes):
     counts = {"sites": 4, "sites_scored": 1, "sites_from_store": 3}
     counts |= {"alleles": 1, "alleles_scored": 1, "alleles_from_store": 0}
-    return {"model": model, "cohorts": dict.fromkeys(cohorts, counts | changes)}
+    background = {"sites_scored": 7}
+    shared = {"model": model, "background": background, "damaged": {"x.parquet": "damaged"}}
+    return {**shared, "cohorts": dict.fromkeys(cohorts, counts | changes)}
 
 
 def test_one_row_per_cohort_and_model(tmp_path):
@@ -48,6 +50,8 @@ def test_one_row_per_cohort_and_model(tmp_path):
         "alleles": "1",
         "alleles_scored": "1",
         "alleles_from_store": "0",
+        "background_scored": "7",
+        "damaged_files": "1",
         "rejected_breakend": "1",
         "rejected_symbolic": "2",
         "rejected_too_long": "0",

@@ -11,10 +11,11 @@ import numpy as np
 import polars as pl
 
 from varlm import scores
+from varlm.background import Percentiles
 from varlm.reference import Genome
-from varlm.schemas import LOGIT_COLUMNS, SCORE_COLUMNS, annotated
+from varlm.schemas import LOGIT_COLUMNS, ROW_GROUP, SCORE_COLUMNS, annotated
 
-ROWS = 100_000  # variants in a piece: one row group, and the bound on memory
+ROWS = ROW_GROUP  # variants in a piece: the bound on memory
 # Positions (bp) that a piece may span: a sparse cohort must not read a dense store's whole contig.
 SPAN = 2_000_000
 
@@ -33,10 +34,11 @@ class ScoreSource(Protocol):
 
 @dataclass(frozen=True)
 class Model:
-    """A model's name in the columns, and its key in the store."""
+    """A model's name in the columns, its key in the store, and what ranks its LLRs, if anything."""
 
     name: str
     key: str
+    percentiles: Percentiles | None = None
 
 
 def annotate(
@@ -54,7 +56,7 @@ def annotate(
     nothing = [
         pl.lit(None, dtype=dtype).alias(name)
         for name, dtype in schema.schema.items()
-        if name in ("consequence", "gene") or name.endswith("_percentile")
+        if name in ("consequence", "gene")
     ]
     for piece in pieces(variants):
         contig = genome[piece["contig"][0]].digest
@@ -122,10 +124,11 @@ def score_columns(
         values["llr_fwd"][~snv] = by_strand[:, 0]
         values["llr_rev"][~snv] = by_strand[:, 1]
     _check_numbers(values["llr"], model, piece)
+    if model.percentiles is not None:
+        values["percentile"] = model.percentiles(values["llr"])
     return [
         pl.Series(f"{model.name}_{name}", column, dtype=pl.Float32).fill_nan(None)
         for name, column in values.items()
-        if name != "percentile"
     ]
 
 

@@ -1,4 +1,4 @@
-"""The command line: one subcommand a step; only the step that is called is imported."""
+"""The command line: one subcommand a step, and tools; only what is called is imported."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from varlm import __version__
 from varlm.errors import UserError
@@ -19,13 +19,21 @@ from varlm.errors import UserError
 STEPS = {
     "index_reference": "FASTA → encoded genome, contig lengths and sequence digests",
     "normalise": "a cohort's VCF files → accepted alleles and rejected alleles with reasons",
+    "saturate": "regions, contigs or the genome → every possible SNV there, or at random sites",
     "prepare_model": "checkpoint folder or hub id → its files' digests and its key in the store",
     "plan": "all cohorts' alleles → shards of what the store does not hold yet",
     "score": "a shard → site logits and allele log-likelihood ratios",
     "commit": "the scores of all shards → the store, every planned row exactly once",
+    "calibrate": "random sites of the genome in the store → the background of percentiles",
     "annotate": "a cohort's alleles and the store → the annotated table",
     "export": "the annotated table → TSV and the cohort's own VCF with scores in INFO",
+    "export_regions": "the annotated table of the regions → TSV",
     "summarise": "the accounting of all cohorts → summary.tsv",
+}
+
+# Command → what it does; no rule calls these. Each is `varlm.<command>.commands`.
+TOOLS = {
+    "store": "ls, verify, compact, export or import a score store (varlm store --help)",
 }
 
 # A full disk, a read-only or missing place, a quota: the user's to mend, no traceback.
@@ -42,19 +50,25 @@ _ENVIRONMENT = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one step; return the exit status: 0 done, 2 an error that the user can mend."""
+    """Run one step or tool; return the exit status.
+
+    0: done; 1: done, and the tool found something wrong; 2: an error that the user can mend.
+    """
     arguments = list(sys.argv[1:] if argv is None else argv)
     top = argparse.ArgumentParser(
         prog="varlm",
         description="The steps of the varlm workflow; the Snakefile calls them.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="\n".join(["steps:", *(f"  {step:<16} {text}" for step, text in STEPS.items())]),
+        epilog="\n".join(["steps:", *_lines(STEPS), "", "tools:", *_lines(TOOLS)]),
     )
     top.add_argument("--version", action="version", version=f"varlm {__version__}")
-    top.add_argument("step", choices=STEPS, metavar="STEP", help="one of the steps below")
+    top.add_argument(
+        "step", choices=[*STEPS, *TOOLS], metavar="STEP", help="one of the steps or tools below"
+    )
     step = top.parse_args(arguments[:1]).step
 
-    module = importlib.import_module(f"varlm.steps.{step}")
+    name = f"varlm.{step}.commands" if step in TOOLS else f"varlm.steps.{step}"
+    module = importlib.import_module(name)
     parser = argparse.ArgumentParser(prog=f"varlm {step}", description=module.__doc__)
     module.add_arguments(parser)
     args = parser.parse_args(arguments[1:])
@@ -66,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     started = time.monotonic()
     try:
-        module.run(args)
+        status: int | None = module.run(args)
     except UserError as error:
         return _fail(str(error))
     except OSError as error:
@@ -83,7 +97,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.getLogger("varlm").info(
         "%s finished in %.1f s, peak memory %.0f MB", step, time.monotonic() - started, _peak_mb()
     )
-    return 0
+    return status or 0
+
+
+def _lines(commands: Mapping[str, str]) -> list[str]:
+    return [f"  {name:<16} {text}" for name, text in commands.items()]
 
 
 def _peak_mb() -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,9 @@ SHEET_COLUMNS = {
 }
 COHORT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
+# What the results call the cohort that the config key `regions` makes.
+REGIONS_COHORT = "regions"
+
 
 @dataclass(frozen=True)
 class CohortFile:
@@ -44,6 +47,9 @@ class CohortFile:
 def load_config(given: Mapping[str, Any], schema_path: Path) -> dict[str, Any]:
     """Return the config with every default filled in.
 
+    `regions` is None, or a mapping with `bed`, `contigs` (`all`, a list of names, or None),
+    `sample` and `seed`, whichever form it was given in.
+
     Raises
     ------
     UserError
@@ -58,8 +64,10 @@ def load_config(given: Mapping[str, Any], schema_path: Path) -> dict[str, Any]:
         )
         for line in _explain(error)
     ]
+    errors += _missing_inputs(given)
     if not errors:
         config: dict[str, Any] = _with_defaults(deepcopy(dict(given)), schema)
+        config["regions"] = _regions(config["regions"])
         errors = list(_cross_checks(config))
     if errors:
         listed = "\n".join(f"  - {line}" for line in errors)
@@ -83,7 +91,30 @@ def _with_defaults(value: Any, schema: Mapping[str, Any]) -> Any:
     return value
 
 
+def _missing_inputs(given: Mapping[str, Any]) -> Iterator[str]:
+    if given.get("cohorts") is None and given.get("regions") is None:
+        yield (
+            "cohorts: missing; set it. Only where regions says where to score every SNV can there "
+            "be no cohort sheet"
+        )
+
+
+def _regions(given: str | Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return any form of the key `regions` as a whole mapping; None is none."""
+    if given is None:
+        return None
+    given = {"bed": given} if isinstance(given, str) else given
+    whole = {"bed": None, "contigs": None, "sample": None, "seed": 0, **given}
+    if isinstance(whole["contigs"], list):
+        whole["contigs"] = list(map(str, whole["contigs"]))  # YAML reads a contig 1 as a number
+    return whole
+
+
 def _cross_checks(config: Mapping[str, Any]) -> Iterator[str]:
+    regions = config["regions"]
+    if regions is not None and (regions["bed"] is None) == (regions["contigs"] is None):
+        found = "neither" if regions["bed"] is None else "both"
+        yield f"regions: found {found} of bed and contigs; give one of them"
     limits = config["normalise"]
     low, high = limits["min_af"], limits["max_af"]
     if low is not None and high is not None and low > high:
@@ -152,8 +183,14 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 80 else text[:77] + "…"
 
 
-def load_cohorts(sheet: Path) -> dict[str, list[CohortFile]]:
+def load_cohorts(sheet: Path, reserved: Collection[str] = ()) -> dict[str, list[CohortFile]]:
     """Read the cohort sheet: cohort → its files, in the sheet's order.
+
+    Parameters
+    ----------
+    sheet : Path
+    reserved : collection of str
+        Names that no cohort may have, in any case: `REGIONS_COHORT` where regions are scored.
 
     Raises
     ------
@@ -208,6 +245,11 @@ def load_cohorts(sheet: Path) -> dict[str, list[CohortFile]]:
             other = by_folded.setdefault(name.casefold(), name)
             if other != name:
                 errors.append(f"cohorts {other} and {name} differ only in case; rename one")
+            if name.casefold() in reserved:
+                errors.append(
+                    f"the cohort name {name} is taken by the config key {name.casefold()}, whose "
+                    "results have that name; rename the cohort"
+                )
     if errors:
         listed = "\n".join(f"  - {line}" for line in errors)
         count = f"{len(errors)} error{'s' if len(errors) > 1 else ''}"

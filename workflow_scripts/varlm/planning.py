@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
+from varlm.errors import UserError
 from varlm.reference import Genome
-from varlm.schemas import SHARD, VARIANTS
-from varlm.store import ALLELE_KEY, SITE_KEY, Store
+from varlm.schemas import SHARD, VARIANTS, scan_table
+from varlm.store import ALLELE_KEY, Store
 
 # Passes of the model: a site needs one a strand, an allele two (REF's window and ALT's).
 ALLELE_COST = 2
 
-BLOCK = 200_000  # rows of a cohort read at a time, where its contigs are smaller
+BLOCK = 500_000  # rows of a cohort read at a time
 _WANTED = ["pos", "ref", "alt", "kind"]
 
 
@@ -45,85 +50,184 @@ class Tally:
     cohorts: dict[str, Counts] = field(default_factory=dict)
 
 
-class CohortRows:
-    """The unique rows that a cohort's `variants.parquet` asks for, contig by contig.
+class Wanted(Protocol):
+    """Rows that somebody wants scored, read contig by contig, in order of position."""
 
-    The file is sorted by contig, so that a contig is one slice of it; slices are cut from blocks
-    of `BLOCK` rows or one contig, and a genome of thousands of contigs takes few reads.
+    def __contains__(self, contig: str) -> bool:
+        """Return whether any row is wanted on a contig."""
+        ...
+
+    def open(self, contig: str) -> None:
+        """Go to the first row of a contig."""
+        ...
+
+    def limit(self) -> int | None:
+        """Return the position (1-based) below which all rows are at hand; None: all of them."""
+        ...
+
+    def take(self, below: int | None) -> pl.DataFrame:
+        """Return the next rows, those below a position that `limit` allows: `pos`, `ref`, `alt`.
+
+        `ref` and `alt` are null where the site is wanted, for its SNVs.
+        """
+        ...
+
+
+class CohortRows:
+    """The rows that a cohort's `variants.parquet` asks for.
+
+    The file is sorted by contig and position, so that a contig is one slice of it; slices are cut
+    from blocks of `BLOCK` rows, whatever the contigs' sizes: a genome of thousands of contigs
+    takes few reads, and the largest cohort little memory.
     """
 
     def __init__(self, variants: Path):
-        self._table = pl.scan_parquet(variants)
+        self.path = variants
+        self._table = scan_table(variants, VARIANTS)
         spans = (
             self._table.select("contig")
             .with_row_index("row")
             .group_by("contig")
             .agg(pl.col("row").min(), pl.len())
-            .collect(engine="in-memory")
+            .collect(engine="streaming")
         )
         self._spans = {contig: (start, count) for contig, start, count in spans.iter_rows()}
-        self._start = 0
+        self._row = self._end = self._start = 0
         self._block = pl.DataFrame(schema={n: VARIANTS.schema[n] for n in _WANTED})
 
     def __contains__(self, contig: str) -> bool:
         return contig in self._spans
 
-    def wanted(self, contig: str, kind: str) -> pl.DataFrame:
-        """Return the unique rows on a contig, sorted.
+    def open(self, contig: str) -> None:
+        """Go to the first row of a contig."""
+        start, count = self._spans.get(contig, (0, 0))
+        self._row, self._end = start, start + count
 
-        `kind` is sites (column `pos` of the SNVs) or alleles (`pos`, `ref`, `alt` of the rest).
-        """
-        start, count = self._spans.get(contig, (self._start, 0))
-        if start < self._start or start + count > self._start + self._block.height:
-            rows = self._table.select(_WANTED).slice(start, max(count, BLOCK))
-            self._start, self._block = start, rows.collect(engine="in-memory")
-        rows_here = self._block[start - self._start : start - self._start + count]
-        snv = pl.col("kind") == "snv"
-        by = SITE_KEY if kind == "sites" else ALLELE_KEY
-        return rows_here.filter(snv if kind == "sites" else ~snv).select(by).unique().sort(by)
+    def limit(self) -> int | None:
+        """Return the position (1-based) below which all rows are at hand; None: all of them."""
+        if self._row == self._end:
+            return None
+        size = BLOCK
+        if not self._start <= self._row < self._start + self._block.height:
+            self._load(size)
+        while self._start + self._block.height < self._end:
+            pos = self._block["pos"]
+            if pos[self._row - self._start] < pos[-1]:
+                return int(pos[-1])  # the next block may begin with the same position
+            size *= 2
+            self._load(size)
+        return None
+
+    def take(self, below: int | None) -> pl.DataFrame:
+        """Return the next rows of the contig, those below a position: `pos`, `ref`, `alt`."""
+        end = min(self._end, self._start + self._block.height)
+        rows = self._block[self._row - self._start : end - self._start]
+        if not rows["pos"].is_sorted():
+            raise UserError(
+                f"{self.path}: not sorted by position; it is not as normalise wrote it: delete it "
+                "and run the workflow again"
+            )
+        if below is not None:
+            rows = rows[: int(rows["pos"].search_sorted(below, side="left"))]
+        self._row += rows.height
+        other = pl.col("kind") != "snv"
+        return rows.select(
+            "pos", *(pl.when(other).then(pl.col(name)).alias(name) for name in ("ref", "alt"))
+        )
+
+    def _load(self, size: int) -> None:
+        self._start = self._row
+        self._block = self._table.select(_WANTED).slice(self._row, size).collect(engine="in-memory")
+
+
+class SiteRows:
+    """Wanted sites by contig: positions, 1-based and sorted, uint32."""
+
+    def __init__(self, positions: Mapping[str, NDArray[np.uint32]]):
+        self._positions = {contig: found for contig, found in positions.items() if len(found)}
+        self._left = np.empty(0, np.uint32)
+
+    def __contains__(self, contig: str) -> bool:
+        return contig in self._positions
+
+    def open(self, contig: str) -> None:
+        """Go to the first site of a contig."""
+        self._left = self._positions.get(contig, np.empty(0, np.uint32))
+
+    def limit(self) -> int | None:
+        """All rows are at hand."""
+        return None
+
+    def take(self, below: int | None) -> pl.DataFrame:
+        """Return the next sites, those below a position: `pos`; `ref` and `alt` are null."""
+        count = len(self._left) if below is None else int(np.searchsorted(self._left, below))
+        found, self._left = self._left[:count], self._left[count:]
+        return pl.DataFrame(
+            {"pos": found, "ref": None, "alt": None},
+            schema={"pos": pl.UInt32(), "ref": pl.String(), "alt": pl.String()},
+        )
 
 
 def new_rows(
-    cohorts: Mapping[str, Path], genome: Genome, store: Store, key: str, tally: Tally
+    wanted: Mapping[str, Wanted], genome: Genome, store: Store, key: str, tally: Tally
 ) -> Iterator[pl.DataFrame]:
-    """Yield, contig by contig in genome order, the rows that the store lacks (`SHARD`).
+    """Yield the rows that the store lacks (`SHARD`), in genome order, each once.
 
-    Memory is bounded by one contig, or `BLOCK` rows, of each cohort. `tally` is filled as the
-    rows go by.
+    Memory is bounded by `BLOCK` rows of each cohort and one part of the store. `tally` is filled
+    as the rows go by. Contigs of the same sequence have the same scores: what one of them asks
+    for is not asked for again by the next.
     """
-    asked = {name: CohortRows(path) for name, path in cohorts.items()}
-    for name in cohorts:
+    for name in wanted:
         tally.cohorts.setdefault(name, Counts())
+    digests = Counter(genome[contig].digest for contig in genome.names)
+    asked_before = {digest: _no_rows() for digest, count in digests.items() if count > 1}
     for contig in genome.names:
-        if not any(contig in rows for rows in asked.values()):
-            continue
-        digest = genome[contig].digest
-        pieces = []
-        for kind, by, known in (
-            ("sites", SITE_KEY, store.known_sites),
-            ("alleles", ALLELE_KEY, store.known_alleles),
-        ):
-            wanted = {name: rows.wanted(contig, kind) for name, rows in asked.items()}
-            union = pl.concat(wanted.values()).unique().sort(by)
-            if union.is_empty():
-                continue
-            new = union.join(known(key, digest), on=by, how="anti").sort(by)
-            tally.total.add(kind, union.height, new.height)
-            for name, rows in wanted.items():
-                count = rows.join(new, on=by, how="semi").height
-                tally.cohorts[name].add(kind, rows.height, count)
-            if kind == "sites":
-                empty = pl.lit(None, dtype=pl.String())
-                new = new.with_columns(ref=empty, alt=empty)
-            pieces.append(new)
-        if pieces:
-            rows = pl.concat(pieces)
-            if rows.height:
-                yield (
-                    rows.with_columns(contig=pl.lit(contig))
-                    .select(SHARD.names)
-                    .sort("pos", "ref", "alt", nulls_last=False)
-                )
+        asking = {name: rows for name, rows in wanted.items() if contig in rows}
+        for rows in asking.values():
+            rows.open(contig)
+        more = bool(asking)
+        while more:
+            limits = [rows.limit() for rows in asking.values()]
+            below = min((limit for limit in limits if limit is not None), default=None)
+            more = below is not None
+            pieces = {
+                name: rows.take(below).unique().sort(ALLELE_KEY) for name, rows in asking.items()
+            }
+            union = pl.concat(pieces.values()).unique().sort(ALLELE_KEY)
+            digest = genome[contig].digest
+            before = asked_before.get(digest)
+            new = _unknown(union, store, key, digest)
+            if before is not None:
+                new = new.join(before, on=ALLELE_KEY, how="anti", nulls_equal=True)
+                new = new.sort(ALLELE_KEY)
+                asked_before[digest] = pl.concat([before, new])
+            _count(tally.total, union, new)
+            for name, rows_here in pieces.items():
+                mine = rows_here.join(new, on=ALLELE_KEY, how="semi", nulls_equal=True)
+                _count(tally.cohorts[name], rows_here, mine)
+            if new.height:
+                yield new.select(pl.lit(contig).alias("contig"), *ALLELE_KEY).select(SHARD.names)
+
+
+def _no_rows() -> pl.DataFrame:
+    return pl.DataFrame(schema={name: SHARD.schema[name] for name in ALLELE_KEY})
+
+
+def _unknown(rows: pl.DataFrame, store: Store, key: str, digest: str) -> pl.DataFrame:
+    """Return the rows, sites and alleles, that the store does not hold; their order is kept."""
+    site = rows["ref"].is_null().to_numpy()
+    known = np.zeros(rows.height, dtype=bool)
+    if site.any():
+        known[site] = store.has_sites(key, digest, rows["pos"].to_numpy()[site])
+    if not site.all():
+        known[~site] = store.has_alleles(key, digest, rows.filter(~site))
+    return rows.filter(~known)
+
+
+def _count(counts: Counts, wanted: pl.DataFrame, new: pl.DataFrame) -> None:
+    sites, new_sites = (int(rows["ref"].null_count()) for rows in (wanted, new))
+    counts.add("sites", sites, new_sites)
+    counts.add("alleles", wanted.height - sites, new.height - new_sites)
 
 
 def shards(rows: Iterator[pl.DataFrame], sites_per_shard: int) -> Iterator[pl.DataFrame]:

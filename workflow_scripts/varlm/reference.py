@@ -69,6 +69,7 @@ class Genome:
         self.fasta = folder / "genome.fa"
         self.contigs = contigs
         self._data = data
+        self._verified: set[str] = set()
         self._by_name = {row["contig"]: Contig(**row) for row in contigs.iter_rows(named=True)}
 
     @classmethod
@@ -106,9 +107,26 @@ class Genome:
         return self._by_name[contig]
 
     def sequence(self, contig: str) -> np.ndarray:
-        """Return the contig as a read-only view: uint8 ASCII, shape (length,), upper case."""
+        """Return the contig as a read-only view: uint8 ASCII, shape (length,), upper case.
+
+        Raises
+        ------
+        UserError
+            If it is not the sequence that `index_reference` wrote: scores would be stored under
+            the digest of another one.
+        """
         entry = self._by_name[contig]
-        return self._data[entry.offset : entry.offset + entry.length]
+        sequence = self._data[entry.offset : entry.offset + entry.length]
+        if contig not in self._verified:
+            found = refget_digest(hashlib.sha512(sequence.data))
+            if found != entry.digest:
+                raise UserError(
+                    f"{self.fasta}: the sequence of contig {contig!r} changed since "
+                    f"index_reference wrote it (digest {found}, expected {entry.digest}); delete "
+                    "the folder and run the workflow again"
+                )
+            self._verified.add(contig)
+        return sequence
 
 
 def index_reference(fasta: Path, folder: Path) -> IndexedReference:
@@ -141,6 +159,11 @@ def index_reference(fasta: Path, folder: Path) -> IndexedReference:
         )
     write_table(frame, folder / "contigs.parquet", CONTIGS)
     return IndexedReference(frame, writer.empty)
+
+
+def refget_digest(sha512: hashlib._Hash) -> str:
+    """Return the GA4GH refget digest SQ.… (sha512t24u) of a hashed sequence."""
+    return "SQ." + base64.urlsafe_b64encode(sha512.digest()[:24]).decode()
 
 
 class _GenomeWriter:
@@ -225,7 +248,7 @@ class _GenomeWriter:
         if self.length == 0:
             self.empty.append(self.name)
         else:
-            digest = "SQ." + base64.urlsafe_b64encode(self.sha.digest()[:24]).decode()
+            digest = refget_digest(self.sha)
             self.contigs.append(
                 Contig(self.name, self.length, self.offset - self.length, digest, self.acgt)
             )

@@ -1,14 +1,16 @@
-"""Intervals of a BED file on the reference's contigs, merged, for membership tests."""
+"""Intervals on the reference's contigs, from a BED file or whole contigs, merged."""
 
 from __future__ import annotations
 
+import difflib
 import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from varlm import bgzf
-from varlm.contig_names import ContigNames
+from varlm.contig_names import ContigNames, Match
 from varlm.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -22,10 +24,27 @@ class Regions:
     intervals : dict
         Contig → int64 array of shape (intervals, 2): start and end, 0-based half-open, in any
         order, overlapping or not.
+    names : mapping
+        Contig as it was asked for, in a file or by the user → what it was matched to.
+
+    Attributes
+    ----------
+    names : mapping
+        As given.
     """
 
-    def __init__(self, intervals: dict[str, np.ndarray]):
+    def __init__(
+        self, intervals: Mapping[str, np.ndarray], names: Mapping[str, Match] | None = None
+    ):
         self._merged = {contig: _merge(pairs) for contig, pairs in intervals.items()}
+        self.names = dict(names or {})
+
+    def __contains__(self, contig: str) -> bool:
+        return contig in self._merged
+
+    def merged(self, contig: str) -> np.ndarray:
+        """Return the union of a contig's intervals: int64, shape (n, 2), sorted, none touching."""
+        return self._merged.get(contig, np.empty((0, 2), np.int64))
 
     def overlap(self, contig: str, start: np.ndarray, end: np.ndarray) -> np.ndarray:
         """Return which of the spans [start, end), 0-based, share a base with a region."""
@@ -38,8 +57,17 @@ class Regions:
         return found
 
 
-def read_regions(path: Path, names: ContigNames) -> Regions:
+def read_regions(path: Path, names: ContigNames, key: str = "normalise.regions") -> Regions:
     """Read a BED file (plain or gzip; 0-based half-open), its contigs matched through `names`.
+
+    Regions on contigs that the reference does not have are passed over, with a warning.
+
+    Parameters
+    ----------
+    path : Path
+    names : ContigNames
+    key : str
+        The config key that named the file, for messages.
 
     Raises
     ------
@@ -48,8 +76,8 @@ def read_regions(path: Path, names: ContigNames) -> Regions:
         its start or past the contig's end; or no region on any contig of the reference.
     """
     found: dict[str, list[tuple[int, int]]] = {}
-    contigs: dict[str, str | None] = {}
-    for number, line in enumerate(_text(path).split(b"\n"), start=1):
+    contigs: dict[str, Match] = {}
+    for number, line in enumerate(_text(path, key).split(b"\n"), start=1):
         fields = line.split()
         if not fields or fields[0].startswith(b"#") or fields[0] in (b"track", b"browser"):
             continue
@@ -62,11 +90,10 @@ def read_regions(path: Path, names: ContigNames) -> Regions:
             )
         name, start, end = fields[0].decode("utf-8", "replace"), int(fields[1]), int(fields[2])
         if name not in contigs:
-            match = names.match(name, {})
-            contigs[name] = match.contig
-            if match.contig is None:
-                log.warning("%s: contig %r: %s; passed over", path, name, match.how)
-        contig = contigs[name]
+            contigs[name] = names.match(name, {})
+            if contigs[name].contig is None:
+                log.warning("%s: contig %r: %s; passed over", path, name, contigs[name].how)
+        contig = contigs[name].contig
         if contig is None:
             continue
         if not start <= end <= names.lengths[contig]:
@@ -80,12 +107,37 @@ def read_regions(path: Path, names: ContigNames) -> Regions:
         raise UserError(
             f"{path}: no region on a contig of the reference (regions on "
             f"{', '.join(map(repr, list(contigs)[:5])) or 'none'}; reference: "
-            f"{', '.join(map(repr, list(names.lengths)[:5]))}); every allele would be rejected"
+            f"{', '.join(map(repr, list(names.lengths)[:5]))}), so that {key} would leave nothing; "
+            "give the regions of this assembly, or name the contigs in reference.aliases"
         )
-    return Regions({contig: np.array(pairs, np.int64) for contig, pairs in found.items()})
+    return Regions({c: np.array(pairs, np.int64) for c, pairs in found.items()}, contigs)
 
 
-def _text(path: Path) -> bytes:
+def whole_contigs(wanted: Sequence[str], names: ContigNames, key: str) -> Regions:
+    """Return these contigs, whole, their names matched through `names`.
+
+    Raises
+    ------
+    UserError
+        Naming each contig that the reference does not have, and its closest names.
+    """
+    matches = {name: names.match(name, {}) for name in wanted}
+    unknown = [name for name, match in matches.items() if match.contig is None]
+    if unknown:
+        known = [*names.lengths, *names.aliases]
+        shown = []
+        for name in unknown:
+            close = difflib.get_close_matches(name, known, n=3) or known[:5]
+            shown.append(f"{name!r} (is it {', '.join(map(repr, close))}?)")
+        raise UserError(
+            f"{key}: not in the reference: {'; '.join(shown)}; correct the name, or name the "
+            "contig in reference.aliases"
+        )
+    found = {match.contig for match in matches.values() if match.contig is not None}
+    return Regions({c: np.array([[0, names.lengths[c]]], np.int64) for c in found}, matches)
+
+
+def _text(path: Path, key: str) -> bytes:
     try:
         with path.open("rb") as file:
             gzipped = bgzf.is_gzip(file.read(2))
@@ -95,7 +147,7 @@ def _text(path: Path) -> bytes:
             return file.read()
     except OSError as error:
         raise UserError(
-            f"{path}: cannot be read ({error.strerror}); normalise.regions must name a BED file"
+            f"{path}: cannot be read ({error.strerror}); {key} must name a BED file"
         ) from error
 
 

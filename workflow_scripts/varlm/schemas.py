@@ -5,14 +5,20 @@ Coordinates: `pos` is 1-based, as in VCF; `start` and `end` are 0-based and half
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import polars as pl
+from polars.io.plugins import register_io_source
 
 from varlm.errors import UserError
+
+ROW_GROUP = 100_000  # rows: 64k to 256k read equally fast, and a reader can skip by position
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,10 @@ class Table:
     def names(self) -> list[str]:
         """Column names in file order."""
         return [column.name for column in self.columns]
+
+    def empty(self) -> pl.DataFrame:
+        """Return the table without rows."""
+        return pl.DataFrame(schema=self.schema)
 
     def check(self, frame: pl.DataFrame, where: str | Path) -> pl.DataFrame:
         """Return `frame` unchanged, or raise `UserError` if its columns or types differ."""
@@ -151,6 +161,17 @@ ALLELES = Table(
     ),
 )
 
+BACKGROUND = Table(
+    "background",
+    (
+        Column("contig", _STRING, "refget digest of the contig"),
+        Column("pos", _U32, "1-based"),
+        Column("ref", _STRING, "the reference's base"),
+        Column("alt", _STRING, "one of the three others"),
+        Column("llr", _F32, "log-likelihood ratio alt − ref, nats, strand mean"),
+    ),
+)
+
 SCORE_COLUMNS = (
     ("llr", "log-likelihood ratio alt − ref, natural log, strand mean; negative: less likely"),
     ("llr_fwd", "the forward strand's log-likelihood ratio, nats"),
@@ -158,7 +179,11 @@ SCORE_COLUMNS = (
     ("entropy", "entropy of A, C, G, T at the site, nats; null for indels and MNVs"),
     ("p_ref", "probability of REF at the site; null for indels and MNVs"),
     ("p_alt", "probability of ALT at the site; null for indels and MNVs"),
-    ("percentile", "percentile of the LLR in the genome's background; null until sampled"),
+    (
+        "percentile",
+        "percentage of the genome's background SNVs with a lower LLR, ties half, 0 to 100; null "
+        "where scoring.background_sites is 0",
+    ),
 )
 
 
@@ -181,9 +206,37 @@ def annotated(models: Iterable[str]) -> Table:
     )
 
 
+def scan_table(path: Path, table: Table) -> pl.LazyFrame:
+    """Return a lazy frame of a Parquet file, its columns checked against `table`.
+
+    Raises
+    ------
+    UserError
+        If the file is missing, is no Parquet file, or has other columns.
+    """
+    frame = pl.scan_parquet(path)
+    try:
+        found = frame.collect_schema()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise _unreadable(path, table, error) from error
+    table.check_schema(found, path)
+    return frame
+
+
 def read_table(path: Path, table: Table) -> pl.DataFrame:
-    """Read a Parquet file and check its columns against `table`."""
-    return table.check(pl.read_parquet(path), path)
+    """Read a Parquet file and check its columns against `table`; errors as in `scan_table`."""
+    try:
+        return scan_table(path, table).collect(engine="in-memory")
+    except pl.exceptions.PolarsError as error:
+        raise _unreadable(path, table, error) from error
+
+
+def _unreadable(path: Path, table: Table, error: Exception) -> UserError:
+    reason = "not found" if isinstance(error, FileNotFoundError) else str(error).split("\n")[0]
+    return UserError(
+        f"{path}: cannot be read as a {table.name!r} table ({reason}); delete the file and run "
+        "the workflow again"
+    )
 
 
 def write_table(frame: pl.DataFrame, path: Path, table: Table) -> None:
@@ -191,6 +244,101 @@ def write_table(frame: pl.DataFrame, path: Path, table: Table) -> None:
     table.check(frame, path)
     with atomic_path(path) as temporary:
         frame.write_parquet(temporary, compression="zstd", compression_level=3)
+
+
+def write_pieces(
+    pieces: Iterable[pl.DataFrame],
+    path: Path,
+    table: Table,
+    metadata: dict[str, str] | None = None,
+) -> int:
+    """Write a table that comes in pieces as one Parquet file, atomically; return its rows.
+
+    Memory holds a few pieces at a time, however long the table is. `metadata` goes into the
+    file's key-value metadata. An error that `pieces` raises comes out as it is.
+    """
+    failure: list[Exception] = []
+    given = 0
+
+    def source(*_: Any) -> Iterator[pl.DataFrame]:
+        # Polars asks for all columns and rows here, for nothing is selected before the sink.
+        nonlocal given
+        try:
+            for piece in pieces:
+                given += piece.height
+                yield table.check(piece, path)
+        except Exception as error:
+            failure.append(error)  # Polars wraps it in an error of its own
+            raise
+
+    with atomic_path(path) as temporary:
+        try:
+            register_io_source(source, schema=table.schema).sink_parquet(
+                temporary,
+                compression="zstd",
+                compression_level=3,
+                row_group_size=ROW_GROUP,
+                maintain_order=True,
+                metadata=metadata,
+            )
+        except pl.exceptions.PolarsError:
+            if failure:
+                raise failure[0] from None
+            raise
+        written = int(pl.scan_parquet(temporary).select(pl.len()).collect().item())
+        if written != given:
+            raise UserError(
+                f"{path}: {written} rows on disk, {given} written; the disk may be failing: "
+                "run again"
+            )
+    return written
+
+
+def digest_path(path: Path) -> Path:
+    """Return where the digest of a file lies: beside it, as `sha256sum` writes it."""
+    return path.with_name(path.name + ".sha256")
+
+
+def write_digest(path: Path) -> str:
+    """Write the SHA-256 of a finished file beside it and return it (hexadecimal)."""
+    digest = sha256(path)
+    with atomic_path(digest_path(path)) as temporary:
+        temporary.write_text(f"{digest}  {path.name}\n")
+    return digest
+
+
+def check_digest(path: Path) -> None:
+    """Raise `UserError` unless the file is the one that `write_digest` saw.
+
+    Later steps read what earlier ones wrote, perhaps weeks before; the modification time does
+    not tell whether it is still the same.
+    """
+    beside = digest_path(path)
+    for needed in (path, beside):
+        if not needed.exists():
+            raise UserError(f"{needed}: not found; run the workflow again: it is made anew")
+    expected = beside.read_text().split()[0]
+    found = sha256(path)
+    if found != expected:
+        raise UserError(
+            f"{path}: changed since varlm wrote it (SHA-256 {found[:16]}…, expected "
+            f"{expected[:16]}…); delete it and run the workflow again: it is made anew"
+        )
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def raise_os_error(error: BaseException | None, path: Path) -> None:
+    """Raise the `OSError` that Polars wrapped in an error of its own (a full disk), if it did."""
+    if isinstance(error, pl.exceptions.PolarsError):
+        found = re.search(r"\(os error (\d+)\)", str(error))
+        if found:
+            number = int(found[1])
+            raise OSError(number, os.strerror(number), str(path)) from error
 
 
 class atomic_path:  # noqa: N801
@@ -208,9 +356,12 @@ class atomic_path:  # noqa: N801
         self.path.parent.mkdir(parents=True, exist_ok=True)
         return self.temporary
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, *_: object
+    ) -> None:
         if kind is not None:
             self.temporary.unlink(missing_ok=True)
+            raise_os_error(error, self.path)
             return
         descriptor = os.open(self.temporary, os.O_RDONLY)
         try:

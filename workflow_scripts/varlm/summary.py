@@ -25,6 +25,8 @@ def summarise(
 
     `alleles_in`, `accepted`, `rejected` count ALT alleles; `sites` and `alleles` count unique SNV
     sites and unique indels and MNVs, split by whether they were scored or in the store;
+    `background_scored` counts the sites scored for percentiles, `damaged_files` the files of the
+    store that were set aside, both of the model's plan;
     `rejected_{reason}` follows for every reason that occurs.
 
     Raises
@@ -46,6 +48,7 @@ def summarise(
             )
         for plan in plans:
             counts = plan["cohorts"][entry["cohort"]]
+            background = plan["background"] or {}
             if (counts["sites"], counts["alleles"]) != (entry["sites"], entry["other_alleles"]):
                 raise UserError(
                     f"cohort {entry['cohort']}: model {plan['model']} planned {counts['sites']} "
@@ -66,6 +69,8 @@ def summarise(
                     "model": plan["model"],
                     **{name: str(entry[name]) for name in COUNTS},
                     **{name: str(counts[name]) for name in ROWS},
+                    "background_scored": str(background.get("sites_scored", 0)),
+                    "damaged_files": str(len(plan["damaged"])),
                     **{f"rejected_{r}": str(entry["by_reason"].get(r, 0)) for r in reasons},
                 }
             )

@@ -28,6 +28,7 @@ TAGS = {
     "ENTROPY": ("entropy", "entropy of A, C, G, T at the site, nats; missing for indels and MNVs"),
     "P_REF": ("p_ref", "probability of REF at the site; missing for indels and MNVs"),
     "P_ALT": ("p_alt", "probability of ALT at the site; missing for indels and MNVs"),
+    "PERCENTILE": ("percentile", "percentage of random SNVs of the genome with a lower LLR"),
 }
 REJECTED_TAG = "VARLM_REJECTED"
 SOURCE = 'Source="varlm"'  # marks our own header lines, whose fields may be replaced

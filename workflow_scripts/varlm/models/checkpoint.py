@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from varlm.errors import UserError
 from varlm.models.tokeniser import Tokens, read_tokens
+from varlm.schemas import sha256
 
 # Raise this when the code changes a score by more than rounding: every store row is then stale.
 SCORING_VERSION = 1
@@ -184,12 +185,6 @@ def shard_map(index: Path) -> dict[str, str]:
         if not isinstance(name, str) or Path(name).name != name:
             raise UserError(f"{index}: {name!r} is not the name of a file beside it")
     return found
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def resolve(path: str, revision: str | None = None, cache_dir: Path | None = None) -> Path:

@@ -5,18 +5,23 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import polars as pl
-from polars.io.plugins import register_io_source
 
 from varlm import __version__
-from varlm.annotation import ROWS, Model, annotate
+from varlm.annotation import Model, annotate
+from varlm.background import Percentiles
 from varlm.errors import UserError
 from varlm.reference import Genome
-from varlm.schemas import annotated, atomic_path
+from varlm.schemas import (
+    BACKGROUND,
+    annotated,
+    check_digest,
+    read_table,
+    write_digest,
+    write_pieces,
+)
 from varlm.store import Store
 
 log = logging.getLogger("varlm")
@@ -33,25 +38,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", type=Path, action="append", required=True, help="models/{model}.json; repeat"
     )
+    parser.add_argument(
+        "--background", type=Path, action="append", required=True, help="of each model, in order"
+    )
     parser.add_argument("--annotated", type=Path, required=True, help="output table")
 
 
 def run(args: argparse.Namespace) -> None:
     """Write `annotated.parquet`; its rows are those of `variants.parquet`, in their order."""
     described = [json.loads(path.read_text()) for path in args.model]
-    models = [Model(entry["name"], entry["key"]) for entry in described]
+    check_digest(args.variants)
+    models = [
+        Model(entry["name"], entry["key"], _percentiles(background))
+        for entry, background in zip(described, args.background, strict=True)
+    ]
     table = annotated(model.name for model in models)
     rows = annotate(args.variants, Genome.open(args.reference), Store(args.store), models)
-
-    failure: list[Exception] = []
-
-    def source(*_: Any) -> Iterator[pl.DataFrame]:
-        # Polars asks for all columns and rows here, for nothing is selected before the sink.
-        try:
-            yield from rows
-        except Exception as error:
-            failure.append(error)  # Polars wraps it in an error of its own
-            raise
 
     metadata = {
         "varlm": __version__,
@@ -61,29 +63,23 @@ def run(args: argparse.Namespace) -> None:
         },
         **{f"varlm.column.{column.name}": column.meaning for column in table.columns},
     }
-    with atomic_path(args.annotated) as temporary:
-        try:
-            register_io_source(source, schema=table.schema).sink_parquet(
-                temporary,
-                compression="zstd",
-                compression_level=3,
-                row_group_size=ROWS,
-                maintain_order=True,
-                metadata=metadata,
-            )
-        except pl.exceptions.PolarsError:
-            if failure:
-                raise failure[0] from None
-            raise
-        count = [
-            pl.scan_parquet(path).select(pl.len()).collect().item()
-            for path in (args.variants, temporary)
-        ]
-        if count[0] != count[1]:
-            raise UserError(
-                f"{args.annotated}: {count[1]} rows written of {count[0]} in {args.variants}; "
-                "the disk may be failing: run again"
-            )
-    log.info(
-        "%s: %d alleles, models %s", args.annotated, count[0], ", ".join(m.name for m in models)
-    )
+    try:
+        count = write_pieces(rows, args.annotated, table, metadata)
+    except LookupError as error:
+        raise UserError(
+            f"{args.store}: {error}: rows were lost since the plan; run the workflow again with "
+            "--forcerun plan"
+        ) from error
+    expected = pl.scan_parquet(args.variants).select(pl.len()).collect().item()
+    if count != expected:
+        raise UserError(
+            f"{args.annotated}: {count} rows written of {expected} in {args.variants}; "
+            "the disk may be failing: run again"
+        )
+    write_digest(args.annotated)
+    log.info("%s: %d alleles, models %s", args.annotated, count, ", ".join(m.name for m in models))
+
+
+def _percentiles(path: Path) -> Percentiles | None:
+    background = read_table(path, BACKGROUND)
+    return Percentiles(background["llr"].to_numpy()) if background.height else None

@@ -12,8 +12,9 @@ import polars as pl
 
 from varlm.committing import checked_scores
 from varlm.reference import Genome
-from varlm.schemas import atomic_path
-from varlm.store import Store
+from varlm.schemas import atomic_path, check_digest
+from varlm.store import Committed, Store
+from varlm.store.repair import repair
 
 log = logging.getLogger("varlm")
 
@@ -45,6 +46,7 @@ def run(args: argparse.Namespace) -> None:
     # The check of all comes before the first write: a bad shard leaves the store untouched.
     totals = dict.fromkeys(names, 0)
     for shard in range(plan["shards"]):
+        check_digest(files(shard)[0])
         for name, rows in zip(names, checked_scores(*files(shard), model["strands"]), strict=True):
             totals[name] += rows.height
 
@@ -52,16 +54,29 @@ def run(args: argparse.Namespace) -> None:
         for shard in range(plan["shards"]):
             frame = pl.read_parquet(args.scores / str(shard) / f"{name}.parquet")
             for (contig,), rows in frame.group_by("contig", maintain_order=True):
-                yield genome[str(contig)].digest, rows
+                yield genome[str(contig)].digest, rows.drop("contig")
 
-    parts = Store(args.store).commit(model["key"], model, pieces("sites"), pieces("alleles"))
+    store = Store(args.store)
+    done = Committed()
+    if plan["shards"]:
+        # A part that was damaged since the plan must not stop scores that took hours.
+        repair(store, model["key"], model, genome.contigs["digest"])
+        done = store.commit(model["key"], model, pieces("sites"), pieces("alleles"))
     with atomic_path(args.committed) as temporary:
-        report = {"model": model["name"], "key": model["key"], **totals, "parts": len(parts)}
+        report = {
+            "model": model["name"],
+            "key": model["key"],
+            **totals,
+            "parts": len(done.parts),
+            "known": done.known,
+        }
         temporary.write_text(json.dumps(report, indent=2) + "\n")
     log.info(
-        "model %s: %d sites and %d indels or MNVs stored in %d parts",
+        "model %s: %d sites and %d indels or MNVs scored; %d parts written, %d rows were stored "
+        "by another run meanwhile",
         model["name"],
         totals["sites"],
         totals["alleles"],
-        len(parts),
+        len(done.parts),
+        done.known,
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from varlm.export import export_tsv, export_vcf
 from varlm.reference import Genome
+from varlm.schemas import check_digest
 
 log = logging.getLogger("varlm")
 
@@ -27,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Write both files and their indexes."""
+    check_digest(args.annotated)
     accounting = json.loads(args.accounting.read_text())
     genome = Genome.open(args.reference)
     contigs = {

@@ -10,7 +10,7 @@ from pathlib import Path
 from varlm.errors import UserError
 from varlm.reference import Genome
 from varlm.rejects import write_rejected
-from varlm.schemas import VARIANTS, atomic_path, write_table
+from varlm.schemas import VARIANTS, atomic_path, write_digest, write_table
 from varlm.variants import CohortVcf, NormaliseOptions, normalise
 
 
@@ -76,6 +76,7 @@ def run(args: argparse.Namespace) -> None:
     )
     result = normalise(args.cohort, files, Genome.open(args.reference), options)
     write_table(result.variants, args.variants, VARIANTS)
+    write_digest(args.variants)
     write_rejected(result.rejected, args.rejected)
     with atomic_path(args.accounting) as temporary:
         temporary.write_text(json.dumps(result.accounting, indent=2, ensure_ascii=False) + "\n")

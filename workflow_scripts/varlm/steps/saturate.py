@@ -1,0 +1,62 @@
+"""List every possible SNV of regions, of contigs or of the genome, or at random sites there."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+from pathlib import Path
+
+from varlm.contig_names import ContigNames, read_aliases
+from varlm.reference import Genome
+from varlm.regions import Regions, read_regions, whole_contigs
+from varlm.saturation import Area, Sample, Saturation, Sites
+from varlm.schemas import VARIANTS, atomic_path, write_digest, write_pieces
+
+log = logging.getLogger("varlm")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the step's options."""
+    parser.add_argument("--cohort", required=True, help="name, for messages and the accounting")
+    parser.add_argument("--reference", type=Path, required=True, help="folder of index_reference")
+    area = parser.add_mutually_exclusive_group(required=True)
+    area.add_argument("--bed", type=Path, help="BED file")
+    area.add_argument("--contig", action="append", help="a whole contig; may be given again")
+    area.add_argument("--all-contigs", action="store_true", help="the whole genome")
+    parser.add_argument("--aliases", type=Path, help="contig aliases or NCBI assembly report")
+    parser.add_argument("--sample", type=int, help="draw so many random sites")
+    parser.add_argument("--seed", type=int, default=0, help="another one draws other sites")
+    parser.add_argument("--variants", type=Path, required=True, help="output table")
+    parser.add_argument("--accounting", type=Path, required=True, help="output .json")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Write the table, its digest, and `accounting` last."""
+    genome = Genome.open(args.reference)
+    area = Area(genome, _regions(args, genome))
+    sites: Sites = area if args.sample is None else Sample(area, args.sample, args.seed)
+    saturation = Saturation(sites)
+    write_pieces(saturation.pieces(), args.variants, VARIANTS)
+    write_digest(args.variants)
+    accounting = saturation.accounting(args.cohort, args.bed)
+    with atomic_path(args.accounting) as temporary:
+        temporary.write_text(json.dumps(accounting, indent=2, ensure_ascii=False) + "\n")
+    log.info(
+        "%d bp on %d contigs; %d of them A, C, G or T; %d sites, %d alleles",
+        area.bases_in,
+        len(area.by_contig),
+        area.count,
+        sites.count,
+        accounting["accepted"],
+    )
+
+
+def _regions(args: argparse.Namespace, genome: Genome) -> Regions:
+    lengths = dict(genome.contigs.select("contig", "length").iter_rows())
+    names = ContigNames(lengths, read_aliases(args.aliases, lengths) if args.aliases else {})
+    if args.bed is not None:
+        return read_regions(args.bed, names, "regions")
+    return whole_contigs(
+        genome.names if args.all_contigs else args.contig, names, "regions.contigs"
+    )

@@ -1,0 +1,181 @@
+"""Merge the many small parts that runs leave into few, while others read the store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+import polars as pl
+from tqdm import tqdm
+
+from varlm.errors import UserError
+from varlm.store import layout
+from varlm.store.identity import one_model
+from varlm.store.layout import KINDS, Commit, Part, sync_folder
+from varlm.store.store import Store
+from varlm.store.stretches import stretches
+from varlm.store.verification import part_fault
+
+
+@dataclass(frozen=True)
+class Compacted:
+    """What a compaction did to a model: parts, their bytes, and commit files, before and after."""
+
+    parts: tuple[int, int]
+    bytes: tuple[int, int]
+    commits: tuple[int, int]
+
+
+def compact(store: Store, key: str) -> Compacted:
+    """Merge a model's small parts, and its commit files into one.
+
+    Of each contig and kind, the parts of less than half `layout.PART_ROWS` rows are merged where
+    there are two or more; each row is kept once. Larger parts stay as they are: rewriting them
+    would cost more than it saves. Memory holds about one part.
+
+    At any instant a reader finds all rows: the new parts are whole before the one new commit
+    lists them, old commits go only then, and old parts last. A reader that looks for one of these
+    lists the parts again (`Store`). Old parts that a crash leaves, the next compaction deletes;
+    new ones that no commit lists yet are written again under the same names, or `repair` finds
+    them.
+
+    Parameters
+    ----------
+    store : Store
+    key : str
+        Model key.
+
+    Raises
+    ------
+    UserError
+        If a part to be merged is damaged or lost, or two hold different scores of one row.
+        Nothing has changed then.
+    """
+    with store.writing(key):
+        commits = store.commits(key)
+        before = store.parts(key)
+        reader = _reader(store, key)
+        old = reader.parts(key)
+        _refuse_faults(reader, key, old)
+        merged: list[Part] = []
+        if old or len(commits) > 1:
+            with store.discarding(key, merged):
+                _merge(reader, key, old, merged)
+                _swap_commits(store, key, commits, old, merged)
+        _remove_replaced(store, key)
+        return Compacted(
+            (len(before), len(store.parts(key))),
+            (sum(part.bytes for part in before), sum(part.bytes for part in store.parts(key))),
+            (len(commits), len(store.commits(key))),
+        )
+
+
+def _reader(store: Store, key: str) -> Store:
+    """Return a store whose parts are those to be merged; it passes over all others."""
+    reader = Store(store.root)
+    groups = groupby(reader.parts(key), lambda part: (part.contig, part.kind))
+    for parts in [list(group) for _, group in groups]:
+        small = {part.sha256 for part in parts if 2 * part.rows < layout.PART_ROWS}
+        for part in parts:
+            if len(small) < 2 or part.sha256 not in small:
+                reader.exclude(part.sha256)
+    reader.forget(key)
+    return reader
+
+
+def _refuse_faults(store: Store, key: str, parts: list[Part]) -> None:
+    """Check all that is to be merged: rows that a part does not admit to would be lost."""
+    for part, damage in zip(parts, store.faults(key, parts), strict=True):
+        path = part.path(store.root / key)
+        fault = damage or part_fault(part, key, path)
+        if fault is not None:
+            raise UserError(f"{path}: {fault}; run `varlm store verify` and do what it says first")
+
+
+def _merge(reader: Store, key: str, old: list[Part], merged: list[Part]) -> None:
+    """Write the rows of `old` as new parts, which are added to `merged` one by one."""
+    total = sum(part.rows for part in old)
+    with tqdm(total=total, unit="row", unit_scale=True, desc="compact", disable=None) as bar:
+        for _, group in groupby(old, lambda part: (part.contig, part.kind)):
+            parts = list(group)
+            kind, contig = KINDS[parts[0].kind], parts[0].contig
+            ranges = _ranges(reader, key, parts, bar.update)
+            for rows in _pieces(ranges, layout.PART_ROWS):
+                merged.append(reader.write_part(key, kind, contig, rows))
+
+
+def _ranges(
+    reader: Store, key: str, parts: list[Part], done: Callable[[int], object]
+) -> Iterator[pl.DataFrame]:
+    """Yield the merged rows of one contig and kind, a range of positions at a time."""
+    kind, contig = KINDS[parts[0].kind], parts[0].contig
+    for start, end in stretches(reader, key, parts, max(layout.PART_ROWS // 4, 1)):
+        rows = reader.read(key, kind, contig, start, end)
+        done(rows.height)
+        yield rows
+
+
+def _pieces(frames: Iterator[pl.DataFrame], size: int) -> Iterator[pl.DataFrame]:
+    """Cut consecutive frames anew, into pieces of `size` rows and a rest."""
+    held: list[pl.DataFrame] = []
+    for frame in frames:
+        held.append(frame)
+        while sum(each.height for each in held) >= size:
+            rows = pl.concat(held)
+            yield rows[:size]
+            held = [rows[size:]]
+    rest = pl.concat(held)
+    if rest.height:
+        yield rest
+
+
+def _swap_commits(
+    store: Store, key: str, commits: list[Commit], old: list[Part], merged: list[Part]
+) -> None:
+    """Write the one commit that lists what is to exist, then remove those before it."""
+    gone = {part.sha256 for part in old} - {part.sha256 for part in merged}
+    kept = [part for part in store.parts(key) if part.sha256 not in gone]
+    parts = list({part.sha256: part for part in [*kept, *merged]}.values())
+    new = store.write_commit(
+        key,
+        one_model(commit.model for commit in sorted(commits, key=_age)),
+        parts,
+        gone | _still_there(store, key, commits),
+    )
+    for commit in commits:
+        if commit.path != new:
+            commit.path.unlink(missing_ok=True)
+    sync_folder(new.parent)
+    store.forget(key)
+
+
+def _age(commit: Commit) -> float:
+    """Newest first: the model's place on disk that its last run knew is the one to keep."""
+    try:
+        return -commit.path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
+def _still_there(store: Store, key: str, commits: list[Commit]) -> set[str]:
+    """Return the parts that commits have replaced and whose files a crash left."""
+    replaced = {sha for commit in commits for sha in commit.replaces}
+    on_disk = {path.stem for path in (store.root / key).glob("*/*.parquet")}
+    return replaced & on_disk
+
+
+def _remove_replaced(store: Store, key: str) -> None:
+    """Delete the files of replaced parts, unless a commit lists them again."""
+    store.forget(key)
+    commits = store.commits(key)
+    replaced = {sha for commit in commits for sha in commit.replaces}
+    listed = {part.sha256 for commit in commits for part in commit.parts}
+    folders: set[Path] = set()
+    for path in (store.root / key).glob("*/*.parquet"):
+        if path.stem in replaced - listed and path.parent.name != "damaged":
+            path.unlink(missing_ok=True)
+            folders.add(path.parent)
+    for folder in folders:
+        sync_folder(folder)

@@ -1,0 +1,150 @@
+"""What a score store holds: models, contigs, how much of each is known, and at what size."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+
+from varlm.store.identity import names
+from varlm.store.layout import Part
+from varlm.store.store import Store
+from varlm.store.verification import sound_commits
+
+
+@dataclass
+class Files:
+    """Some of a model's parts, counted.
+
+    A row that two parts hold, which happens only where a file system has no locks, counts twice.
+    """
+
+    sites: int = 0
+    alleles: int = 0
+    background: int = 0
+    parts: int = 0
+    bytes: int = 0
+
+    def add(self, part: Part) -> None:
+        """Count one part."""
+        setattr(self, part.kind, getattr(self, part.kind) + part.rows)
+        self.parts += 1
+        self.bytes += part.bytes
+
+
+@dataclass
+class ContigFiles(Files):
+    """The parts of one contig.
+
+    Attributes
+    ----------
+    contig : str
+        Its digest.
+    names : list of str
+        What the reference calls it; two names where two contigs are one sequence. Empty without a
+        reference, and for a contig of another one.
+    share : float or None
+        Site rows over the contig's A, C, G, T positions, 0 to 1.
+    """
+
+    contig: str = ""
+    names: list[str] = field(default_factory=list)
+    share: float | None = None
+
+
+@dataclass
+class Model:
+    """What the store holds of one model.
+
+    Attributes
+    ----------
+    key : str
+    names : list of str
+        What runs called it.
+    settings : dict
+        window, strands, precision, model_type, scoring_version, where the commits tell.
+    sources : list of dict
+        path and revision, of each checkpoint that runs took it from.
+    contigs : list of ContigFiles
+        The largest first.
+    backgrounds : dict
+        Background's digest → its parts.
+    total : Files
+    share : float or None
+        Of the reference's A, C, G, T positions, those with a site row, 0 to 1.
+    commits : int
+    damaged : list of str
+        Names of the files set aside.
+    """
+
+    key: str
+    names: list[str]
+    settings: dict[str, Any]
+    sources: list[dict[str, Any]]
+    contigs: list[ContigFiles]
+    backgrounds: dict[str, Files]
+    total: Files
+    share: float | None
+    commits: int
+    damaged: list[str]
+
+
+_SETTINGS = ("model_type", "window", "strands", "precision", "scoring_version")
+
+
+def describe(store: Store, key: str, reference: pl.DataFrame | None = None) -> Model:
+    """Return what the store holds of one model; only commit files are read.
+
+    Parameters
+    ----------
+    store : Store
+    key : str
+        Model key.
+    reference : polars.DataFrame, optional
+        `varlm.schemas.CONTIGS` of a reference, for the contigs' names and the shares.
+    """
+    models = [commit.model for commit in sound_commits(store, key)]
+    total = Files()
+    contigs: dict[str, ContigFiles] = {}
+    backgrounds: dict[str, Files] = {}
+    for part in store.parts(key):
+        total.add(part)
+        if part.kind == "background":
+            backgrounds.setdefault(part.contig, Files()).add(part)
+        else:
+            contigs.setdefault(part.contig, ContigFiles(contig=part.contig)).add(part)
+    return Model(
+        key,
+        names(models),
+        {name: model[name] for model in models for name in _SETTINGS if name in model},
+        _sources(models),
+        sorted(contigs.values(), key=lambda each: (-each.bytes, each.contig)),
+        backgrounds,
+        total,
+        _add_shares(contigs, reference) if reference is not None else None,
+        len(models),
+        sorted(path.name for path in (store.root / key / "damaged").glob("*")),
+    )
+
+
+def _sources(models: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    found = Counter((model.get("path"), model.get("revision")) for model in models)
+    del found[None, None]
+    order = sorted(found, key=lambda pair: tuple(map(str, pair)))
+    return [{"path": path, "revision": revision} for path, revision in order]
+
+
+def _add_shares(contigs: dict[str, ContigFiles], reference: pl.DataFrame) -> float | None:
+    """Give the contigs the reference's names and their shares; return the share of all of it."""
+    known = bases = 0
+    for (digest,), rows in reference.group_by("digest", maintain_order=True):
+        acgt = int(rows["acgt"][0])
+        bases += acgt
+        contig = contigs.get(str(digest))
+        if contig is not None:
+            contig.names = rows["contig"].to_list()
+            contig.share = min(contig.sites / acgt, 1.0) if acgt else None
+            known += contig.sites
+    return min(known / bases, 1.0) if bases else None

@@ -39,7 +39,7 @@ def filled(folder, genome, strands=2):
 def test_all_three_snvs_of_each_site_from_the_stores_logits(tmp_path, genome, strands):
     store, answers = filled(tmp_path / "store", genome, strands)
     chosen = choose(genome, 9)
-    rows = background_llrs(chosen, genome, store, "key")
+    rows = background_llrs(chosen, store, "key")
     assert rows.schema == pl.Schema(BACKGROUND.schema)
     assert rows.height == 27 == 3 * sum(len(p) for p in chosen.sites.values())
     found = {(c, p, r, a): llr for c, p, r, a, llr in rows.iter_rows()}
@@ -56,7 +56,7 @@ def test_all_three_snvs_of_each_site_from_the_stores_logits(tmp_path, genome, st
 
 def test_a_missing_site_is_named(tmp_path, genome):
     with pytest.raises(LookupError, match="background sites on contig one are not in the store"):
-        background_llrs(choose(genome, 30), genome, Store(tmp_path), "key")
+        background_llrs(choose(genome, 30), Store(tmp_path), "key")
 
 
 def test_the_choice_is_the_genomes_own(genome, make_reference):

@@ -21,6 +21,7 @@ def test_defaults_are_filled_in_and_the_input_is_left_alone(load):
     assert config["models"]["m"] == {"path": "ckpt", "revision": None, "window": None}
     assert config["reference"]["aliases"] is None
     assert config["store"] == "store"
+    assert config["regions"] is None
     assert "scoring" not in MINIMAL
 
 
@@ -45,6 +46,7 @@ def test_all_errors_at_once(load):
         "models": {"1bad-name": {"path": "x"}, "ok": {"revision": "main"}},
         "scoring": {"window": 5, "strands": "reverse", "batch_size": "big"},
         "stroe": "s",
+        "regions": None,
     }
     with pytest.raises(UserError) as caught:
         load(wrong)
@@ -82,6 +84,73 @@ def test_all_errors_at_once(load):
 def test_cross_field_errors(load, change, message):
     with pytest.raises(UserError, match=message):
         load({**MINIMAL, **change})
+
+
+WHOLE = {"bed": None, "contigs": None, "sample": None, "seed": 0}
+
+
+@pytest.mark.parametrize(
+    ("given", "whole"),
+    [
+        ("genes.bed", {"bed": "genes.bed"}),
+        ({"bed": "genes.bed"}, {"bed": "genes.bed"}),
+        ({"contigs": "all", "sample": 9, "seed": 3}, {"contigs": "all", "sample": 9, "seed": 3}),
+        ({"contigs": ["chr1", 2], "sample": None}, {"contigs": ["chr1", "2"]}),
+    ],
+)
+def test_regions_in_any_form_with_or_without_cohorts(load, given, whole):
+    for cohorts in ("c.tsv", None):
+        config = load({**MINIMAL, "cohorts": cohorts, "regions": given})
+        assert config["regions"] == {**WHOLE, **whole}
+        assert config["cohorts"] == cohorts
+        assert load(config) == config
+    alone = {key: value for key, value in MINIMAL.items() if key != "cohorts"}
+    assert load({**alone, "regions": given})["cohorts"] is None
+
+
+@pytest.mark.parametrize("nothing", [{}, {"cohorts": None}, {"cohorts": None, "regions": None}])
+def test_neither_cohorts_nor_regions_is_one_error(load, nothing):
+    config = {key: value for key, value in MINIMAL.items() if key != "cohorts"}
+    with pytest.raises(UserError, match=r"^1 error in the config:\n  - cohorts: missing.*regions"):
+        load({**config, **nothing})
+
+
+@pytest.mark.parametrize(
+    ("regions", "message"),
+    [
+        (3, "regions: found 3; expected string or object or null. A BED file, or"),
+        (["a.bed"], r"regions: found \['a.bed'\]; expected string or object"),
+        ("", "regions: found ''; A BED file, or"),
+        ({}, "regions: found neither of bed and contigs; give one"),
+        ({"sample": 5}, "regions: found neither of bed and contigs"),
+        ({"bed": "b", "contigs": "all"}, "regions: found both of bed and contigs; give one"),
+        ({"contigs": "chr1"}, "regions.contigs: found 'chr1'; all, for the whole genome, or a"),
+        ({"contigs": []}, r"regions.contigs: found \[\]; all, for"),
+        ({"contigs": [None]}, r"regions.contigs: found \[None\]; all, for"),
+        ({"bed": "b", "sample": 0}, "regions.sample: found 0; expected at least 1"),
+        ({"bed": "b", "sample": 2.5}, "regions.sample: found 2.5; expected integer or null"),
+        ({"bed": "b", "seed": -1}, "regions.seed: found -1; expected at least 0"),
+        ({"bed": "b", "smaple": 5}, "regions.smaple: unknown key .*; did you mean sample"),
+    ],
+)
+def test_wrong_regions(load, regions, message):
+    with pytest.raises(UserError, match=f"^1 error in the config:\n  - {message}"):
+        load({**MINIMAL, "regions": regions})
+
+
+def test_all_errors_of_regions_at_once_with_the_others(load):
+    wrong = {"bed": 1, "contig": "all", "sample": -1, "seed": "x"}
+    with pytest.raises(UserError, match="5 errors in the config") as caught:
+        load({**MINIMAL, "regions": wrong, "stroe": "s"})
+    assert "regions.contig: unknown key (value 'all'); did you mean contigs?" in str(caught.value)
+
+
+def test_the_keys_of_regions_are_described_and_their_defaults_filled_in(root, load):
+    schema = yaml.safe_load((root / "config/schemas/config.schema.yaml").read_text())
+    keys = schema["$defs"]["regions"]["properties"]
+    assert all(entry["description"] for entry in keys.values())
+    defaults = {name: entry["default"] for name, entry in keys.items()}
+    assert load({**MINIMAL, "regions": "x.bed"})["regions"] == {**defaults, "bed": "x.bed"}
 
 
 def test_long_alleles_are_fine_when_indels_are_skipped(load):
@@ -135,6 +204,15 @@ def test_fault_25_all_errors_of_a_sheet_at_once(sheet):
         "cohorts x and X differ only in case",
     ):
         assert part in message
+
+
+@pytest.mark.parametrize("name", ["regions", "Regions"])
+def test_a_cohort_cannot_have_the_name_of_the_regions(sheet, name):
+    path = sheet(f"cohort\tvcf\nx\ta.vcf\n{name}\tb.vcf\n")
+    assert list(load_cohorts(path)) == ["x", name]
+    message = f"the cohort name {name} is taken by the config key regions.* rename the cohort"
+    with pytest.raises(UserError, match=message):
+        load_cohorts(path, reserved=["regions"])
 
 
 @pytest.mark.parametrize(

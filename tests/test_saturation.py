@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import random
 from collections import Counter
 from itertools import pairwise
@@ -437,13 +438,18 @@ def test_no_table_is_left_behind_when_counts_disagree(genome, tmp_path):
 
 
 @pytest.mark.real_data
-def test_a_yeast_mask_has_the_sites_that_pysam_counts(shared_data, tmp_path):
-    """The mask says chrI and chrM, the genome I and Mito."""
+@pytest.mark.parametrize("prefix", ["", "chr"])
+def test_a_yeast_mask_has_the_sites_that_pysam_counts(shared_data, tmp_path, prefix):
+    """In the names of the genome, I and Mito, and in those of UCSC, chrI and chrM."""
     yeast = shared_data / "yeast"
-    bed = yeast / "tracks/mask_rossi.bed.gz"
+    with gzip.open(yeast / "tracks/mask_rossi.bed.gz", "rt") as file:
+        intervals = [(name, int(start), int(end)) for name, start, end, *_ in map(str.split, file)]
+    ucsc = {"Mito": "chrM"} if prefix else {}
+    text = "".join(f"{ucsc.get(n, prefix + n)}\t{start}\t{end}\n" for n, start, end in intervals)
+    (tmp_path / "mask.bed").write_text(text)
     index_reference(yeast / "genome.fa.gz", tmp_path / "reference")
     arguments = ["saturate", "--cohort", "regions", "--reference", tmp_path / "reference"]
-    arguments += ["--bed", bed, "--variants", tmp_path / "v.parquet"]
+    arguments += ["--bed", tmp_path / "mask.bed", "--variants", tmp_path / "v.parquet"]
     arguments += ["--accounting", tmp_path / "a.json"]
     assert cli.main(list(map(str, arguments))) == 0
     table = read_table(tmp_path / "v.parquet", VARIANTS)
@@ -451,11 +457,8 @@ def test_a_yeast_mask_has_the_sites_that_pysam_counts(shared_data, tmp_path):
     bases, expected = 0, {}
     with pysam.FastaFile(str(yeast / "genome.fa.gz")) as fasta:
         masked = {name: set() for name in fasta.references}
-        with gzip.open(bed, "rt") as lines:
-            for line in lines:
-                name, start, end = line.split()[:3]
-                name = {"chrM": "Mito"}.get(name, name.removeprefix("chr"))
-                masked[name].update(range(int(start), int(end)))
+        for name, start, end in intervals:
+            masked[name].update(range(start, end))
         for name in fasta.references:
             sequence = fasta.fetch(name).upper()
             bases += len(masked[name])
@@ -490,8 +493,6 @@ def project(tmp_path_factory):
     write_sheet(folder, {"a": ["one.vcf"]})
     write_config(folder, regions="areas.bed")
     write_config(folder, "alone.yaml", cohorts=None, results="alone", regions={"bed": "areas.bed"})
-    sample = {"contigs": "all", "sample": 30, "seed": 1}
-    write_config(folder, "sample.yaml", cohorts=None, results="sample", regions=sample)
     return folder, snakemake(folder)
 
 
@@ -539,10 +540,32 @@ def test_regions_alone_are_in_the_store(project):
 
 def test_changed_regions_are_made_anew(project):
     folder, _ = project
-    snakemake(folder, config="sample.yaml")
-    assert summary(folder / "sample")["regions"]["sites"] == "30"
-    assert "Nothing to be done" in snakemake(folder, config="sample.yaml")
-    regions = {"contigs": ["M"], "sample": 31}
-    write_config(folder, "sample.yaml", cohorts=None, results="sample", regions=regions)
-    snakemake(folder, config="sample.yaml")
-    assert summary(folder / "sample")["regions"]["sites"] == "31"
+    bed = folder / "areas.bed"
+    before, times = bed.read_bytes(), (bed.stat().st_atime_ns, bed.stat().st_mtime_ns)
+    assert "Nothing to be done" in snakemake(folder, "--dry-run")
+    try:
+        bed.write_bytes(before + b"MT\t9\t10\n")
+        os.utime(bed, ns=times)
+        output = snakemake(folder, "--dry-run")
+    finally:
+        bed.write_bytes(before)
+        os.utime(bed, ns=times)
+    assert "rule saturate" in output
+    assert "rule normalise" not in output
+    regions = {"contigs": "all", "sample": 31}
+    write_config(folder, "sample.yaml", regions=regions)
+    assert "rule saturate" in snakemake(folder, "--dry-run", config="sample.yaml")
+
+
+def test_a_cohort_may_be_called_regions_where_none_are_saturated(project):
+    folder, _ = project
+    (folder / "named.tsv").write_text("cohort\tvcf\nregions\tone.vcf\n")
+    write_config(folder, "named.yaml", cohorts="named.tsv", results="named")
+    output = snakemake(
+        folder, "--dry-run", "--", "named/cohorts/regions/variants.parquet", config="named.yaml"
+    )
+    assert "rule normalise" in output
+    write_config(folder, "named.yaml", cohorts="named.tsv", results="named", regions="areas.bed")
+    output = snakemake(folder, "--dry-run", config="named.yaml", check=False)
+    assert "the cohort name regions is taken by the config key regions" in output
+    assert "Traceback" not in output

@@ -10,6 +10,7 @@ import base64
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import polars as pl
@@ -33,12 +34,19 @@ class Background:
     digest : str
         Names this choice in the store: a hash of the genome's sequences (not their names or
         order), the number of sites and the seed.
-    sites : mapping
-        Contig name → 1-based positions, uint32, sorted.
+    genome : Genome
+    count : int
+        Number of sites.
     """
 
     digest: str
-    sites: Mapping[str, NDArray[np.uint32]]
+    genome: Genome
+    count: int
+
+    @cached_property
+    def sites(self) -> Mapping[str, NDArray[np.uint32]]:
+        """Contig name → 1-based positions, uint32, sorted. Reads the whole genome, once."""
+        return sample_sites(self.genome, self.count, SEED)
 
 
 def choose(genome: Genome, count: int) -> Background:
@@ -48,10 +56,10 @@ def choose(genome: Genome, count: int) -> Background:
     text = "\n".join(["varlm background 1", str(count), str(SEED), *sequences])
     short = hashlib.sha512(text.encode()).digest()[:24]
     digest = "BG." + base64.urlsafe_b64encode(short).decode()
-    return Background(digest, sample_sites(genome, count, SEED))
+    return Background(digest, genome, count)
 
 
-def background_llrs(background: Background, genome: Genome, store: Store, key: str) -> pl.DataFrame:
+def background_llrs(background: Background, store: Store, key: str) -> pl.DataFrame:
     """Return the LLRs of all three SNVs at the background's sites (`BACKGROUND`).
 
     Raises
@@ -59,7 +67,8 @@ def background_llrs(background: Background, genome: Genome, store: Store, key: s
     LookupError
         If the store lacks a site: `plan`, `score` and `commit` make sure that it does not.
     """
-    frames = [pl.DataFrame(schema=BACKGROUND.schema)]
+    genome = background.genome
+    frames = [BACKGROUND.empty()]
     for contig, positions in background.sites.items():
         if not len(positions):
             continue

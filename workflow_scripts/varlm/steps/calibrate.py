@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> None:
     if rows is None:
         source = "new"
         try:
-            rows = background.background_llrs(chosen, genome, store, key)
+            rows = background.background_llrs(chosen, store, key)
         except LookupError as error:
             raise UserError(
                 f"{args.store}: {error}: rows were lost since the plan; run the workflow again "

@@ -44,15 +44,17 @@ module varlm:
     snakefile: {snakefile!r}
     config: config
 
-use rule * from varlm exclude plan, commit, score, calibrate, annotate, summarise, all
-use rule annotate from varlm with:
+use rule * from varlm exclude plan, commit, score, calibrate, annotate, export, summarise, all as *
+
+use rule annotate from varlm as annotate with:
     input:
         variants="without/cohorts/{{cohort}}/variants.parquet",
         digest="without/cohorts/{{cohort}}/variants.parquet.sha256",
         contigs="without/reference/contigs.parquet",
         models=["without/models/gpn.json"],
         backgrounds=["background.parquet"],
-use rule export from varlm with:
+
+use rule export from varlm as export with:
     input:
         annotated="without/cohorts/{{cohort}}/annotated.parquet",
         digest="without/cohorts/{{cohort}}/annotated.parquet.sha256",
@@ -201,12 +203,13 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     runs = Runs(folder.resolve(), args.data.resolve(), args.model.resolve(), args.window)
     before = json.loads(args.out.read_text()) if args.only_known else {}
-    result = {
+    result: dict = {
         "machine": f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores, "
         f"{datetime.date.today()}",
         "one after the other": before.get("one after the other") or growing(runs),
-        "sgrp, every site known": known(runs, args.rounds),
     }
+    args.out.write_text(json.dumps(result, indent=2) + "\n")
+    result["sgrp, every site known"] = known(runs, args.rounds)
     args.out.write_text(json.dumps(result, indent=2) + "\n")
     print(json.dumps(result, indent=2))
 

@@ -40,11 +40,12 @@ import duckdb, sys
 store, variants, threads = sys.argv[1:]
 c = duckdb.connect()
 c.execute(f"set threads={threads}")
+c.execute("set enable_progress_bar=false")
 print(c.execute(f'''
     select count(*) from (
         select distinct contig, pos from read_parquet('{variants}')
     ) q anti join (
-        select parse_dirname(filename) as contig, pos
+        select regexp_extract(filename, '(SQ[.][0-9]+)/', 1) as contig, pos
         from read_parquet('{store}/SQ.*/*.parquet', filename=true)
     ) s using (contig, pos)''').fetchone()[0])
 """

@@ -55,12 +55,9 @@ def first_commit(folder):
 
 
 def second_commit(folder):
-    """Sites of two contigs and alleles: three parts, whose rows are there at once or not at all."""
+    """Sites and alleles of two contigs: two parts, whose rows are there at once or not at all."""
     return Store(folder).commit(
-        KEY,
-        MODEL,
-        [("SQ.a", site_rows(NEW)), ("SQ.b", site_rows(NEW))],
-        [("SQ.a", allele_rows(NEW))],
+        KEY, MODEL, [("SQ.a", site_rows(NEW))], [("SQ.b", allele_rows(NEW))]
     )
 
 
@@ -202,7 +199,7 @@ def test_fault_26_a_full_disk_at_any_moment_of_a_commit(small_disk, old, new):
     store = small_disk / "store"
     first_commit(store)
     before = files(store)
-    for pages in range(4):  # of three parts and the commit, a page each, the last does not fit
+    for pages in range(3):  # of two parts and the commit, a page each, the last does not fit
         leave_free(small_disk, pages * PAGE)
         with pytest.raises(OSError, match="No space left") as caught:
             second_commit(store)
@@ -210,7 +207,7 @@ def test_fault_26_a_full_disk_at_any_moment_of_a_commit(small_disk, old, new):
         assert str(store) in caught.value.filename
         assert files(store) == before
         assert same_rows(all_rows(store), old)
-    leave_free(small_disk, 4 * PAGE)
+    leave_free(small_disk, 3 * PAGE)
     second_commit(store)
     assert same_rows(all_rows(store), new)
     assert each_once(store, new)
@@ -419,7 +416,7 @@ def test_fault_27_a_write_that_fails_at_any_byte(tmp_path, old, new):
     assert same_rows(all_rows(store), new)
 
 
-@pytest.mark.parametrize("number", range(4))
+@pytest.mark.parametrize("number", range(3))
 def test_fault_27_an_error_that_the_kernel_gives_a_write(tmp_path, old, new, monkeypatch, number):
     """Address 0 of a process is not mapped: writing it is EIO, whoever calls write(2)."""
     failing = Path("/proc/self/mem")
@@ -445,7 +442,7 @@ def test_fault_27_an_error_that_the_kernel_gives_a_write(tmp_path, old, new, mon
         with pytest.raises(OSError, match="Input/output error") as caught:
             second_commit(store)
     assert caught.value.errno == errno.EIO
-    assert opened[number].parent.name == ("commits" if number == 3 else opened[number].parent.name)
+    assert opened[number].parent.name == ("commits" if number == 2 else opened[number].parent.name)
     assert str(opened[number].parent) in caught.value.filename
     assert files(store) == before
     assert same_rows(all_rows(store), old)
@@ -478,7 +475,7 @@ def test_fault_32_each_file_is_on_disk_before_it_is_named_and_before_it_is_liste
         intercept(patch, look)
         second_commit(tmp_path)
     assert {str(path) for path in named} <= synced
-    assert [path.suffix for path in named] == [".parquet"] * 3 + [".json"]
+    assert [path.suffix for path in named] == [".parquet"] * 2 + [".json"]
 
 
 def kill_at_each_stage(action, original, copies):
@@ -517,7 +514,7 @@ def killed_copies(tmp_path, action, original):
 def test_fault_32_a_commit_killed_at_any_stage_is_there_or_not(tmp_path, old, new):
     first_commit(tmp_path / "original")
     copies = killed_copies(tmp_path, "second_commit", tmp_path / "original")
-    assert len(copies) > 40
+    assert len(copies) > 30
     states = []
     for store in copies:
         found = all_rows(store)
@@ -593,7 +590,7 @@ def kill_at_random(store, snapshots, seed):
             if pid == 0:
                 commit_without_end(store, store / "told", writer_seed)
             writers.append(pid)
-        time.sleep(chance.uniform(0.05, 0.4))
+        time.sleep(chance.uniform(0.05, 0.3))
         for pid in writers:
             os.kill(pid, signal.SIGKILL)
             time.sleep(chance.choice([0, 0, 0.02]))
@@ -614,10 +611,12 @@ def test_fault_32_writers_killed_at_random_lose_nothing(tmp_path):
         known = set(rows["pos"])
         told = {int(line) for line in (snapshot / "told").read_text().split()}
         assert known >= before | told, snapshot
-        assert repair(Store(snapshot), KEY, MODEL).damaged == {}, snapshot
-        repaired = Store(snapshot).read_sites(KEY, "SQ.a")
-        assert repaired.equals(site_rows(repaired["pos"])), snapshot
-        assert set(repaired["pos"]) >= known, snapshot
+        done = repair(Store(snapshot), KEY, MODEL)
+        assert done.damaged == {}, snapshot
+        if done.recovered:  # a kill between a part and its commit
+            repaired = Store(snapshot).read_sites(KEY, "SQ.a")
+            assert repaired.equals(site_rows(repaired["pos"])), snapshot
+            assert set(repaired["pos"]) >= known, snapshot
         before = known
     assert len(before) > 500
 
@@ -781,6 +780,8 @@ def test_fault_35_a_read_only_store_is_read(tmp_path, read_only, commit_step, ow
         flip(part, 1000)
         (store / KEY / "SQ.a" / "notes.txt").write_text("mine")
         damaged = [part.name, commit.name, "notes.txt"]
+        # Whole, and no commit lists it: it cannot be listed here.
+        Store(store).write_part(KEY, KINDS["sites"], "SQ.d", site_rows([1]))
     prefix = read_only(store / KEY if owned == "model" else store)
     before = files(store)
     reader = child("read_without_writing", store, owned, " ".join(damaged), prefix=prefix)

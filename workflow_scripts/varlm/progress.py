@@ -28,7 +28,7 @@ class Progress:
         """Count `count` more; log if it is time."""
         self.done += count
         elapsed = time.monotonic() - self.started
-        if elapsed >= self.next or self.done == self.total:
+        if self.done and (elapsed >= self.next or self.done == self.total):
             rate = self.done / max(elapsed, 1e-9)
             left = (self.total - self.done) / rate
             log.info(

@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> None:
                 f"{args.store}: {error}: rows were lost since the plan; run the workflow again "
                 "with --forcerun plan"
             ) from error
-        if store.writable():
+        if store.writable(key):
             store.commit(key, model, background=[(chosen.digest, rows)])
     write_table(rows, args.background, BACKGROUND)
     log.info(

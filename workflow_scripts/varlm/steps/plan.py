@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> None:
     rows = planning.new_rows(wanted, genome, store, key, tally)
     count = 0
     for shard in planning.shards(rows, args.sites_per_shard):
-        if count == 0 and not store.writable():
+        if count == 0 and not store.writable(key):
             raise UserError(
                 f"{args.store}: there is something to score, but the store cannot be written: no "
                 "score would be kept; make it writable, or name a copy in the config key store"

@@ -18,6 +18,7 @@ import datetime
 import json
 import os
 import platform
+import re
 import shutil
 import statistics
 import subprocess
@@ -175,7 +176,7 @@ def known(runs: Runs, rounds: int) -> dict:
             wanted = tuple(f"{name}/{target}" for target in targets)
             wall, output = runs.run(["sgrp"], wanted, snakefile, results=name)
             seconds[name].append(round(wall, 2))
-            jobs = [rule for rule in SCORING if f"rule {rule}:" in output.replace("check", "")]
+            jobs = [rule for rule in SCORING if re.search(rf"(rule|checkpoint) {rule}:", output)]
             assert "score" not in jobs
             print(name, round(wall, 2), jobs, flush=True)
     for name in TABLES:

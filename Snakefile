@@ -26,6 +26,7 @@ wildcard_constraints:
 include: "rules/reference.smk"
 include: "rules/variants.smk"
 include: "rules/scores.smk"
+include: "rules/annotation.smk"
 include: "rules/results.smk"
 
 

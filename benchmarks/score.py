@@ -50,15 +50,15 @@ PATHS = {"PYTHONPATH": str(ROOT / "workflow_scripts")}
 TIMED = """
 import json, sys, time
 from varlm import cli
-from varlm.steps import score
-inner = score._score_sites
+from varlm import scoring
+inner = scoring._score_sites
 def timed(*args):
     start, cpu = time.perf_counter(), time.process_time()
     found = inner(*args)
     now = {"wall": time.perf_counter() - start, "cpu": time.process_time() - cpu}
     print(json.dumps(now))
     return found
-score._score_sites = timed
+scoring._score_sites = timed
 sys.exit(cli.main(sys.argv[1:]))
 """
 # Shape → config, sites for varlm, sites for the peer.
@@ -100,7 +100,7 @@ class Bench:
         argv += ["--reference", self.folder / "reference"]
         argv += ["--model", self.folder / "model.json"]
         argv += ["--sites", self.folder / "sites.parquet"]
-        argv += ["--alleles", self.folder / "alleles.parquet"]
+        argv += ["--alleles", self.folder / "alleles.parquet", "--run", self.folder / "run.json"]
         argv += ["--threads", str(self.threads), "--device", "cpu"]
         return self.run(argv, count)
 

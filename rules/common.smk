@@ -54,6 +54,33 @@ def flags(name, values):
     ]
 
 
+def pairs(mapping):
+    """Return a config mapping as NAME=VALUE, for `flags`."""
+    return [f"{name}={value}" for name, value in mapping.items()]
+
+
+def beside(kind):
+    """Return an input function: a table beside a cohort's variants, none where none is wanted."""
+
+    def files(wildcards):
+        wanted = {
+            "consequences": CONFIG["reference"]["annotation"],
+            "info": CONFIG["annotate"]["info"] and wildcards.cohort in COHORTS,
+        }[kind]
+        path = f"{RESULTS}/cohorts/{wildcards.cohort}/{kind}.parquet"
+        return [path, f"{path}.sha256"] if wanted else []
+
+    return files
+
+
+def track_files():
+    """Return the files over the genome that alleles are looked up in."""
+    return [
+        *CONFIG["annotate"]["intervals"].values(),
+        *CONFIG["annotate"]["bigwigs"].values(),
+    ]
+
+
 def area_flags():
     """Return where to score every SNV, as options of the step saturate."""
     if REGIONS is None:
@@ -100,7 +127,7 @@ def planned_scores(wildcards):
     plan = Path(checkpoints.plan.get(model=wildcards.model).output.plan)
     shards = range(json.loads((plan / "plan.json").read_text())["shards"])
     return [
-        f"{RESULTS}/scores/{wildcards.model}/{shard}/{kind}.parquet"
+        f"{RESULTS}/scores/{wildcards.model}/{shard}/{file}"
         for shard in shards
-        for kind in ("sites", "alleles")
+        for file in ("sites.parquet", "alleles.parquet", "run.json")
     ]

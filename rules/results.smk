@@ -1,4 +1,5 @@
-# Requires: {results}/cohorts/{cohort}/variants.parquet, the store, the cohort's VCFs
+# Requires: {results}/cohorts/{cohort}/variants.parquet, consequences.parquet and info.parquet
+#           where wanted, the store, BED and bigWig files, the cohort's VCFs
 # Produces: annotated.parquet, annotated.tsv.gz, annotated.vcf.gz + index, summary.tsv
 
 
@@ -9,6 +10,10 @@ rule annotate:
         contigs=rules.index_reference.output.contigs,
         models=expand(rules.prepare_model.output.model, model=MODELS),
         backgrounds=expand(rules.calibrate.output.background, model=MODELS),
+        consequences=beside("consequences"),
+        info=beside("info"),
+        tracks=track_files(),
+        aliases=CONFIG["reference"]["aliases"] or [],
         stored=stored,
     output:
         annotated=f"{RESULTS}/cohorts/{{cohort}}/annotated.parquet",
@@ -24,6 +29,18 @@ rule annotate:
         store=STORE,
         models=lambda wildcards, input: flags("--model", input.models),
         backgrounds=lambda wildcards, input: flags("--background", input.backgrounds),
+        content=fingerprints(
+            [*track_files(), *filter(None, [CONFIG["reference"]["aliases"]])]
+        ),
+        beside=lambda wildcards, input: [
+            *flags("--consequences", input.consequences[:1]),
+            *flags("--info", input.info[:1]),
+        ],
+        tracks=[
+            *flags("--interval", pairs(CONFIG["annotate"]["intervals"])),
+            *flags("--bigwig", pairs(CONFIG["annotate"]["bigwigs"])),
+            *flags("--aliases", [CONFIG["reference"]["aliases"]]),
+        ],
     shell:
         """
         python "$VARLM" annotate \
@@ -32,6 +49,8 @@ rule annotate:
             --store {params.store:q} \
             {params.models:q} \
             {params.backgrounds:q} \
+            {params.beside:q} \
+            {params.tracks:q} \
             --annotated {output.annotated:q} \
             2>{log:q}
         """

@@ -86,6 +86,7 @@ rule score:
     output:
         sites=temp(f"{RESULTS}/scores/{{model}}/{{shard}}/sites.parquet"),
         alleles=temp(f"{RESULTS}/scores/{{model}}/{{shard}}/alleles.parquet"),
+        run=temp(f"{RESULTS}/scores/{{model}}/{{shard}}/run.json"),
     log:
         f"{RESULTS}/logs/score/{{model}}/{{shard}}.log",
     benchmark:
@@ -109,6 +110,7 @@ rule score:
             --threads {threads} \
             --sites {output.sites:q} \
             --alleles {output.alleles:q} \
+            --run {output.run:q} \
             2>{log:q}
         """
 

@@ -233,3 +233,34 @@ def test_broken_sheets(sheet, text, message):
 def test_a_sheet_that_is_not_there(tmp_path):
     with pytest.raises(UserError, match="cohort sheet cannot be read"):
         load_cohorts(tmp_path / "none.tsv")
+
+
+def test_the_columns_that_names_may_not_make_are_the_tables():
+    from varlm.config import MODEL_COLUMNS, TABLE_COLUMNS
+    from varlm.schemas import SCORE_COLUMNS, annotated
+
+    assert [*TABLE_COLUMNS] == annotated([]).names
+    assert [*MODEL_COLUMNS] == [name for name, _ in SCORE_COLUMNS]
+
+
+@pytest.mark.parametrize(
+    ("annotate", "named"),
+    [
+        ({"bigwigs": {"gene": "x.bw"}}, "bigwigs.gene: makes the column gene, which the annotated"),
+        ({"bigwigs": {"m_llr": "x.bw"}}, "makes the column m_llr, which the model m makes too"),
+        ({"info": ["AF"], "bigwigs": {"info_AF": "x"}}, "which annotate.info (AF) makes too"),
+        (
+            {"intervals": {"x": "x.bed"}, "bigwigs": {"x_name": "x.bw"}},
+            "x_name, which annotate.intervals.x makes too",
+        ),
+    ],
+)
+def test_tracks_that_would_make_a_column_twice(load, annotate, named):
+    with pytest.raises(UserError) as caught:
+        load({**MINIMAL, "annotate": annotate})
+    assert named in str(caught.value)
+
+
+def test_tracks_with_names_of_their_own(load):
+    tracks = {"intervals": {"exons": "x.bed"}, "bigwigs": {"exons_mean": "x.bw"}}
+    assert load({**MINIMAL, "annotate": tracks})["annotate"]["upstream"] == 5000

@@ -57,7 +57,7 @@ def job(tmp_path, make_reference):
     )
     run.argv = ["score", "--shard", run.shard, "--reference", reference, "--model", run.model]
     run.argv += ["--sites", run.sites, "--alleles", run.alleles, "--threads", "1"]
-    run.argv += ["--device", "cpu", "--batch-size", "4"]
+    run.argv += ["--run", tmp_path / "out" / "run.json", "--device", "cpu", "--batch-size", "4"]
     run.argv = [str(word) for word in run.argv]
     return run
 

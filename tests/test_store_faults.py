@@ -138,6 +138,7 @@ def commit_step(tmp_path, make_reference):
     (work / "plan/plan.json").write_text('{"shards": 1}')
     write_table(scores, work / "scores/0/sites.parquet", SITES)
     write_table(ALLELES.empty(), work / "scores/0/alleles.parquet", ALLELES)
+    (work / "scores/0/run.json").write_text("{}")
     (work / "model.json").write_text(json.dumps(MODEL))
     options = {
         "--model": work / "model.json",

@@ -1,4 +1,4 @@
-"""A cohort's alleles and the store's scores → the annotated table, piece by piece."""
+"""A cohort's alleles, the store's scores and what tracks say → the annotated table, in pieces."""
 
 from __future__ import annotations
 
@@ -9,11 +9,23 @@ from typing import Protocol
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from varlm import scores
 from varlm.background import Percentiles
+from varlm.errors import UserError
 from varlm.reference import Genome
-from varlm.schemas import LOGIT_COLUMNS, ROW_GROUP, SCORE_COLUMNS, annotated
+from varlm.schemas import (
+    CONSEQUENCES,
+    LOGIT_COLUMNS,
+    ROW_GROUP,
+    SCORE_COLUMNS,
+    VARIANTS,
+    Column,
+    Table,
+    annotated,
+    scan_table,
+)
 
 ROWS = ROW_GROUP  # variants in a piece: the bound on memory
 # Positions (bp) that a piece may span: a sparse cohort must not read a dense store's whole contig.
@@ -41,8 +53,62 @@ class Model:
     percentiles: Percentiles | None = None
 
 
+class Track(Protocol):
+    """A file over the genome, read by place; `IntervalColumns` and `BigWigColumns` are such."""
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns that it adds."""
+        ...
+
+    def series(
+        self, contig: str, start: NDArray[np.int64], end: NDArray[np.int64]
+    ) -> list[pl.Series]:
+        """Return its columns for spans [start, end), 0-based, sorted by start, on a contig."""
+        ...
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A table whose rows are those of `variants.parquet`, in their order; `table` is its schema."""
+
+    path: Path
+    table: Table
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What the annotated table is made of, besides the alleles and the store.
+
+    Attributes
+    ----------
+    consequences : Beside, optional
+        `schemas.CONSEQUENCES`; without it, its columns are null.
+    info : Beside, optional
+        INFO fields carried along, one column each.
+    tracks : sequence of Track
+    """
+
+    consequences: Beside | None = None
+    info: Beside | None = None
+    tracks: Sequence[Track] = ()
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns besides those that every annotated table has."""
+        carried = self.info.table.columns if self.info else ()
+        return (*carried, *(column for track in self.tracks for column in track.columns))
+
+
+NOTHING = Sources()
+
+
 def annotate(
-    variants: Path, genome: Genome, store: ScoreSource, models: Sequence[Model]
+    variants: Path,
+    genome: Genome,
+    store: ScoreSource,
+    models: Sequence[Model],
+    sources: Sources = NOTHING,
 ) -> Iterator[pl.DataFrame]:
     """Yield the annotated table (`schemas.annotated`) in pieces, in the order of `variants`.
 
@@ -51,31 +117,59 @@ def annotate(
     LookupError
         If the store lacks the score of a variant, or has one that is no number: `plan`, `score`
         and `commit` make sure that neither happens.
+    UserError
+        If a table beside the variants has another number of rows.
     """
-    schema = annotated(model.name for model in models)
-    nothing = [
-        pl.lit(None, dtype=dtype).alias(name)
-        for name, dtype in schema.schema.items()
-        if name in ("consequence", "gene")
-    ]
-    for piece in pieces(variants):
-        contig = genome[piece["contig"][0]].digest
+    table = annotated((model.name for model in models), sources.columns)
+    beside = [source for source in (sources.consequences, sources.info) if source]
+    nothing = [] if sources.consequences else _nulls(CONSEQUENCES)
+    for piece in pieces(variants, beside):
+        contig = piece["contig"][0]
+        start = piece["pos"].to_numpy().astype(np.int64) - 1
+        end = start + piece["ref"].str.len_bytes().to_numpy()
         columns = [
-            column for model in models for column in score_columns(piece, store, model, contig)
+            *(c for track in sources.tracks for c in track.series(contig, start, end)),
+            *(
+                column
+                for model in models
+                for column in score_columns(piece, store, model, genome[contig].digest)
+            ),
         ]
-        yield piece.with_columns(*columns, *nothing).select(schema.names)
+        yield piece.with_columns(*columns, *nothing).select(table.names)
 
 
-def pieces(variants: Path) -> Iterator[pl.DataFrame]:
-    """Yield the rows of `variants.parquet` in order, each piece on one contig and no wider
-    than `ROWS` rows and `SPAN` bp.
+def _nulls(table: Table) -> list[pl.Expr]:
+    return [pl.lit(None, dtype=dtype).alias(name) for name, dtype in table.schema.items()]
+
+
+def pieces(variants: Path, beside: Sequence[Beside] = ()) -> Iterator[pl.DataFrame]:
+    """Yield the rows of `variants.parquet` in order, the columns of tables beside it with them.
+
+    Each piece lies on one contig and is no wider than `ROWS` rows and `SPAN` bp.
+
+    Raises
+    ------
+    UserError
+        If a table beside the variants has other columns than it says, or other rows.
     """
-    total = pl.scan_parquet(variants).select(pl.len()).collect().item()
+    frame = scan_table(variants, VARIANTS)
+    total = frame.select(pl.len()).collect().item()
+    others = []
+    for other in beside:
+        rows = scan_table(other.path, other.table)
+        found = rows.select(pl.len()).collect().item()
+        if found != total:
+            raise UserError(
+                f"{other.path}: {found} rows, but {variants} has {total}; delete it and run the "
+                "workflow again"
+            )
+        others.append(rows)
     for start in range(0, total, ROWS):
-        rows = pl.scan_parquet(variants).slice(start, ROWS).collect(engine="in-memory")
+        parts = [part.slice(start, ROWS).collect(engine="in-memory") for part in (frame, *others)]
+        rows_here = pl.concat(parts, how="horizontal")
         at = 0
-        for run in rows["contig"].rle():
-            part = rows[at : at + run["len"]]
+        for run in rows_here["contig"].rle():
+            part = rows_here[at : at + run["len"]]
             at += run["len"]
             pos = part["pos"].to_numpy()
             low = 0

@@ -25,9 +25,17 @@ STEPS = {
     "score": "a shard → site logits and allele log-likelihood ratios",
     "commit": "the scores of all shards → the store, every planned row exactly once",
     "calibrate": "random sites of the genome in the store → the background of percentiles",
-    "annotate": "a cohort's alleles and the store → the annotated table",
+    "index_annotation": "GFF3 or GTF → gene models, as the caller of consequences reads them",
+    "call_consequences": "a cohort's alleles and the gene models → consequences on each transcript",
+    "carry_info": "a cohort's VCF files → chosen INFO fields of each allele",
+    "annotate": "a cohort's alleles, the store, consequences, tracks → the annotated table",
     "export": "the annotated table → TSV and the cohort's own VCF with scores in INFO",
     "export_regions": "the annotated table of the regions → TSV",
+    "draw_tracks": "sites and the store → bigWig tracks of a model",
+    "build_hub": "the tracks → a folder that UCSC, IGV and JBrowse open",
+    "score_pictures": "the sites around a cohort's top hits → their logits, for its report",
+    "report": "a cohort's tables → report.html, figures, a file for MultiQC",
+    "compare_cohorts": "all cohorts' reports → index.html",
     "summarise": "the accounting of all cohorts → summary.tsv",
 }
 

@@ -29,6 +29,16 @@ SHEET_COLUMNS = {
 }
 COHORT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
+# The columns that every annotated table has, and those of each model: `schemas.annotated`, which
+# would import polars here (a test holds the two together).
+TABLE_COLUMNS = (
+    *("chrom", "pos", "id", "ref", "alt", "input_pos", "input_ref", "input_alt", "kind", "af"),
+    *("consequence", "impact", "gene", "gene_id", "transcript", "biotype", "strand"),
+    *("protein_change", "nearest_gene", "tss_distance", "consequences"),
+    *("file", "record", "allele"),
+)
+MODEL_COLUMNS = ("llr", "llr_fwd", "llr_rev", "entropy", "p_ref", "p_alt", "percentile")
+
 # What the results call the cohort that the config key `regions` makes.
 REGIONS_COHORT = "regions"
 
@@ -132,9 +142,26 @@ def _cross_checks(config: Mapping[str, Any]) -> Iterator[str]:
                 f"model {name} ({window} bp), which leaves too little context; lower it to "
                 f"{window // 4} or less, or set scoring.indels: skip"
             )
+    yield from _column_clashes(config)
     results, store = Path(config["results"]).absolute(), Path(config["store"]).absolute()
     if results == store:
         yield f"store: {config['store']} is also the folder of the results; give it its own"
+
+
+def _column_clashes(config: Mapping[str, Any]) -> Iterator[str]:
+    """Say which names of tracks would make a column that is there already."""
+    made = dict.fromkeys(TABLE_COLUMNS, "the annotated table itself")
+    made |= {f"{m}_{c}": f"the model {m}" for m in config["models"] for c in MODEL_COLUMNS}
+    made |= {f"info_{tag}": f"annotate.info ({tag})" for tag in config["annotate"]["info"]}
+    for key, suffixes in (("intervals", ("_overlap", "_name", "_distance")), ("bigwigs", ("",))):
+        for name in config["annotate"][key]:
+            for column in (name + suffix for suffix in suffixes):
+                if column in made:
+                    yield (
+                        f"annotate.{key}.{name}: makes the column {column}, which {made[column]} "
+                        "makes too; give it another name"
+                    )
+                made.setdefault(column, f"annotate.{key}.{name}")
 
 
 def _explain(error: Any) -> Iterator[str]:

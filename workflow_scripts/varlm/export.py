@@ -13,8 +13,9 @@ import pysam
 from varlm import bgzf, vcf_output
 from varlm.bgzf_output import BgzfWriter
 from varlm.errors import UserError
-from varlm.rejects import read_rejected, spreadsheet_safe
-from varlm.schemas import annotated, atomic_path
+from varlm.rejects import read_rejected
+from varlm.schemas import atomic_path, has_consequences, read_annotated_table
+from varlm.table_text import flat
 from varlm.vcf_input import open_vcf
 
 log = logging.getLogger(__name__)
@@ -26,23 +27,17 @@ TBI_LIMIT = 1 << 29  # bp; positions beyond it need a .csi index
 def export_tsv(table: Path, models: Sequence[str], path: Path) -> int:
     """Write the annotated table as bgzipped TSV with a tabix index; return its rows.
 
-    Null is NA (a missing ID too). Floats have six significant digits. Text that a spreadsheet would
-    run as a formula or that would break the line is escaped (`varlm.rejects`).
+    Null is NA (a missing ID too); all else as in `varlm.table_text.flat`.
     """
-    schema = annotated(models)
+    schema = read_annotated_table(table, models)
     frame = pl.scan_parquet(table)
-    schema.check_schema(frame.collect_schema(), table)
     total = int(frame.select(pl.len()).collect().item())
     last = int(frame.select(pl.col("pos").max()).collect().item() or 0)
     with atomic_path(path) as temporary:
         with BgzfWriter(temporary) as out:
             out.write(("\t".join(schema.names) + "\n").encode())
             for start in range(0, total, ROWS):
-                rows = frame.slice(start, ROWS).collect(engine="in-memory")
-                rows = rows.with_columns(
-                    spreadsheet_safe(pl.col("chrom", "id", "consequence", "gene")),
-                    pl.col(pl.Float32).round_sig_figs(6),
-                )
+                rows = flat(frame.slice(start, ROWS).collect(engine="in-memory"), schema)
                 text = rows.write_csv(
                     include_header=False, separator="\t", quote_style="never", null_value="NA"
                 )
@@ -89,13 +84,17 @@ def export_vcf(
     """
     sources = [open_vcf(vcf) for vcf in vcfs]
     turned_down = read_rejected(rejected)
-    alleles = [_alleles(table, turned_down, models, index) for index in range(len(vcfs))]
+    consequences = has_consequences(table)
+    columns = [f"{m}_{column}" for m in models for column, _ in vcf_output.TAGS.values()]
+    if consequences:
+        columns += [column for column, _ in vcf_output.ANNOTATION_TAGS.values()]
+    alleles = [_alleles(table, turned_down, columns, index) for index in range(len(vcfs))]
     records = pl.concat(vcf_output.record_positions(frame) for frame in alleles)
     alleles = [frame.drop("chrom", "pos") for frame in alleles]
     order = vcf_output.sorted_order(records)
     present = records["chrom"].unique(maintain_order=True).to_list()
     lengths = {name: contigs[name] for name in present if name in contigs}
-    header = vcf_output.header(sources, models, lengths)
+    header = vcf_output.header(sources, models, lengths, consequences)
     last = int(records["pos"].max() or 0)  # type: ignore[arg-type]
     from_bcf = any(source.format == "bcf" for source in sources)
     with atomic_path(path) as temporary:
@@ -132,14 +131,15 @@ def export_vcf(
     return records.height
 
 
-def _alleles(table: Path, rejected: pl.DataFrame, models: Sequence[str], file: int) -> pl.DataFrame:
+def _alleles(
+    table: Path, rejected: pl.DataFrame, columns: Sequence[str], file: int
+) -> pl.DataFrame:
     """Return every allele of one of the cohort's files, sorted by record and allele.
 
     A cohort's scores are held whole, since the table is in genome order and its files may not be:
     40 bytes an allele with one model, 180 while they are sorted (measured on 1.46 M alleles).
     """
     name = pl.Categorical()
-    columns = [f"{m}_{column}" for m in models for column, _ in vcf_output.TAGS.values()]
     scored = (
         pl.scan_parquet(table)
         .filter(pl.col("file") == file)
@@ -150,6 +150,7 @@ def _alleles(table: Path, rejected: pl.DataFrame, models: Sequence[str], file: i
             "allele",
             *columns,
         )
+        .with_columns(pl.col(pl.String).cast(name))  # four bytes a row, and each text once
         .collect(engine="streaming")  # in any order: sorted below, by keys that are unique
     )
     turned_down = (

@@ -18,6 +18,9 @@ from polars.io.plugins import register_io_source
 
 from varlm.errors import UserError
 
+_MEANING = "varlm.column."  # prefix of the Parquet metadata that says what a column means
+CONSEQUENCES_CALLED = "varlm.consequences"  # Parquet metadata: whether there was an annotation
+
 ROW_GROUP = 100_000  # rows: 64k to 256k read equally fast, and a reader can skip by position
 
 
@@ -172,6 +175,40 @@ BACKGROUND = Table(
     ),
 )
 
+TRANSCRIPT_CONSEQUENCE = (
+    Column("consequence", _STRING, "Sequence Ontology terms on one transcript, '&' between them"),
+    Column("impact", _STRING, "HIGH, MODERATE, LOW or MODIFIER, of the most severe term"),
+    Column("gene", _STRING, "gene symbol, or the gene's id where it has none"),
+    Column("gene_id", _STRING, "gene id as in the annotation"),
+    Column("transcript", _STRING, "transcript id as in the annotation"),
+    Column("biotype", _STRING, "transcript biotype"),
+    Column("strand", _STRING, "strand of the gene, + or -"),
+    Column("protein_change", _STRING, "as bcftools csq writes it, 12A>12V; null where none"),
+)
+
+# What an annotation adds to an allele: columns of `annotated`, null without one. The rows of
+# `consequences.parquet` are those of `variants.parquet`, in their order.
+CONSEQUENCES = Table(
+    "consequences",
+    (
+        Column(
+            "consequence", _STRING, "the most severe Sequence Ontology term; null: no annotation"
+        ),
+        *TRANSCRIPT_CONSEQUENCE[1:],
+        Column("nearest_gene", _STRING, "gene whose transcription start is nearest"),
+        Column(
+            "tss_distance",
+            pl.Int32(),
+            "bp to that start; negative: upstream of it, in the direction of the gene",
+        ),
+        Column(
+            "consequences",
+            pl.List(pl.Struct({column.name: column.dtype for column in TRANSCRIPT_CONSEQUENCE})),
+            "one entry a transcript, the most severe first, the first of them in the columns above",
+        ),
+    ),
+)
+
 SCORE_COLUMNS = (
     ("llr", "log-likelihood ratio alt − ref, natural log, strand mean; negative: less likely"),
     ("llr_fwd", "the forward strand's log-likelihood ratio, nats"),
@@ -187,15 +224,15 @@ SCORE_COLUMNS = (
 )
 
 
-def annotated(models: Iterable[str]) -> Table:
-    """Return the annotated table for these models: variants, annotation, scores."""
+def annotated(models: Iterable[str], extra: Iterable[Column] = ()) -> Table:
+    """Return the annotated table: variants, consequences, `extra` (INFO, tracks), scores, keys."""
     head = VARIANTS.columns[:-3]
     return Table(
         "annotated",
         (
             *(column for column in head if column.name != "contig"),
-            Column("consequence", _STRING, "Sequence Ontology term; null without annotation"),
-            Column("gene", _STRING, "gene symbol or id; null without annotation"),
+            *CONSEQUENCES.columns,
+            *extra,
             *(
                 Column(f"{model}_{name}", _F32, meaning)
                 for model in models
@@ -204,6 +241,53 @@ def annotated(models: Iterable[str]) -> Table:
             *VARIANTS.columns[-3:],
         ),
     )
+
+
+def read_annotated_table(path: Path, models: Iterable[str]) -> Table:
+    """Return the schema of an annotated table, the columns of INFO and tracks among it.
+
+    Raises
+    ------
+    UserError
+        If the file is no annotated table of these models.
+    """
+    names = list(models)
+    plain = annotated(names)
+    found = described_table("annotated", path)
+    extra = [column for column in found.columns if column.name not in plain.schema]
+    table = annotated(names, extra)
+    table.check_schema(pl.Schema(found.schema), path)
+    return table
+
+
+def described_table(name: str, path: Path) -> Table:
+    """Return the schema that a Parquet file has, with the meanings that its metadata gives.
+
+    Raises
+    ------
+    UserError
+        If the file is missing or no Parquet file.
+    """
+    try:
+        found = pl.scan_parquet(path).collect_schema()
+        meanings = pl.read_parquet_metadata(path)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise _unreadable(path, Table(name, ()), error) from error
+    columns = (
+        Column(column, dtype, meanings.get(f"{_MEANING}{column}", ""))
+        for column, dtype in found.items()
+    )
+    return Table(name, tuple(columns))
+
+
+def meanings(table: Table) -> dict[str, str]:
+    """Return the Parquet metadata that says what each column means, for `described_table`."""
+    return {f"{_MEANING}{column.name}": column.meaning for column in table.columns}
+
+
+def has_consequences(annotated_table: Path) -> bool:
+    """Return whether an annotated table was made with an annotation."""
+    return pl.read_parquet_metadata(annotated_table).get(CONSEQUENCES_CALLED) == "yes"
 
 
 def scan_table(path: Path, table: Table) -> pl.LazyFrame:

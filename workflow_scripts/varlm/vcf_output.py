@@ -30,10 +30,18 @@ TAGS = {
     "P_ALT": ("p_alt", "probability of ALT at the site; missing for indels and MNVs"),
     "PERCENTILE": ("percentile", "percentage of random SNVs of the genome with a lower LLR"),
 }
+# Likewise of the annotation, where there is one: of the transcript that is hit worst.
+ANNOTATION_TAGS = {
+    "VARLM_CONSEQUENCE": ("consequence", "most severe consequence, a Sequence Ontology term"),
+    "VARLM_GENE": ("gene", "gene of that consequence"),
+    "VARLM_TRANSCRIPT": ("transcript", "transcript of that consequence"),
+    "VARLM_PROTEIN": ("protein_change", "protein change, as bcftools csq writes it"),
+}
 REJECTED_TAG = "VARLM_REJECTED"
 SOURCE = 'Source="varlm"'  # marks our own header lines, whose fields may be replaced
 _STRUCTURED = re.compile(rb'##(\w+)=<(?:[^"]*?,)?ID=([^,>]+)')
 _DEFINING = (b"INFO", b"FORMAT", b"contig")  # header lines that say how to read a record
+_SPELLED = {letter: f"%{ord(letter):02X}" for letter in "%:;=, \t\r\n"}
 _WIDE = 200  # columns: from here, INFO is so small a part of a line that it is looked at alone
 
 
@@ -55,11 +63,14 @@ def tag_names(models: Sequence[str]) -> list[str]:
                     "of them another name in the config"
                 )
             writer[name] = model
-    return [*writer, REJECTED_TAG]
+    return [*writer, *ANNOTATION_TAGS, REJECTED_TAG]
 
 
 def header(
-    sources: Sequence[VcfSource], models: Sequence[str], contigs: Mapping[str, int]
+    sources: Sequence[VcfSource],
+    models: Sequence[str],
+    contigs: Mapping[str, int],
+    consequences: bool = False,
 ) -> bytes:
     """Return the output's header: the first file's, what other files add, and our own lines.
 
@@ -69,6 +80,8 @@ def header(
         The cohort's files, in order.
     contigs : mapping
         CHROM of records that the reference knows → its length in bp; added if not declared.
+    consequences : bool
+        Whether the alleles have `ANNOTATION_TAGS`.
 
     Raises
     ------
@@ -114,6 +127,10 @@ def header(
                 f"##INFO=<ID={tag}_{model},Number=A,Type=Float,"
                 f'Description="{model}: {text}",{SOURCE}>'.encode()
             )
+    for tag, (_, text) in ANNOTATION_TAGS.items() if consequences else ():
+        lines.append(
+            f'##INFO=<ID={tag},Number=A,Type=String,Description="{text}",{SOURCE}>'.encode()
+        )
     lines.append(
         f"##INFO=<ID={REJECTED_TAG},Number=A,Type=String,"
         f'Description="why varlm did not score the allele",{SOURCE}>'.encode()
@@ -161,7 +178,8 @@ def info_suffixes(alleles: pl.DataFrame, models: Sequence[str]) -> pl.DataFrame:
     ----------
     alleles : polars.DataFrame
         One row an allele, sorted by record and allele: `record`, `allele`, the models' score
-        columns (null for rejected alleles) and `reason` (null for accepted ones).
+        columns (null for rejected alleles), `reason` (null for accepted ones) and, where there is
+        an annotation, the columns of `ANNOTATION_TAGS`.
 
     Returns
     -------
@@ -174,6 +192,9 @@ def info_suffixes(alleles: pl.DataFrame, models: Sequence[str]) -> pl.DataFrame:
         for model in models
         for tag, (column, _) in TAGS.items()
     }
+    for tag, (column, _) in ANNOTATION_TAGS.items():
+        if column in alleles.columns:
+            fields[tag] = _encoded(pl.col(column).cast(pl.String))
     # A record without ALT has no allele that a Number=A field could speak of.
     fields[REJECTED_TAG] = pl.when(pl.col("allele") > 0).then(pl.col("reason").cast(pl.String))
     texts = alleles.select("record", *(value.alias(tag) for tag, value in fields.items()))
@@ -186,6 +207,12 @@ def info_suffixes(alleles: pl.DataFrame, models: Sequence[str]) -> pl.DataFrame:
         )
     suffix = pl.concat_str((pl.lit(f";{tag}=") + pl.col(tag)).fill_null("") for tag in fields)
     return joined.select("record", suffix=suffix)
+
+
+def _encoded(text: pl.Expr) -> pl.Expr:
+    """Percent-encode what an INFO value cannot hold (VCF 4.3, section 1.2), and blanks."""
+    special = text.str.contains(r"[%:;=,\s]")
+    return pl.when(special).then(text.str.replace_many(_SPELLED)).otherwise(text)
 
 
 def annotated_lines(

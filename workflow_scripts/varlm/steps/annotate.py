@@ -1,4 +1,4 @@
-"""Join a cohort's alleles with the store's scores."""
+"""Join a cohort's alleles with the store's scores, consequences, INFO fields and tracks."""
 
 from __future__ import annotations
 
@@ -10,14 +10,21 @@ from pathlib import Path
 import polars as pl
 
 from varlm import __version__
-from varlm.annotation import Model, annotate
+from varlm.annotation import Beside, Model, Sources, Track, annotate
 from varlm.background import Percentiles
+from varlm.bigwig_columns import BigWigColumns
+from varlm.contig_names import ContigNames, read_aliases
 from varlm.errors import UserError
+from varlm.interval_columns import IntervalColumns
 from varlm.reference import Genome
 from varlm.schemas import (
     BACKGROUND,
+    CONSEQUENCES,
+    CONSEQUENCES_CALLED,
     annotated,
     check_digest,
+    described_table,
+    meanings,
     read_table,
     write_digest,
     write_pieces,
@@ -41,27 +48,40 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--background", type=Path, action="append", required=True, help="of each model, in order"
     )
+    parser.add_argument("--consequences", type=Path, help="consequences.parquet")
+    parser.add_argument("--info", type=Path, help="info.parquet")
+    parser.add_argument(
+        "--interval", action="append", default=[], metavar="NAME=BED", help="a BED file; repeat"
+    )
+    parser.add_argument(
+        "--bigwig", action="append", default=[], metavar="NAME=FILE", help="a bigWig; repeat"
+    )
+    parser.add_argument("--aliases", type=Path, help="contig aliases")
     parser.add_argument("--annotated", type=Path, required=True, help="output table")
 
 
 def run(args: argparse.Namespace) -> None:
     """Write `annotated.parquet`; its rows are those of `variants.parquet`, in their order."""
     described = [json.loads(path.read_text()) for path in args.model]
-    check_digest(args.variants)
+    for path in filter(None, (args.variants, args.consequences, args.info)):
+        check_digest(path)
     models = [
         Model(entry["name"], entry["key"], _percentiles(background))
         for entry, background in zip(described, args.background, strict=True)
     ]
-    table = annotated(model.name for model in models)
-    rows = annotate(args.variants, Genome.open(args.reference), Store(args.store), models)
+    genome = Genome.open(args.reference)
+    sources = _sources(args, genome)
+    table = annotated((model.name for model in models), sources.columns)
+    rows = annotate(args.variants, genome, Store(args.store), models, sources)
 
     metadata = {
         "varlm": __version__,
+        CONSEQUENCES_CALLED: "yes" if args.consequences else "no",
         **{
             f"varlm.model.{entry['name']}": json.dumps({k: entry[k] for k in _PROVENANCE})
             for entry in described
         },
-        **{f"varlm.column.{column.name}": column.meaning for column in table.columns},
+        **meanings(table),
     }
     try:
         count = write_pieces(rows, args.annotated, table, metadata)
@@ -78,6 +98,24 @@ def run(args: argparse.Namespace) -> None:
         )
     write_digest(args.annotated)
     log.info("%s: %d alleles, models %s", args.annotated, count, ", ".join(m.name for m in models))
+
+
+def _sources(args: argparse.Namespace, genome: Genome) -> Sources:
+    """Open what the table is made of besides the alleles and the store."""
+    lengths = dict(genome.contigs.select("contig", "length").iter_rows())
+    names = ContigNames(lengths, read_aliases(args.aliases, lengths) if args.aliases else {})
+    tracks: list[Track] = []
+    for entry in args.interval:
+        name, _, path = entry.partition("=")
+        tracks.append(IntervalColumns(name, Path(path), names, f"annotate.intervals.{name}"))
+    for entry in args.bigwig:
+        name, _, path = entry.partition("=")
+        tracks.append(BigWigColumns(name, Path(path), names, f"annotate.bigwigs.{name}"))
+    return Sources(
+        Beside(args.consequences, CONSEQUENCES) if args.consequences else None,
+        Beside(args.info, described_table("info", args.info)) if args.info else None,
+        tracks,
+    )
 
 
 def _percentiles(path: Path) -> Percentiles | None:

@@ -45,10 +45,12 @@ def run(args: argparse.Namespace) -> None:
 
     # The check of all comes before the first write: a bad shard leaves the store untouched.
     totals = dict.fromkeys(names, 0)
+    runs = []
     for shard in range(plan["shards"]):
         check_digest(files(shard)[0])
         for name, rows in zip(names, checked_scores(*files(shard), model["strands"]), strict=True):
             totals[name] += rows.height
+        runs.append(json.loads((args.scores / str(shard) / "run.json").read_text()))
 
     def pieces(name: str) -> Iterator[tuple[str, pl.DataFrame]]:
         for shard in range(plan["shards"]):
@@ -69,6 +71,7 @@ def run(args: argparse.Namespace) -> None:
             **totals,
             "parts": len(done.parts),
             "known": done.known,
+            "runs": runs,
         }
         temporary.write_text(json.dumps(report, indent=2) + "\n")
     log.info(

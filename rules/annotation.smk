@@ -1,0 +1,106 @@
+# Requires: reference.annotation, {results}/reference/, each cohort's variants.parquet and VCFs
+# Produces: {results}/reference/annotation/, {results}/cohorts/{cohort}/consequences.parquet,
+#           info.parquet
+
+
+rule index_annotation:
+    input:
+        annotation=CONFIG["reference"]["annotation"] or [],
+        contigs=rules.index_reference.output.contigs,
+        aliases=CONFIG["reference"]["aliases"] or [],
+    output:
+        folder=directory(f"{RESULTS}/reference/annotation"),
+    log:
+        f"{RESULTS}/logs/index_annotation.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/index_annotation.tsv"
+    conda:
+        "../envs/tables.yaml"
+    params:
+        content=fingerprints(
+            filter(
+                None,
+                [CONFIG["reference"]["annotation"], CONFIG["reference"]["aliases"]],
+            )
+        ),
+        reference=subpath(input.contigs, parent=True),
+        options=[
+            *flags("--aliases", [CONFIG["reference"]["aliases"]]),
+            *flags("--genetic-codes", pairs(CONFIG["annotate"]["genetic_codes"])),
+        ],
+    shell:
+        """
+        python "$VARLM" index_annotation \
+            --annotation {input.annotation:q} \
+            --reference {params.reference:q} \
+            {params.options:q} \
+            --out {output.folder:q} \
+            2>{log:q}
+        """
+
+
+# Needs no scores: it runs beside the scoring.
+rule call_consequences:
+    input:
+        variants=f"{RESULTS}/cohorts/{{cohort}}/variants.parquet",
+        digest=f"{RESULTS}/cohorts/{{cohort}}/variants.parquet.sha256",
+        annotation=rules.index_annotation.output.folder,
+        contigs=rules.index_reference.output.contigs,
+    output:
+        consequences=f"{RESULTS}/cohorts/{{cohort}}/consequences.parquet",
+        digest=f"{RESULTS}/cohorts/{{cohort}}/consequences.parquet.sha256",
+    log:
+        f"{RESULTS}/logs/call_consequences/{{cohort}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/call_consequences/{{cohort}}.tsv"
+    conda:
+        "../envs/tables.yaml"
+    params:
+        reference=subpath(input.contigs, parent=True),
+        upstream=CONFIG["annotate"]["upstream"],
+        downstream=CONFIG["annotate"]["downstream"],
+    shell:
+        """
+        python "$VARLM" call_consequences \
+            --variants {input.variants:q} \
+            --reference {params.reference:q} \
+            --annotation {input.annotation:q} \
+            --upstream {params.upstream:q} \
+            --downstream {params.downstream:q} \
+            --consequences {output.consequences:q} \
+            2>{log:q}
+        """
+
+
+rule carry_info:
+    input:
+        variants=f"{RESULTS}/cohorts/{{cohort}}/variants.parquet",
+        digest=f"{RESULTS}/cohorts/{{cohort}}/variants.parquet.sha256",
+        accounting=f"{RESULTS}/cohorts/{{cohort}}/accounting.json",
+        vcf=lambda wildcards: [file.vcf for file in COHORTS[wildcards.cohort]],
+    output:
+        info=f"{RESULTS}/cohorts/{{cohort}}/info.parquet",
+        digest=f"{RESULTS}/cohorts/{{cohort}}/info.parquet.sha256",
+    log:
+        f"{RESULTS}/logs/carry_info/{{cohort}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/carry_info/{{cohort}}.tsv"
+    wildcard_constraints:
+        cohort=VCF_COHORTS,
+    conda:
+        "../envs/tables.yaml"
+    params:
+        vcf=lambda wildcards: flags(
+            "--vcf", [file.vcf for file in COHORTS[wildcards.cohort]]
+        ),
+        fields=flags("--field", CONFIG["annotate"]["info"]),
+    shell:
+        """
+        python "$VARLM" carry_info \
+            --variants {input.variants:q} \
+            --accounting {input.accounting:q} \
+            {params.vcf:q} \
+            {params.fields:q} \
+            --info {output.info:q} \
+            2>{log:q}
+        """

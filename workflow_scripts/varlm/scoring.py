@@ -1,0 +1,259 @@
+"""Rows of a shard and a model → their scores; what the steps that load a model share."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from varlm.errors import UserError
+from varlm.progress import Progress
+from varlm.reference import Genome
+from varlm.schemas import LOGIT_COLUMNS
+from varlm.windows import AlleleWindows, Bytes, allele_windows, chunks, site_windows
+
+if TYPE_CHECKING:
+    from varlm.inference import Scorer
+
+log = logging.getLogger("varlm")
+
+_SAMPLE = 64  # sites on which a faster mode has to agree with float32
+_FEW = 64  # with fewer rows, modes are not worth measuring
+_KEYS = {"name", "folder", "files", "window", "strands", "precision"}
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """Where to compute: `device` (auto, cpu, cuda, cuda:N, mps), windows a batch, cores."""
+
+    device: str = "auto"
+    batch_size: int | None = None
+    threads: int = 1
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The scores of some rows, and how they were made.
+
+    Attributes
+    ----------
+    sites : polars.DataFrame
+        `varlm.schemas.SITES`.
+    alleles : polars.DataFrame
+        `varlm.schemas.ALLELES`.
+    run : dict
+        `device`, `arithmetic`, numbers of `sites` and `alleles`, `seconds` without loading the
+        model; empty where there was nothing to score.
+    """
+
+    sites: pl.DataFrame
+    alleles: pl.DataFrame
+    run: dict[str, Any]
+
+
+def score_rows(
+    rows: pl.DataFrame, genome: Genome, settings: dict[str, Any], hardware: Hardware
+) -> Scores:
+    """Load the model and score rows of `varlm.schemas.SHARD`, each exactly once, in their order.
+
+    Raises
+    ------
+    UserError
+        If a logit is no finite number, or an allele is too long for the window.
+    """
+    sites = rows.filter(pl.col("ref").is_null())
+    alleles = rows.filter(pl.col("ref").is_not_null())
+    if rows.is_empty():
+        return Scores(
+            _sites_table(sites, np.empty((0, 2, 4), np.float32)),
+            _alleles_table(alleles, np.empty((0, 2))),
+            {},
+        )
+    from varlm import inference  # torch, seconds: only once the inputs are known to be good
+
+    scorer, arithmetic = _scorer(hardware, settings, genome, rows)
+    started = time.monotonic()
+    scorer.progress = Progress(sites.height, "sites")
+    logits = _score_sites(scorer, genome, sites, settings["window"])
+    scorer.progress = Progress(alleles.height, "alleles")
+    if settings["precision"] == "auto" and alleles.height:
+        picked = np.unique(np.linspace(0, alleles.height - 1, _SAMPLE // 8).astype(int))
+        sample = _allele_windows(genome, alleles[picked], settings["window"])
+        inference.confirm_for_alleles(scorer, sample)
+    ratios = _score_alleles(scorer, genome, alleles, settings["window"])
+    run = {
+        "device": str(scorer.model.device),
+        "arithmetic": arithmetic,
+        "sites": sites.height,
+        "alleles": alleles.height,
+        "seconds": round(time.monotonic() - started, 3),
+    }
+    return Scores(_sites_table(sites, logits), _alleles_table(alleles, ratios), run)
+
+
+def _scorer(
+    hardware: Hardware, settings: dict[str, Any], genome: Genome, rows: pl.DataFrame
+) -> tuple[Scorer, str]:
+    """Load the model, once, and choose the mode and the batch size; say which mode."""
+    import torch
+
+    from varlm import inference
+    from varlm.models import load_model
+
+    torch.set_num_threads(hardware.threads)
+    device = inference.choose_device(hardware.device)
+    started = time.monotonic()
+    model = load_model(Path(settings["folder"]), settings["files"], device)
+    log.info(
+        "model %s (%s) loaded on %s in %.1f s; %d rows to score",
+        settings["name"],
+        model.describe(),
+        device,
+        time.monotonic() - started,
+        rows.height,
+    )
+    precision = settings["precision"]
+    if rows.height < _FEW:  # trying out takes longer than scoring
+        precision = "float32" if precision == "auto" else precision
+    # Spread over the shard; a share of it, as the sample is computed in float32 as well.
+    size = min(_SAMPLE, max(8, rows.height // 32), rows.height)
+    picked = np.unique(np.linspace(0, rows.height - 1, size).astype(int))
+    windows = _site_windows(genome, rows[picked], settings["window"])
+    batch_size = hardware.batch_size or inference.default_batch(model, settings["window"])
+    choice = inference.tune(model, windows, settings["strands"], precision, batch_size)
+    log.info("%s; %d windows a batch", choice.summary(len(windows)), batch_size)
+    return inference.Scorer(model, settings["strands"], batch_size), choice.mode
+
+
+def _score_sites(
+    scorer: Scorer, genome: Genome, sites: pl.DataFrame, window: int
+) -> NDArray[np.float32]:
+    """Logits (n, 2, 4) of the rows of `sites`, in their order."""
+    out = np.empty((sites.height, 2, 4), dtype=np.float32)
+    for start, stop in chunks(sites.height, scorer.batch_size):
+        rows = sites[start:stop]
+        out[start:stop] = scorer.sites(_site_windows(genome, rows, window), _locator(rows))
+    return out
+
+
+def _score_alleles(
+    scorer: Scorer, genome: Genome, alleles: pl.DataFrame, window: int
+) -> NDArray[np.float64]:
+    """Log-likelihood ratios (n, 2) of the rows of `alleles`, in their order."""
+    out = np.empty((alleles.height, 2))
+    for start, stop in chunks(alleles.height, scorer.batch_size):
+        rows = alleles[start:stop]
+        out[start:stop] = scorer.alleles(_allele_windows(genome, rows, window), _locator(rows))
+    return out
+
+
+def _allele_windows(genome: Genome, rows: pl.DataFrame, window: int) -> AlleleWindows:
+    """Windows of the rows' alleles, in their order; several contigs at once."""
+    parts = []
+    for contig, part in _by_contig(rows):
+        positions = part["pos"].to_numpy().astype(np.int64) - 1
+        refs, alts = part["ref"].to_list(), part["alt"].to_list()
+        try:
+            parts.append(allele_windows(genome.sequence(contig), positions, refs, alts, window))
+        except UserError as error:
+            raise UserError(f"contig {contig}: {error}") from error
+    return AlleleWindows.concatenate(parts)
+
+
+def _site_windows(genome: Genome, rows: pl.DataFrame, window: int) -> Bytes:
+    """Forward-strand windows of the rows' positions, in their order; several contigs at once."""
+    return np.concatenate(
+        [
+            site_windows(
+                genome.sequence(contig), part["pos"].to_numpy().astype(np.int64) - 1, window
+            )
+            for contig, part in _by_contig(rows)
+        ]
+    )
+
+
+def _by_contig(rows: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
+    """Stretches of neighbouring rows on one contig, in order."""
+    runs = rows["contig"].rle()
+    start = 0
+    for run in runs:
+        yield run["value"], rows[start : start + run["len"]]
+        start += run["len"]
+
+
+def _locator(rows: pl.DataFrame) -> Callable[[int], str]:
+    return lambda row: f"{rows['contig'][row]}:{rows['pos'][row]}"
+
+
+def _sites_table(sites: pl.DataFrame, logits: NDArray[np.float32]) -> pl.DataFrame:
+    flat = logits.reshape(-1, 8)
+    columns = [pl.Series(name, flat[:, i]) for i, name in enumerate(LOGIT_COLUMNS)]
+    return sites.select("contig", "pos").with_columns(column.fill_nan(None) for column in columns)
+
+
+def _alleles_table(alleles: pl.DataFrame, ratios: NDArray[np.float64]) -> pl.DataFrame:
+    return alleles.with_columns(
+        pl.Series(name, ratios[:, i], dtype=pl.Float32).fill_nan(None)
+        for i, name in enumerate(("llr_fwd", "llr_rev"))
+    )
+
+
+def check_rows(shard: pl.DataFrame, genome: Genome, path: Path) -> None:
+    """Raise `UserError` unless every row lies on the reference and REF and ALT come together."""
+    bounds = shard.join(
+        genome.contigs.select("contig", "length"), on="contig", how="left", maintain_order="left"
+    )
+    bad = bounds.with_row_index("row").filter(
+        pl.col("length").is_null()
+        | (pl.col("pos") < 1)
+        | (pl.col("pos") > pl.col("length"))
+        | (pl.col("ref").is_null() != pl.col("alt").is_null())
+    )
+    if bad.height:
+        first = bad.row(0, named=True)
+        length = "no such contig" if first["length"] is None else f"{first['length']} bp"
+        raise UserError(
+            f"{path}, row {first['row']}: {first['contig']}:{first['pos']} (REF {first['ref']}, "
+            f"ALT {first['alt']}) is not on the reference {genome.folder} ({length}); the shard "
+            "was planned with another reference: delete the plan and run again"
+        )
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """Return what `prepare_model` wrote."""
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+        missing = _KEYS - settings.keys()
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: not found; run the step prepare_model first") from error
+    except (ValueError, AttributeError) as error:
+        raise UserError(
+            f"{path}: not readable as a JSON object; delete it and run again"
+        ) from error
+    if missing:
+        raise UserError(f"{path}: lacks {', '.join(sorted(missing))}; delete it and run again")
+    return dict(settings)
+
+
+def add_hardware_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of every step that loads a model."""
+    parser.add_argument("--threads", type=int, default=1, help="processor cores to use")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    parser.add_argument("--batch-size", default="auto", help="windows a forward pass, or auto")
+
+
+def hardware(args: argparse.Namespace) -> Hardware:
+    """Return what `add_hardware_options` made of the command line."""
+    text = args.batch_size
+    if text != "auto" and (not text.isdigit() or int(text) < 1):
+        raise UserError(f"scoring.batch_size: {text!r}; expected auto or a positive number")
+    return Hardware(args.device, None if text == "auto" else int(text), args.threads)

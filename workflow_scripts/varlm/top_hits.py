@@ -1,0 +1,69 @@
+"""The alleles that a model finds least likely, as the reports show and picture them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from varlm.reference import Genome
+
+# Beyond the score, what decides between equal ones: two runs show the same rows.
+_ORDER = ("chrom", "pos", "ref", "alt", "file", "record", "allele")
+_ALLELE = ("chrom", "pos", "ref", "alt")
+_ROWS = 500_000  # read at a time
+
+
+def top_hits(annotated: Path, models: Sequence[str], count: int) -> dict[str, pl.DataFrame]:
+    """Return, for each model, the `count` rows of the annotated table with the lowest LLR.
+
+    Sorted by LLR, then by allele and record; all columns. An allele of several records has
+    several rows. Memory holds `count` rows a model and one slice of the table.
+    """
+    frame = pl.scan_parquet(annotated)
+    total = int(frame.select(pl.len()).collect().item())
+    best: dict[str, pl.DataFrame] = {}
+    for start in range(0, max(total, 1), _ROWS):
+        rows = frame.slice(start, _ROWS).collect(engine="in-memory")
+        for model in models:
+            known = best.get(model)
+            both = rows if known is None else pl.concat([known, rows.filter(_within(known, model))])
+            best[model] = both.sort(f"{model}_llr", *_ORDER, nulls_last=True).head(count)
+    return best
+
+
+def _within(known: pl.DataFrame, model: str) -> pl.Expr:
+    """Rows that may be among the best: so that few are sorted."""
+    worst = known[f"{model}_llr"].max()
+    return pl.lit(True) if worst is None else pl.col(f"{model}_llr") <= worst
+
+
+def pictured(hits: pl.DataFrame, count: int) -> pl.DataFrame:
+    """Return the first `count` distinct alleles of a model's top hits, in their order."""
+    return hits.unique(_ALLELE, keep="first", maintain_order=True).head(count)
+
+
+def contig_of_chrom(accounting: Mapping[str, Any]) -> dict[str, str]:
+    """Return the reference's contig of each CHROM of a cohort (its `accounting.json`)."""
+    return {
+        entry["chrom"]: entry["contig"]
+        for entry in accounting["contigs"]
+        if entry["contig"] is not None
+    }
+
+
+def picture_positions(
+    genome: Genome, contig: str, pos: int, ref: str, flank: int
+) -> NDArray[np.uint32]:
+    """Return the positions (1-based, sorted) of an allele's picture.
+
+    REF's bases and `flank` on each side, less what is outside the contig or not A, C, G, T.
+    """
+    start = max(pos - 1 - flank, 0)
+    end = min(pos - 1 + len(ref) + flank, genome[contig].length)
+    known = np.isin(genome.sequence(contig)[start:end], np.frombuffer(b"ACGT", np.uint8))
+    return (start + 1 + np.flatnonzero(known)).astype(np.uint32)

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from varlm import annotation
-from varlm.annotation import Model, annotate
+from varlm.annotation import Beside, Model, Sources, annotate
+from varlm.errors import UserError
 from varlm.reference import Genome, index_reference
-from varlm.schemas import VARIANTS
+from varlm.schemas import CONSEQUENCES, VARIANTS, Column, Table, annotated
 from varlm.store import ALLELE_SCHEMA, SITE_SCHEMA
 
 LENGTH = 60
@@ -159,3 +160,64 @@ def test_a_score_that_is_missing_or_no_number_is_named_never_null(genome, tmp_pa
     store = MadeStore(genome, wrong={7: wrong})
     with pytest.raises(LookupError, match=message):
         list(annotate(tmp_path / "v.parquet", genome, store, [Model("m", "key")]))
+
+
+class MadeTrack:
+    """A track whose value tells contig, start and end, and which spans it was asked for."""
+
+    columns = (Column("where", pl.String(), "the span"),)
+
+    def __init__(self):
+        self.asked = []
+
+    def series(self, contig, start, end):
+        self.asked.append((contig, start.tolist()))
+        spans = [f"{contig}:{s}-{e}" for s, e in zip(start, end, strict=True)]
+        return [pl.Series("where", spans, dtype=pl.String)]
+
+
+def beside_of(variants, folder):
+    """Consequences and an INFO column that name their row's record."""
+    info = Table("info", (Column("info_R", pl.Int64(), "the record"),))
+    variants.select(pl.col("record").cast(pl.Int64).alias("info_R")).write_parquet(folder / "i")
+    made = variants.select(
+        pl.format("gene {}", "record").alias(name)
+        if name == "gene"
+        else pl.lit(None, dtype=dtype).alias(name)
+        for name, dtype in CONSEQUENCES.schema.items()
+    )
+    made.write_parquet(folder / "c")
+    return Beside(folder / "c", CONSEQUENCES), Beside(folder / "i", info)
+
+
+@given(ALLELES, st.integers(1, 10), st.integers(1, 40))
+def test_what_lies_beside_stays_with_its_row(genome, tmp_path_factory, alleles, rows, span):
+    folder = tmp_path_factory.mktemp("v")
+    variants = variants_of(alleles)
+    variants.write_parquet(folder / "variants.parquet")
+    track = MadeTrack()
+    sources = Sources(*beside_of(variants, folder), [track])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(annotation, "ROWS", rows)
+        patch.setattr(annotation, "SPAN", span)
+        store, models = MadeStore(genome), [Model("m", "key")]
+        pieces = list(annotate(folder / "variants.parquet", genome, store, models, sources))
+    table = annotated(["m"], sources.columns)
+    assert all(piece.schema == pl.Schema(table.schema) for piece in pieces)
+    assert all(starts == sorted(starts) for _, starts in track.asked)
+    found = [row for piece in pieces for row in piece.iter_rows(named=True)]
+    assert len(found) == variants.height
+    for row, variant in zip(found, variants.iter_rows(named=True), strict=True):
+        assert row["info_R"] == row["record"] == variant["record"]
+        assert row["gene"] == f"gene {variant['record']}"
+        start = variant["pos"] - 1
+        assert row["where"] == f"{variant['contig']}:{start}-{start + len(variant['ref'])}"
+
+
+def test_a_table_beside_with_other_rows_is_refused(genome, tmp_path):
+    variants = variants_of([("c1", 5, "A", "C"), ("c1", 7, "A", "C")])
+    variants.write_parquet(tmp_path / "v.parquet")
+    consequences, info = beside_of(variants[:1], tmp_path)
+    for sources in (Sources(consequences=consequences), Sources(info=info)):
+        with pytest.raises(UserError, match=r"1 rows, but .*v\.parquet has 2"):
+            list(annotate(tmp_path / "v.parquet", genome, MadeStore(genome), [], sources))

@@ -413,3 +413,25 @@ def test_made_scores_cover_what_export_writes(genome, tmp_path):
     assert table.schema == pl.Schema(annotated([MODEL]).schema)
     assert table["m_entropy"].to_list() == [None]
     assert np.isfinite(table["m_llr"].to_list()).all()
+
+
+def test_consequences_in_info_are_one_an_allele_and_encoded():
+    alleles = pl.DataFrame(
+        {
+            "record": [0, 0, 1],
+            "allele": [1, 2, 1],
+            "reason": [None, "too_long", None],
+            **{f"m_{column}": [None, None, None] for column, _ in vcf_output.TAGS.values()},
+            "consequence": ["missense_variant", None, None],
+            "gene": ["a;b=c,d e%", None, None],
+            "transcript": ["t", None, None],
+            "protein_change": ["7M>7V", None, None],
+        },
+        schema_overrides={f"m_{column}": pl.Float32 for column, _ in vcf_output.TAGS.values()},
+    )
+    suffixes = vcf_output.info_suffixes(alleles, ["m"])["suffix"].to_list()
+    assert suffixes == [
+        ";VARLM_CONSEQUENCE=missense_variant,.;VARLM_GENE=a%3Bb%3Dc%2Cd%20e%25,."
+        ";VARLM_TRANSCRIPT=t,.;VARLM_PROTEIN=7M>7V,.;VARLM_REJECTED=.,too_long",
+        "",
+    ]

@@ -166,7 +166,7 @@ def pieces(variants: Path, beside: Sequence[Beside] = ()) -> Iterator[pl.DataFra
         others.append(rows)
     for start in range(0, total, ROWS):
         parts = [part.slice(start, ROWS).collect(engine="in-memory") for part in (frame, *others)]
-        rows_here = pl.concat(parts, how="horizontal")
+        rows_here = pl.concat(parts, how="horizontal", strict=True)
         at = 0
         for run in rows_here["contig"].rle():
             part = rows_here[at : at + run["len"]]

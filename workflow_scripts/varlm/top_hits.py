@@ -31,15 +31,17 @@ def top_hits(annotated: Path, models: Sequence[str], count: int) -> dict[str, pl
         rows = frame.slice(start, _ROWS).collect(engine="in-memory")
         for model in models:
             known = best.get(model)
-            both = rows if known is None else pl.concat([known, rows.filter(_within(known, model))])
+            both = rows if known is None else _with(known, rows, model, count)
             best[model] = both.sort(f"{model}_llr", *_ORDER, nulls_last=True).head(count)
     return best
 
 
-def _within(known: pl.DataFrame, model: str) -> pl.Expr:
-    """Rows that may be among the best: so that few are sorted."""
-    worst = known[f"{model}_llr"].max()
-    return pl.lit(True) if worst is None else pl.col(f"{model}_llr") <= worst
+def _with(known: pl.DataFrame, rows: pl.DataFrame, model: str, count: int) -> pl.DataFrame:
+    """Return the best so far and the rows that may be among the best, so that few are sorted."""
+    llr = f"{model}_llr"
+    if known.height == count and known[llr][-1] is not None:
+        rows = rows.filter(pl.col(llr) <= known[llr][-1])
+    return pl.concat([known, rows])
 
 
 def pictured(hits: pl.DataFrame, count: int) -> pl.DataFrame:

@@ -28,15 +28,21 @@ include: "rules/variants.smk"
 include: "rules/scores.smk"
 include: "rules/annotation.smk"
 include: "rules/results.smk"
+include: "rules/tracks.smk"
+include: "rules/reports.smk"
 
 
 rule all:
     default_target: True
     input:
         f"{RESULTS}/summary.tsv",
+        f"{RESULTS}/index.html",
         expand(
             f"{RESULTS}/cohorts/{{cohort}}/annotated.{{kind}}",
             cohort=ALL_COHORTS,
             kind=["parquet", "tsv.gz"],
         ),
         expand(f"{RESULTS}/cohorts/{{cohort}}/annotated.vcf.gz", cohort=COHORTS),
+        expand(f"{RESULTS}/cohorts/{{cohort}}/report.html", cohort=ALL_COHORTS),
+        expand(f"{RESULTS}/tracks/{{model}}", model=MODELS if DRAWN_COHORTS else []),
+        f"{RESULTS}/tracks/README.txt" if DRAWN_COHORTS else [],

@@ -29,9 +29,11 @@ try:
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
-# Every cohort of the results, and what the wildcard may be where a VCF is needed and where there
-# is none: "(?!)" matches nothing, where an empty pattern would be no constraint.
+# Every cohort of the results, and those whose sites the tracks show.
 ALL_COHORTS = [*COHORTS, *SATURATED]
+DRAWN_COHORTS = {"auto": SATURATED, "all": ALL_COHORTS, "none": []}[CONFIG["tracks"]]
+# What the wildcard may be where a VCF is needed and where there is none: "(?!)" matches nothing,
+# where an empty pattern would be no constraint.
 VCF_COHORTS = "|".join(map(re.escape, COHORTS)) or "(?!)"
 REGIONS_COHORTS = "|".join(SATURATED) or "(?!)"
 

@@ -449,3 +449,37 @@ def test_real_cohorts_less_our_fields_are_the_input(pipeline, tmp_path, shared_d
     for one, two in zip(before, after, strict=True):
         assert two[:7] + two[8:] == one[:7] + one[8:]
         assert without_our_fields(two[7]) == one[7]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        b"a\\n##INFO=<ID=LLR_m,Number=1,Type=String>",
+        b"a\r##contig=<ID=evil>",
+        b"<script>alert(1)</script>",
+        b"a\x0b##x",
+        b"\xff\xfe",
+    ],
+)
+def test_fault_58_a_sample_name_adds_no_header_line(pipeline, sequence, name):
+    plain, status = pipeline([a_vcf(sequence)])
+    assert status == 0
+    expected = [line for line in lines(plain / "annotated.vcf.gz") if line.startswith(b"##")]
+    text = a_vcf(sequence).encode().replace(b"\ts1\ts2\n", b"\t" + name + b"\ts2\n")
+    out, status = pipeline([text])
+    assert status == 0
+    found = [line for line in lines(out / "annotated.vcf.gz") if line.startswith(b"#")]
+    assert found[:-1] == expected
+    assert found[-1].split(b"\t")[9:] == [name, b"s2"]
+
+
+@pytest.mark.parametrize("contig", ["a,length=5", "x>", "<b>", 'q"', "a=b"])
+def test_fault_58_a_contig_that_a_header_line_cannot_hold_is_not_declared(pipeline, contig):
+    bases = "".join(random.Random(3).choices("ACGT", k=60))
+    text = HEADER.replace("##contig=<ID=chr1>\n", "") + COLUMNS + "\n"
+    text += f"{contig}\t5\t.\t{bases[4]}\t{'A' if bases[4] != 'A' else 'C'}\t.\t.\t.\n"
+    out, status = pipeline([text], contigs={contig: bases})
+    assert status == 0
+    declared = [line for line in lines(out / "annotated.vcf.gz") if line.startswith(b"##contig")]
+    assert [line for line in declared if contig.encode() in line] == []
+    assert records(out / "annotated.vcf.gz")[0][0] == contig.encode()

@@ -39,6 +39,8 @@ TABLE_COLUMNS = (
 )
 MODEL_COLUMNS = ("llr", "llr_fwd", "llr_rev", "entropy", "p_ref", "p_alt", "percentile")
 
+_MOST_VALUES = 100_000  # in a config; one key for each of many models and tracks is far fewer
+
 # What the results call the cohort that the config key `regions` makes.
 REGIONS_COHORT = "regions"
 
@@ -65,6 +67,7 @@ def load_config(given: Mapping[str, Any], schema_path: Path) -> dict[str, Any]:
     UserError
         One message with all errors, each with its key, the value found and a remedy.
     """
+    _check_size(given)
     schema = yaml.safe_load(schema_path.read_text())
     validator = jsonschema.Draft202012Validator(schema)
     errors = [
@@ -84,6 +87,28 @@ def load_config(given: Mapping[str, Any], schema_path: Path) -> dict[str, Any]:
         count = f"{len(errors)} error{'s' if len(errors) > 1 else ''}"
         raise UserError(f"{count} in the config:\n{listed}")
     return config
+
+
+def _check_size(given: Mapping[str, Any]) -> None:
+    """Refuse a config that YAML aliases blow up (some lines can stand for 10⁹ values).
+
+    Validation and messages walk every value, so it must come first; the walk itself ends at
+    `_MOST_VALUES`.
+    """
+    left = _MOST_VALUES
+    waiting: list[Any] = [given]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, Mapping):
+            waiting.extend(value.values())
+        elif isinstance(value, list | tuple):
+            waiting.extend(value)
+        left -= 1
+        if left < len(waiting):
+            raise UserError(
+                f"the config holds more than {_MOST_VALUES:,} values; do its YAML aliases (*name) "
+                "multiply each other? Write the values out"
+            )
 
 
 def _with_defaults(value: Any, schema: Mapping[str, Any]) -> Any:

@@ -40,6 +40,7 @@ ANNOTATION_TAGS = {
 REJECTED_TAG = "VARLM_REJECTED"
 SOURCE = 'Source="varlm"'  # marks our own header lines, whose fields may be replaced
 _STRUCTURED = re.compile(rb'##(\w+)=<(?:[^"]*?,)?ID=([^,>]+)')
+_UNDECLARABLE = re.compile(r"[\s,<>\"=]")  # in a contig's name: would end or extend its header line
 _DEFINING = (b"INFO", b"FORMAT", b"contig")  # header lines that say how to read a record
 _SPELLED = {letter: f"%{ord(letter):02X}" for letter in "%:;=, \t\r\n"}
 _WIDE = 200  # columns: from here, INFO is so small a part of a line that it is looked at alone
@@ -119,7 +120,7 @@ def header(
             known.setdefault((kind, name), line)
     declared = {name for source in sources for name in source.contig_lengths}
     for contig, length in contigs.items():
-        if contig not in declared:
+        if contig not in declared and not _UNDECLARABLE.search(contig):
             lines.append(f"##contig=<ID={contig},length={length}>".encode())
     for model in models:
         for tag, (_, text) in TAGS.items():

@@ -1,0 +1,193 @@
+# Requires: a cohort's tables, what was planned and stored for it, the background
+# Produces: {results}/cohorts/{cohort}/report.html, figures/, {cohort}_mqc.json, pictures/,
+#           {results}/index.html
+
+
+# Name of each figure's file and its title; varlm.report.figures draws them.
+FIGURES = {
+    "llr_by_consequence": "LLR by consequence",
+    "llr_density": "LLR against the background",
+    "llr_along_genome": "LLR along the genome",
+    "llr_by_frequency": "LLR by allele frequency",
+    "strand_agreement": "Agreement of the strands",
+    "percentiles": "Percentiles",
+}
+
+
+# Loads the model only where the store lacks sites around the top hits.
+rule score_pictures:
+    input:
+        annotated=rules.annotate.output.annotated,
+        digest=rules.annotate.output.digest,
+        accounting=f"{RESULTS}/cohorts/{{cohort}}/accounting.json",
+        model=rules.prepare_model.output.model,
+        genome=rules.index_reference.output.genome,
+        stored=stored,
+    output:
+        sites=f"{RESULTS}/cohorts/{{cohort}}/pictures/{{model}}.parquet",
+    log:
+        f"{RESULTS}/logs/score_pictures/{{cohort}}.{{model}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/score_pictures/{{cohort}}.{{model}}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    threads: workflow.cores or 1
+    params:
+        reference=subpath(input.genome, parent=True),
+        models=flags("--name", MODELS),
+        store=STORE,
+        pictures=CONFIG["report"]["pictures"],
+        flank=CONFIG["report"]["flank"],
+        device=CONFIG["scoring"]["device"],
+        batch_size=CONFIG["scoring"]["batch_size"],
+    shell:
+        """
+        python "$VARLM" score_pictures \
+            --annotated {input.annotated:q} \
+            --accounting {input.accounting:q} \
+            --reference {params.reference:q} \
+            --model {input.model:q} \
+            {params.models:q} \
+            --store {params.store:q} \
+            --pictures {params.pictures:q} \
+            --flank {params.flank:q} \
+            --device {params.device:q} \
+            --batch-size {params.batch_size:q} \
+            --threads {threads} \
+            --sites {output.sites:q} \
+            2>{log:q}
+        """
+
+
+# What the plan and the commit counted is read where they lie and is no input: a report tells of
+# the run that made its table, and is not made again because another cohort was added.
+rule report:
+    input:
+        annotated=rules.annotate.output.annotated,
+        digest=rules.annotate.output.digest,
+        rejected=lambda wildcards: (
+            f"{RESULTS}/cohorts/{wildcards.cohort}/rejected.tsv.gz"
+            if wildcards.cohort in COHORTS
+            else []
+        ),
+        accounting=f"{RESULTS}/cohorts/{{cohort}}/accounting.json",
+        contigs=rules.index_reference.output.contigs,
+        models=expand(rules.prepare_model.output.model, model=MODELS),
+        backgrounds=expand(rules.calibrate.output.background, model=MODELS),
+        pictures=expand(
+            f"{RESULTS}/cohorts/{{{{cohort}}}}/pictures/{{model}}.parquet",
+            model=MODELS,
+        ),
+        annotation=(
+            rules.index_annotation.output.folder
+            if CONFIG["reference"]["annotation"]
+            else []
+        ),
+        stored=stored,
+    output:
+        **{
+            figure: report(
+                f"{RESULTS}/cohorts/{{cohort}}/figures/{figure}.png",
+                caption=f"captions/{figure}.rst",
+                category="Figures",
+                subcategory="{cohort}",
+                labels={"cohort": "{cohort}", "figure": title},
+            )
+            for figure, title in FIGURES.items()
+        },
+        report=report(
+            f"{RESULTS}/cohorts/{{cohort}}/report.html",
+            caption="captions/report.rst",
+            category="Reports",
+            labels={"cohort": "{cohort}"},
+        ),
+        multiqc=f"{RESULTS}/cohorts/{{cohort}}/{{cohort}}_mqc.json",
+        summary=f"{RESULTS}/cohorts/{{cohort}}/report.json",
+        svg=expand(
+            f"{RESULTS}/cohorts/{{{{cohort}}}}/figures/{{figure}}.svg", figure=FIGURES
+        ),
+    log:
+        f"{RESULTS}/logs/report/{{cohort}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/report/{{cohort}}.tsv"
+    conda:
+        "../envs/tables.yaml"
+    params:
+        reference=subpath(input.contigs, parent=True),
+        rejected=lambda wildcards, input: flags("--rejected", [input.rejected or None]),
+        models=lambda wildcards, input: [
+            *flags("--model", input.models),
+            *flags("--plan", expand(f"{RESULTS}/plan/{{m}}/plan.json", m=MODELS)),
+            *flags("--committed", expand(f"{RESULTS}/commits/{{m}}.json", m=MODELS)),
+            *flags("--background", input.backgrounds),
+            *flags("--pictures", input.pictures),
+        ],
+        annotation=lambda wildcards, input: flags(
+            "--annotation-summary",
+            [input.annotation and f"{input.annotation}/annotation.json"],
+        ),
+        # Functions, since Snakemake takes the braces of a plain text for wildcards.
+        settings=lambda wildcards: json.dumps(CONFIG, sort_keys=True),
+        browsers=lambda wildcards: flags(
+            "--browser", pairs(CONFIG["report"]["browsers"])
+        ),
+        top_hits=CONFIG["report"]["top_hits"],
+        pictures=CONFIG["report"]["pictures"],
+        flank=CONFIG["report"]["flank"],
+        figures=f"{RESULTS}/cohorts/{{cohort}}/figures",
+    shell:
+        """
+        python "$VARLM" report \
+            --cohort {wildcards.cohort:q} \
+            --annotated {input.annotated:q} \
+            {params.rejected:q} \
+            --accounting {input.accounting:q} \
+            --reference {params.reference:q} \
+            {params.models:q} \
+            {params.annotation:q} \
+            --settings {params.settings:q} \
+            {params.browsers:q} \
+            --top-hits {params.top_hits:q} \
+            --pictures-count {params.pictures:q} \
+            --flank {params.flank:q} \
+            --report {output.report:q} \
+            --figures {params.figures:q} \
+            --multiqc {output.multiqc:q} \
+            --summary {output.summary:q} \
+            2>{log:q}
+        """
+
+
+rule compare_cohorts:
+    input:
+        summaries=expand(
+            f"{RESULTS}/cohorts/{{cohort}}/report.json", cohort=ALL_COHORTS
+        ),
+        backgrounds=expand(rules.calibrate.output.background, model=MODELS),
+    output:
+        index=report(
+            f"{RESULTS}/index.html",
+            caption="captions/index.rst",
+            category="Reports",
+            labels={"cohort": "all"},
+        ),
+    log:
+        f"{RESULTS}/logs/compare_cohorts.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/compare_cohorts.tsv"
+    conda:
+        "../envs/tables.yaml"
+    params:
+        summaries=lambda wildcards, input: flags("--summary", input.summaries),
+        models=lambda wildcards, input: [
+            *flags("--model", MODELS),
+            *flags("--background", input.backgrounds),
+        ],
+    shell:
+        """
+        python "$VARLM" compare_cohorts \
+            {params.summaries:q} \
+            {params.models:q} \
+            --index {output.index:q} \
+            2>{log:q}
+        """

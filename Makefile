@@ -20,6 +20,7 @@ check: $(INSTALLED)  ## format, lint, types, workflow lint
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --lint
+	$(BIN)/python docs/generate.py --check
 
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix .

@@ -1,0 +1,401 @@
+"""Make the pages that repeat what the code says: `config.md` and `outputs.md`.
+
+    .venv/bin/python docs/generate.py           writes them
+    .venv/bin/python docs/generate.py --check   says which are out of date (exit status 1)
+
+Change the text of a config key in config/schemas/config.schema.yaml, that of a column in
+workflow_scripts/varlm/schemas.py, that of a file here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "workflow_scripts"))
+
+from varlm import acceptance, schemas, summary, tracks, vcf_output  # noqa: E402
+
+SCHEMA = ROOT / "config/schemas/config.schema.yaml"
+NOTE = "<!-- Made by docs/generate.py: change its source, not this page. -->\n"
+
+
+# config.md
+
+
+def config_page() -> str:
+    """Return the reference of every config key."""
+    schema = yaml.safe_load(SCHEMA.read_text())
+    parts = [
+        NOTE,
+        "# Config keys\n",
+        "Every key of a config file, made from its schema "
+        "([config.schema.yaml](../config/schemas/config.schema.yaml)); a key that is not here is "
+        "an error. [config.yaml](../config/config.yaml) shows the demo's values. Relative paths "
+        "are relative to the directory that Snakemake runs in. `NAME` stands for a name of your "
+        "own.\n",
+    ]
+    for key, entry in schema["properties"].items():
+        spec = resolved(entry, schema)
+        rows = list(key_rows(key, spec, schema, required=key in schema["required"]))
+        parts += [f"## `{key}`\n", *([] if rows[0][0] == key else [spec["description"] + "\n"])]
+        cells = [(f"`{path}`", kind, default, text) for path, kind, default, text in rows]
+        parts.append(table(("key", "value", "default", "meaning"), cells))
+    return "\n".join(parts)
+
+
+def resolved(spec: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a key's schema with what its `$ref` points to; what stands beside it goes first."""
+    if "$ref" not in spec:
+        return dict(spec)
+    found: Any = schema
+    for name in spec["$ref"].removeprefix("#/").split("/"):
+        found = found[name]
+    merged = {**resolved(found, schema), **{k: v for k, v in spec.items() if k != "$ref"}}
+    texts = (spec.get("description"), found.get("description"))
+    merged["description"] = " ".join(text for text in texts if text)
+    return merged
+
+
+def key_rows(
+    path: str, spec: Mapping[str, Any], schema: Mapping[str, Any], *, required: bool
+) -> Iterator[tuple[str, str, str, str]]:
+    """Yield (key, value, default, meaning) of a key, or of the keys in it; plain text."""
+    default = "**required**" if required else _shown(spec.get("default"))
+    text = spec.get("description", "")
+    properties, more = spec.get("properties"), spec.get("additionalProperties")
+    if properties and spec["type"] == "object":
+        for name, each in properties.items():
+            inner = resolved(each, schema)
+            needed = name in spec.get("required", ())
+            yield from key_rows(f"{path}.{name}", inner, schema, required=needed)
+        return
+    if isinstance(more, Mapping):
+        inner = resolved(more, schema)
+        names = spec.get("propertyNames", {})
+        kind = f"mapping of `NAME`{_limits({'type': 'string', **names}, _NAMED)}"
+        yield path, kind, default, text
+        if "properties" in inner:
+            yield from key_rows(f"{path}.NAME", inner, schema, required=False)
+        else:
+            meaning = inner.get("description", "as above")
+            yield f"{path}.NAME", value(inner), "", meaning
+        return
+    yield path, value(spec), default, text
+    for name, each in (properties or {}).items():
+        yield from key_rows(f"{path}.{name}", resolved(each, schema), schema, required=False)
+
+
+_NAMED: dict[str, str] = {"pattern": "matching", "maxLength": "of at most {} characters"}
+_TYPES = {
+    "string": "text",
+    "integer": "integer",
+    "number": "number",
+    "object": "mapping",
+    "array": "list",
+    "boolean": "`true` or `false`",
+    "null": "`null`",
+}
+
+
+def value(spec: Mapping[str, Any]) -> str:
+    """Return what a key's value may be, in words."""
+    if "anyOf" in spec:
+        return " or ".join(value(each) for each in spec["anyOf"])
+    if "const" in spec:
+        return f"`{spec['const']}`"
+    if "enum" in spec:
+        return ", ".join(f"`{_plain(each)}`" for each in spec["enum"])
+    types = [spec["type"]] if isinstance(spec["type"], str) else spec["type"]
+    words = []
+    for kind in types:
+        if kind == "array":
+            words.append(f"list of {value(spec['items'])}" if "items" in spec else "list")
+        elif kind == "string":
+            words.append(_TYPES[kind] + _limits(spec, {"pattern": "matching"}))
+        elif kind in ("integer", "number"):
+            words.append(_TYPES[kind] + _range(spec))
+        else:
+            words.append(_TYPES[kind])
+    return " or ".join(words)
+
+
+def _limits(spec: Mapping[str, Any], wanted: Mapping[str, str]) -> str:
+    parts = []
+    if "pattern" in spec and "pattern" in wanted:
+        parts.append(f"matching `{spec['pattern']}`")
+    if "maxLength" in spec and "maxLength" in wanted:
+        parts.append(f"of at most {spec['maxLength']} characters")
+    return " " + ", ".join(parts) if parts else ""
+
+
+def _range(spec: Mapping[str, Any]) -> str:
+    low, high = spec.get("minimum"), spec.get("maximum")
+    if low is not None and high is not None:
+        return f", {low} to {high}"
+    return f", at least {low}" if low is not None else (f", at most {high}" if high else "")
+
+
+def _shown(default: object) -> str:
+    return f"`{_plain(default)}`"
+
+
+def _plain(found: object) -> str:
+    return found if isinstance(found, str) else json.dumps(found)
+
+
+# outputs.md
+
+FILES = (
+    (
+        "summary.tsv",
+        "per cohort and model: how many alleles, sites, from where ([columns](#summarytsv))",
+    ),
+    ("index.html", "all cohorts, compared, with links to their reports"),
+    ("cohorts/{cohort}/report.html", "the cohort's report: one file that opens offline"),
+    ("cohorts/{cohort}/report.json", "its figures for `index.html`"),
+    (
+        "cohorts/{cohort}/annotated.parquet",
+        "every accepted allele with its scores ([columns](#annotatedparquet)); units, models, "
+        "revisions and digests are in the file's metadata",
+    ),
+    ("cohorts/{cohort}/annotated.tsv.gz", "the same as text (bgzip); missing values are `NA`"),
+    (
+        "cohorts/{cohort}/annotated.vcf.gz",
+        "the cohort's own records, in their order, genotypes and all, with the scores in INFO "
+        "([fields](#annotatedvcfgz)), and an index beside it: `.tbi`, or `.csi` where a contig is "
+        "longer than 512 Mb or the cohort came as BCF. Not for `regions`",
+    ),
+    (
+        "cohorts/{cohort}/rejected.tsv.gz",
+        "every other allele, with the reason ([columns](#rejectedtsvgz)). Not for `regions`",
+    ),
+    (
+        "cohorts/{cohort}/accounting.json",
+        "files, records, counts by reason, which contig name matched which",
+    ),
+    ("cohorts/{cohort}/variants.parquet", "the accepted alleles ([columns](#variantsparquet))"),
+    (
+        "cohorts/{cohort}/consequences.parquet",
+        "consequences, row for row as `variants.parquet` ([columns](#consequences)), with "
+        "`reference.annotation`",
+    ),
+    (
+        "cohorts/{cohort}/info.parquet",
+        "INFO fields of `annotate.info`, row for row as `variants.parquet`",
+    ),
+    (
+        "cohorts/{cohort}/figures/{figure}.svg, {figure}.png",
+        "the report's figures; the PNG files are in `snakemake --report` too",
+    ),
+    ("cohorts/{cohort}/{cohort}_mqc.json", "custom content for MultiQC"),
+    (
+        "cohorts/{cohort}/pictures/{model}.parquet",
+        "what the model says around the top hits, for the report's logos",
+    ),
+    (
+        "cohorts/regions/…",
+        "the same for every SNV of the config's `regions`",
+    ),
+    ("tracks/{model}/*.bw", "bigWig tracks ([list](#tracks))"),
+    ("tracks/{model}/tracks.json", "what they hold: model, sites by contig, lowest and highest"),
+    (
+        "tracks/hub.txt, igv_session.xml, config.json",
+        "open the tracks in the UCSC Genome Browser, IGV and JBrowse 2",
+    ),
+    ("tracks/README.txt", "how"),
+    (
+        "background/{model}.parquet",
+        "the random SNVs of the genome among which percentiles are ranks "
+        "([columns](#backgroundparquet))",
+    ),
+    (
+        "reference/genome.fa, genome.fa.fai, contigs.parquet, reference.json",
+        "the reference as varlm reads it: upper case, one line a contig",
+    ),
+    ("reference/annotation/", "the gene models of `reference.annotation`"),
+    ("models/{model}.json", "the checkpoint: digest of each file, settings, key in the store"),
+    ("plan/{model}/", "`plan.json`: what had to be scored and what the store had; the shards"),
+    (
+        "scores/{model}/{shard}/sites.parquet, alleles.parquet, run.json",
+        "a shard's scores, until they are in the store",
+    ),
+    ("commits/{model}.json", "what was added to the store"),
+    ("{table}.sha256", "the digest of a table that a later step reads, as `sha256sum` writes it"),
+    ("logs/{step}/…", "one log a job, with its time and peak memory at the end"),
+    ("benchmarks/{step}/…", "Snakemake's record of time and memory, one a job"),
+)
+
+EXTRA = (
+    ("info_TAG", "as declared", "INFO field TAG of `annotate.info`: this allele's value"),
+    (
+        "NAME_overlap",
+        "Boolean",
+        "whether an interval of the BED file `annotate.intervals.NAME` overlaps the allele",
+    ),
+    ("NAME_name", "String", "names of the intervals that do, with commas"),
+    ("NAME_distance", "integer", "bp to the nearest interval; 0: it overlaps"),
+    ("NAME", "Float32", "mean of the bigWig `annotate.bigwigs.NAME` over the bases of REF"),
+)
+
+SUMMARY = {
+    "cohort": "name in the cohort sheet, or `regions`",
+    "model": "name in the config",
+    "alleles_in": "ALT alleles in the cohort's files",
+    "accepted": "of them, those in `variants.parquet`",
+    "rejected": "and those in `rejected.tsv.gz`",
+    "sites": "different positions of SNVs",
+    "sites_scored": "of them, scored in the last run",
+    "sites_from_store": "and found in the store",
+    "alleles": "different indels and MNVs",
+    "alleles_scored": "of them, scored in the last run",
+    "alleles_from_store": "and found in the store",
+    "background_scored": "sites scored for percentiles",
+    "damaged_files": "files of the store that were set aside",
+    "rejected_REASON": "rejected alleles by reason, a column for each that occurs",
+}
+
+
+def outputs_page() -> str:
+    """Return the list of output files and the columns of each table."""
+    check_summary()
+    annotated = schemas.annotated(["{model}"]).columns
+    scored = [each for each in annotated if each.name.startswith("{model}")]
+    described = list(schemas.CONSEQUENCES.columns)
+    plain = [each for each in annotated if each not in scored and each not in described]
+    keys = len(schemas.VARIANTS.columns[-3:])
+    parts = [
+        NOTE,
+        "# Outputs\n",
+        "Below `results` (a config key). Positions named `pos` are 1-based, as in VCF.\n",
+        table(("file", "content"), [(code(path), text) for path, text in FILES]),
+        "## annotated.parquet\n",
+        "Columns in this order. First, the allele:\n",
+        columns(plain[:-keys]),
+        "### Consequences\n",
+        "Of `reference.annotation`; all null without one. The same columns are those of "
+        "`consequences.parquet`.\n",
+        columns(described),
+        "Each entry of `consequences`:\n",
+        columns(schemas.TRANSCRIPT_CONSEQUENCE),
+        "### INFO, BED and bigWig\n",
+        "As the config's `annotate` asks for them:\n",
+        table(
+            ("column", "type", "meaning"),
+            [(f"`{name}`", kind, text) for name, kind, text in EXTRA],
+        ),
+        "### Scores\n",
+        "For each model of the config:\n",
+        columns(scored),
+        "### Where it came from\n",
+        columns(plain[-keys:]),
+        "## annotated.vcf.gz\n",
+        "INFO fields, one value for each ALT (`Number=A`):\n",
+        table(
+            ("field", "meaning"),
+            [
+                *((f"`{tag}_{{model}}`", text) for tag, (_, text) in vcf_output.TAGS.items()),
+                *((f"`{tag}`", text) for tag, (_, text) in vcf_output.ANNOTATION_TAGS.items()),
+                (f"`{vcf_output.REJECTED_TAG}`", "why varlm did not score the allele"),
+            ],
+        ),
+        "## rejected.tsv.gz\n",
+        columns(schemas.REJECTED.columns),
+        "Reasons:\n",
+        table(
+            ("reason", "meaning"),
+            [(f"`{name}`", text) for name, text in acceptance.REASONS.items()],
+        ),
+        "## variants.parquet\n",
+        columns(schemas.VARIANTS.columns),
+        "## summary.tsv\n",
+        table(("column", "meaning"), [(f"`{name}`", text) for name, text in SUMMARY.items()]),
+        "## background.parquet\n",
+        columns(schemas.BACKGROUND.columns),
+        "## Tracks\n",
+        "Of the sites that the config's `tracks` asks for; one value a site, none elsewhere.\n",
+        table(
+            ("file", "unit", "meaning"),
+            [(f"`{each.name}.bw`", each.unit, each.meaning) for each in tracks.TRACKS],
+        ),
+    ]
+    return "\n".join(parts)
+
+
+def columns(found: Iterable[schemas.Column]) -> str:
+    """Return a table of columns."""
+    rows = [(f"`{each.name}`", type_name(each.dtype), each.meaning) for each in found]
+    return table(("column", "type", "meaning"), rows)
+
+
+def check_summary() -> None:
+    """Raise if the summary has other columns than are described here."""
+    counts = dict.fromkeys(summary.ROWS, 0)
+    accounting = {"cohort": "c", "sites": 0, "other_alleles": 0, **dict.fromkeys(summary.COUNTS, 0)}
+    plan: dict[str, Any] = {
+        "model": "m",
+        "background": None,
+        "damaged": [],
+        "cohorts": {"c": counts},
+    }
+    (row,) = summary.summarise([{**accounting, "by_reason": {"REASON": 0}}], [plan])
+    if list(row) != list(SUMMARY):
+        raise SystemExit(f"docs/generate.py: SUMMARY is not the columns of summary.tsv: {[*row]}")
+
+
+def type_name(dtype: pl.DataType) -> str:
+    """Return the name of a Polars type; nested ones by their kind."""
+    return "List of Struct" if isinstance(dtype, pl.List) else str(dtype)
+
+
+def code(paths: str) -> str:
+    """Return a list of paths, with commas, as code."""
+    return ", ".join(f"`{path}`" for path in paths.split(", "))
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table; a bar in a cell would end it, even in code."""
+    lines = [head, ["---"] * len(head), *rows]
+    escape = str.maketrans({"|": "\\|", "<": "&lt;"})
+    cells = (
+        [
+            " ".join(cell.split()).translate(escape if "`" not in cell else {124: "\\|"})
+            for cell in line
+        ]
+        for line in lines
+    )
+    return "".join(f"| {' | '.join(line)} |\n" for line in cells)
+
+
+PAGES: dict[str, Callable[[], str]] = {"config.md": config_page, "outputs.md": outputs_page}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write the pages, or say which differ from what they should be."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--check", action="store_true", help="write nothing; 1: out of date")
+    check = parser.parse_args(argv).check
+    stale = []
+    for name, make in PAGES.items():
+        path = ROOT / "docs" / name
+        text = make()
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            stale.append(name)
+            if not check:
+                path.write_text(text, encoding="utf-8")
+    if check and stale:
+        print(f"out of date: {', '.join(stale)}; run python docs/generate.py", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

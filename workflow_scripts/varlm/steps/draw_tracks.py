@@ -1,0 +1,62 @@
+"""Write bigWig tracks of a model's scores at all SNV sites of some cohorts."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+from pathlib import Path
+
+from varlm import __version__
+from varlm.errors import UserError
+from varlm.reference import Genome
+from varlm.schemas import atomic_path, check_digest
+from varlm.store import Store
+from varlm.tracks import draw_tracks
+
+log = logging.getLogger("varlm")
+
+_PROVENANCE = ("path", "revision", "key", "window", "strands", "precision")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the step's options."""
+    parser.add_argument("--model", type=Path, required=True, help="models/{model}.json")
+    parser.add_argument("--reference", type=Path, required=True, help="the reference folder")
+    parser.add_argument("--store", type=Path, required=True, help="folder of the score store")
+    parser.add_argument(
+        "--variants", type=Path, action="append", required=True, help="variants.parquet; repeat"
+    )
+    parser.add_argument("--threads", type=int, default=1, help="files written at a time")
+    parser.add_argument("--tracks", type=Path, required=True, help="output folder")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Write the bigWigs, and `tracks.json` that says what they hold, after them."""
+    model = json.loads(args.model.read_text())
+    for path in args.variants:
+        check_digest(path)
+    genome, store = Genome.open(args.reference), Store(args.store)
+    try:
+        drawn = draw_tracks(args.variants, genome, store, model["key"], args.tracks, args.threads)
+    except LookupError as error:
+        raise UserError(
+            f"{args.store}: model {model['name']}: {error}: rows were lost since the plan; run "
+            "the workflow again with --forcerun plan"
+        ) from error
+    described = {
+        "varlm": __version__,
+        "model": model["name"],
+        **{name: model[name] for name in _PROVENANCE},
+        **drawn,
+    }
+    with atomic_path(args.tracks / "tracks.json") as temporary:
+        text = json.dumps(described, indent=2, ensure_ascii=False)
+        temporary.write_text(text + "\n", encoding="utf-8")
+    if drawn["sites"]:
+        log.info("%s: %d sites, model %s", args.tracks, drawn["sites"], model["name"])
+    else:
+        log.warning(
+            "%s: there is no SNV, and a bigWig cannot be empty: only tracks.json is written",
+            args.tracks,
+        )

@@ -127,7 +127,7 @@ class VcfSource:
         found: dict[str, int | None] = {}
         for line in self.header_lines:
             if line.startswith(b"##contig=<"):
-                fields = _structured(line[len(b"##contig=<") :].decode("utf-8", "replace"))
+                fields = structured(line[len(b"##contig=<") :].decode("utf-8", "replace"))
                 length = fields.get("length", "")
                 if "ID" in fields:
                     usable = length.isascii() and length.isdigit()
@@ -402,7 +402,7 @@ def _long_lines(data: bytes, array: np.ndarray) -> tuple[np.ndarray, np.ndarray,
     return np.array(starts, np.int64), np.array(ends, np.int64), np.array(tabs, np.int64)
 
 
-def _structured(text: str) -> dict[str, str]:
+def structured(text: str) -> dict[str, str]:
     """Return the key=value pairs of a structured header line after its '<', quoted or not."""
     fields: dict[str, str] = {}
     key, value, quoted, in_value = "", "", False, False

@@ -15,6 +15,7 @@ from varlm.background import Percentiles
 from varlm.bigwig_columns import BigWigColumns
 from varlm.contig_names import ContigNames, read_aliases
 from varlm.errors import UserError
+from varlm.info_columns import read_info_table
 from varlm.interval_columns import IntervalColumns
 from varlm.reference import Genome
 from varlm.schemas import (
@@ -23,7 +24,6 @@ from varlm.schemas import (
     CONSEQUENCES_CALLED,
     annotated,
     check_digest,
-    described_table,
     meanings,
     read_table,
     write_digest,
@@ -113,7 +113,7 @@ def _sources(args: argparse.Namespace, genome: Genome) -> Sources:
         tracks.append(BigWigColumns(name, Path(path), names, f"annotate.bigwigs.{name}"))
     return Sources(
         Beside(args.consequences, CONSEQUENCES) if args.consequences else None,
-        Beside(args.info, described_table("info", args.info)) if args.info else None,
+        Beside(args.info, read_info_table(args.info)) if args.info else None,
         tracks,
     )
 

@@ -1,0 +1,44 @@
+"""Carry INFO fields of a cohort's VCF files along, row for row as its alleles."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+from pathlib import Path
+
+import polars as pl
+
+from varlm.errors import UserError
+from varlm.info_columns import write_info
+from varlm.schemas import check_digest, write_digest
+
+log = logging.getLogger("varlm")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the step's options."""
+    parser.add_argument("--variants", type=Path, required=True, help="variants.parquet")
+    parser.add_argument(
+        "--vcf", type=Path, action="append", required=True, help="the cohort's files, in order"
+    )
+    parser.add_argument("--accounting", type=Path, required=True, help="accounting.json")
+    parser.add_argument(
+        "--field", action="append", required=True, metavar="TAG", help="an INFO field; repeat"
+    )
+    parser.add_argument("--info", type=Path, required=True, help="output table")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Write `info.parquet`; its rows are those of `variants.parquet`, in their order."""
+    check_digest(args.variants)
+    accounting = json.loads(args.accounting.read_text())
+    count = write_info(args.variants, args.vcf, accounting, args.field, args.info)
+    expected = pl.scan_parquet(args.variants).select(pl.len()).collect().item()
+    if count != expected:
+        raise UserError(
+            f"{args.info}: {count} rows written of {expected} in {args.variants}; the disk may be "
+            "failing: run again"
+        )
+    write_digest(args.info)
+    log.info("%s: %d alleles, INFO fields %s", args.info, count, ", ".join(args.field))

@@ -75,6 +75,7 @@ class Runs:
             "models": {"gpn": {"path": str(model)}},
             "scoring": {"window": window, "precision": "float32"},
             "normalise": {"max_allele_length": window // 4},
+            "report": {"pictures": 0},  # their sites are no cohort's
         }
 
     def vcf(self, cohort: str) -> str:

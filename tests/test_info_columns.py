@@ -518,7 +518,7 @@ def test_what_is_no_info_table_is_named(tmp_path):
     with pytest.raises(UserError, match="not found"):
         read_info_table(tmp_path / "none.parquet")
     (tmp_path / "bad.parquet").write_text("no")
-    with pytest.raises(UserError, match="cannot be read as an 'info' table"):
+    with pytest.raises(UserError, match="cannot be read as the table 'info'"):
         read_info_table(tmp_path / "bad.parquet")
     pl.DataFrame({"x": [1]}).write_parquet(tmp_path / "other.parquet")
     with pytest.raises(UserError, match=r"not an 'info' table of this version of varlm: .*x;"):

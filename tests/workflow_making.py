@@ -61,6 +61,7 @@ def write_config(folder, name="mine.yaml", **changes):
         "scoring": {"window": WINDOW, "precision": "float32", "background_sites": 40},
         "normalise": {"max_allele_length": 10},
         "shards": {"sites_per_shard": 50},
+        "report": {"pictures": 0},  # their sites would be in the store besides the cohorts'
     }
     (folder / name).write_text(yaml.safe_dump({**config, **changes}))
 

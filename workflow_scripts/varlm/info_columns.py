@@ -25,9 +25,18 @@ from numpy.typing import NDArray
 
 from varlm import __version__
 from varlm.errors import UserError
-from varlm.schemas import VARIANTS, Column, Table, raise_os_error, scan_table, write_pieces
+from varlm.schemas import (
+    VARIANTS,
+    Column,
+    Table,
+    described_table,
+    meanings,
+    raise_os_error,
+    scan_table,
+    write_pieces,
+)
 from varlm.vcf_columns import read_columns
-from varlm.vcf_input import Chunk, VcfSource, structured, open_vcf
+from varlm.vcf_input import Chunk, VcfSource, open_vcf, structured
 
 log = logging.getLogger(__name__)
 
@@ -106,25 +115,13 @@ def read_info_table(path: Path) -> Table:
     UserError
         If the file cannot be read, or has a column that is none of an INFO field.
     """
-    try:
-        found = pl.scan_parquet(path).collect_schema()
-        meanings = pl.read_parquet_metadata(path)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        reason = "not found" if isinstance(error, FileNotFoundError) else str(error).split("\n")[0]
-        raise UserError(
-            f"{path}: cannot be read as an 'info' table ({reason}); delete the file and run the "
-            "workflow again"
-        ) from error
-    columns = tuple(
-        Column(name, dtype, meanings.get(f"varlm.column.{name}", ""))
-        for name, dtype in found.items()
-    )
-    if not columns or not all(column.name.startswith(PREFIX) for column in columns):
+    table = described_table("info", path)
+    if not table.names or not all(name.startswith(PREFIX) for name in table.names):
         raise UserError(
             f"{path}: not an 'info' table of this version of varlm: found the columns "
-            f"{', '.join(found) or 'none'}; delete the file and run the workflow again"
+            f"{', '.join(table.names) or 'none'}; delete the file and run the workflow again"
         )
-    return Table("info", columns)
+    return table
 
 
 def declared_fields(sources: Sequence[VcfSource], tags: Sequence[str]) -> list[InfoField]:
@@ -554,7 +551,7 @@ def write_info(
             carrier.read(index, expected)
         metadata = {
             "varlm": __version__,
-            **{f"varlm.column.{column.name}": column.meaning for column in table.columns},
+            **meanings(table),
         }
         count = write_pieces(carrier.slices(variants), path, table, metadata)
         carrier.warn()

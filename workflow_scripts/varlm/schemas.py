@@ -318,7 +318,7 @@ def read_table(path: Path, table: Table) -> pl.DataFrame:
 def _unreadable(path: Path, table: Table, error: Exception) -> UserError:
     reason = "not found" if isinstance(error, FileNotFoundError) else str(error).split("\n")[0]
     return UserError(
-        f"{path}: cannot be read as a {table.name!r} table ({reason}); delete the file and run "
+        f"{path}: cannot be read as the table {table.name!r} ({reason}); delete the file and run "
         "the workflow again"
     )
 

@@ -55,6 +55,7 @@ rule call_consequences:
         f"{RESULTS}/benchmarks/call_consequences/{{cohort}}.tsv"
     conda:
         "../envs/tables.yaml"
+    threads: 2
     params:
         reference=subpath(input.contigs, parent=True),
         upstream=CONFIG["annotate"]["upstream"],

@@ -1,0 +1,1 @@
+"""Gene annotations of any dialect, and what alleles do to their transcripts."""

@@ -1,0 +1,123 @@
+"""Sequence Ontology terms: one bit each, the most severe in the lowest bit.
+
+A set of terms is one uint32, so that the terms of millions of (allele, transcript) pairs are
+joined and compared without strings. Order and impact are Ensembl VEP's
+(https://www.ensembl.org/info/genome/variation/prediction/predicted_data.html), but for
+`feature_elongation` and `feature_truncation`: bcftools csq gives them to every delins, inside
+UTRs too, so they keep the lowest rank and the impact that VEP gave them until release 109.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Terms = NDArray[np.uint32]
+
+# Term → impact, the most severe first.
+IMPACTS = {
+    "splice_acceptor_variant": "HIGH",
+    "splice_donor_variant": "HIGH",
+    "stop_gained": "HIGH",
+    "frameshift_variant": "HIGH",
+    "stop_lost": "HIGH",
+    "start_lost": "HIGH",
+    "inframe_insertion": "MODERATE",
+    "inframe_deletion": "MODERATE",
+    "missense_variant": "MODERATE",
+    "protein_altering_variant": "MODERATE",
+    "splice_region_variant": "LOW",
+    "start_retained_variant": "LOW",
+    "stop_retained_variant": "LOW",
+    "synonymous_variant": "LOW",
+    "coding_sequence_variant": "MODIFIER",
+    "5_prime_UTR_variant": "MODIFIER",
+    "3_prime_UTR_variant": "MODIFIER",
+    "non_coding_transcript_exon_variant": "MODIFIER",
+    "intron_variant": "MODIFIER",
+    "NMD_transcript_variant": "MODIFIER",
+    "upstream_gene_variant": "MODIFIER",
+    "downstream_gene_variant": "MODIFIER",
+    "feature_elongation": "MODIFIER",
+    "feature_truncation": "MODIFIER",
+    "intergenic_variant": "MODIFIER",
+}
+NAMES = tuple(IMPACTS)
+BIT = {name: 1 << rank for rank, name in enumerate(NAMES)}
+
+# What bcftools csq writes → the Sequence Ontology's term (csq.c, csq_strings).
+_CSQ = {
+    "synonymous": "synonymous_variant",
+    "missense": "missense_variant",
+    "stop_lost": "stop_lost",
+    "stop_gained": "stop_gained",
+    "inframe_deletion": "inframe_deletion",
+    "inframe_insertion": "inframe_insertion",
+    "frameshift": "frameshift_variant",
+    "splice_acceptor": "splice_acceptor_variant",
+    "splice_donor": "splice_donor_variant",
+    "start_lost": "start_lost",
+    "splice_region": "splice_region_variant",
+    "stop_retained": "stop_retained_variant",
+    "start_retained": "start_retained_variant",
+    "5_prime_utr": "5_prime_UTR_variant",
+    "3_prime_utr": "3_prime_UTR_variant",
+    "non_coding": "non_coding_transcript_exon_variant",
+    "intron": "intron_variant",
+    "inframe_altering": "protein_altering_variant",
+    "coding_sequence": "coding_sequence_variant",
+    "feature_elongation": "feature_elongation",
+    "feature_truncation": "feature_truncation",
+    "NMD_transcript": "NMD_transcript_variant",
+}
+_SHAPE = BIT["feature_elongation"] | BIT["feature_truncation"]
+
+
+def bits(names: Iterable[str]) -> int:
+    """Return the set of these terms."""
+    found = 0
+    for name in names:
+        found |= BIT[name]
+    return found
+
+
+def from_csq(text: str, changes_protein: bool) -> int:
+    """Return the terms of one entry of `bcftools csq`, such as `splice_region&synonymous`.
+
+    Parameters
+    ----------
+    text : str
+        The entry's first field. A leading `*` (behind a stop of the same haplotype) is no term.
+    changes_protein : bool
+        Whether the entry gives a change of amino acids. For an in-frame delins csq gives one and
+        calls it `feature_truncation` or `feature_elongation` only, its inframe term removed
+        (csq.c, csq_push): that is a protein_altering_variant.
+
+    Raises
+    ------
+    ValueError
+        If csq wrote a term that this table does not have, or a reference to another record
+        (`@pos`), which `csq -l` never does.
+    """
+    found = 0
+    for word in text.removeprefix("*").split("&"):
+        term = _CSQ.get(word)
+        if term is None:
+            raise ValueError(f"bcftools csq wrote the consequence {text!r}, unknown to varlm")
+        found |= BIT[term]
+    if changes_protein and found & _SHAPE and found & ~_SHAPE == 0:
+        found |= BIT["protein_altering_variant"]
+    return found
+
+
+def rank(sets: Terms) -> NDArray[np.uint8]:
+    """Return the index in `NAMES` of each set's most severe term; no set may be empty."""
+    lowest = sets & (~sets + np.uint32(1))
+    return np.log2(lowest.astype(np.float64)).astype(np.uint8)
+
+
+def joined(terms: int) -> str:
+    """Return a set's terms, the most severe first, `&` between them."""
+    return "&".join(name for name, bit in BIT.items() if terms & bit)

@@ -1,0 +1,49 @@
+"""Tell what a cohort's alleles do to genes and transcripts."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+
+import polars as pl
+
+from varlm.consequences.calling import Annotation, call_consequences
+from varlm.errors import UserError
+from varlm.reference import Genome
+from varlm.schemas import CONSEQUENCES, check_digest, write_digest, write_pieces
+
+log = logging.getLogger("varlm")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the step's options."""
+    parser.add_argument("--variants", type=Path, required=True, help="variants.parquet")
+    parser.add_argument("--reference", type=Path, required=True, help="the reference folder")
+    parser.add_argument("--annotation", type=Path, required=True, help="folder of index_annotation")
+    parser.add_argument("--upstream", type=int, required=True, help="bp before a transcript")
+    parser.add_argument("--downstream", type=int, required=True, help="bp after a transcript")
+    parser.add_argument("--consequences", type=Path, required=True, help="output table")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Write `consequences.parquet`; its rows are those of `variants.parquet`, in their order."""
+    check_digest(args.variants)
+    args.consequences.parent.mkdir(parents=True, exist_ok=True)
+    rows = call_consequences(
+        args.variants,
+        Genome.open(args.reference),
+        Annotation.open(args.annotation),
+        args.upstream,
+        args.downstream,
+        args.consequences.parent,
+    )
+    count = write_pieces(rows, args.consequences, CONSEQUENCES)
+    expected = int(pl.scan_parquet(args.variants).select(pl.len()).collect().item())
+    if count != expected:
+        raise UserError(
+            f"{args.consequences}: {count} rows written of {expected} in {args.variants}; "
+            "the disk may be failing: run again"
+        )
+    write_digest(args.consequences)
+    log.info("%s: %d alleles", args.consequences, count)

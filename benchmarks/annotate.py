@@ -12,6 +12,7 @@ into a store beforehand. Memory is the largest of a process and its children.
 import argparse
 import datetime
 import json
+import multiprocessing
 import os
 import platform
 import shutil
@@ -133,7 +134,10 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     data = args.data.resolve() / "yeast"
     vcf = data / "cohorts/spar5.outgroup.snv.vcf.gz"
-    prepare(folder, data, vcf)
+    # In a process of its own: a child's peak starts with its parent's.
+    worker = multiprocessing.get_context("spawn").Process(target=prepare, args=(folder, data, vcf))
+    worker.start()
+    worker.join()
     genome = folder / "reference/genome.fa"
     csq = [sys.executable, "-c", CSQ, "-l", "-f", genome, "-g", data / "annotation.gff3.gz"]
     csq += ["-Oz", "-o", folder / "csq.vcf.gz", vcf]

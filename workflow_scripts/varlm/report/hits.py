@@ -1,0 +1,175 @@
+"""The table of top hits: what `page.js` shows, sorts, filters and writes as CSV."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from varlm.report.links import BrowserLink, addresses
+from varlm.report.page import cut, packed
+from varlm.schemas import CONSEQUENCES, SCORE_COLUMNS, Table, annotated
+
+# Bytes of the packed table: half of what a report may have. Longer ones lose text, then rows.
+BUDGET = 3_500_000
+TEXT_LIMITS = (200, 60, 20)  # characters of a cell
+
+_FIRST = ("chrom", "pos", "id", "ref", "alt")
+_CONSEQUENCE_FIRST = ("consequence", "gene", "protein_change")
+_HIDDEN_SCORES = ("llr_fwd", "llr_rev", "entropy", "p_ref", "p_alt")
+
+
+@dataclass(frozen=True)
+class HitTable:
+    """The packed table and what was left out of it.
+
+    Attributes
+    ----------
+    data : str
+        `page.packed` of columns, rows and links.
+    rows, total : int
+        Rows in it, and rows there were.
+    text_limit : int
+        Longest text of a cell, characters.
+    cut_cells : int
+        Cells with a longer one.
+    """
+
+    data: str
+    rows: int
+    total: int
+    text_limit: int
+    cut_cells: int
+
+
+def union(hits: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    """Return the rows that are a hit of any model, once each, the best rank first."""
+    ranked = [rows.with_row_index("rank") for rows in hits.values()]
+    key = ("file", "record", "allele")
+    best = pl.concat(ranked).sort("rank", maintain_order=True)
+    return best.unique(key, keep="first", maintain_order=True).drop("rank")
+
+
+def hit_table(
+    rows: pl.DataFrame,
+    table: Table,
+    models: Sequence[str],
+    links: Sequence[BrowserLink],
+    contig_of_chrom: Mapping[str, str],
+    budget: int = BUDGET,
+) -> HitTable:
+    """Return the table for the page, at most `budget` bytes.
+
+    Parameters
+    ----------
+    rows : polars.DataFrame
+        As of `union`.
+    table : Table
+        The annotated table's schema, INFO and tracks among its columns.
+    """
+    columns = _columns(rows, table, models)
+    kept = rows
+    for limit in TEXT_LIMITS:
+        made, cut_cells = _pack(kept, columns, links, contig_of_chrom, limit)
+        if len(made) <= budget:
+            break
+    while len(made) > budget and kept.height > 1:
+        kept = kept.head(max(int(kept.height * 0.9 * budget / len(made)), 1))
+        made, cut_cells = _pack(kept, columns, links, contig_of_chrom, limit)
+    return HitTable(made, kept.height, rows.height, limit, cut_cells)
+
+
+def _columns(rows: pl.DataFrame, table: Table, models: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the columns in the page's order: name, meaning, kind and whether shown at first."""
+    scored = [f"{model}_{name}" for model in models for name, _ in SCORE_COLUMNS]
+    plain = set(annotated(models).names)
+    extra = [column.name for column in table.columns if column.name not in plain]
+    main = [
+        *_FIRST,
+        *_CONSEQUENCE_FIRST,
+        "af",
+        *(f"{model}_llr" for model in models),
+        *(f"{model}_percentile" for model in models),
+    ]
+    rest = [
+        *(name for name in scored if name not in main),
+        *extra,
+        "kind",
+        *(name for name in CONSEQUENCES.names if name not in main),
+        "input_pos",
+        "input_ref",
+        "input_alt",
+    ]
+    found = {column.name: column for column in table.columns}
+    described = []
+    for name in [*main, *rest]:
+        asked_for = name in _FIRST or name in extra
+        if not asked_for and rows[name].null_count() == rows.height:
+            continue  # nothing to see: no annotation, no frequency, one strand
+        dtype = found[name].dtype
+        described.append(
+            {
+                "name": name,
+                "meaning": cut(found[name].meaning, 300),
+                "kind": "number" if dtype.is_numeric() else "text",
+                "shown": name in main,
+            }
+        )
+    return described
+
+
+def _pack(
+    rows: pl.DataFrame,
+    columns: Sequence[Mapping[str, Any]],
+    links: Sequence[BrowserLink],
+    contig_of_chrom: Mapping[str, str],
+    limit: int,
+) -> tuple[str, int]:
+    cut_cells = 0
+
+    def cell(value: Any) -> Any:
+        nonlocal cut_cells
+        if value is None or isinstance(value, bool | int):
+            return value
+        if isinstance(value, float):
+            return float(f"{value:.6g}") if math.isfinite(value) else None
+        text = _text(value)
+        short = cut(text, limit)
+        cut_cells += short != text
+        return short
+
+    names = [column["name"] for column in columns]
+    values = [[cell(value) for value in row] for row in rows.select(names).iter_rows()]
+    urls = [
+        addresses(
+            links,
+            chrom=row["chrom"],
+            contig=contig_of_chrom.get(row["chrom"], row["chrom"]),
+            pos=row["pos"],
+            ref=row["ref"],
+            alt=row["alt"],
+        )
+        for row in rows.select(_FIRST).iter_rows(named=True)
+    ]
+    value = {
+        "columns": list(columns),
+        "rows": values,
+        "browsers": [link.name for link in links],
+        "links": urls if links else [],
+    }
+    return packed(value), cut_cells
+
+
+def _text(value: Any) -> str:
+    """Return a cell as text; lists by commas, transcripts by semicolons."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict):
+        return " ".join(_text(part) for part in value.values() if part is not None)
+    if isinstance(value, list | tuple | pl.Series):
+        parts = ["." if part is None else _text(part) for part in value]
+        return ("; " if any(isinstance(part, dict) for part in value) else ",").join(parts)
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,76 @@
+"""MultiQC custom content: a cohort's counts and median scores, as one row of a table.
+
+MultiQC 1.35 runs script from sample and column names, so nothing but safe names goes there;
+numbers are all that it gets besides.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.-]")
+
+
+def safe_name(text: str) -> str:
+    """Return a name with every character that is not a letter, digit, _, . or - as `_x{hex}_`."""
+    return _UNSAFE.sub(lambda match: f"_x{ord(match[0]):x}_", text)
+
+
+def content(
+    cohort: str,
+    accounting: Mapping[str, Any],
+    plans: Mapping[str, Mapping[str, Any]],
+    medians: Mapping[str, float | None],
+) -> dict[str, Any]:
+    """Return the content of `{cohort}_mqc.json`.
+
+    Parameters
+    ----------
+    accounting : mapping
+        `accounting.json`.
+    plans : mapping
+        Model → the cohort's counts in its `plan.json`.
+    medians : mapping
+        Model → median LLR, nats; None without alleles.
+    """
+    columns: dict[str, tuple[str, str, Any]] = {
+        "alleles_in": ("Alleles", "ALT alleles of all records", accounting["alleles_in"]),
+        "accepted": ("Accepted", "Alleles that were scored", accounting["accepted"]),
+        "rejected": ("Rejected", "Alleles that were not", accounting["rejected"]),
+    }
+    for reason, count in accounting["by_reason"].items():
+        name = safe_name(reason)
+        columns[f"rejected_{name}"] = (name, f"Alleles rejected as {name}", count)
+    for model, median in medians.items():
+        name, counts = safe_name(model), plans[model]
+        columns[f"{name}_median_llr"] = (f"{name} median LLR", "Nats, strand mean", median)
+        for kind, word in (("sites", "SNV sites"), ("alleles", "Indels and MNVs")):
+            for what, said in (("scored", "scored in this run"), ("from_store", "from the store")):
+                columns[f"{name}_{kind}_{what}"] = (
+                    f"{name} {kind} {what.replace('_', ' ')}",
+                    f"{word} {said}",
+                    counts[f"{kind}_{what}"],
+                )
+    return {
+        "id": "varlm",
+        "section_name": "varlm",
+        "description": "Variant effect scores of DNA language models: alleles in and out, and "
+        "where their scores came from.",
+        "plot_type": "table",
+        "pconfig": {"id": "varlm_table", "title": "varlm: alleles and scores"},
+        "headers": {
+            name: {
+                "title": title,
+                "description": description,
+                "format": "{:,.2f}" if name.endswith("_llr") else "{:,d}",
+            }
+            for name, (title, description, _) in columns.items()
+        },
+        "data": {
+            safe_name(cohort): {
+                name: value for name, (_, _, value) in columns.items() if value is not None
+            }
+        },
+    }

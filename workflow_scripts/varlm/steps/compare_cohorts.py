@@ -1,0 +1,45 @@
+"""Make the page that compares all cohorts and leads to their reports."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+from pathlib import Path
+
+from varlm.errors import UserError
+from varlm.report.aggregate import of_values
+from varlm.report.comparison import make_index
+from varlm.schemas import BACKGROUND, atomic_path, read_table
+
+log = logging.getLogger("varlm")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the step's options."""
+    parser.add_argument(
+        "--summary", type=Path, action="append", required=True, help="a cohort's report.json"
+    )
+    parser.add_argument("--model", action="append", required=True, help="model name; repeat")
+    parser.add_argument(
+        "--background", type=Path, action="append", required=True, help="of each model, in order"
+    )
+    parser.add_argument("--index", type=Path, required=True, help="output: index.html")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Write `index.html`."""
+    backgrounds = {
+        model: of_values(read_table(path, BACKGROUND)["llr"].to_numpy())
+        for model, path in zip(args.model, args.background, strict=True)
+    }
+    summaries = [json.loads(path.read_text()) for path in args.summary]
+    for path, summary in zip(args.summary, summaries, strict=True):
+        if set(summary["models"]) != set(args.model):
+            raise UserError(
+                f"{path}: is of the models {', '.join(summary['models'])}, expected "
+                f"{', '.join(args.model)}; run the workflow again"
+            )
+    with atomic_path(args.index) as temporary:
+        temporary.write_text(make_index(summaries, backgrounds), encoding="utf-8")
+    log.info("%s: %d cohorts", args.index, len(summaries))

@@ -1,0 +1,108 @@
+"""Make a cohort's HTML report, its figures, and a file for MultiQC."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+from varlm.errors import UserError
+from varlm.report.cohort import EXAMPLES, ReportInput, ReportModel, make_report
+from varlm.report.examples import read_examples
+from varlm.report.figures import write_figures
+from varlm.report.links import BrowserLink
+from varlm.schemas import atomic_path, check_digest
+
+log = logging.getLogger("varlm")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the step's options; those of a model are repeated in one order."""
+    parser.add_argument("--annotated", type=Path, required=True, help="annotated.parquet")
+    parser.add_argument("--rejected", type=Path, help="rejected.tsv.gz; the regions have none")
+    parser.add_argument("--accounting", type=Path, required=True, help="accounting.json")
+    parser.add_argument("--reference", type=Path, required=True, help="the reference folder")
+    for name, what in (
+        ("model", "models/{model}.json"),
+        ("plan", "plan.json"),
+        ("committed", "commits/{model}.json"),
+        ("background", "background/{model}.parquet"),
+        ("pictures", "pictures/{model}.parquet"),
+    ):
+        parser.add_argument(
+            f"--{name}", type=Path, action="append", required=True, help=f"{what}; repeat"
+        )
+    parser.add_argument("--annotation-summary", type=Path, help="what the annotation holds, JSON")
+    parser.add_argument("--cohort", required=True, help="cohort name")
+    parser.add_argument("--settings", required=True, help="the config: JSON, or a file of it")
+    parser.add_argument(
+        "--browser", action="append", default=[], help="NAME=ADDRESS of a genome browser; repeat"
+    )
+    parser.add_argument("--top-hits", type=int, required=True, help="alleles of each model")
+    parser.add_argument("--pictures-count", type=int, required=True, help="logos of each model")
+    parser.add_argument("--flank", type=int, required=True, help="positions on each side of a logo")
+    parser.add_argument("--report", type=Path, required=True, help="output: report.html")
+    parser.add_argument("--figures", type=Path, required=True, help="output: folder of figures")
+    parser.add_argument("--multiqc", type=Path, required=True, help="output: {cohort}_mqc.json")
+    parser.add_argument("--summary", type=Path, help="output: what compare_cohorts needs")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Write the report, every figure as SVG and PNG, and MultiQC's content."""
+    repeated = ("model", "plan", "committed", "background", "pictures")
+    numbers = {name: len(getattr(args, name)) for name in repeated}
+    if len(set(numbers.values())) != 1:
+        said = ", ".join(f"{count} --{name}" for name, count in numbers.items())
+        raise UserError(f"report: {said}; give each once for every model, in one order")
+    browsers = [BrowserLink.parse(text) for text in args.browser]
+    check_digest(args.annotated)
+    models = [
+        ReportModel(_json(model), _json(plan), _json(committed), background, pictures)
+        for model, plan, committed, background, pictures in zip(
+            *(getattr(args, name) for name in repeated), strict=True
+        )
+    ]
+    accounting = _json(args.accounting)
+    report = make_report(
+        ReportInput(
+            cohort=args.cohort,
+            annotated=args.annotated,
+            rejected=(
+                read_examples(args.rejected, accounting["by_reason"], EXAMPLES)
+                if args.rejected
+                else None
+            ),
+            accounting=accounting,
+            reference=args.reference,
+            models=models,
+            settings=_settings(args.settings),
+            annotation=_json(args.annotation_summary) if args.annotation_summary else {},
+            browsers=browsers,
+            top_hits=args.top_hits,
+            pictures=args.pictures_count,
+            flank=args.flank,
+        )
+    )
+    write_figures(report.figures, args.figures)
+    for path, document in ((args.multiqc, report.multiqc), (args.summary, report.summary)):
+        if path is not None:
+            with atomic_path(path) as temporary:
+                temporary.write_text(json.dumps(document, indent=2) + "\n")
+    with atomic_path(args.report) as temporary:
+        temporary.write_text(report.html, encoding="utf-8")
+    size = args.report.stat().st_size / 1e6
+    log.info("%s: %.1f MB, %d figures", args.report, size, len(report.figures))
+
+
+def _settings(text: str) -> dict[str, Any]:
+    """Return the config, given as JSON or as the name of a file that holds it."""
+    return dict(json.loads(text)) if text.lstrip().startswith("{") else _json(Path(text))
+
+
+def _json(path: Path) -> dict[str, Any]:
+    document = json.loads(path.read_text())
+    if not isinstance(document, dict):
+        raise UserError(f"{path}: found a {type(document).__name__}, expected a JSON object")
+    return document

@@ -195,7 +195,9 @@ CONSEQUENCES = Table(
             "consequence", _STRING, "the most severe Sequence Ontology term; null: no annotation"
         ),
         *TRANSCRIPT_CONSEQUENCE[1:],
-        Column("nearest_gene", _STRING, "gene whose transcription start is nearest, over all transcripts"),
+        Column(
+            "nearest_gene", _STRING, "gene with the nearest transcription start, of all transcripts"
+        ),
         Column(
             "tss_distance",
             pl.Int32(),

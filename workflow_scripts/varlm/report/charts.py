@@ -292,7 +292,7 @@ def interval_rows(data: alt.Data, rows: Sequence[Row], order: list[str]) -> alt.
         alt.value(theme.ACCENT),
     )
     base = alt.Chart(data).encode(y=y, tooltip=tooltip)
-    x = alt.X("q05:Q", title=_LLR, scale=alt.Scale(zero=False), axis=_axis())
+    x = alt.X("q05:Q", title=_LLR, scale=alt.Scale(zero=False), axis=axis())
     whisker = base.mark_rule(strokeWidth=1.5).encode(x=x, x2="q95:Q", color=color)
     box = base.mark_bar(height={"band": 0.8}, opacity=0.75, cornerRadius=2)
     box = box.encode(x=alt.X("q25:Q", title=_LLR), x2="q75:Q", color=color)
@@ -301,7 +301,7 @@ def interval_rows(data: alt.Data, rows: Sequence[Row], order: list[str]) -> alt.
     return alt.layer(whisker, box, middle).properties(height=24 * len(order))
 
 
-def _axis(**options: Any) -> alt.Axis:
+def axis(**options: Any) -> alt.Axis:
     """Return a horizontal axis with about ten ticks, fewer where it is short."""
     return alt.Axis(tickCount=alt.ExprRef("clamp(ceil(width / 75), 3, 12)"), **options)
 
@@ -317,7 +317,7 @@ def _density_lines(
     shown = [(name, color) for name, color in zip(order, colors, strict=True) if name in present]
     order, colors = [name for name, _ in shown], [color for _, color in shown]
     picked = alt.selection_point(name="picked", fields=["class"], bind="legend")
-    x = alt.X("llr:Q", title=_LLR, scale=alt.Scale(nice=False), axis=_axis())
+    x = alt.X("llr:Q", title=_LLR, scale=alt.Scale(nice=False), axis=axis())
     y = alt.Y("density:Q", title="share per nat", stack=None)
     tooltip = [
         alt.Tooltip("class:N", title="class"),
@@ -396,7 +396,7 @@ def _genome_map(data: alt.Data, contigs: list[str], unit: str) -> alt.Chart:
                 "start:Q",
                 title=f"position ({unit})",
                 scale=alt.Scale(nice=False, zero=True),
-                axis=_axis(format=",.6~f"),
+                axis=axis(format=",.6~f"),
             ),
             x2="end:Q",
             y=alt.Y(
@@ -536,7 +536,7 @@ def _strand_map(data: alt.Data) -> alt.LayerChart:
                 "fwd:Q",
                 title="forward LLR (nats)",
                 scale=alt.Scale(nice=False, zero=False),
-                axis=_axis(),
+                axis=axis(),
             ),
             x2="fwd_to:Q",
             y=alt.Y("rev:Q", title="reverse LLR (nats)", scale=alt.Scale(nice=False, zero=False)),
@@ -607,7 +607,7 @@ def _percentile_bars(data: alt.Data, expected: float) -> alt.LayerChart:
                 "from:Q",
                 title="percentile",
                 scale=alt.Scale(domain=[0, 100], nice=False),
-                axis=_axis(),
+                axis=axis(),
             ),
             x2="to:Q",
             y2=alt.datum(0),

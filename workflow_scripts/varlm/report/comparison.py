@@ -15,7 +15,7 @@ from varlm.report.aggregate import Distribution, ModelCounts, distribution
 from varlm.report.charts import Chart, Row
 
 SHOWN_COHORTS = 40  # in a chart; the table has all
-_CLASSES = 14  # consequences compared
+_CLASSES = 12  # consequences compared: as many as there are colours
 _MIN_FOR_MEDIAN = 5  # alleles
 
 
@@ -205,13 +205,19 @@ def _cohorts(summaries: Sequence[Mapping[str, Any]]) -> list[str]:
     return [str(entry["cohort"]) for entry in summaries]
 
 
-def _shares(data: alt.Data, classes: list[str], cohorts: list[str]) -> alt.Chart:
+def _shares(data: alt.Data, classes: list[str], cohorts: list[str]) -> alt.LayerChart:
     colors = [theme.CATEGORIES[i % len(theme.CATEGORIES)] for i in range(len(classes) - 1)]
-    return (
+    bars = (
         alt.Chart(data)
         .mark_bar()
         .encode(
-            x=alt.X("share:Q", title="share of alleles", stack="zero", axis=alt.Axis(format="%")),
+            x=alt.X(
+                "share:Q",
+                title="share of alleles",
+                stack="zero",
+                scale=alt.Scale(domain=[0, 1]),
+                axis=charts.axis(format="%"),
+            ),
             y=alt.Y("cohort:N", title=None, scale=alt.Scale(domain=cohorts), sort=None),
             color=alt.Color(
                 "class:N",
@@ -227,8 +233,9 @@ def _shares(data: alt.Data, classes: list[str], cohorts: list[str]) -> alt.Chart
                 alt.Tooltip("share:Q", format=".2%"),
             ],
         )
-        .properties(height=alt.Step(24))
     )
+    # High enough for the legend too.
+    return alt.layer(bars).properties(height=max(28 * len(cohorts), 15 * len(classes)))
 
 
 def _medians_chart(summaries: Sequence[Mapping[str, Any]], models: Sequence[str]) -> Chart:
@@ -261,13 +268,18 @@ def _medians_chart(summaries: Sequence[Mapping[str, Any]], models: Sequence[str]
     )
 
 
-def _medians(data: alt.Data, classes: list[str], cohorts: list[str]) -> alt.Chart:
+def _medians(data: alt.Data, classes: list[str], cohorts: list[str]) -> alt.LayerChart:
     colors = [theme.CATEGORIES[i % len(theme.CATEGORIES)] for i in range(len(cohorts))]
-    return (
+    points = (
         alt.Chart(data)
         .mark_point(filled=True, size=70, opacity=0.85)
         .encode(
-            x=alt.X("median:Q", title="median LLR (nats)", scale=alt.Scale(zero=False)),
+            x=alt.X(
+                "median:Q",
+                title="median LLR (nats)",
+                scale=alt.Scale(zero=False),
+                axis=charts.axis(),
+            ),
             y=alt.Y("class:N", title=None, scale=alt.Scale(domain=classes), sort=None),
             color=alt.Color(
                 "cohort:N",
@@ -282,5 +294,5 @@ def _medians(data: alt.Data, classes: list[str], cohorts: list[str]) -> alt.Char
                 alt.Tooltip("median:Q", format=".2f"),
             ],
         )
-        .properties(height=alt.Step(22))
     )
+    return alt.layer(points).properties(height=22 * len(classes) + 20)

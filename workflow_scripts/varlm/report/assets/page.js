@@ -76,6 +76,7 @@
   const draw = async (element) => {
     const spec = charts[element.dataset.chart];
     if (!spec || typeof vegaEmbed === "undefined") return;
+    if (element.clientWidth < 60) return; /* folded up, or a window on its way to a size */
     const old = views.get(element);
     if (old) old.finalize();
     // `ast` makes Vega interpret its expressions: no eval, which the page's policy forbids.
@@ -99,8 +100,9 @@
       for (const { view } of views.values()) applySignals(view);
     });
   }
-  matchMedia(`(max-width: ${NARROW}px)`).addEventListener("change", drawAll);
-  drawAll();
+  /* One after the other: two at once would draw into the same elements. */
+  let drawing = drawAll();
+  matchMedia(`(max-width: ${NARROW}px)`).addEventListener("change", () => { drawing = drawing.then(drawAll); });
 
   /* ---- the table ---- */
   const unpack = async (text) => {

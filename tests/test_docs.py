@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from varlm import schemas
+from varlm.cli import STEPS
 
 LINK = re.compile(r"\[[^\]]*\]\(([^()\s]+)\)")
 
@@ -166,3 +167,9 @@ def test_every_relative_link_leads_somewhere(root):
 def test_generated_pages_say_so(root, generate):
     for name in generate.PAGES:
         assert (root / "docs" / name).read_text(encoding="utf-8").startswith(generate.NOTE)
+
+
+def test_the_readmes_flow_names_every_rule(root):
+    flow = re.search(r"```mermaid\n(.*?)```", (root / "README.md").read_text(), re.S)[1]
+    drawn = set(re.findall(r"[a-z_]{4,}", flow)) - {"flowchart"}
+    assert drawn == set(STEPS)

@@ -42,13 +42,16 @@ def test_hits_are_those_of_a_plain_sort(tmp_path_factory, rows, count, slice_row
     table(rows).write_parquet(path)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_ROWS", slice_rows)
+        patch.setattr(module, "ROW_GROUP", 3)
         found = top_hits(path, ["a", "b"], count)
     for column, model in ((1, "a"), (2, "b")):
         order = sorted(
             range(len(rows)),
             key=lambda i: (rows[i][column] is None, rows[i][column] or 0, rows[i][0], i),
         )
+        assert found[model].schema == pl.Schema(TABLE.schema)
         assert found[model]["record"].to_list() == order[:count]
+        assert found[model]["pos"].to_list() == [rows[i][0] for i in order[:count]]
 
 
 def test_one_picture_an_allele():

@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from varlm.reference import Genome
+from varlm.schemas import ROW_GROUP
 
 # Beyond the score, what decides between equal ones: two runs show the same rows.
 _ORDER = ("chrom", "pos", "ref", "alt", "file", "record", "allele")
@@ -22,18 +23,39 @@ def top_hits(annotated: Path, models: Sequence[str], count: int) -> dict[str, pl
     """Return, for each model, the `count` rows of the annotated table with the lowest LLR.
 
     Sorted by LLR, then by allele and record; all columns. An allele of several records has
-    several rows. Memory holds `count` rows a model and one slice of the table.
+    several rows. The best are found in the score and the columns that decide between equal ones;
+    only their rows are read whole, a slice of the table at a time.
     """
     frame = pl.scan_parquet(annotated)
     total = int(frame.select(pl.len()).collect().item())
+    keys = frame.select(*(f"{model}_llr" for model in models), *_ORDER)
     best: dict[str, pl.DataFrame] = {}
     for start in range(0, max(total, 1), _ROWS):
-        rows = frame.slice(start, _ROWS).collect(engine="in-memory")
+        rows = keys.slice(start, _ROWS).collect(engine="in-memory").with_row_index("row", start)
         for model in models:
             known = best.get(model)
             both = rows if known is None else _with(known, rows, model, count)
             best[model] = both.sort(f"{model}_llr", *_ORDER, nulls_last=True).head(count)
-    return best
+    wanted = pl.concat(found["row"] for found in best.values()).unique().sort()
+    whole = _rows(frame, wanted)
+    return {
+        model: found.select("row")
+        .join(whole, on="row", how="left", maintain_order="left")
+        .drop("row")
+        for model, found in best.items()
+    }
+
+
+def _rows(frame: pl.LazyFrame, wanted: pl.Series) -> pl.DataFrame:
+    """Return these rows, with the column `row`; `wanted` is sorted."""
+    parts = [frame.clear().collect().with_row_index("row")]
+    numbers = wanted.to_numpy()
+    for piece in np.unique(numbers // ROW_GROUP):
+        start = int(piece) * ROW_GROUP
+        inside = numbers[(numbers >= start) & (numbers < start + ROW_GROUP)]
+        rows = frame.slice(start, ROW_GROUP).collect(engine="in-memory")
+        parts.append(rows.with_row_index("row", start)[inside - start])
+    return pl.concat(parts)
 
 
 def _with(known: pl.DataFrame, rows: pl.DataFrame, model: str, count: int) -> pl.DataFrame:

@@ -37,6 +37,12 @@ DRAWN_COHORTS = {"auto": SATURATED, "all": ALL_COHORTS, "none": []}[CONFIG["trac
 VCF_COHORTS = "|".join(map(re.escape, COHORTS)) or "(?!)"
 REGIONS_COHORTS = "|".join(SATURATED) or "(?!)"
 
+# What --cores gives; `snakemake --report` and --lint start without it.
+try:
+    CORES = workflow.cores or 1
+except WorkflowError:
+    CORES = 1
+
 MODELS = CONFIG["models"]
 RESULTS = CONFIG["results"].rstrip("/")
 STORE = CONFIG["store"].rstrip("/")

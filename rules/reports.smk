@@ -31,7 +31,7 @@ rule score_pictures:
         f"{RESULTS}/benchmarks/score_pictures/{{cohort}}.{{model}}.tsv"
     conda:
         "../envs/torch.yaml"
-    threads: workflow.cores or 1
+    threads: CORES
     params:
         reference=subpath(input.genome, parent=True),
         models=flags("--name", MODELS),

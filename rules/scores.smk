@@ -93,7 +93,7 @@ rule score:
         f"{RESULTS}/benchmarks/score/{{model}}/{{shard}}.tsv"
     conda:
         "../envs/torch.yaml"
-    threads: workflow.cores or 1
+    threads: CORES
     params:
         shard=lambda wildcards, input: f"{input.plan}/shards/{wildcards.shard}.parquet",
         reference=subpath(input.genome, parent=True),

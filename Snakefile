@@ -32,17 +32,23 @@ include: "rules/tracks.smk"
 include: "rules/reports.smk"
 
 
-rule all:
-    default_target: True
+# Tables and VCFs, without tracks and reports: `snakemake … -- tables`.
+rule tables:
     input:
         f"{RESULTS}/summary.tsv",
-        f"{RESULTS}/index.html",
         expand(
             f"{RESULTS}/cohorts/{{cohort}}/annotated.{{kind}}",
             cohort=ALL_COHORTS,
             kind=["parquet", "tsv.gz"],
         ),
         expand(f"{RESULTS}/cohorts/{{cohort}}/annotated.vcf.gz", cohort=COHORTS),
+
+
+rule all:
+    default_target: True
+    input:
+        rules.tables.input,
+        f"{RESULTS}/index.html",
         expand(f"{RESULTS}/cohorts/{{cohort}}/report.html", cohort=ALL_COHORTS),
         expand(f"{RESULTS}/tracks/{{model}}", model=MODELS if DRAWN_COHORTS else []),
         f"{RESULTS}/tracks/README.txt" if DRAWN_COHORTS else [],

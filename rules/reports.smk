@@ -124,7 +124,7 @@ rule report:
         ],
         annotation=lambda wildcards, input: flags(
             "--annotation-summary",
-            [input.annotation and f"{input.annotation}/annotation.json"],
+            [f"{input.annotation}/annotation.json" if input.annotation else None],
         ),
         # Functions, since Snakemake takes the braces of a plain text for wildcards.
         settings=lambda wildcards: json.dumps(CONFIG, sort_keys=True),

@@ -63,7 +63,7 @@ def finished(tmp_path_factory):
             "browsers": {"here": "https://example.org/?at={contig}:{start}-{end}"},
         },
     )
-    return folder / "results", snakemake(folder)
+    return folder / "results", snakemake(folder, reports=True)
 
 
 def test_the_table_has_every_column_and_their_values(finished):
@@ -144,7 +144,7 @@ def test_reports_figures_and_the_page_of_all(finished):
 
 def test_snakemakes_own_report_has_captions_and_categories(finished, tmp_path):
     results, _ = finished
-    snakemake(results.parent, "--report", tmp_path / "report.zip")
+    snakemake(results.parent, "--report", tmp_path / "report.zip", reports=True)
     with zipfile.ZipFile(tmp_path / "report.zip") as archive:
         names = archive.namelist()
         page = next(name for name in names if name.endswith("report.html") and "data" not in name)
@@ -156,9 +156,15 @@ def test_snakemakes_own_report_has_captions_and_categories(finished, tmp_path):
 
 def test_a_second_run_has_nothing_to_do_and_loads_no_model(finished):
     results, _ = finished
-    assert "Nothing to be done" in snakemake(results.parent)
+    assert "Nothing to be done" in snakemake(results.parent, reports=True)
     again = snakemake(
-        results.parent, "--forcerun", "annotate", "--config", "results=again", "tracks=none"
+        results.parent,
+        "--forcerun",
+        "annotate",
+        "--config",
+        "results=again",
+        "tracks=none",
+        reports=True,
     )
     assert "rule score:" not in again
     logs = [path.read_text() for path in (results.parent / "again/logs").rglob("*.log")]

@@ -110,7 +110,7 @@ def background_sites(folder):
 def test_fault_47_known_rows_and_cohort_order_give_the_same_bytes(known, fresh):
     write_sheet(known, {name: [f"{name}.vcf"] for name in "cab"})
     output = snakemake(known)
-    assert "rule score" not in output
+    assert "rule score:" not in output
     assert {r["sites_scored"] for r in summary(known / "results").values()} == {"0"}
     assert tables(known / "results") == tables(fresh / "results")
 
@@ -125,7 +125,7 @@ def test_fault_42_other_names_wrapping_and_case_reuse_every_row(known, fresh):
     )
     (known / "genome.fa.gz").write_bytes(text.encode())
     output = snakemake(known)
-    assert "rule score" not in output
+    assert "rule score:" not in output
     for name in COHORTS:
         here, there = (
             pl.read_parquet(f / f"results/cohorts/{name}/annotated.parquet") for f in (known, fresh)
@@ -156,7 +156,7 @@ def test_fault_43_a_damaged_part_is_set_aside_named_and_computed_again(known, fr
     part = max(parts(known), key=lambda path: path.stat().st_size)
     damage(part)
     output = snakemake(known)
-    assert "rule score" in output
+    assert "rule score:" in output
     row = summary(known / "results")["a"]
     assert row["damaged_files"] == "1"
     assert 0 < int(row["sites_scored"]) <= int(row["sites"])
@@ -170,7 +170,7 @@ def test_fault_46_a_lost_manifest_costs_nothing(known, fresh):
     for commit in (known / "store").glob("*/commits/*"):
         commit.unlink()
     output = snakemake(known)
-    assert "rule score" not in output
+    assert "rule score:" not in output
     assert "parts that no commit lists" in (known / "results/logs/plan/tiny.log").read_text()
     assert tables(known / "results") == tables(fresh / "results")
 
@@ -236,12 +236,12 @@ def test_fault_35_a_read_only_store_is_used_and_one_that_must_be_written_fails_e
     read_only_store, fresh
 ):
     folder = read_only_store
-    assert "rule score" not in snakemake(folder)
+    assert "rule score:" not in snakemake(folder)
     assert tables(folder / "results") == tables(fresh / "results")
     (folder / "d.vcf").write_text(vcf_text(made_genome(), "chr1", "1", 9, 100))
     write_sheet(folder, {"a": ["a.vcf"], "d": ["d.vcf"]})
     output = snakemake(folder, check=False)
-    assert "rule score" not in output
+    assert "rule score:" not in output
     errors = [line for line in output.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1
     assert "the store cannot be written" in errors[0]
@@ -264,7 +264,7 @@ def test_fault_26_a_full_disk_under_the_store(fresh, tmp_path):
         assert not list(store.glob("**/.*.tmp"))
         remount(store, ["-o", "remount,size=64m"])
         output = snakemake(folder)
-        assert "rule score" not in output, "finished shards were scored again"
+        assert "rule score:" not in output, "finished shards were scored again"
         assert tables(folder / "results") == tables(fresh / "results")
     finally:
         subprocess.run(["umount", str(store)], check=True)

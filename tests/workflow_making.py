@@ -61,7 +61,6 @@ def write_config(folder, name="mine.yaml", **changes):
         "scoring": {"window": WINDOW, "precision": "float32", "background_sites": 40},
         "normalise": {"max_allele_length": 10},
         "shards": {"sites_per_shard": 50},
-        "report": {"pictures": 0},  # their sites would be in the store besides the cohorts'
     }
     (folder / name).write_text(yaml.safe_dump({**config, **changes}))
 
@@ -72,11 +71,14 @@ def write_sheet(folder, cohorts):
     (folder / "cohorts.tsv").write_text("cohort\tvcf\n" + "".join(lines))
 
 
-def snakemake_command(folder, *arguments, config="mine.yaml"):
+def snakemake_command(folder, *arguments, config="mine.yaml", reports=False):
+    """Return the command; without `reports`, which take longer than all the rest of a small run."""
     root = Path(__file__).resolve().parent.parent
     command = [sys.executable, "-m", "snakemake", "--snakefile", root / "Snakefile"]
     command += ["--directory", folder, "--configfile", folder / config, "--cores", "2"]
     command += ["--workflow-profile", root / "profiles/default", *arguments]
+    if not reports and "--" not in arguments:
+        command += ["--", "tables"]
     return list(map(str, command))
 
 
@@ -84,10 +86,10 @@ def snakemake_command(folder, *arguments, config="mine.yaml"):
 BARE_ENVIRONMENT = {**os.environ, "PATH": "/usr/bin:/bin"}
 
 
-def snakemake(folder, *arguments, config="mine.yaml", check=True):
+def snakemake(folder, *arguments, config="mine.yaml", check=True, reports=False):
     """Run the workflow from another directory; return what it printed."""
     result = subprocess.run(
-        snakemake_command(folder, *arguments, config=config),
+        snakemake_command(folder, *arguments, config=config, reports=reports),
         cwd="/",
         env=BARE_ENVIRONMENT,
         capture_output=True,

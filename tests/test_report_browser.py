@@ -4,11 +4,15 @@ import csv
 import io
 import json
 
+import numpy as np
 import polars as pl
 import pytest
 
 from browser import chromium, opened
 from report_making import make_inputs
+from test_report_comparison import summary
+from varlm.report.aggregate import of_values
+from varlm.report.comparison import make_index
 from varlm.schemas import REJECTED
 
 pytestmark = pytest.mark.browser
@@ -39,6 +43,10 @@ PAYLOADS = [
 def browser():
     with chromium() as started:
         yield started
+
+
+# What a spreadsheet would run, or take for other cells.
+FORMULAS = ["=cmd|' /C calc'!A0", "+1+1", "-2+3", "@SUM(A1)", "tab\there", 'quo"te,comma']
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +157,54 @@ def test_download_has_the_filtered_rows_in_their_order(browser, made, tmp_path):
             positions = [int(row["pos"]) for row in rows]
             assert positions == sorted(positions)
             assert {"gpn_llr", "other_entropy", "info_CLNSIG", "phylop"} <= set(rows[0])
+
+
+def test_fault_55_a_download_runs_nothing_in_a_spreadsheet(browser, tmp_path):
+    def edit(piece):
+        names = [FORMULAS[i % len(FORMULAS)] for i in range(piece.height)]
+        return piece.with_columns(pl.Series("id", names))
+
+    given = make_inputs(tmp_path, rows=200, edit=edit)
+    given.make()
+    with opened(browser, given.report) as found:
+        page = found.page
+        found.wait(BUILT)
+        for button, separator in (("Download CSV", ","), ("Download TSV", "\t")):
+            with page.expect_download() as download:
+                page.click(f"text={button}")
+            text = download.value.path().read_text()
+            ids = {row["id"] for row in csv.DictReader(io.StringIO(text), delimiter=separator)}
+            assert len(ids) == len(FORMULAS)
+            assert not [name for name in ids if name[:1] in "=+-@" or "\t" in name]
+            assert {f"'{name}" for name in FORMULAS[:4]} <= ids
+
+
+def test_the_page_of_all_cohorts_draws_and_leads_to_the_reports(browser, tmp_path):
+    entries = [summary(f"c{i}", {"missense_variant": [-3.0 - i] * 9}) for i in range(3)]
+    entries.append(summary("odd", {PAYLOADS[0]: [-2.0] * 20, PAYLOADS[2]: [-1.0] * 20}))
+    index = tmp_path / "index.html"
+    index.write_text(make_index(entries, {"m": of_values(np.linspace(-4, 0, 401))}))
+    for width, scheme in ((1280, "light"), (375, "dark")):
+        with opened(browser, index, width, scheme) as found:
+            page = found.page
+            found.wait(READY)
+            for chart in page.locator(".chart").all():
+                assert chart.locator("svg .role-mark path").count() >= 3
+            sizes = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+            assert sizes[0] <= sizes[1], "the page scrolls sideways"
+            links = page.locator("td a").evaluate_all("all => all.map(a => a.href)")
+            assert links[0] == (tmp_path / "cohorts/c0/report.html").as_uri()
+            assert "<script>pwned" in page.locator(".chart").nth(1).evaluate("e => e.textContent")
+
+
+def test_a_window_of_no_width_on_its_way_to_another_size(browser, made):
+    with opened(browser, made.report) as found:
+        found.wait(READY)
+        for width in (1, 1280, 300, 900):
+            found.page.set_viewport_size({"width": width, "height": 900})
+        found.page.wait_for_timeout(3000)
+        widths = "[...document.querySelectorAll('.chart svg')].map(e => e.clientWidth)"
+        assert all(300 < width <= 900 for width in found.page.evaluate(widths))
 
 
 def test_model_choice_changes_every_chart(browser, made):

@@ -81,6 +81,7 @@ class ReportInputs:
     pictures: int = 4
     flank: int = 12
     with_rejected: bool = True
+    annotation: Path | None = None
 
     @property
     def report(self) -> Path:
@@ -91,6 +92,8 @@ class ReportInputs:
         f = self.folder
         (f / "settings.json").write_text(json.dumps(self.settings))
         given = ["report", "--annotated", f / "annotated.parquet"]
+        if self.annotation:
+            given += ["--annotation-summary", self.annotation]
         if self.with_rejected:
             given += ["--rejected", f / "rejected.tsv.gz"]
         given += ["--accounting", f / "accounting.json", "--reference", f / "reference"]

@@ -284,3 +284,28 @@ def test_times(seconds, said):
 )
 def test_shares(part, total, said):
     assert cohort._share(part, total) == said
+
+
+def test_the_annotation_is_told_in_few_lines_however_many_contigs(tmp_path):
+    annotation = {
+        "dialect": "GTF",
+        "contigs": {f"c{i}": {"contig": f"c{i}" if i else None, "how": "x"} for i in range(3000)},
+        "genetic_codes": {**{f"c{i}": 1 for i in range(2999)}, "c2999": 3},
+        "refused_contigs": [],
+        "left_out": {"no strand": {"count": 2, "first": ["t1", "t2"]}},
+    }
+    facts = dict(cohort._annotation_facts(annotation))
+    assert len(facts) < 10
+    assert facts["contigs matched"] == "2,999 of 3,000"
+    assert facts["genetic codes"] == "c2999: 3"
+    assert facts["left_out.no strand.first"] == "t1, t2"
+    assert cohort._annotation_facts({}) == []
+
+
+def test_an_organelle_without_a_genetic_code_is_a_warning(tmp_path):
+    given = make_inputs(tmp_path, rows=60)
+    annotation = {"dialect": "GTF", "refused_contigs": ["Mito"], "contigs": {}}
+    (tmp_path / "annotation.json").write_text(json.dumps(annotation))
+    given.annotation = tmp_path / "annotation.json"
+    text = given.make()
+    assert "No coding consequences are called on Mito" in text

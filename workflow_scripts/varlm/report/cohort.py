@@ -140,7 +140,7 @@ def make_report(given: ReportInput) -> CohortReport:
         "warnings": _warnings(given, counts),
         "cohort_facts": _cohort_facts(given, genome),
         **_files(given.accounting),
-        "annotation": _flat(given.annotation),
+        "annotation": _annotation_facts(given.annotation),
         "settings": _flat(given.settings)[:_SETTINGS],
         "settings_left_out": max(len(_flat(given.settings)) - _SETTINGS, 0),
         "versions": _versions(),
@@ -255,6 +255,14 @@ def _warnings(given: ReportInput, counts: Mapping[str, ModelCounts]) -> list[str
         found.append(
             f"Contigs of the input that are not in the reference: {len(unknown):,} "
             f"({shown}{more}). Their records ({records:,}) were rejected."
+        )
+    refused = given.annotation.get("refused_contigs", [])
+    if refused:
+        found.append(
+            "No coding consequences are called on "
+            + ", ".join(page.cut(str(name), 40) for name in refused[:5])
+            + (", …" if len(refused) > 5 else "")
+            + ": its genetic code is not known (config key annotate.genetic_codes)."
         )
     for entry in accounting["contigs"]:
         wrong, checked = entry["ref_mismatches"], entry["ref_checked"]
@@ -390,6 +398,22 @@ def _flat(value: object, name: str = "") -> list[tuple[str, object]]:
             return [pair for pairs in inside for pair in pairs]
         value = ", ".join(map(str, value)) or "none"
     return [(page.cut(name, 120), value)]
+
+
+def _annotation_facts(annotation: Mapping[str, Any]) -> list[tuple[str, object]]:
+    """Return what `annotation.json` says, its lists of contigs counted."""
+    if not annotation:
+        return []
+    told = {k: v for k, v in annotation.items() if k not in ("contigs", "genetic_codes")}
+    contigs = annotation.get("contigs", {}).values()
+    known = sum(entry["contig"] is not None for entry in contigs)
+    codes = {c: n for c, n in annotation.get("genetic_codes", {}).items() if n not in (0, 1)}
+    facts = [
+        *_flat(told),
+        ("contigs matched", f"{known:,} of {len(contigs):,}"),
+        ("genetic codes", ", ".join(f"{c}: {n}" for c, n in codes.items()) or "the standard one"),
+    ]
+    return facts[:_SETTINGS]
 
 
 def _versions() -> list[tuple[str, object]]:

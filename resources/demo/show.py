@@ -61,7 +61,7 @@ def main() -> None:
     print(
         f"\nAUROC of -LLR, {', '.join(BROKEN)}\nagainst {', '.join(NEUTRAL)}: {auroc(*groups):.3f}"
     )
-    print(f"\nTables, VCFs and logs are in {results}/; begin with {results}/summary.tsv.")
+    print(f"\nOpen {results}/index.html; tables, VCFs and logs are in {results}/ too.")
 
 
 if __name__ == "__main__":

@@ -43,6 +43,12 @@ try:
 except WorkflowError:
     CORES = 1
 
+# Jobs that score ask for one GPU each where there may be one, and share the cores where
+# --resources gpu=N says how many of them run at once.
+GPU = 0 if CONFIG["scoring"]["device"] in ("cpu", "mps") else 1
+AT_ONCE = getattr(workflow.global_resources.get("gpu"), "value", None)
+SCORING_THREADS = max(1, CORES // AT_ONCE) if AT_ONCE and GPU else CORES
+
 MODELS = CONFIG["models"]
 RESULTS = CONFIG["results"].rstrip("/")
 STORE = CONFIG["store"].rstrip("/")

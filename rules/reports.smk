@@ -31,7 +31,9 @@ rule score_pictures:
         f"{RESULTS}/benchmarks/score_pictures/{{cohort}}.{{model}}.tsv"
     conda:
         "../envs/torch.yaml"
-    threads: CORES
+    threads: SCORING_THREADS
+    resources:
+        gpu=GPU,
     params:
         reference=subpath(input.genome, parent=True),
         models=flags("--name", MODELS),

@@ -93,7 +93,9 @@ rule score:
         f"{RESULTS}/benchmarks/score/{{model}}/{{shard}}.tsv"
     conda:
         "../envs/torch.yaml"
-    threads: CORES
+    threads: SCORING_THREADS
+    resources:
+        gpu=GPU,
     params:
         shard=lambda wildcards, input: f"{input.plan}/shards/{wildcards.shard}.parquet",
         reference=subpath(input.genome, parent=True),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from varlm.devices import Lease, lease, visible_devices
 from varlm.errors import UserError
 from varlm.progress import Progress
 from varlm.reference import Genome
@@ -22,12 +24,15 @@ from varlm.schemas import LOGIT_COLUMNS
 from varlm.windows import AlleleWindows, Bytes, allele_windows, chunks, site_windows
 
 if TYPE_CHECKING:
+    import torch
+
     from varlm.inference import Scorer
 
 log = logging.getLogger("varlm")
 
 _SAMPLE = 64  # sites on which a faster mode has to agree with float32
 _FEW = 64  # with fewer rows, modes are not worth measuring
+_held: list[Lease] = []  # a lock is freed when nothing holds it any more
 _KEYS = {"name", "folder", "files", "window", "strands", "precision"}
 
 
@@ -100,6 +105,20 @@ def score_rows(
     return Scores(_sites_table(sites, logits), _alleles_table(alleles, ratios), run)
 
 
+def take_device(name: str) -> torch.device:
+    """Return the device to compute on; a CUDA device is this job's alone until it ends."""
+    import torch
+
+    from varlm import inference
+
+    device = inference.choose_device(name)
+    if device.type != "cuda":
+        return device
+    names = visible_devices(torch.cuda.device_count(), os.environ.get("CUDA_VISIBLE_DEVICES"))
+    _held.append(lease(names, device.index))
+    return torch.device("cuda", _held[-1].index)
+
+
 def _scorer(
     hardware: Hardware, settings: dict[str, Any], genome: Genome, rows: pl.DataFrame
 ) -> tuple[Scorer, str]:
@@ -110,7 +129,7 @@ def _scorer(
     from varlm.models import load_model
 
     torch.set_num_threads(hardware.threads)
-    device = inference.choose_device(hardware.device)
+    device = take_device(hardware.device)
     started = time.monotonic()
     model = load_model(Path(settings["folder"]), settings["files"], device)
     log.info(

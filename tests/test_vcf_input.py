@@ -264,10 +264,11 @@ def test_fault_56_an_endless_line_is_refused_early(tmp_path, monkeypatch):
     refused(written(tmp_path / "header.vcf", header), "line 1: longer than")
 
 
-def test_fault_56_pieces_of_a_zip_bomb_are_small(tmp_path):
-    path = written(tmp_path / "bomb.gz", gzip.compress(b"A" * (64 << 20), 9))
+@pytest.mark.parametrize("compress", [lambda data: gzip.compress(data, 9), bgzipped])
+def test_fault_56_pieces_of_a_zip_bomb_are_small(tmp_path, compress):
+    path = written(tmp_path / "bomb.gz", compress(b"A" * (64 << 20)))
     with path.open("rb") as file:
-        assert max(map(len, bgzf.inflate(file, path, lambda _: None))) <= 4 << 20
+        assert max(map(len, bgzf.inflate(file, path, lambda _: None))) <= (4 << 20) + (1 << 16)
 
 
 @given(

@@ -96,12 +96,12 @@ def _bgzf(file: BinaryIO, path: Path, seen: Callable[[bytes], object]) -> Iterat
             seen(raw)
             raw = rest + raw
             ends = _block_ends(raw, offset, path)
-            if ends:
-                pending.append(pool.submit(_inflate_blocks, raw, ends, offset, path))
-                offset += ends[-1]
+            for start, group in _tasks(raw, ends):
+                pending.append(pool.submit(_inflate_blocks, raw, start, group, offset, path))
+                while len(pending) > _TASKS:
+                    yield pending.popleft().result()
+            offset += ends[-1] if ends else 0
             rest = raw[ends[-1] :] if ends else raw
-            if len(pending) > _TASKS:
-                yield pending.popleft().result()
         if rest:
             raise UserError(
                 f"{path}: truncated inside the bgzip block at byte {offset}; {_COPY_AGAIN}"
@@ -127,10 +127,27 @@ def _block_ends(raw: bytes, offset: int, path: Path) -> list[int]:
     return ends
 
 
-def _inflate_blocks(raw: bytes, ends: list[int], offset: int, path: Path) -> bytes:
+def _tasks(raw: bytes, ends: list[int]) -> Iterator[tuple[int, list[int]]]:
+    """Cut blocks into groups that inflate to `_PIECE` or little more: start and ends of each.
+
+    Ordinary text is one group a read; a bomb, whose blocks inflate a thousandfold, is many, so
+    that memory holds a few pieces of it and not a few reads.
+    """
+    start, group, size = 0, [], 0
+    for end in ends:
+        group.append(end)
+        size += min(int.from_bytes(raw[end - 4 : end], "little"), _MAX_BLOCK)
+        if size >= _PIECE:
+            yield start, group
+            start, group, size = end, [], 0
+    if group:
+        yield start, group
+
+
+def _inflate_blocks(raw: bytes, start: int, ends: list[int], offset: int, path: Path) -> bytes:
     """Inflate whole blocks; zlib releases the interpreter lock, so two threads run this."""
     view = memoryview(raw)
-    out, at = [], 0
+    out, at = [], start
     for end in ends:
         data = at + 12 + int.from_bytes(view[at + 10 : at + 12], "little")
         crc, length = struct.unpack_from("<II", raw, end - 8)

@@ -64,6 +64,11 @@ class ContigNames:
         self._has_roman = any(_roman(key) and key != "x" for key in keys)
         self._has_arabic = any(key.isdigit() for key in keys)
 
+    @classmethod
+    def of(cls, lengths: Mapping[str, int], aliases: Path | None) -> ContigNames:
+        """Return the names of a reference and, where there is one, of its file of aliases."""
+        return cls(lengths, read_aliases(aliases, lengths) if aliases else {})
+
     def match(self, name: str, declared: Mapping[str, int | None]) -> Match:
         """Return the reference's contig of `name`, or why there is none.
 

@@ -100,6 +100,11 @@ class Genome:
         """Contig names in FASTA order."""
         return list(self._by_name)
 
+    @property
+    def lengths(self) -> dict[str, int]:
+        """Contig → length in bp, in FASTA order."""
+        return dict(self.contigs.select("contig", "length").iter_rows())
+
     def __contains__(self, contig: str) -> bool:
         return contig in self._by_name
 

@@ -87,8 +87,8 @@ class Area:
     @classmethod
     def whole(cls, genome: Genome) -> Area:
         """Return all sites of a genome."""
-        lengths = genome.contigs.select("contig", "length").iter_rows()
-        return cls(genome, Regions({name: np.array([[0, length]]) for name, length in lengths}))
+        whole = {name: np.array([[0, length]]) for name, length in genome.lengths.items()}
+        return cls(genome, Regions(whole))
 
     def _count(self, contig: str) -> int:
         entry = self.genome[contig]

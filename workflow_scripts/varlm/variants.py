@@ -16,7 +16,7 @@ from typing import Any
 import polars as pl
 
 from varlm.acceptance import REASONS, CohortContig, NormaliseOptions, Sorter
-from varlm.contig_names import ContigNames, read_aliases
+from varlm.contig_names import ContigNames
 from varlm.errors import UserError
 from varlm.reference import Genome
 from varlm.regions import read_regions
@@ -68,9 +68,7 @@ def normalise(
         If a file is damaged, malformed or not the expected one; a file is given twice; no contig
         is the reference's; or REF mismatches say that the assembly is another one.
     """
-    lengths = dict(genome.contigs.select("contig", "length").iter_rows())
-    aliases = read_aliases(options.aliases, lengths) if options.aliases else {}
-    names = ContigNames(lengths, aliases)
+    names = ContigNames.of(genome.lengths, options.aliases)
     regions = read_regions(options.regions, names) if options.regions else None
     seen: dict[str, CohortContig] = {}
     intake = _Intake(genome, options, names, Sorter(genome, options, regions, seen), seen)

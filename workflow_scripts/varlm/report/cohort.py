@@ -104,7 +104,7 @@ def make_report(given: ReportInput) -> CohortReport:
     table = read_annotated_table(given.annotated, names)
     genome = Genome.open(given.reference)
     contigs = contig_of_chrom(given.accounting)
-    lengths = dict(genome.contigs.select("contig", "length").iter_rows())
+    lengths = genome.lengths
     present = [
         entry["contig"]
         for entry in given.accounting["contigs"]

@@ -13,7 +13,7 @@ from varlm import __version__
 from varlm.annotation import Beside, Model, Sources, Track, annotate
 from varlm.background import Percentiles
 from varlm.bigwig_columns import BigWigColumns
-from varlm.contig_names import ContigNames, read_aliases
+from varlm.contig_names import ContigNames
 from varlm.errors import UserError
 from varlm.info_columns import read_info_table
 from varlm.interval_columns import IntervalColumns
@@ -102,8 +102,7 @@ def run(args: argparse.Namespace) -> None:
 
 def _sources(args: argparse.Namespace, genome: Genome) -> Sources:
     """Open what the table is made of besides the alleles and the store."""
-    lengths = dict(genome.contigs.select("contig", "length").iter_rows())
-    names = ContigNames(lengths, read_aliases(args.aliases, lengths) if args.aliases else {})
+    names = ContigNames.of(genome.lengths, args.aliases)
     tracks: list[Track] = []
     for entry in args.interval:
         name, _, path = entry.partition("=")

@@ -15,7 +15,7 @@ from varlm.consequences import csq
 from varlm.consequences.annotation_file import AnnotationFile, read_annotation
 from varlm.consequences.calling import gff3_path
 from varlm.consequences.gene_models import CDS, EXONS, TRANSCRIPTS, GeneModels, build
-from varlm.contig_names import ContigNames, read_aliases
+from varlm.contig_names import ContigNames
 from varlm.errors import UserError
 from varlm.reference import Genome
 from varlm.schemas import atomic_path, write_table
@@ -45,9 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Write the tables of gene models, the GFF3 that csq reads, and `annotation.json`."""
     genome = Genome.open(args.reference)
-    lengths = dict(genome.contigs.select("contig", "length").iter_rows())
-    aliases = read_aliases(args.aliases, lengths) if args.aliases else {}
-    names = ContigNames(lengths, aliases)
+    names = ContigNames.of(genome.lengths, args.aliases)
     codes = _genetic_codes(args.genetic_codes, names)
     file = read_annotation(args.annotation)
     models = build(file, args.annotation, names, codes)

@@ -7,7 +7,7 @@ import json
 import logging
 from pathlib import Path
 
-from varlm.contig_names import ContigNames, read_aliases
+from varlm.contig_names import ContigNames
 from varlm.reference import Genome
 from varlm.regions import Regions, read_regions, whole_contigs
 from varlm.saturation import Area, Sample, Saturation, Sites
@@ -53,8 +53,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _regions(args: argparse.Namespace, genome: Genome) -> Regions:
-    lengths = dict(genome.contigs.select("contig", "length").iter_rows())
-    names = ContigNames(lengths, read_aliases(args.aliases, lengths) if args.aliases else {})
+    names = ContigNames.of(genome.lengths, args.aliases)
     if args.bed is not None:
         return read_regions(args.bed, names, "regions")
     return whole_contigs(

@@ -128,6 +128,8 @@ def test_the_machines_names_of_visible_devices(count, environment, expected):
 def test_a_device_that_is_not_there(tmp_path):
     with pytest.raises(UserError, match=r"cuda:2 is not here; 2 CUDA devices are visible \(4, 7\)"):
         lease(["4", "7"], wanted=2, folder=tmp_path)
+    with pytest.raises(UserError, match=r"cuda is not here; 0 CUDA devices are visible \(none\)"):
+        lease([], folder=tmp_path)
 
 
 def test_a_lock_folder_that_is_a_link_or_a_file_is_refused(tmp_path):
@@ -142,7 +144,7 @@ def test_a_lock_folder_that_is_a_link_or_a_file_is_refused(tmp_path):
 def test_all_users_may_use_the_folder_and_the_locks(tmp_path):
     held = lease(["0"], folder=tmp_path / "locks")
     assert (tmp_path / "locks").stat().st_mode & 0o7777 == 0o1777
-    assert (tmp_path / "locks/0.lock").stat().st_mode & 0o600 == 0o600
+    assert (tmp_path / "locks/0.lock").stat().st_mode & 0o666 == 0o666
     held.release()
 
 

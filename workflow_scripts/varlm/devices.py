@@ -87,9 +87,10 @@ def lease(devices: Sequence[str], wanted: int | None = None, folder: Path | None
     UserError
         If there is no such device, or the folder of locks is not one that can be trusted.
     """
-    if wanted is not None and not 0 <= wanted < len(devices):
+    if not devices or (wanted is not None and not 0 <= wanted < len(devices)):
+        asked = "cuda" if wanted is None else f"cuda:{wanted}"
         raise UserError(
-            f"scoring.device: cuda:{wanted} is not here; {len(devices)} CUDA devices are visible "
+            f"scoring.device: {asked} is not here; {len(devices)} CUDA devices are visible "
             f"({', '.join(devices) or 'none'})"
         )
     chosen = range(len(devices)) if wanted is None else [wanted]

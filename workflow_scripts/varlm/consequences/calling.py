@@ -22,6 +22,7 @@ import polars as pl
 from varlm.consequences import csq, noncoding, terms
 from varlm.consequences.gene_models import CDS, EXONS, TRANSCRIPTS
 from varlm.reference import Genome
+from varlm.regions import Regions
 from varlm.schemas import CONSEQUENCES, ROW_GROUP, read_table
 
 Ints = noncoding.Ints
@@ -68,14 +69,12 @@ class Annotation:
         of_code = self.transcripts.filter(
             (pl.col("contig") == contig) & (pl.col("genetic_code") == code)
         )
-        spans = self.exons.join(of_code.select("index"), on="index", how="semi").sort("start")
-        start = spans["start"].to_numpy().astype(np.int64) - csq.REACH
-        reach = np.maximum.accumulate(spans["end"].to_numpy().astype(np.int64) + csq.REACH)
-        if not len(start):
+        spans = self.exons.join(of_code.select("index"), on="index", how="semi")
+        if spans.is_empty():
             return np.empty((0, 2), np.int64)
-        first = np.concatenate(([True], start[1:] > reach[:-1]))
-        last = np.concatenate((first[1:], [True]))
-        return np.column_stack((start[first], reach[last]))
+        beside = np.array([-csq.REACH, csq.REACH])
+        pairs = spans.select("start", "end").cast(pl.Int64).to_numpy() + beside
+        return Regions({contig: pairs}).merged(contig)
 
 
 def gff3_path(folder: Path, code: int) -> Path:

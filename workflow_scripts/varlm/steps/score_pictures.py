@@ -16,7 +16,6 @@ from varlm.reference import Genome
 from varlm.schemas import SHARD, SITES, check_digest, read_annotated_table, write_table
 from varlm.scoring import add_hardware_options, hardware, read_settings, score_rows
 from varlm.store import Store
-from varlm.store.repair import repair
 from varlm.top_hits import contig_of_chrom, picture_positions, pictured, top_hits
 
 log = logging.getLogger("varlm")
@@ -50,9 +49,7 @@ def run(args: argparse.Namespace) -> None:
     read_annotated_table(args.annotated, args.name)
     accounting = json.loads(args.accounting.read_text())
     genome, store, key = Genome.open(args.reference), Store(args.store), settings["key"]
-    repair(store, key, settings, genome.contigs["digest"])
 
-    # Read with the pictures' sites: what the store has, row by row, and what it lacks.
     positions = _positions(args, settings["name"], accounting, genome)
     known, lacking = [SITES.empty()], [SHARD.empty()]
     for contig, wanted in positions.items():

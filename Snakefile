@@ -8,10 +8,15 @@ from snakemake.utils import min_version
 
 min_version("9.0")
 
-# The demo's config stands in only where the user gives none: a user's config stands alone.
+# The demo's config stands in only where the user gives none: a user's config stands alone, and so
+# does the `config:` of a workflow that takes this one for a module.
 if not workflow.overwrite_configfiles:
 
     configfile: workflow.source_path("config/config.yaml")
+
+
+# A workflow that takes this one for a module keeps its own default target, where it has one by now.
+BY_DEFAULT = workflow.default_target is None
 
 
 include: "rules/common.smk"
@@ -45,7 +50,7 @@ rule tables:
 
 
 rule all:
-    default_target: True
+    default_target: BY_DEFAULT
     input:
         rules.tables.input,
         f"{RESULTS}/index.html",

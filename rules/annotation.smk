@@ -5,9 +5,9 @@
 
 rule index_annotation:
     input:
-        annotation=CONFIG["reference"]["annotation"] or [],
+        annotation=inputs(CONFIG["reference"]["annotation"]),
         contigs=rules.index_reference.output.contigs,
-        aliases=CONFIG["reference"]["aliases"] or [],
+        aliases=inputs(CONFIG["reference"]["aliases"]),
     output:
         folder=directory(f"{RESULTS}/reference/annotation"),
     log:
@@ -17,23 +17,19 @@ rule index_annotation:
     conda:
         "../envs/tables.yaml"
     params:
-        content=fingerprints(
-            filter(
-                None,
-                [CONFIG["reference"]["annotation"], CONFIG["reference"]["aliases"]],
-            )
+        content=lambda wildcards: fingerprints(
+            CONFIG["reference"]["annotation"], CONFIG["reference"]["aliases"]
         ),
         reference=subpath(input.contigs, parent=True),
-        options=[
-            *flags("--aliases", [CONFIG["reference"]["aliases"]]),
-            *flags("--genetic-codes", pairs(CONFIG["annotate"]["genetic_codes"])),
-        ],
+        aliases=lambda wildcards, input: flags("--aliases", input.aliases),
+        codes=flags("--genetic-codes", pairs(CONFIG["annotate"]["genetic_codes"])),
     shell:
         """
         python "$VARLM" index_annotation \
             --annotation {input.annotation:q} \
             --reference {params.reference:q} \
-            {params.options:q} \
+            {params.aliases:q} \
+            {params.codes:q} \
             --out {output.folder:q} \
             2>{log:q}
         """
@@ -78,7 +74,7 @@ rule carry_info:
         variants=f"{RESULTS}/cohorts/{{cohort}}/variants.parquet",
         digest=f"{RESULTS}/cohorts/{{cohort}}/variants.parquet.sha256",
         accounting=f"{RESULTS}/cohorts/{{cohort}}/accounting.json",
-        vcf=lambda wildcards: [file.vcf for file in COHORTS[wildcards.cohort]],
+        vcf=vcfs,
     output:
         info=f"{RESULTS}/cohorts/{{cohort}}/info.parquet",
         digest=f"{RESULTS}/cohorts/{{cohort}}/info.parquet.sha256",
@@ -91,9 +87,7 @@ rule carry_info:
     conda:
         "../envs/tables.yaml"
     params:
-        vcf=lambda wildcards: flags(
-            "--vcf", [file.vcf for file in COHORTS[wildcards.cohort]]
-        ),
+        vcf=lambda wildcards, input: flags("--vcf", input.vcf),
         fields=flags("--field", CONFIG["annotate"]["info"]),
     shell:
         """

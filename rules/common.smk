@@ -5,29 +5,97 @@ import json
 import os
 import re
 import sys
+from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.path_modifier import PathModifier
 
-# The checkout: the folder above this file's.
-ROOT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).resolve().parent
+
+def package_root():
+    """Return the folder that holds workflow_scripts/ and config/schemas/.
+
+    Where Snakemake read this file from a disk, that is the checkout. A workflow that is imported
+    from a git host or a web server has no checkout: Snakemake's source cache holds what
+    `workflow.source_path` was asked for, so every file of package.txt is.
+    """
+    here = workflow.current_basedir.get_path_or_uri(secret_free=True)
+    if "://" not in here:
+        return Path(here).resolve().parent
+    names = Path(workflow.source_path("package.txt")).read_text("utf-8").split("\n")
+    files = {
+        name: Path(workflow.source_path(f"../{name}"))
+        for name in names
+        if name and not name.startswith("#")
+    }
+    name, file = next(iter(files.items()))
+    root = file.parents[name.count("/")]
+    if any(root / name != file for name, file in files.items()):
+        raise WorkflowError(
+            f"varlm cannot be imported from {here}: Snakemake's cache has its files by other names "
+            f"(such as {file}); import it from a folder, a git host or a web server "
+            "(docs/deployment.md)"
+        )
+    return root
+
+
+ROOT = package_root()
 VARLM = str(ROOT / "workflow_scripts")
 if VARLM not in sys.path:
     sys.path.insert(0, VARLM)
 
-from varlm.config import REGIONS_COHORT, load_cohorts, load_config
+from varlm.config import (
+    REGIONS_COHORT,
+    addresses,
+    is_address,
+    load_cohorts,
+    load_config,
+)
 from varlm.errors import UserError
 from varlm.fingerprint import fingerprint
+
+# Whether another workflow imports this one. Its rules may make the files that the config names.
+IS_MODULE = workflow.modifier.parent_modifier is not None
 
 try:
     CONFIG = load_config(config, ROOT / "config/schemas/config.schema.yaml")
     REGIONS = CONFIG["regions"]
     SATURATED = [] if REGIONS is None else [REGIONS_COHORT]
     COHORTS = (
-        load_cohorts(Path(CONFIG["cohorts"]), SATURATED) if CONFIG["cohorts"] else {}
+        load_cohorts(Path(CONFIG["cohorts"]), SATURATED, must_exist=not IS_MODULE)
+        if CONFIG["cohorts"]
+        else {}
     )
 except UserError as error:
     raise WorkflowError(str(error)) from None
+
+
+def stored_elsewhere():
+    """Return each input's address → the storage object by which Snakemake fetches it."""
+    objects, errors = {}, []
+    for key, address in addresses(CONFIG, COHORTS):
+        if "@" in address.split("/")[2]:
+            errors.append(
+                f"{key}: the address holds a user name or password, which would be in logs and "
+                "reports; give them as docs/deployment.md says (Remote inputs)"
+            )
+            continue
+        try:
+            objects[address] = storage(address)
+        except WorkflowError as error:
+            scheme = address.partition(":")[0]
+            errors.append(
+                f"{key}: {address} cannot be fetched: no storage plugin of Snakemake takes "
+                f"{scheme}:// ({str(error).splitlines()[0]}); use a path, https:// or s3://, "
+                "or install a plugin for it (snakemake-storage-plugin-…)"
+            )
+    if errors:
+        listed = "\n".join(f"  - {line}" for line in errors)
+        raise WorkflowError(f"{len(errors)} inputs that cannot be fetched:\n{listed}")
+    return objects
+
+
+ADDRESSES = stored_elsewhere()
 
 # Every cohort of the results, and those whose sites the tracks show.
 ALL_COHORTS = [*COHORTS, *SATURATED]
@@ -50,7 +118,12 @@ AT_ONCE = getattr(workflow.global_resources.get("gpu"), "value", None)
 SCORING_THREADS = max(1, CORES // AT_ONCE) if AT_ONCE and GPU else CORES
 
 MODELS = CONFIG["models"]
-RESULTS = CONFIG["results"].rstrip("/")
+# `prefix:` and `replace_prefix:` of a module move the results, and nothing else: inputs and the
+# store stay where the config says. From here on no path is modified any more, or Snakemake would
+# prefix the paths of `expand(rules.x.output.y)` twice, and those in params never.
+RESULTS = CONFIG["results"].rstrip("/") + os.sep
+RESULTS = workflow.modifier.path_modifier.replace_prefix(RESULTS).rstrip(os.sep)
+workflow.modifier.path_modifier = PathModifier(None, None, workflow)
 STORE = CONFIG["store"].rstrip("/")
 
 # `python` in the rules is the one that runs Snakemake, also where its environment is not
@@ -58,7 +131,22 @@ STORE = CONFIG["store"].rstrip("/")
 os.environ.update(
     PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]),
     VARLM=VARLM,
+    VARLM_SNAKEMAKE=str(os.getpid()),  # a step ends when this process does
+    PYTHONUTF8="1",  # whatever the locale
 )
+
+if workflow.is_main_process:
+    # For plan, in the environment: as params they would make the plan anew with other --cores.
+    os.environ.update(
+        VARLM_JOBS=str(workflow.resource_settings.nodes or 1),
+        VARLM_SCORING_THREADS=str(SCORING_THREADS),
+        **({"VARLM_GPUS": str(AT_ONCE)} if AT_ONCE and GPU else {}),
+    )
+
+    from varlm.main_process import watch_over
+
+    if told := watch_over(Path(".snakemake")):
+        logger.warning(told)
 
 
 def flags(name, values):
@@ -71,6 +159,57 @@ def flags(name, values):
 def pairs(mapping):
     """Return a config mapping as NAME=VALUE, for `flags`."""
     return [f"{name}={value}" for name, value in mapping.items()]
+
+
+def named(mapping, files):
+    """Return NAME=FILE of a config mapping whose values lie in `files` on this machine."""
+    return pairs(dict(zip(mapping, files, strict=True)))
+
+
+def made_here(path):
+    """Whether the workflow that imports this one has a rule for the file."""
+    return IS_MODULE and any(each.is_producer(path) for each in workflow.rules)
+
+
+@cache
+def located(path):
+    """Return an input as rules take it: a path as it is, a storage object for an address.
+
+    A command gets where the file lies on this machine, from `input`. That it exists is checked
+    here, since Snakemake would go on with old results where an input is missing, also under a
+    wrong name that was written just now; and only by the process that plans the run, since the
+    nodes of a cluster may reach nothing outside.
+    """
+    file = ADDRESSES.get(path, path)
+    if not workflow.is_main_process:
+        return file
+    try:
+        if file is path:
+            found = Path(path).exists() or made_here(path)
+        else:
+            found = file.flags["storage_object"].exists()
+    except Exception as error:  # of whichever library the storage plugin uses
+        raise WorkflowError(f"{path}: cannot be looked up ({error})") from error
+    if not found:
+        where = (
+            f"relative to {Path.cwd()}"
+            if file is path
+            else "the server has no such file"
+        )
+        raise WorkflowError(
+            f"{path}: input not found ({where}); check config and cohort sheet"
+        )
+    return file
+
+
+def inputs(*paths):
+    """Return an input function for inputs that the config names; None is left out."""
+    return lambda wildcards: [located(path) for path in paths if path is not None]
+
+
+def vcfs(wildcards):
+    """Return the VCF files of a cohort."""
+    return [located(file.vcf) for file in COHORTS[wildcards.cohort]]
 
 
 def beside(kind):
@@ -87,21 +226,12 @@ def beside(kind):
     return files
 
 
-def track_files():
-    """Return the files over the genome that alleles are looked up in."""
-    return [
-        *CONFIG["annotate"]["intervals"].values(),
-        *CONFIG["annotate"]["bigwigs"].values(),
-    ]
-
-
 def area_flags():
-    """Return where to score every SNV, as options of the step saturate."""
+    """Return where to score every SNV, but for a BED file, as options of the step saturate."""
     if REGIONS is None:
         return []
     everywhere = REGIONS["contigs"] == "all"
     return [
-        *flags("--bed", [REGIONS["bed"]]),
         *(
             ["--all-contigs"]
             if everywhere
@@ -112,9 +242,30 @@ def area_flags():
     ]
 
 
-def fingerprints(paths):
-    """Return what the content of these files is known by, for a rule's params."""
-    return [fingerprint(str(path)) for path in paths]
+def shown_settings():
+    """Return the config for the reports, without what addresses have after "?": maybe a token."""
+    text = json.dumps(CONFIG, sort_keys=True)
+    for address in ADDRESSES:
+        text = text.replace(address, re.sub(r"\?.*", "?…", address))
+    return text
+
+
+def fingerprints(*paths):
+    """Return what the content of these files is known by, for a rule's params.
+
+    Only files that are here before the run have a content to know them by. What another rule
+    makes and what lies elsewhere is known by its time, as Snakemake does it: their content would
+    be "absent" in one run, and something else in the next.
+    """
+
+    def known_by(path):
+        if is_address(path):
+            return path
+        if made_here(path):
+            return "made by a rule"
+        return fingerprint(path)
+
+    return [known_by(path) for path in paths if path is not None]
 
 
 def checkpoint_files(wildcards):
@@ -139,7 +290,7 @@ def stored(wildcards):
 def planned_scores(wildcards):
     """Return the scores of every shard that the model's plan made."""
     plan = Path(checkpoints.plan.get(model=wildcards.model).output.plan)
-    shards = range(json.loads((plan / "plan.json").read_text())["shards"])
+    shards = range(json.loads((plan / "plan.json").read_text("utf-8"))["shards"])
     return [
         f"{RESULTS}/scores/{wildcards.model}/{shard}/{file}"
         for shard in shards

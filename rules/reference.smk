@@ -4,7 +4,7 @@
 
 rule index_reference:
     input:
-        fasta=CONFIG["reference"]["fasta"],
+        fasta=inputs(CONFIG["reference"]["fasta"]),
     output:
         genome=f"{RESULTS}/reference/genome.fa",
         fai=f"{RESULTS}/reference/genome.fa.fai",
@@ -18,7 +18,7 @@ rule index_reference:
         "../envs/tables.yaml"
     params:
         reference=subpath(output.genome, parent=True),
-        content=fingerprints([CONFIG["reference"]["fasta"]]),
+        content=lambda wildcards: fingerprints(CONFIG["reference"]["fasta"]),
     shell:
         """
         python "$VARLM" index_reference \

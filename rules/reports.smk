@@ -129,7 +129,7 @@ rule report:
             [f"{input.annotation}/annotation.json" if input.annotation else None],
         ),
         # Functions, since Snakemake takes the braces of a plain text for wildcards.
-        settings=lambda wildcards: json.dumps(CONFIG, sort_keys=True),
+        settings=lambda wildcards: shown_settings(),
         browsers=lambda wildcards: flags(
             "--browser", pairs(CONFIG["report"]["browsers"])
         ),

@@ -12,8 +12,9 @@ rule annotate:
         backgrounds=expand(rules.calibrate.output.background, model=MODELS),
         consequences=beside("consequences"),
         info=beside("info"),
-        tracks=track_files(),
-        aliases=CONFIG["reference"]["aliases"] or [],
+        intervals=inputs(*CONFIG["annotate"]["intervals"].values()),
+        bigwigs=inputs(*CONFIG["annotate"]["bigwigs"].values()),
+        aliases=inputs(CONFIG["reference"]["aliases"]),
         stored=stored,
     output:
         annotated=f"{RESULTS}/cohorts/{{cohort}}/annotated.parquet",
@@ -29,17 +30,22 @@ rule annotate:
         store=STORE,
         models=lambda wildcards, input: flags("--model", input.models),
         backgrounds=lambda wildcards, input: flags("--background", input.backgrounds),
-        content=fingerprints(
-            [*track_files(), *filter(None, [CONFIG["reference"]["aliases"]])]
+        names=[*CONFIG["annotate"]["intervals"], *CONFIG["annotate"]["bigwigs"]],
+        content=lambda wildcards: fingerprints(
+            *CONFIG["annotate"]["intervals"].values(),
+            *CONFIG["annotate"]["bigwigs"].values(),
+            CONFIG["reference"]["aliases"],
         ),
         beside=lambda wildcards, input: [
             *flags("--consequences", input.consequences[:1]),
             *flags("--info", input.info[:1]),
         ],
-        tracks=[
-            *flags("--interval", pairs(CONFIG["annotate"]["intervals"])),
-            *flags("--bigwig", pairs(CONFIG["annotate"]["bigwigs"])),
-            *flags("--aliases", [CONFIG["reference"]["aliases"]]),
+        tracks=lambda wildcards, input: [
+            *flags(
+                "--interval", named(CONFIG["annotate"]["intervals"], input.intervals)
+            ),
+            *flags("--bigwig", named(CONFIG["annotate"]["bigwigs"], input.bigwigs)),
+            *flags("--aliases", input.aliases),
         ],
     shell:
         """
@@ -64,7 +70,7 @@ rule export:
         digest=rules.annotate.output.digest,
         rejected=rules.normalise.output.rejected,
         accounting=rules.normalise.output.accounting,
-        vcf=lambda wildcards: [file.vcf for file in COHORTS[wildcards.cohort]],
+        vcf=vcfs,
         contigs=rules.index_reference.output.contigs,
         stored=stored,
     output:
@@ -80,9 +86,7 @@ rule export:
         "../envs/tables.yaml"
     params:
         reference=subpath(input.contigs, parent=True),
-        vcf=lambda wildcards: flags(
-            "--vcf", [file.vcf for file in COHORTS[wildcards.cohort]]
-        ),
+        vcf=lambda wildcards, input: flags("--vcf", input.vcf),
         models=flags("--model", MODELS),
     shell:
         """

@@ -2,6 +2,8 @@
 # Produces: rows in the store, {results}/commits/{model}.json, {results}/background/{model}.parquet
 
 
+# The only rule that uses the network, where a model comes from the hub and is not in its cache: it
+# runs where Snakemake does, since the nodes of many clusters reach nothing outside.
 rule prepare_model:
     input:
         checkpoint_files,
@@ -11,11 +13,12 @@ rule prepare_model:
         f"{RESULTS}/logs/prepare_model/{{model}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/prepare_model/{{model}}.tsv"
+    localrule: True
     conda:
         "../envs/torch.yaml"
     params:
         path=lambda wildcards: MODELS[wildcards.model]["path"],
-        content=lambda wildcards: fingerprints(checkpoint_files(wildcards)),
+        content=lambda wildcards: fingerprints(*checkpoint_files(wildcards)),
         revision=lambda wildcards: flags(
             "--revision", [MODELS[wildcards.model]["revision"]]
         ),
@@ -63,6 +66,9 @@ checkpoint plan:
         store=STORE,
         background_sites=CONFIG["scoring"]["background_sites"],
         sites_per_shard=CONFIG["shards"]["sites_per_shard"],
+        minutes=CONFIG["shards"]["minutes"],
+        device=CONFIG["scoring"]["device"],
+        committed=f"{RESULTS}/commits/{{model}}.json",
     shell:
         """
         python "$VARLM" plan \
@@ -73,6 +79,9 @@ checkpoint plan:
             {params.variants:q} \
             --background-sites {params.background_sites:q} \
             --sites-per-shard {params.sites_per_shard:q} \
+            --minutes {params.minutes:q} \
+            --device {params.device:q} \
+            --committed {params.committed:q} \
             --plan {output.plan:q} \
             2>{log:q}
         """
@@ -101,9 +110,10 @@ rule score:
         reference=subpath(input.genome, parent=True),
         device=CONFIG["scoring"]["device"],
         batch_size=CONFIG["scoring"]["batch_size"],
+        folder=subpath(output.sites, parent=True),
     shell:
         """
-        python "$VARLM" score \
+        python "$VARLM" supervise score \
             --shard {params.shard:q} \
             --model {input.model:q} \
             --reference {params.reference:q} \
@@ -113,6 +123,7 @@ rule score:
             --sites {output.sites:q} \
             --alleles {output.alleles:q} \
             --run {output.run:q} \
+            --partial {params.folder:q}/partial \
             2>{log:q}
         """
 

@@ -4,11 +4,11 @@
 
 rule normalise:
     input:
-        vcf=lambda wildcards: [file.vcf for file in COHORTS[wildcards.cohort]],
+        vcf=vcfs,
         contigs=rules.index_reference.output.contigs,
         genome=rules.index_reference.output.genome,
-        aliases=CONFIG["reference"]["aliases"] or [],
-        regions=CONFIG["normalise"]["regions"] or [],
+        aliases=inputs(CONFIG["reference"]["aliases"]),
+        regions=inputs(CONFIG["normalise"]["regions"]),
     output:
         variants=f"{RESULTS}/cohorts/{{cohort}}/variants.parquet",
         digest=f"{RESULTS}/cohorts/{{cohort}}/variants.parquet.sha256",
@@ -24,18 +24,16 @@ rule normalise:
         "../envs/tables.yaml"
     params:
         content=lambda wildcards: fingerprints(
-            [
-                *[file.vcf for file in COHORTS[wildcards.cohort]],
-                *filter(
-                    None,
-                    [CONFIG["reference"]["aliases"], CONFIG["normalise"]["regions"]],
-                ),
-            ]
+            *[file.vcf for file in COHORTS[wildcards.cohort]],
+            CONFIG["reference"]["aliases"],
+            CONFIG["normalise"]["regions"],
         ),
         reference=subpath(input.contigs, parent=True),
-        vcf=lambda wildcards: flags(
-            "--vcf", [file.vcf for file in COHORTS[wildcards.cohort]]
-        ),
+        vcf=lambda wildcards, input: flags("--vcf", input.vcf),
+        beds=lambda wildcards, input: [
+            *flags("--aliases", input.aliases),
+            *flags("--regions", input.regions),
+        ],
         expected=lambda wildcards: [
             flag
             for index, file in enumerate(COHORTS[wildcards.cohort])
@@ -47,8 +45,6 @@ rule normalise:
             )
         ],
         options=[
-            *flags("--aliases", [CONFIG["reference"]["aliases"]]),
-            *flags("--regions", [CONFIG["normalise"]["regions"]]),
             *flags("--min-af", [CONFIG["normalise"]["min_af"]]),
             *flags("--max-af", [CONFIG["normalise"]["max_af"]]),
         ],
@@ -69,6 +65,7 @@ rule normalise:
             --on-ref-mismatch {params.on_ref_mismatch:q} \
             --max-ref-mismatch {params.max_ref_mismatch:q} \
             --indels {params.indels:q} \
+            {params.beds:q} \
             {params.options:q} \
             --variants {output.variants:q} \
             --rejected {output.rejected:q} \
@@ -80,10 +77,10 @@ rule normalise:
 # The only cohort that it makes is `regions`, where the config has that key.
 rule saturate:
     input:
-        bed=(REGIONS and REGIONS["bed"]) or [],
+        bed=inputs(REGIONS and REGIONS["bed"]),
         contigs=rules.index_reference.output.contigs,
         genome=rules.index_reference.output.genome,
-        aliases=CONFIG["reference"]["aliases"] or [],
+        aliases=inputs(CONFIG["reference"]["aliases"]),
     output:
         variants=f"{RESULTS}/cohorts/{{cohort}}/variants.parquet",
         digest=f"{RESULTS}/cohorts/{{cohort}}/variants.parquet.sha256",
@@ -98,18 +95,21 @@ rule saturate:
         "../envs/tables.yaml"
     params:
         content=lambda wildcards: fingerprints(
-            filter(None, [REGIONS["bed"], CONFIG["reference"]["aliases"]])
+            REGIONS["bed"], CONFIG["reference"]["aliases"]
         ),
         reference=subpath(input.contigs, parent=True),
         area=area_flags(),
-        options=flags("--aliases", [CONFIG["reference"]["aliases"]]),
+        files=lambda wildcards, input: [
+            *flags("--bed", input.bed),
+            *flags("--aliases", input.aliases),
+        ],
     shell:
         """
         python "$VARLM" saturate \
             --cohort {wildcards.cohort:q} \
             --reference {params.reference:q} \
             {params.area:q} \
-            {params.options:q} \
+            {params.files:q} \
             --variants {output.variants:q} \
             --accounting {output.accounting:q} \
             2>{log:q}

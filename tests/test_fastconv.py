@@ -117,7 +117,7 @@ def model(request, tmp_path_factory):
 
 
 def direct(model, ids, index):
-    """gpn's own forward pass."""
+    """The plain forward pass, which tests/test_skeleton.py holds equal to gpn's."""
     ids = ids.long().clone()
     if index is not None:
         ids[:, index] = model.tokens.mask

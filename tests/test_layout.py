@@ -22,7 +22,7 @@ def test_rules_are_the_steps(root):
 
 def test_each_rule_runs_its_step_and_logs_under_its_name(root):
     for name, body in rules(root).items():
-        assert re.search(rf'python "\$VARLM" {name} \\\n', body), name
+        assert re.search(rf'python "\$VARLM" (supervise )?{name} \\\n', body), name
         assert re.search(rf"log:\s+f\"{{RESULTS}}/logs/{name}[./]", body), name
         assert re.search(rf"benchmark:\s+f\"{{RESULTS}}/benchmarks/{name}[./]", body), name
 

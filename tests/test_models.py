@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from hub_making import Hub
 from toy_models import CONFIGS, VARIANTS, make_checkpoint
 from varlm.errors import UserError
 from varlm.models import checkpoint, gpn, load_model
@@ -473,6 +474,109 @@ def test_a_cached_snapshot_is_used_without_the_network(folder, tmp_path, monkeyp
     found = checkpoint.resolve("owner/name", commit, tmp_path / "cache")
     assert found == snapshot
     load_model(found)
+
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.fixture
+def hub(folder, monkeypatch):
+    """A hub that has the checkpoint as owner/name, and things that are no part of one."""
+    (folder / "README.md").write_text("# a model\n")
+    (folder / "training.bin").write_bytes(b"x" * 1000)
+    server = Hub(folder, "owner/name", COMMIT)
+    look_at(server, monkeypatch)
+    yield server
+    server.stop()
+
+
+def look_at(server, monkeypatch):
+    """What HF_ENDPOINT sets when huggingface_hub is imported."""
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", server.address)
+    monkeypatch.setattr(
+        "huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE",
+        server.address + "/{repo_id}/resolve/{revision}/{filename}",
+    )
+
+
+def test_a_model_of_the_hub_is_downloaded_once_and_then_needs_no_network(hub, folder, tmp_path):
+    """Fault 39."""
+    cache = tmp_path / "cache"
+    found = checkpoint.resolve("owner/name", COMMIT, cache)
+    assert sorted(path.name for path in found.iterdir()) == [
+        "config.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "tokenizer_config.json",
+    ]
+    assert checkpoint.describe(found).files == checkpoint.describe(folder).files
+    asked = len(hub.requests)
+    assert checkpoint.resolve("owner/name", COMMIT, cache) == found
+    assert len(hub.requests) == asked
+    hub.stop()
+    assert checkpoint.resolve("owner/name", COMMIT, cache) == found
+    load_model(found, checkpoint.describe(found).files)
+
+
+def test_pickled_weights_are_downloaded_only_where_there_are_no_others(hub, folder, tmp_path):
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    found = checkpoint.resolve("owner/name", COMMIT, tmp_path / "both")
+    assert checkpoint.describe(found).weights == ("model.safetensors",)
+    assert not (found / "pytorch_model.bin").exists()
+    (folder / "model.safetensors").unlink()
+    found = checkpoint.resolve("owner/name", COMMIT, tmp_path / "pickled")
+    assert checkpoint.describe(found).weights == ("pytorch_model.bin",)
+    assert not (found / "training.bin").exists()
+
+
+def test_a_server_that_dies_in_a_download(hub, folder, tmp_path, monkeypatch):
+    hub.cut = 1000
+    with pytest.raises(UserError, match=r"owner/name at revision 0123.*the download failed"):
+        checkpoint.resolve("owner/name", COMMIT, tmp_path / "cache")
+    again = Hub(folder, "owner/name", COMMIT)
+    look_at(again, monkeypatch)
+    found = checkpoint.resolve("owner/name", COMMIT, tmp_path / "cache")
+    assert checkpoint.describe(found).files == checkpoint.describe(folder).files
+    again.stop()
+
+
+def test_a_download_that_was_altered_on_its_way(hub, folder, tmp_path):
+    hub.alter = b"another end"
+    with pytest.raises(
+        UserError, match=r"blobs/\w+: the file model.safetensors .* is damaged"
+    ) as e:
+        checkpoint.resolve("owner/name", COMMIT, tmp_path / "cache")
+    hub.alter = None
+    Path(str(e.value).partition(":")[0]).unlink()
+    found = checkpoint.resolve("owner/name", COMMIT, tmp_path / "cache")
+    assert checkpoint.describe(found).files == checkpoint.describe(folder).files
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model.safetensors"])
+def test_a_flipped_bit_in_the_hubs_cache(hub, tmp_path, name):
+    found = checkpoint.resolve("owner/name", COMMIT, tmp_path / "cache")
+    content = bytearray((found / name).read_bytes())
+    content[-2] ^= 1
+    (found / name).write_bytes(content)
+    with pytest.raises(UserError, match=f"the file {name} of the hub's cache is damaged"):
+        checkpoint.resolve("owner/name", COMMIT, tmp_path / "cache")
+
+
+def test_a_commit_that_the_hub_does_not_have(hub, tmp_path):
+    with pytest.raises(UserError, match="the hub has no such commit"):
+        checkpoint.resolve("owner/name", "f" * 40, tmp_path)
+
+
+def test_a_repository_that_the_hub_does_not_have(hub, tmp_path):
+    with pytest.raises(UserError, match=r"the hub has no such repository.*HF_TOKEN"):
+        checkpoint.resolve("owner/other", COMMIT, tmp_path)
+
+
+def test_a_repository_without_weights(hub, folder, tmp_path):
+    (folder / "model.safetensors").unlink()
+    found = checkpoint.resolve("owner/name", COMMIT, tmp_path)
+    with pytest.raises(UserError, match="no weights; expected one of"):
+        checkpoint.describe(found)
 
 
 def test_a_download_that_fails_is_an_error(tmp_path, monkeypatch):

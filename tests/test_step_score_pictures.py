@@ -102,13 +102,13 @@ def test_what_the_store_has_loads_no_model(job, monkeypatch):
 
 def test_only_what_is_lacking_is_scored(job, monkeypatch):
     job(pictures=1)
-    inner, scored = scoring._score_sites, []
+    inner, scored = scoring._run, []
 
-    def noted(scorer, genome, sites, window):
+    def noted(sites, *others):
         scored.extend(sites.select("contig", "pos").rows())
-        return inner(scorer, genome, sites, window)
+        return inner(sites, *others)
 
-    monkeypatch.setattr(scoring, "_score_sites", noted)
+    monkeypatch.setattr(scoring, "_run", noted)
     assert job().height == 23
     assert scored == [("chrI", p) for p in range(15, 30)]
 

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 
 from varlm import __version__
 from varlm.errors import UserError
+from varlm.interruption import Stopped, stop_in_good_order
 
 # Step → what it does, in flow order. Each is `varlm.steps.<step>` and the rule of that name.
 STEPS = {
@@ -39,10 +40,12 @@ STEPS = {
     "summarise": "the accounting of all cohorts → summary.tsv",
 }
 
-# Command → what it does; no rule calls these. Each is `varlm.<command>.commands`.
+# Command → what it does, beside the steps.
 TOOLS = {
     "store": "ls, verify, compact, export or import a score store (varlm store --help)",
+    "supervise": "run a step in a child that is watched, and once more if it crashes or hangs",
 }
+_TOOL_MODULES = {"store": "varlm.store.commands", "supervise": "varlm.supervision"}
 
 # A full disk, a read-only or missing place, a quota: the user's to mend, no traceback.
 _ENVIRONMENT = {
@@ -60,9 +63,29 @@ _ENVIRONMENT = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one step or tool; return the exit status.
 
-    0: done; 1: done, and the tool found something wrong; 2: an error that the user can mend.
+    0: done; 1: done, and the tool found something wrong; 2: an error that the user can mend;
+    128 + n: stopped by signal n, or since the process that started it ended.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Without it the program's own, and signals are listened to.
     """
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    return program(sys.argv[1:]) if argv is None else _main(list(argv))
+
+
+def program(argv: Sequence[str]) -> int:
+    """Do as `main` does, as a process of its own, which listens to signals."""
+    try:
+        if argv[:1] != ["supervise"]:  # which forks first, while there is but one thread
+            stop_in_good_order()
+        return _main(list(argv))
+    except Stopped as stopped:
+        print(f"error: {stopped.why}", file=sys.stderr)
+        return stopped.status
+
+
+def _main(arguments: list[str]) -> int:
     top = argparse.ArgumentParser(
         prog="varlm",
         description="The steps of the varlm workflow; the Snakefile calls them.",
@@ -75,7 +98,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     step = top.parse_args(arguments[:1]).step
 
-    name = f"varlm.{step}.commands" if step in TOOLS else f"varlm.steps.{step}"
+    name = _TOOL_MODULES.get(step, f"varlm.steps.{step}")
     module = importlib.import_module(name)
     parser = argparse.ArgumentParser(prog=f"varlm {step}", description=module.__doc__)
     module.add_arguments(parser)
@@ -102,9 +125,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"out of memory in the step {step}; give the job more memory, or lower "
             "scoring.batch_size and shards.sites_per_shard"
         )
-    logging.getLogger("varlm").info(
-        "%s finished in %.1f s, peak memory %.0f MB", step, time.monotonic() - started, _peak_mb()
-    )
+    if step != "supervise":  # the step has said so itself
+        seconds = time.monotonic() - started
+        logging.getLogger("varlm").info(
+            "%s finished in %.1f s, peak memory %.0f MB", step, seconds, _peak_mb()
+        )
     return status or 0
 
 

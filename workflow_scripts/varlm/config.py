@@ -22,7 +22,7 @@ from varlm.errors import UserError
 
 SHEET_COLUMNS = {
     "cohort": "name of the cohort: its folder in the results",
-    "vcf": "VCF, VCF.gz or BCF file, relative to the working directory",
+    "vcf": "VCF, VCF.gz or BCF file, relative to the working directory, or an address (https, s3)",
     "records": "optional: how many records the file must have",
     "sha256": "optional: the SHA-256 that the file must have",
     "labels": "optional: kept for evaluation",
@@ -38,6 +38,9 @@ TABLE_COLUMNS = (
     *("file", "record", "allele"),
 )
 MODEL_COLUMNS = ("llr", "llr_fwd", "llr_rev", "entropy", "p_ref", "p_alt", "percentile")
+
+# What is read through a storage plugin of Snakemake, not from a disk: https://…, s3://….
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 _MOST_VALUES = 100_000  # in a config; one key for each of many models and tracks is far fewer
 
@@ -68,7 +71,7 @@ def load_config(given: Mapping[str, Any], schema_path: Path) -> dict[str, Any]:
         One message with all errors, each with its key, the value found and a remedy.
     """
     _check_size(given)
-    schema = yaml.safe_load(schema_path.read_text())
+    schema = yaml.safe_load(schema_path.read_text(encoding="utf-8"))
     validator = jsonschema.Draft202012Validator(schema)
     errors = [
         line
@@ -87,6 +90,29 @@ def load_config(given: Mapping[str, Any], schema_path: Path) -> dict[str, Any]:
         count = f"{len(errors)} error{'s' if len(errors) > 1 else ''}"
         raise UserError(f"{count} in the config:\n{listed}")
     return config
+
+
+def is_address(value: str | None) -> bool:
+    """Whether `value` is an address such as https://…, and not a path."""
+    return value is not None and _ADDRESS.match(value) is not None
+
+
+def addresses(
+    config: Mapping[str, Any], cohorts: Mapping[str, list[CohortFile]]
+) -> Iterator[tuple[str, str]]:
+    """Yield each input that is an address, with the key that names it."""
+    reference, normalise, annotate = (config[k] for k in ("reference", "normalise", "annotate"))
+    inputs = [(f"reference.{key}", reference[key]) for key in ("fasta", "annotation", "aliases")]
+    inputs.append(("normalise.regions", normalise["regions"]))
+    inputs.append(("regions.bed", (config["regions"] or {}).get("bed")))
+    for kind in ("intervals", "bigwigs"):
+        inputs += [(f"annotate.{kind}.{name}", file) for name, file in annotate[kind].items()]
+    inputs += [
+        (f"{config['cohorts']}, cohort {cohort}", file.vcf)
+        for cohort, files in cohorts.items()
+        for file in files
+    ]
+    return ((key, value) for key, value in inputs if is_address(value))
 
 
 def _check_size(given: Mapping[str, Any]) -> None:
@@ -168,6 +194,10 @@ def _cross_checks(config: Mapping[str, Any]) -> Iterator[str]:
                 f"{window // 4} or less, or set scoring.indels: skip"
             )
     yield from _column_clashes(config)
+    for key in ("cohorts", "results", "store"):
+        if is_address(config[key]):
+            kind = "file" if key == "cohorts" else "folder"
+            yield f"{key}: found {config[key]!r}; this must be a {kind} on a disk, not an address"
     results, store = Path(config["results"]).absolute(), Path(config["store"]).absolute()
     if results == store:
         yield f"store: {config['store']} is also the folder of the results; give it its own"
@@ -235,7 +265,9 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 80 else text[:77] + "…"
 
 
-def load_cohorts(sheet: Path, reserved: Collection[str] = ()) -> dict[str, list[CohortFile]]:
+def load_cohorts(
+    sheet: Path, reserved: Collection[str] = (), *, must_exist: bool = True
+) -> dict[str, list[CohortFile]]:
     """Read the cohort sheet: cohort → its files, in the sheet's order.
 
     Parameters
@@ -243,6 +275,8 @@ def load_cohorts(sheet: Path, reserved: Collection[str] = ()) -> dict[str, list[
     sheet : Path
     reserved : collection of str
         Names that no cohort may have, in any case: `REGIONS_COHORT` where regions are scored.
+    must_exist : bool
+        Whether each VCF must be there by now; False where rules of another workflow may make it.
 
     Raises
     ------
@@ -276,13 +310,14 @@ def load_cohorts(sheet: Path, reserved: Collection[str] = ()) -> dict[str, list[
     errors += [f"column {n!r} is given twice" for n in set(header) if header.count(n) > 1]
     cohorts: dict[str, list[CohortFile]] = {}
     if not errors:
-        seen: dict[tuple[str, Path], int] = {}
+        seen: dict[tuple[str, str | Path], int] = {}
         for number, row in lines[1:]:
-            entry, problems = _cohort_file(header, [cell.strip() for cell in row])
+            entry, problems = _cohort_file(header, [cell.strip() for cell in row], must_exist)
             errors += [f"line {number}: {problem}" for problem in problems]
             if entry is None:
                 continue
-            file = (entry.cohort, Path(entry.vcf).resolve())
+            place = entry.vcf if is_address(entry.vcf) else Path(entry.vcf).resolve()
+            file = (entry.cohort, place)
             if file in seen:
                 errors.append(
                     f"line {number}: {entry.vcf} is already a file of cohort {entry.cohort} "
@@ -309,7 +344,9 @@ def load_cohorts(sheet: Path, reserved: Collection[str] = ()) -> dict[str, list[
     return cohorts
 
 
-def _cohort_file(header: list[str], row: list[str]) -> tuple[CohortFile | None, list[str]]:
+def _cohort_file(
+    header: list[str], row: list[str], must_exist: bool
+) -> tuple[CohortFile | None, list[str]]:
     if len(row) != len(header):
         return None, [f"found {len(row)} columns, expected {len(header)}"]
     cells = {name: value for name, value in zip(header, row, strict=True) if value}
@@ -320,7 +357,7 @@ def _cohort_file(header: list[str], row: list[str]) -> tuple[CohortFile | None, 
             f"the cohort name {name!r} cannot be a folder name; use letters, digits, "
             "'.', '_' and '-', starting with a letter or digit"
         )
-    if vcf and not Path(vcf).is_file():
+    if vcf and must_exist and not is_address(vcf) and not Path(vcf).is_file():
         problems.append(
             f"{vcf} does not exist or is not a file (relative to {Path.cwd()}); check the path"
         )

@@ -16,11 +16,13 @@ class Progress:
     total : int
     what : str
         What is counted, in the plural.
+    done : int
+        How many are done before the start; they do not count in the rate.
     """
 
-    def __init__(self, total: int, what: str):
+    def __init__(self, total: int, what: str, done: int = 0):
         self.total, self.what = total, what
-        self.done = 0
+        self.done = self._before = done
         self.started = time.monotonic()
         self.next = 5.0  # seconds after the start
 
@@ -28,8 +30,8 @@ class Progress:
         """Count `count` more; log if it is time."""
         self.done += count
         elapsed = time.monotonic() - self.started
-        if self.done and (elapsed >= self.next or self.done == self.total):
-            rate = self.done / max(elapsed, 1e-9)
+        if self.done > self._before and (elapsed >= self.next or self.done == self.total):
+            rate = (self.done - self._before) / max(elapsed, 1e-9)
             left = (self.total - self.done) / rate
             log.info(
                 "%d of %d %s (%.0f %%), %.3g a second, %s left",

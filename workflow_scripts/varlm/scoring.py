@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import logging
 import os
@@ -16,12 +17,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from varlm import supervision
 from varlm.devices import Lease, lease, visible_devices
 from varlm.errors import UserError
+from varlm.partial_scores import Method, PartialScores, open_partial_scores
 from varlm.progress import Progress
 from varlm.reference import Genome
-from varlm.schemas import LOGIT_COLUMNS
-from varlm.windows import AlleleWindows, Bytes, allele_windows, chunks, site_windows
+from varlm.schemas import LOGIT_COLUMNS, sha256
+from varlm.windows import CHUNK, AlleleWindows, Bytes, allele_windows, site_windows
 
 if TYPE_CHECKING:
     import torch
@@ -32,6 +35,7 @@ log = logging.getLogger("varlm")
 
 _SAMPLE = 64  # sites on which a faster mode has to agree with float32
 _FEW = 64  # with fewer rows, modes are not worth measuring
+_INTERVAL = 5.0  # seconds of work that a stopped job may lose, or one batch where that takes longer
 _held: list[Lease] = []  # a lock is freed when nothing holds it any more
 _KEYS = {"name", "folder", "files", "window", "strands", "precision"}
 
@@ -66,9 +70,18 @@ class Scores:
 
 
 def score_rows(
-    rows: pl.DataFrame, genome: Genome, settings: dict[str, Any], hardware: Hardware
+    rows: pl.DataFrame,
+    genome: Genome,
+    settings: dict[str, Any],
+    hardware: Hardware,
+    partial: PartialScores | None = None,
 ) -> Scores:
     """Load the model and score rows of `varlm.schemas.SHARD`, each exactly once, in their order.
+
+    Parameters
+    ----------
+    partial : PartialScores, optional
+        Scores of the first rows, which are not computed again; the others are added to it.
 
     Raises
     ------
@@ -77,32 +90,105 @@ def score_rows(
     """
     sites = rows.filter(pl.col("ref").is_null())
     alleles = rows.filter(pl.col("ref").is_not_null())
-    if rows.is_empty():
-        return Scores(
-            _sites_table(sites, np.empty((0, 2, 4), np.float32)),
-            _alleles_table(alleles, np.empty((0, 2))),
-            {},
-        )
+    partial = partial or open_partial_scores(None, {})
+    run: dict[str, Any] = {}
+    if not rows.is_empty():
+        run = _run(sites, alleles, genome, settings, hardware, partial)
+    return Scores(
+        _sites_table(sites, partial.sites()), _alleles_table(alleles, partial.alleles()), run
+    )
+
+
+def identity(shard: Path, genome: Genome, settings: dict[str, Any]) -> dict[str, Any]:
+    """Return what the scores of a shard are of: its rows, the genome, the model and how it is run.
+
+    JSON values, for `open_partial_scores`.
+    """
+    contigs = genome.contigs.select("contig", "digest").rows()
+    return {
+        "shard": sha256(shard),
+        "genome": hashlib.sha256(json.dumps(contigs).encode()).hexdigest(),
+        **{name: value for name, value in settings.items() if name not in ("name", "folder")},
+    }
+
+
+def _run(
+    sites: pl.DataFrame,
+    alleles: pl.DataFrame,
+    genome: Genome,
+    settings: dict[str, Any],
+    hardware: Hardware,
+    partial: PartialScores,
+) -> dict[str, Any]:
+    """Score what `partial` lacks; return `Scores.run`."""
     from varlm import inference  # torch, seconds: only once the inputs are known to be good
 
-    scorer, arithmetic = _scorer(hardware, settings, genome, rows)
-    started = time.monotonic()
-    scorer.progress = Progress(sites.height, "sites")
-    logits = _score_sites(scorer, genome, sites, settings["window"])
-    scorer.progress = Progress(alleles.height, "alleles")
-    if settings["precision"] == "auto" and alleles.height:
-        picked = np.unique(np.linspace(0, alleles.height - 1, _SAMPLE // 8).astype(int))
-        sample = _allele_windows(genome, alleles[picked], settings["window"])
-        inference.confirm_for_alleles(scorer, sample)
-    ratios = _score_alleles(scorer, genome, alleles, settings["window"])
-    run = {
-        "device": str(scorer.model.device),
-        "arithmetic": arithmetic,
+    total, window = sites.height + alleles.height, settings["window"]
+    if partial.resumed:
+        log.info(
+            "%d of %d rows are scored already; going on with the others", partial.resumed, total
+        )
+    run: dict[str, Any] = {
         "sites": sites.height,
         "alleles": alleles.height,
-        "seconds": round(time.monotonic() - started, 3),
+        "resumed": partial.resumed,
     }
-    return Scores(_sites_table(sites, logits), _alleles_table(alleles, ratios), run)
+    if partial.resumed == total and partial.method is not None:
+        method = partial.method
+        run |= {"device": method.device, "arithmetic": method.mode}
+        return run | {"seconds": round(partial.seconds, 3)}
+
+    scorer, arithmetic = _scorer(hardware, settings, genome, pl.concat([sites, alleles]), partial)
+
+    def score_sites(part: pl.DataFrame) -> NDArray[np.float32]:
+        return scorer.sites(_site_windows(genome, part, window), _locator(part))
+
+    def score_alleles(part: pl.DataFrame) -> NDArray[np.float64]:
+        return scorer.alleles(_allele_windows(genome, part, window), _locator(part))
+
+    _in_stretches(scorer, sites, len(partial.sites()), "sites", score_sites, partial.add_sites)
+    done = len(partial.alleles())
+    if settings["precision"] == "auto" and done < alleles.height:
+        picked = np.unique(np.linspace(0, alleles.height - 1, _SAMPLE // 8).astype(int))
+        sample = _allele_windows(genome, alleles[picked], window)
+        inference.confirm_for_alleles(scorer, sample)
+    _in_stretches(scorer, alleles, done, "alleles", score_alleles, partial.add_alleles)
+    run |= {"device": str(scorer.model.device), "arithmetic": arithmetic}
+    return run | {"seconds": round(partial.seconds, 3)}
+
+
+def _in_stretches(
+    scorer: Scorer,
+    rows: pl.DataFrame,
+    done: int,
+    what: str,
+    score: Callable[[pl.DataFrame], NDArray[Any]],
+    keep: Callable[[NDArray[Any], float], None],
+) -> None:
+    """Score `rows` from row `done` on, and keep the scores of each stretch when it is done.
+
+    A stretch is as many batches as take about `_INTERVAL`: more where a GPU does thousands of
+    windows a second, one where a batch takes longer.
+    """
+    progress = Progress(rows.height, what, done)
+
+    def batch_done(count: int) -> None:
+        progress(count)
+        supervision.beat()
+
+    scorer.progress = batch_done
+    batches = 1
+    while done < rows.height:
+        started = time.monotonic()
+        part = rows[done : done + batches * scorer.batch_size]
+        scores = score(part)
+        seconds = time.monotonic() - started
+        keep(scores, seconds)
+        done += part.height
+        if seconds < _INTERVAL / 2 and 2 * batches * scorer.batch_size <= CHUNK:
+            batches *= 2
+        elif seconds > _INTERVAL:
+            batches = max(batches // 2, 1)
 
 
 def take_device(name: str) -> torch.device:
@@ -120,9 +206,16 @@ def take_device(name: str) -> torch.device:
 
 
 def _scorer(
-    hardware: Hardware, settings: dict[str, Any], genome: Genome, rows: pl.DataFrame
+    hardware: Hardware,
+    settings: dict[str, Any],
+    genome: Genome,
+    rows: pl.DataFrame,
+    partial: PartialScores,
 ) -> tuple[Scorer, str]:
-    """Load the model, once, and choose the mode and the batch size; say which mode."""
+    """Load the model, once, and choose the mode and the batch size; say which mode.
+
+    Both are those of the job before, where it left scores made on such a device.
+    """
     import torch
 
     from varlm import inference
@@ -140,39 +233,29 @@ def _scorer(
         time.monotonic() - started,
         rows.height,
     )
+    supervision.beat()
+    before = partial.method
+    if before is not None and before.device != device.type:
+        before = None
     precision = settings["precision"]
-    if rows.height < _FEW:  # trying out takes longer than scoring
-        precision = "float32" if precision == "auto" else precision
+    if before is not None:
+        precision = before.mode
+    elif rows.height < _FEW and precision == "auto":  # trying out takes longer than scoring
+        precision = "float32"
+    wanted = hardware.batch_size or (before.batch_size if before is not None else None)
+    if wanted is None:
+        wanted = inference.default_batch(model, settings["window"])
+        wanted = inference.fitting_batch(model, settings["window"], wanted)
+    batch_size = max(wanted >> supervision.halvings(), 1)
     # Spread over the shard; a share of it, as the sample is computed in float32 as well.
     size = min(_SAMPLE, max(8, rows.height // 32), rows.height)
     picked = np.unique(np.linspace(0, rows.height - 1, size).astype(int))
     windows = _site_windows(genome, rows[picked], settings["window"])
-    batch_size = hardware.batch_size or inference.default_batch(model, settings["window"])
     choice = inference.tune(model, windows, settings["strands"], precision, batch_size)
     log.info("%s; %d windows a batch", choice.summary(len(windows)), batch_size)
+    supervision.beat()
+    partial.begin(Method(choice.mode, batch_size, device.type))
     return inference.Scorer(model, settings["strands"], batch_size), choice.mode
-
-
-def _score_sites(
-    scorer: Scorer, genome: Genome, sites: pl.DataFrame, window: int
-) -> NDArray[np.float32]:
-    """Logits (n, 2, 4) of the rows of `sites`, in their order."""
-    out = np.empty((sites.height, 2, 4), dtype=np.float32)
-    for start, stop in chunks(sites.height, scorer.batch_size):
-        rows = sites[start:stop]
-        out[start:stop] = scorer.sites(_site_windows(genome, rows, window), _locator(rows))
-    return out
-
-
-def _score_alleles(
-    scorer: Scorer, genome: Genome, alleles: pl.DataFrame, window: int
-) -> NDArray[np.float64]:
-    """Log-likelihood ratios (n, 2) of the rows of `alleles`, in their order."""
-    out = np.empty((alleles.height, 2))
-    for start, stop in chunks(alleles.height, scorer.batch_size):
-        rows = alleles[start:stop]
-        out[start:stop] = scorer.alleles(_allele_windows(genome, rows, window), _locator(rows))
-    return out
 
 
 def _allele_windows(genome: Genome, rows: pl.DataFrame, window: int) -> AlleleWindows:

@@ -56,8 +56,10 @@ class Reach:
     def inputs(self, outputs: Positions, length: int) -> Positions:
         """Positions in [0, length) that the outputs read, and the outputs themselves, sorted."""
         reads = outputs[:, None] - self.before + self.dilation * np.arange(self.taps)
-        reads = np.union1d(reads, outputs)
-        return reads[(reads >= 0) & (reads < length)]
+        wanted = np.zeros(length, dtype=bool)  # np.union1d would import numpy.ma, 40 ms
+        wanted[outputs] = True
+        wanted[reads[(reads >= 0) & (reads < length)]] = True
+        return np.flatnonzero(wanted)
 
 
 def plan(

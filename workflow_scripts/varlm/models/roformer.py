@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from varlm.models.options import RoFormerOptions
+
 Pointwise = Callable[[torch.Tensor], torch.Tensor]
 
 
@@ -23,8 +25,9 @@ class RoFormerNetwork:
     Parameters
     ----------
     embedding : float32, shape (vocabulary, channels)
-    encoder : transformers RoFormerEncoder
+    encoder : the modules of transformers' RoFormerEncoder (`skeleton`)
         Loaded; copied to `device`.
+    options : RoFormerOptions
     head : modules that work on each position by itself
     dtype : torch.dtype
         Of the matrix products; the sums between layers stay in float32.
@@ -34,14 +37,15 @@ class RoFormerNetwork:
         self,
         embedding: torch.Tensor,
         encoder: Any,
+        options: RoFormerOptions,
         head: Iterable[nn.Module],
         dtype: torch.dtype,
         device: torch.device,
     ):
         self.dtype, self.device = dtype, device
         self.embedding = embedding.to(device)
-        self.heads = int(encoder.config.num_attention_heads)
-        self.rotary_value = bool(encoder.config.rotary_value)
+        self.heads = options.num_attention_heads
+        self.rotary_value = options.rotary_value
         # sin in the left half, cos in the right half; each serves two neighbouring channels.
         sin, cos = encoder.embed_positions.weight.detach().float().to(device).chunk(2, dim=-1)
         self.sin: torch.Tensor = sin.repeat_interleave(2, dim=-1)
@@ -97,10 +101,9 @@ class RoFormerNetwork:
             "up": layer.intermediate.dense,
             "out": layer.output.dense,
             "out_norm": layer.output.LayerNorm,
+            "act": layer.intermediate.intermediate_act_fn,
         }
-        return {name: self._module(module) for name, module in modules.items()} | {
-            "act": layer.intermediate.intermediate_act_fn
-        }
+        return {name: self._module(module) for name, module in modules.items()}
 
     def _module(self, module: nn.Module) -> Pointwise:
         if not isinstance(module, nn.Linear):

@@ -34,8 +34,6 @@ _FEWEST_WINDOWS = 40
 _PACKAGES = (
     "snakemake",
     "torch",
-    "transformers",
-    "gpn",
     "numpy",
     "polars",
     "pysam",

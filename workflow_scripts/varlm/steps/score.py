@@ -6,9 +6,17 @@ import argparse
 import json
 from pathlib import Path
 
+from varlm.partial_scores import open_partial_scores
 from varlm.reference import Genome
 from varlm.schemas import ALLELES, SHARD, SITES, atomic_path, read_table, write_table
-from varlm.scoring import add_hardware_options, check_rows, hardware, read_settings, score_rows
+from varlm.scoring import (
+    add_hardware_options,
+    check_rows,
+    hardware,
+    identity,
+    read_settings,
+    score_rows,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,6 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sites", type=Path, required=True, help="output: site logits")
     parser.add_argument("--alleles", type=Path, required=True, help="output: allele scores")
     parser.add_argument("--run", type=Path, required=True, help="output: device, mode, seconds")
+    parser.add_argument(
+        "--partial", type=Path, help="file of the scores so far, from which a stopped job resumes"
+    )
     add_hardware_options(parser)
 
 
@@ -29,8 +40,10 @@ def run(args: argparse.Namespace) -> None:
     shard = read_table(args.shard, SHARD)
     genome = Genome.open(args.reference)
     check_rows(shard, genome, args.shard)
-    scores = score_rows(shard, genome, settings, chosen)
+    partial = open_partial_scores(args.partial, identity(args.shard, genome, settings))
+    scores = score_rows(shard, genome, settings, chosen, partial)
     write_table(scores.sites, args.sites, SITES)
     write_table(scores.alleles, args.alleles, ALLELES)
     with atomic_path(args.run) as temporary:
         temporary.write_text(json.dumps(scores.run) + "\n")
+    partial.remove()

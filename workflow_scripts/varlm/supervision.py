@@ -1,0 +1,189 @@
+"""Run a step in a child process that is watched: it may run out of memory, crash or hang.
+
+The kernel ends a process that takes too much memory without a word, and a driver can leave it
+hanging for ever. The parent imports next to nothing and so survives; it starts the step again,
+which goes on from what it kept (`varlm.partial_scores`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import logging
+import os
+import select
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from typing import NoReturn
+
+from varlm.errors import UserError
+from varlm.interruption import SNAKEMAKE, Stopped, stop_in_good_order
+
+log = logging.getLogger("varlm")
+
+HEARTBEAT = "VARLM_HEARTBEAT"  # descriptor that the child writes to whenever a batch is done
+HALVINGS = "VARLM_HALVINGS"  # how often the batch is to be halved before the start
+
+PATIENCE = 900.0  # seconds without a batch after which the child is taken for hung
+_OUT_OF_MEMORY = 6  # starts with ever smaller batches, at most
+_TICK = 1.0  # seconds
+_GRACE = 3.0  # seconds for the child to end by itself
+
+# Threads that wait for each other would spin; with any other load on the cores that is up to
+# twenty times slower. A short spin costs nothing that could be measured.
+_ENVIRONMENT = {"GOMP_SPINCOUNT": "10000"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `varlm supervise`."""
+    parser.add_argument(
+        "--patience",
+        type=float,
+        default=PATIENCE,
+        help="seconds without a finished batch after which the step is taken for hung",
+    )
+    parser.add_argument("command", nargs=argparse.REMAINDER, help="the step and its options")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the step; return its exit status."""
+    if not args.command:
+        raise UserError("supervise: no step is named; expected varlm supervise STEP …")
+    return supervise(args.command, args.patience)
+
+
+def beat() -> None:
+    """Tell the parent, where there is one, that a batch is done."""
+    descriptor = os.environ.get(HEARTBEAT)
+    if descriptor is not None:
+        with contextlib.suppress(BlockingIOError, BrokenPipeError):
+            os.write(int(descriptor), b".")
+
+
+def halvings() -> int:
+    """Return how often the batch is to be halved, since memory ran out with a larger one."""
+    return int(os.environ.get(HALVINGS, "0"))
+
+
+def supervise(command: Sequence[str], patience: float = PATIENCE) -> int:
+    """Run `varlm` with `command` in a child; return its exit status.
+
+    A child that the kernel killed (SIGKILL: out of memory) is started again with half the batch;
+    one that crashed, or that reported nothing for `patience` seconds, once with the same.
+
+    Raises
+    ------
+    UserError
+        If that does not help.
+    Stopped
+        If this process was told to stop; the child has ended then.
+    """
+    halved = crashes = 0
+    while True:
+        status, hung = _run(command, patience, halved)
+        if status >= 0 and not hung:
+            return status
+        name = signal.Signals(-status).name
+        if status == -signal.SIGKILL and not hung:
+            halved += 1
+            if halved > _OUT_OF_MEMORY:
+                raise UserError(
+                    f"the step {command[0]} was ended by SIGKILL {halved} times, most likely since "
+                    f"memory ran out, even with a {2 ** (halved - 1)}th of the batch; give the job "
+                    "more memory, or lower scoring.window"
+                )
+            log.warning(
+                "the step was ended by SIGKILL, most likely since memory ran out; starting it "
+                "again with half the batch (scoring.batch_size sets a smaller one from the start)"
+            )
+            continue
+        crashes += 1
+        what = f"no batch was done for {patience:.0f} s" if hung else f"it was ended by {name}"
+        if crashes > 1:
+            raise UserError(
+                f"the step {command[0]} failed twice: {what}; the device or its driver may be at "
+                "fault: try another (scoring.device) and run again; what was scored is kept"
+            )
+        log.warning("%s; starting the step once more", what)
+
+
+def _run(command: Sequence[str], patience: float, halved: int) -> tuple[int, bool]:
+    """Run the child once; return its status, negative for a signal, and whether it hung."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reading)
+        _work(command, writing, halved)
+    os.close(writing)
+    try:
+        stop_in_good_order()
+        hung = _hangs(reading, patience)
+        if hung:
+            os.kill(child, signal.SIGKILL)
+        return _ended(child), hung
+    except Stopped:
+        _end(child)
+        raise
+    finally:
+        os.close(reading)
+
+
+def _work(command: Sequence[str], heartbeat: int, halved: int) -> NoReturn:
+    """In the child: run the step, and end with its exit status.
+
+    A fork and no second interpreter: that costs a tenth of a second a shard.
+    """
+    from varlm import cli
+
+    status = 1
+    try:
+        os.set_blocking(heartbeat, False)
+        for name, value in _ENVIRONMENT.items():
+            os.environ.setdefault(name, value)
+        os.environ |= {HEARTBEAT: str(heartbeat), HALVINGS: str(halved)}
+        os.environ[SNAKEMAKE] = str(os.getppid())
+        status = cli.program(command)
+    except BaseException:  # as the interpreter would, but without unwinding into the parent's code
+        traceback.print_exc()
+    finally:
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def _ended(child: int) -> int:
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def _end(child: int) -> None:
+    """End the child, by force where it does not listen."""
+    os.kill(child, signal.SIGTERM)
+    until = time.monotonic() + _GRACE
+    while time.monotonic() < until:
+        if os.waitpid(child, os.WNOHANG)[0]:
+            return
+        time.sleep(0.05)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+
+
+def _hangs(reading: int, patience: float) -> bool:
+    """Wait until the other end of the pipe is closed: False; or silent for too long: True.
+
+    Ticks are counted, each as a few seconds at most, so that a machine or a job that was
+    suspended for a while is not taken for hung.
+    """
+    silent = 0.0
+    while silent < patience:
+        before = time.monotonic()
+        if select.select([reading], [], [], _TICK)[0]:
+            if not os.read(reading, 4096):
+                return False
+            silent = 0.0
+        else:
+            silent += min(time.monotonic() - before, 3 * _TICK)
+    return True

@@ -22,6 +22,15 @@ BY_DEFAULT = workflow.default_target is None
 include: "rules/common.smk"
 
 
+onstart:
+    # Snakemake 9.27 starts a timer for each job that ends, which starts itself anew every second
+    # as long as jobs wait: work that grows with the square of the shards. It serves a limit on
+    # submitted jobs, which stays where the user set one.
+    limiter = workflow.scheduler.job_rate_limiter
+    if limiter and (limiter.max_jobs, limiter.timespan) == (100, 1):
+        workflow.scheduler.job_rate_limiter = None
+
+
 wildcard_constraints:
     cohort="|".join(map(re.escape, ALL_COHORTS)),
     model="|".join(map(re.escape, MODELS)),

@@ -21,12 +21,12 @@ CONTIG = "".join(np.random.default_rng(11).choice(list("ACGT"), 40_000))
 
 
 class Job:
-    """The step `score` on one shard of `sites` sites and a few insertions.
+    """The step `score` on one shard of `sites` sites and some insertions.
 
     Its settings, model and shard lie in `folder`; the outputs of a run in `folder/NAME`.
     """
 
-    def __init__(self, folder: Path, reference: Path, sites: int):
+    def __init__(self, folder: Path, reference: Path, sites: int, insertions: int = 8):
         self.folder = folder
         self.reference = reference
         self.processes: list[subprocess.Popen] = []
@@ -45,7 +45,7 @@ class Job:
         }
         (folder / "model.json").write_text(json.dumps(settings))
         rows = [("one", pos, None, None) for pos in range(1, sites + 1)]
-        for pos in range(100, 900, 100):
+        for pos in range(100, 100 * insertions + 100, 100):
             ref = CONTIG[pos - 1]
             rows.append(("one", pos, ref, ref + "GAT"))
         pl.DataFrame(rows, schema=SHARD.schema, orient="row").write_parquet(

@@ -14,10 +14,12 @@ from pathlib import Path
 
 import psutil
 import pytest
+from polars.testing import assert_frame_equal
 
 from scoring_making import CONTIG, PROGRAM, Job, child_of, scored_so_far, wait_until
 from varlm import scoring
 from varlm.reference import index_reference
+from varlm.schemas import SITES, read_table
 
 HEADER = 2000  # bytes: what the file of partial scores surely exceeds once sites are in it
 MEMORY_GROUPS = Path("/sys/fs/cgroup/memory")
@@ -29,7 +31,7 @@ def job(tmp_path_factory):
     fasta = folder / "genome.fa"
     fasta.write_text(f">one\n{CONTIG}\n")
     index_reference(fasta, folder / "reference")
-    job = Job(folder, folder / "reference", sites=4_000)
+    job = Job(folder, folder / "reference", sites=3_000)
     assert job.start("whole").wait() == 0
     yield job
     job.end()
@@ -168,14 +170,15 @@ def test_fault_33_a_job_that_the_kernel_kills_goes_on_with_half_the_batch(job):
 @pytest.mark.skipif(
     not os.access(MEMORY_GROUPS, os.W_OK), reason="no memory control group can be made here"
 )
-def test_fault_33_a_real_limit_on_memory_ends_in_a_smaller_batch(job):
+def test_fault_33_a_real_limit_on_memory_ends_in_a_smaller_batch(job, tmp_path):
     """The kernel ends the process that takes too much; the run goes on and succeeds."""
+    limited = Job(tmp_path, job.reference, sites=3_000, insertions=0)
+    limited.out("limited").mkdir()
     group = MEMORY_GROUPS / f"varlm-test-{os.getpid()}"
     group.mkdir()
     try:
         (group / "memory.limit_in_bytes").write_text(str(1000 << 20))
-        inner = " ".join(job.command("limited", "--batch-size", "32768"))
-        job.out("limited").mkdir()
+        inner = " ".join(limited.command("limited", "--batch-size", "32768"))
         result = subprocess.run(
             ["sh", "-c", f"echo $$ > {group}/cgroup.procs && exec {inner}"],
             capture_output=True,
@@ -184,7 +187,9 @@ def test_fault_33_a_real_limit_on_memory_ends_in_a_smaller_batch(job):
         )
         assert result.returncode == 0, result.stderr
         assert "most likely since memory ran out" in result.stderr
-        assert len(job.tables("limited")[0]) > 0
+        sites = read_table(limited.out("limited") / "sites.parquet", SITES)
+        whole = read_table(job.out("whole") / "sites.parquet", SITES)
+        assert_frame_equal(sites, whole, abs_tol=1e-5, rel_tol=0)
     finally:
         wait_until(lambda: not (group / "cgroup.procs").read_text())
         group.rmdir()

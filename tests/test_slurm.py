@@ -34,7 +34,7 @@ pytestmark = [
 # All that this cluster needs beyond the profile: it has no accounting, and its jobs are short.
 OPTIONS = (
     *("--slurm-status-command", "squeue", "--slurm-no-account"),
-    *("--slurm-init-seconds-before-status-checks", "8", "--latency-wait", "10"),
+    *("--slurm-init-seconds-before-status-checks", "13", "--latency-wait", "10"),
 )
 # Local runs score with as many threads as jobs do, four if there are: sums' last bits depend on it.
 LOCAL = ("--cores", "all", "--set-threads", "score=4", "score_pictures=4")
@@ -284,9 +284,9 @@ class Runs:
             shards={"sites_per_shard": 10_000},
         )
         local = self.copy(folder, "local_yeast")
-        outcome = self.on_slurm(folder, profile=self.profile(folder))
+        process = self.start_on_slurm(folder, profile=self.profile(folder))
         making.snakemake(local, *LOCAL)
-        return outcome, local
+        return self.outcome(folder, process), local
 
 
 def shared_folder():

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -112,17 +113,18 @@ def test_waiting_is_told_with_its_remedy(start, tmp_path, monkeypatch, caplog):
 
 
 @pytest.mark.parametrize(
-    ("count", "environment", "expected"),
+    ("uuids", "environment", "expected"),
     [
-        (3, None, ["0", "1", "2"]),
-        (2, "4,7", ["4", "7"]),
-        (1, "GPU-8f3a, GPU-1", ["GPU-8f3a"]),
-        (0, "", []),
-        (0, None, []),
+        (["u1", "u2"], None, ["u1", "u2"]),
+        (["u1", "u2"], "", ["u1", "u2"]),
+        (["u5", "u3"], "5,3", ["u5", "u3"]),
+        (["u5"], "0,9", ["u5"]),  # CUDA stops at a number that is not there
+        (["u1", "u2"], "GPU-aaa, MIG-bbb", ["GPU-aaa", "MIG-bbb"]),
+        ([], None, []),
     ],
 )
-def test_the_machines_names_of_visible_devices(count, environment, expected):
-    assert visible_devices(count, environment) == expected
+def test_the_machines_names_of_visible_devices(uuids, environment, expected):
+    assert visible_devices(uuids, environment) == expected
 
 
 def test_a_device_that_is_not_there(tmp_path):
@@ -155,13 +157,18 @@ def test_a_score_job_takes_one_of_the_visible_devices(tmp_path, monkeypatch):
 
     monkeypatch.setattr(devices.tempfile, "gettempdir", lambda: str(tmp_path))
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,7")
+    # As a scheduler numbers them that confines the job to three of eight.
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2")
+    uuids = ["u4", "u5", "u7"]
+    monkeypatch.setattr(
+        torch.cuda, "get_device_properties", lambda number: SimpleNamespace(uuid=uuids[number])
+    )
     monkeypatch.setattr(inference, "choose_device", torch.device)
     monkeypatch.setattr(scoring, "_held", [])
     assert scoring.take_device("cpu") == torch.device("cpu")
     assert scoring.take_device("cuda") == torch.device("cuda:0")
     assert scoring.take_device("cuda:2") == torch.device("cuda:2")
     assert scoring.take_device("cuda") == torch.device("cuda:1")
-    assert [held.name for held in scoring._held] == ["4", "7", "5"]
+    assert [held.name for held in scoring._held] == ["u4", "u7", "u5"]
     for held in scoring._held:
         held.release()

@@ -5,8 +5,8 @@ that no other holds. The lock is the kernel's (`flock`, through `filelock`), on 
 users of the machine share: a job that ends in any way, SIGKILL too, frees its device.
 
 Devices are those in CUDA_VISIBLE_DEVICES, where a scheduler or the user sets it, else all; their
-names there, which are the machine's, name the locks, so that two jobs that see different parts of
-the machine meet at the right ones.
+UUIDs name the locks, so that two jobs that see different parts of the machine, under whatever
+numbers, meet at the right ones.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Lease:
     index : int
         Place among the visible devices: torch's `cuda:{index}`.
     name : str
-        The machine's name of it, as in CUDA_VISIBLE_DEVICES.
+        The machine's name of it (`visible_devices`).
     """
 
     index: int
@@ -54,20 +54,26 @@ class Lease:
         self.lock.release()
 
 
-def visible_devices(count: int, environment: str | None) -> list[str]:
-    """Return the machine's names of the visible CUDA devices, in torch's order.
+def visible_devices(uuids: Sequence[str], environment: str | None) -> list[str]:
+    """Return names of the visible CUDA devices that no other device of the machine has.
+
+    A number in CUDA_VISIBLE_DEVICES is none: where a scheduler confines a job to its devices, the
+    first is 0 in every job. The name of a slice (MIG) is, while its UUID may be the whole GPU's.
 
     Parameters
     ----------
-    count : int
-        How many torch sees.
+    uuids : sequence of str
+        Of the devices that torch sees, in its order.
     environment : str or None
-        CUDA_VISIBLE_DEVICES: indices or UUIDs, separated by commas; CUDA stops at the first that
+        CUDA_VISIBLE_DEVICES: numbers or names, separated by commas; CUDA stops at the first that
         is not there.
     """
-    if environment is None:
-        return [str(index) for index in range(count)]
-    return [name.strip() for name in environment.split(",")][:count]
+    given = [name.strip() for name in (environment or "").split(",")]
+    names = [*given, *[""] * len(uuids)]
+    return [
+        uuid if not name or name.isdigit() else name
+        for uuid, name in zip(uuids, names, strict=False)
+    ]
 
 
 def lease(devices: Sequence[str], wanted: int | None = None, folder: Path | None = None) -> Lease:

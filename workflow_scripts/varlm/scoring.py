@@ -200,7 +200,11 @@ def take_device(name: str) -> torch.device:
     device = inference.choose_device(name)
     if device.type != "cuda":
         return device
-    names = visible_devices(torch.cuda.device_count(), os.environ.get("CUDA_VISIBLE_DEVICES"))
+    uuids = [
+        str(torch.cuda.get_device_properties(number).uuid)
+        for number in range(torch.cuda.device_count())
+    ]
+    names = visible_devices(uuids, os.environ.get("CUDA_VISIBLE_DEVICES"))
     _held.append(lease(names, device.index))
     return torch.device("cuda", _held[-1].index)
 

@@ -12,7 +12,7 @@ demo: $(INSTALLED)  ## score the embedded genome and cohorts; the outputs are in
 	@$(BIN)/python resources/demo/show.py results
 
 test: $(INSTALLED)  ## all tests that this machine can run
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder
 
 check: $(INSTALLED)  ## format, lint, types, workflow lint
 	$(BIN)/ruff check .

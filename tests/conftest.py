@@ -12,6 +12,15 @@ settings.load_profile("varlm")
 
 ROOT = Path(__file__).resolve().parent.parent
 
+# Files that take minutes; they go first, so that no process is left alone with one at the end.
+LONG = ("test_slurm", "test_killed_runs", "test_store_workflow", "test_interruption")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests of the longest files first."""
+    order = {name: place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(LONG)))
+
 
 @pytest.fixture(scope="session")
 def root() -> Path:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -74,6 +75,8 @@ class Job:
                 self.command(name, *options, supervise=supervise, patience=patience),
                 stderr=log,
                 env={**os.environ, **environment},
+                # As in a terminal, also where the tests run under nohup.
+                preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
             )
         self.processes.append(process)
         return process

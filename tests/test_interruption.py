@@ -31,7 +31,7 @@ def job(tmp_path_factory):
     fasta = folder / "genome.fa"
     fasta.write_text(f">one\n{CONTIG}\n")
     index_reference(fasta, folder / "reference")
-    job = Job(folder, folder / "reference", sites=3_000)
+    job = Job(folder, folder / "reference", sites=2_500)
     assert job.start("whole").wait() == 0
     yield job
     job.end()
@@ -172,7 +172,7 @@ def test_fault_33_a_job_that_the_kernel_kills_goes_on_with_half_the_batch(job):
 )
 def test_fault_33_a_real_limit_on_memory_ends_in_a_smaller_batch(job, tmp_path):
     """The kernel ends the process that takes too much; the run goes on and succeeds."""
-    limited = Job(tmp_path, job.reference, sites=3_000, insertions=0)
+    limited = Job(tmp_path, job.reference, sites=2_500, insertions=0)
     limited.out("limited").mkdir()
     group = MEMORY_GROUPS / f"varlm-test-{os.getpid()}"
     group.mkdir()
@@ -196,12 +196,12 @@ def test_fault_33_a_real_limit_on_memory_ends_in_a_smaller_batch(job, tmp_path):
 
 
 def test_fault_37_a_job_that_hangs_is_started_once_more(job):
-    process = job.start("hung", patience=20)
+    process = job.start("hung", patience=12)
     begun(job, "hung")
     child = child_of(process)
     child.suspend()
     assert process.wait(timeout=120) == 0
-    assert "no batch was done for 20 s; starting the step once more" in job.log("hung")
+    assert "no batch was done for 12 s; starting the step once more" in job.log("hung")
     assert not psutil.pid_exists(child.pid)
     assert job.tables("hung") == job.tables("whole")
     assert resumed(job, "hung") > 0

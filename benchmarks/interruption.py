@@ -39,7 +39,8 @@ def kills(job: Job, count: int) -> list[float]:
         process = job.start("killed", supervise=False)
         wait_until(lambda b=before, p=process: _size(partial) > b or p.poll() is not None)
         time.sleep(rng.uniform(0, 3))
-        if process.poll() is not None:  # done: start over
+        if not partial.exists():  # done, or nearly: start over
+            process.wait()
             for file in job.out("killed").iterdir():
                 file.unlink()
             continue
@@ -93,7 +94,7 @@ def main() -> None:
     """Measure, print, and write the figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--sites", type=int, default=12_000)
+    parser.add_argument("--sites", type=int, default=6_000)
     args = parser.parse_args()
     load = round(os.getloadavg()[0], 1)
     with tempfile.TemporaryDirectory() as name:

@@ -32,9 +32,9 @@ _OUT_OF_MEMORY = 6  # starts with ever smaller batches, at most
 _TICK = 1.0  # seconds
 _GRACE = 3.0  # seconds for the child to end by itself
 
-# Threads that wait for each other would spin; with any other load on the cores that is up to
-# twenty times slower. A short spin costs nothing that could be measured.
-_ENVIRONMENT = {"GOMP_SPINCOUNT": "10000"}
+# Threads that wait for each other spin. On a machine with other work that makes a job many times
+# slower; on one without, to spin shortly costs 5 to 10 %.
+_SHORT_SPIN = ("GOMP_SPINCOUNT", "10000")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -141,8 +141,8 @@ def _work(command: Sequence[str], heartbeat: int, halved: int) -> NoReturn:
     status = 1
     try:
         os.set_blocking(heartbeat, False)
-        for name, value in _ENVIRONMENT.items():
-            os.environ.setdefault(name, value)
+        if os.getloadavg()[0] > (os.cpu_count() or 1) / 2:
+            os.environ.setdefault(*_SHORT_SPIN)
         os.environ |= {HEARTBEAT: str(heartbeat), HALVINGS: str(halved)}
         os.environ[SNAKEMAKE] = str(os.getppid())
         status = cli.program(command)

@@ -11,6 +11,7 @@ import argparse
 import contextlib
 import logging
 import os
+import platform
 import select
 import signal
 import sys
@@ -143,6 +144,8 @@ def _work(command: Sequence[str], heartbeat: int, halved: int) -> NoReturn:
         os.set_blocking(heartbeat, False)
         if os.getloadavg()[0] > (os.cpu_count() or 1) / 2:
             os.environ.setdefault(*_SHORT_SPIN)
+        if platform.machine() == "x86_64":  # numpy's threads spin too; torch has others there
+            os.environ["OPENBLAS_NUM_THREADS"] = "1"
         os.environ |= {HEARTBEAT: str(heartbeat), HALVINGS: str(halved)}
         os.environ[SNAKEMAKE] = str(os.getppid())
         status = cli.program(command)

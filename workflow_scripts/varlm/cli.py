@@ -37,6 +37,8 @@ STEPS = {
     "score_pictures": "the sites around a cohort's top hits → their logits, for its report",
     "report": "a cohort's tables → report.html, figures, a file for MultiQC",
     "compare_cohorts": "all cohorts' reports → index.html",
+    "prepare_training": "genomes and annotations → bases, region classes and windows to train on",
+    "train": "windows → a checkpoint that the same workflow loads, and its learning curve",
     "summarise": "the accounting of all cohorts → summary.tsv",
 }
 

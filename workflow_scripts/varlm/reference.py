@@ -27,6 +27,7 @@ CHUNK = 8 << 20  # bytes of text at a time: memory stays bounded for any genome
 _IUPAC = b"ACGTNRYSWKMBDHV"
 _BLANKS = b"\r\n \t"
 _UPPER = bytes.maketrans(b"abcdefghijklmnopqrstuvwxyzUu", b"ABCDEFGHIJKLMNOPQRSTTVWXYZTT")
+_LOWER = bytes(int(chr(byte).islower()) if byte < 128 else 0 for byte in range(256))
 _ACGT = np.zeros(256, dtype=bool)
 _ACGT[list(b"ACGT")] = True
 
@@ -134,13 +135,21 @@ class Genome:
         return sequence
 
 
-def index_reference(fasta: Path, folder: Path) -> IndexedReference:
+def index_reference(
+    fasta: Path, folder: Path, soft_masked: BinaryIO | None = None
+) -> IndexedReference:
     """Encode `fasta` into `folder` and return what was found.
 
     Plain, gzipped and bgzipped FASTA are read as streams (so plain gzip needs no re-compression).
     Lower case becomes upper case, U becomes T, blanks, blank lines and carriage returns are
     dropped, IUPAC codes are kept (and count as N when scored). Contigs without a base are left
     out, and named in the result.
+
+    Parameters
+    ----------
+    fasta, folder : Path
+    soft_masked : BinaryIO, optional
+        Takes one byte a base, contig after contig: 1 where the FASTA has lower case, else 0.
 
     Raises
     ------
@@ -151,7 +160,7 @@ def index_reference(fasta: Path, folder: Path) -> IndexedReference:
     """
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_path(folder / "genome.fa") as temporary, temporary.open("wb") as out:
-        writer = _GenomeWriter(fasta, out)
+        writer = _GenomeWriter(fasta, out, soft_masked)
         for chunk in _decompressed(fasta):
             writer.feed(chunk)
         contigs = writer.close()
@@ -174,9 +183,10 @@ def refget_digest(sha512: hashlib._Hash) -> str:
 class _GenomeWriter:
     """Takes the FASTA's text in chunks of any size, writes genome.fa, collects the contigs."""
 
-    def __init__(self, source: Path, out: BinaryIO):
+    def __init__(self, source: Path, out: BinaryIO, soft_masked: BinaryIO | None = None):
         self.source = source
         self.out = out
+        self.soft_masked = soft_masked
         self.contigs: list[Contig] = []
         self.empty: list[str] = []
         self.lines: dict[str, int] = {}  # contig → line of its header
@@ -273,6 +283,8 @@ class _GenomeWriter:
             if self.length == 0:
                 self._write(b">" + self.name.encode() + b"\n")
             self._write(bases)
+            if self.soft_masked is not None:
+                self.soft_masked.write(text.translate(_LOWER, _BLANKS))
             self.sha.update(bases)
             self.length += len(bases)
             self.acgt += int(_ACGT[np.frombuffer(bases, np.uint8)].sum())

@@ -121,6 +121,21 @@ REJECTED = Table(
     ),
 )
 
+WINDOWS = Table(
+    "windows",
+    (
+        Column("genome", _STRING, "name of the training genome"),
+        Column("contig", _STRING, "contig as its FASTA names it"),
+        Column("contig_start", pl.Int64(), "first base of the contig in bases.npy, 0-based"),
+        Column("contig_end", pl.Int64(), "end of the contig in bases.npy, half-open"),
+        Column("start", pl.Int64(), "first base of the window in bases.npy, 0-based"),
+        Column("set", _STRING, "train, validation or held_out"),
+        Column("genic", pl.Boolean(), "whether half of it or more is exons and promoters"),
+        Column("weight", pl.Float64(), "how often it is drawn, relative to the others of its set"),
+        Column("left_out", _STRING, "why it is never drawn; null: it is"),
+    ),
+)
+
 SHARD = Table(
     "shard",
     (

@@ -1,0 +1,1 @@
+"""Training of masked and causal language models of nucleotides, on any genomes."""

@@ -1,0 +1,90 @@
+"""Write a trained model as the checkpoint folder that varlm and, for a GPN, `gpn` load."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from varlm.schemas import atomic_path
+
+# The vocabulary of GPN's published checkpoints.
+TOKENS = ("[PAD]", "[MASK]", "[UNK]", "a", "c", "g", "t")
+
+
+def write_checkpoint(
+    folder: Path, config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], window: int
+) -> None:
+    """Write config.json, tokenizer.json, tokenizer_config.json and model.safetensors.
+
+    Parameters
+    ----------
+    folder : Path
+    config : mapping
+        For config.json, `model_type` among it.
+    tensors : name → tensor
+    window : int
+        Length of the windows that it was trained on, bp.
+    """
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    texts = {
+        "config.json": {**config, "dtype": "float32"},
+        "tokenizer.json": tokenizer(),
+        "tokenizer_config.json": {
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "pad_token": "[PAD]",
+            "mask_token": "[MASK]",
+            "unk_token": "[UNK]",
+            "model_max_length": window,
+        },
+    }
+    for name, content in texts.items():
+        with atomic_path(folder / name) as temporary:
+            temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    with atomic_path(folder / "model.safetensors") as temporary:
+        save_file(
+            {name: tensor.float().contiguous() for name, tensor in tensors.items()},
+            temporary,
+            metadata={"format": "pt"},
+        )
+
+
+def tokenizer() -> dict[str, Any]:
+    """Return tokenizer.json of GPN: lower case, one token a base, no special tokens added."""
+    return {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": [
+            {
+                "id": i,
+                "content": token,
+                "single_word": False,
+                "lstrip": False,
+                "rstrip": False,
+                "normalized": False,
+                "special": True,
+            }
+            for i, token in enumerate(TOKENS[:3])
+        ],
+        "normalizer": {"type": "Lowercase"},
+        "pre_tokenizer": None,
+        "post_processor": None,
+        "decoder": None,
+        "model": {
+            "type": "BPE",
+            "dropout": None,
+            "unk_token": "[UNK]",
+            "continuing_subword_prefix": None,
+            "end_of_word_suffix": None,
+            "fuse_unk": False,
+            "byte_fallback": False,
+            "vocab": {token: i for i, token in enumerate(TOKENS)},
+            "merges": [],
+        },
+    }

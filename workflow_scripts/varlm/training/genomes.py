@@ -1,0 +1,156 @@
+"""Genomes for training: FASTA and annotation → bases with their region class, and windows."""
+
+from __future__ import annotations
+
+import io
+import logging
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from varlm.consequences.annotation_file import read_annotation
+from varlm.consequences.gene_models import build
+from varlm.contig_names import ContigNames
+from varlm.errors import UserError
+from varlm.reference import Genome, index_reference
+from varlm.training.corpus import REGION_SHIFT, REGIONS, SOFT_MASKED
+
+log = logging.getLogger(__name__)
+
+_CODES = np.full(256, 4, dtype=np.uint8)
+_CODES[list(b"ACGT")] = range(4)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A genome to train on, as the config names it."""
+
+    name: str
+    fasta: Path
+    annotation: Path | None = None
+
+
+@dataclass(frozen=True)
+class Contig:
+    """A contig of a training genome; `codes` as `varlm.training.corpus` describes them."""
+
+    genome: str
+    name: str
+    codes: NDArray[np.uint8]
+
+
+def read_genome(source: Source, promoter: int) -> list[Contig]:
+    """Read a genome, and class its bases by the annotation.
+
+    Parameters
+    ----------
+    source : Source
+    promoter : int
+        Length, in bp, of what counts as promoter before a transcript's start.
+
+    Returns
+    -------
+    list of Contig
+        In the FASTA's order. Without an annotation every base is intergenic.
+
+    Raises
+    ------
+    UserError
+        If a file is damaged, or the annotation is of another genome.
+    """
+    soft_masked = io.BytesIO()
+    with tempfile.TemporaryDirectory() as folder:
+        index_reference(source.fasta, Path(folder), soft_masked)
+        genome = Genome.open(Path(folder))
+        regions = _regions(source, genome.lengths, promoter)
+        masked = np.frombuffer(soft_masked.getbuffer(), np.uint8)
+        contigs, offset = [], 0
+        for name, length in genome.lengths.items():
+            codes = _CODES[genome.sequence(name)]
+            codes |= masked[offset : offset + length] * np.uint8(SOFT_MASKED)
+            codes |= regions[name] << np.uint8(REGION_SHIFT)
+            offset += length
+            contigs.append(Contig(source.name, name, codes))
+        return contigs
+
+
+def _regions(
+    source: Source, lengths: Mapping[str, int], promoter: int
+) -> dict[str, NDArray[np.uint8]]:
+    """Return contig → the region class of each base."""
+    classes = {name: np.zeros(length, np.uint8) for name, length in lengths.items()}
+    if source.annotation is None:
+        return classes
+    models = build(read_annotation(source.annotation), source.annotation, ContigNames(lengths))
+    where = models.transcripts.select("index", "contig")
+    forward = pl.col("strand") != "-"
+    before = models.transcripts.select(
+        "contig",
+        start=pl.when(forward).then(pl.col("tss").cast(pl.Int64) - promoter).otherwise("end"),
+        end=pl.when(forward).then(pl.col("tss").cast(pl.Int64)).otherwise(
+            pl.col("end").cast(pl.Int64) + promoter
+        ),
+    )
+    layers = {
+        "promoter": before,
+        "intron": models.transcripts,
+        "exon": models.exons.join(where, on="index"),
+        "coding": models.cds.join(where, on="index"),
+    }
+    for region, spans in layers.items():
+        for contig, start, end in spans.select("contig", "start", "end").iter_rows():
+            classes[contig][max(start, 0) : max(end, 0)] = REGIONS.index(region)
+    return classes
+
+
+def sets_of(
+    genomes: Mapping[str, Sequence[str]],
+    held_out: Sequence[str],
+    validation: Sequence[str],
+) -> dict[tuple[str, str], str]:
+    """Return (genome, contig) → train, validation or held_out.
+
+    Parameters
+    ----------
+    genomes : mapping
+        Genome → its contigs.
+    held_out, validation : sequence of str
+        Contigs, in any spelling that names the same (`IV`, `chrIV`, `4`), in every genome.
+
+    Raises
+    ------
+    UserError
+        If a name is a contig of no genome, or of both sets, or no contig is left to train on.
+    """
+    sets = {(genome, contig): "train" for genome in genomes for contig in genomes[genome]}
+    for which, names in (("held_out", held_out), ("validation", validation)):
+        for name in names:
+            without = []
+            for genome, contigs in genomes.items():
+                found = ContigNames(dict.fromkeys(contigs, 0)).match(str(name), {str(name): None})
+                if found.contig is None:
+                    without.append(genome)
+                    continue
+                key = (genome, found.contig)
+                if sets[key] not in ("train", which):
+                    raise UserError(
+                        f"the contig {name} of {genome} is named both in held_out and in "
+                        "validation; name it in one of them"
+                    )
+                sets[key] = which
+            if len(without) == len(genomes):
+                known = ", ".join(next(iter(genomes.values()))[:20])
+                raise UserError(
+                    f"{which}: no genome has a contig {name!r}; "
+                    f"those of {next(iter(genomes))} are {known}"
+                )
+            if without:
+                log.warning("no contig %s (%s) in %s", name, which, ", ".join(without))
+    if "train" not in sets.values():
+        raise UserError("every contig is held out or for validation; leave some to train on")
+    return sets

@@ -32,17 +32,20 @@ onstart:
 
 
 wildcard_constraints:
+    training="|".join(map(re.escape, TRAIN)) or "(?!)",
     cohort="|".join(map(re.escape, ALL_COHORTS)),
     model="|".join(map(re.escape, MODELS)),
     shard=r"\d+",
 
 
+include: "rules/training.smk"
 include: "rules/reference.smk"
 include: "rules/variants.smk"
 include: "rules/scores.smk"
 include: "rules/annotation.smk"
 include: "rules/results.smk"
 include: "rules/tracks.smk"
+include: "rules/evaluation.smk"
 include: "rules/reports.smk"
 
 
@@ -58,11 +61,24 @@ rule tables:
         expand(f"{RESULTS}/cohorts/{{cohort}}/annotated.vcf.gz", cohort=COHORTS),
 
 
+# The models of the config key train, with their cards: `snakemake … -- trained`.
+rule trained:
+    input:
+        expand(rules.train.output.checkpoint, training=TRAIN),
+        expand(rules.describe_training.output, training=TRAIN),
+
+
 rule all:
     default_target: BY_DEFAULT
     input:
         rules.tables.input,
+        rules.trained.input,
         f"{RESULTS}/index.html",
         expand(f"{RESULTS}/cohorts/{{cohort}}/report.html", cohort=ALL_COHORTS),
+        (
+            []
+            if CONFIG["evaluate"] is None
+            else expand(rules.evaluate.output, cohort=ALL_COHORTS)
+        ),
         expand(f"{RESULTS}/tracks/{{model}}", model=MODELS if DRAWN_COHORTS else []),
         f"{RESULTS}/tracks/README.txt" if DRAWN_COHORTS else [],

@@ -198,6 +198,12 @@ FILES = (
     ),
     ("cohorts/{cohort}/{cohort}_mqc.json", "custom content for MultiQC"),
     (
+        "cohorts/{cohort}/evaluation.tsv, evaluation.json",
+        "with `evaluate`: each score's metrics and intervals by task "
+        "([columns](#evaluationtsv), [evaluation.md](evaluation.md)), and what was left out. The "
+        "report has a section of them",
+    ),
+    (
         "cohorts/{cohort}/pictures/{model}.parquet",
         "what the model says around the top hits, for the report's logos",
     ),
@@ -318,6 +324,9 @@ def outputs_page() -> str:
         columns(schemas.VARIANTS.columns),
         "## summary.tsv\n",
         table(("column", "meaning"), [(f"`{name}`", text) for name, text in SUMMARY.items()]),
+        "## evaluation.tsv\n",
+        "Missing values are `NA`.\n",
+        columns(schemas.EVALUATION.columns),
         "## background.parquet\n",
         columns(schemas.BACKGROUND.columns),
         "## Tracks\n",

@@ -45,11 +45,13 @@ if VARLM not in sys.path:
     sys.path.insert(0, VARLM)
 
 from varlm.config import (
+    LOOP,
     REGIONS_COHORT,
     addresses,
     is_address,
     load_cohorts,
     load_config,
+    window_of,
 )
 from varlm.errors import UserError
 from varlm.fingerprint import fingerprint
@@ -125,6 +127,12 @@ RESULTS = CONFIG["results"].rstrip("/") + os.sep
 RESULTS = workflow.modifier.path_modifier.replace_prefix(RESULTS).rstrip(os.sep)
 workflow.modifier.path_modifier = PathModifier(None, None, workflow)
 STORE = CONFIG["store"].rstrip("/")
+
+# Models to train; a model of MODELS that is one of them lies where its training puts it.
+TRAIN = CONFIG["train"]
+for model in MODELS.values():
+    if model["train"] is not None:
+        model["path"] = f"{RESULTS}/training/{model['train']}/checkpoint"
 
 # `python` in the rules is the one that runs Snakemake, also where its environment is not
 # activated; a conda environment of --software-deployment-method goes before it.
@@ -250,6 +258,16 @@ def shown_settings():
     return text
 
 
+def evaluate_settings():
+    """Return the config's `evaluate` as the step takes it; where tables lie is told by itself."""
+    settings = CONFIG["evaluate"] or {}
+    labels = {
+        name: {key: value for key, value in label.items() if key != "table"}
+        for name, label in settings.get("labels", {}).items()
+    }
+    return json.dumps({**settings, "labels": labels}, sort_keys=True)
+
+
 def fingerprints(*paths):
     """Return what the content of these files is known by, for a rule's params.
 
@@ -269,7 +287,13 @@ def fingerprints(*paths):
 
 
 def checkpoint_files(wildcards):
-    """Return the files of a local checkpoint, so that a changed one is noticed; none for a hub id."""
+    """Return the files of a local checkpoint, so that a changed one is noticed; none for a hub id.
+
+    Those of one that is trained here are made by the rule train.
+    """
+    name = MODELS[wildcards.model]["train"]
+    if name is not None:
+        return [f"{RESULTS}/training/{name}/checkpoint/{file}" for file in CHECKPOINT]
     folder = Path(MODELS[wildcards.model]["path"])
     kinds = {".json", ".safetensors", ".bin"}
     return sorted(str(p) for p in folder.glob("*") if p.suffix in kinds and p.is_file())
@@ -295,4 +319,65 @@ def planned_scores(wildcards):
         f"{RESULTS}/scores/{wildcards.model}/{shard}/{file}"
         for shard in shards
         for file in ("sites.parquet", "alleles.parquet", "run.json")
+    ]
+
+
+# What a checkpoint that is trained here consists of.
+CHECKPOINT = [
+    "config.json",
+    "model.safetensors",
+    "tokenizer.json",
+    "tokenizer_config.json",
+]
+
+
+def genome_files(kind):
+    """Return an input function: the FASTA or annotation files of a training's genomes."""
+    return lambda wildcards: [
+        located(files[kind])
+        for files in TRAIN[wildcards.training]["genomes"].values()
+        if files[kind] is not None
+    ]
+
+
+def named_genomes(kind):
+    """Return a params function: NAME=FILE of each genome that has such a file, as options."""
+
+    def options(wildcards, input):
+        named = [
+            name
+            for name, files in TRAIN[wildcards.training]["genomes"].items()
+            if files[kind] is not None
+        ]
+        flag = {"fasta": "--genome", "annotation": "--annotation"}[kind]
+        files = input.fasta if kind == "fasta" else input.annotation
+        return flags(flag, [f"{n}={f}" for n, f in zip(named, files, strict=True)])
+
+    return options
+
+
+def loop_settings(wildcards):
+    """Return how a model is trained, as the step takes it."""
+    block = TRAIN[wildcards.training]
+    windows = block["windows"]
+    return json.dumps(
+        {
+            **{name: block[name] for name in LOOP},
+            "micro_batch": min(block["micro_batch"], block["batch_size"]),
+            "jitter": (windows["stride"] or windows["length"] // 2) // 2,
+        }
+    )
+
+
+def launcher(wildcards):
+    """Return what starts the step: Python, or torchrun with a process a GPU."""
+    gpus = TRAIN[wildcards.training]["gpus"]
+    if gpus == 1:
+        return ["python"]
+    return [
+        "python",
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        f"--nproc-per-node={gpus}",
     ]

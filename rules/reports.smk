@@ -85,6 +85,11 @@ rule report:
             if CONFIG["reference"]["annotation"]
             else []
         ),
+        evaluation=(
+            []
+            if CONFIG["evaluate"] is None
+            else [rules.evaluate.output.table, rules.evaluate.output.summary]
+        ),
         stored=stored,
     output:
         **{
@@ -128,6 +133,10 @@ rule report:
             "--annotation-summary",
             [f"{input.annotation}/annotation.json" if input.annotation else None],
         ),
+        evaluation=lambda wildcards, input: [
+            *flags("--evaluation", input.evaluation[:1]),
+            *flags("--evaluation-summary", input.evaluation[1:]),
+        ],
         # Functions, since Snakemake takes the braces of a plain text for wildcards.
         settings=lambda wildcards: shown_settings(),
         browsers=lambda wildcards: flags(
@@ -147,6 +156,7 @@ rule report:
             --reference {params.reference:q} \
             {params.models:q} \
             {params.annotation:q} \
+            {params.evaluation:q} \
             --settings {params.settings:q} \
             {params.browsers:q} \
             --top-hits {params.top_hits:q} \

@@ -18,12 +18,15 @@ rule prepare_model:
         "../envs/torch.yaml"
     params:
         path=lambda wildcards: MODELS[wildcards.model]["path"],
-        content=lambda wildcards: fingerprints(*checkpoint_files(wildcards)),
+        content=lambda wildcards: (
+            "trained"
+            if MODELS[wildcards.model]["train"]
+            else fingerprints(*checkpoint_files(wildcards))
+        ),
         revision=lambda wildcards: flags(
             "--revision", [MODELS[wildcards.model]["revision"]]
         ),
-        window=lambda wildcards: MODELS[wildcards.model]["window"]
-        or CONFIG["scoring"]["window"],
+        window=lambda wildcards: window_of(CONFIG, MODELS[wildcards.model]),
         strands=CONFIG["scoring"]["strands"],
         precision=CONFIG["scoring"]["precision"],
     shell:

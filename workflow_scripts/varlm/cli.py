@@ -34,11 +34,14 @@ STEPS = {
     "export_regions": "the annotated table of the regions → TSV",
     "draw_tracks": "sites and the store → bigWig tracks of a model",
     "build_hub": "the tracks → a folder that UCSC, IGV and JBrowse open",
+    "evaluate": "the annotated table and labels → metrics of each score, with intervals",
     "score_pictures": "the sites around a cohort's top hits → their logits, for its report",
     "report": "a cohort's tables → report.html, figures, a file for MultiQC",
     "compare_cohorts": "all cohorts' reports → index.html",
     "prepare_training": "genomes and annotations → bases, region classes and windows to train on",
     "train": "windows → a checkpoint that the same workflow loads, and its learning curve",
+    "measure_perplexity": "checkpoints and held-out contigs → how well masked bases are predicted",
+    "describe_training": "learning curve and perplexities → the model card and a picture",
     "summarise": "the accounting of all cohorts → summary.tsv",
 }
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import difflib
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,10 +39,30 @@ TABLE_COLUMNS = (
 )
 MODEL_COLUMNS = ("llr", "llr_fwd", "llr_rev", "entropy", "p_ref", "p_alt", "percentile")
 
+# The consequences that `evaluate.contrasts` may name: `consequences.terms.NAMES`, which would
+# import numpy here (a test holds the two together), and all that is outside genes.
+CONSEQUENCES = (
+    *("splice_acceptor_variant", "splice_donor_variant", "stop_gained", "frameshift_variant"),
+    *("stop_lost", "start_lost", "inframe_insertion", "inframe_deletion", "missense_variant"),
+    *("protein_altering_variant", "splice_region_variant", "start_retained_variant"),
+    *("stop_retained_variant", "synonymous_variant", "coding_sequence_variant"),
+    *("5_prime_UTR_variant", "3_prime_UTR_variant", "non_coding_transcript_exon_variant"),
+    *("intron_variant", "NMD_transcript_variant", "upstream_gene_variant"),
+    *("downstream_gene_variant", "feature_elongation", "feature_truncation"),
+    *("intergenic_variant", "intergenic"),
+)
+
 # What is read through a storage plugin of Snakemake, not from a disk: https://…, s3://….
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 _MOST_VALUES = 100_000  # in a config; one key for each of many models and tracks is far fewer
+
+# Keys of a training that the loop takes as they are: `varlm.training.settings.Settings`.
+LOOP = (
+    *("steps", "batch_size", "micro_batch", "learning_rate", "schedule", "warmup_steps"),
+    *("decay_steps", "weight_decay", "beta1", "beta2", "clip", "seed", "precision"),
+    *("evaluate_every", "validation_windows", "patience", "mask_share", "soft_masked_weight"),
+)
 
 # What the results call the cohort that the config key `regions` makes.
 REGIONS_COHORT = "regions"
@@ -92,6 +112,14 @@ def load_config(given: Mapping[str, Any], schema_path: Path) -> dict[str, Any]:
     return config
 
 
+def window_of(config: Mapping[str, Any], model: Mapping[str, Any]) -> int:
+    """Return the window in bp that a model scores with: its own, that of its training, or all's."""
+    training = config["train"].get(model["train"])
+    trained_with = training["windows"]["length"] if training else None
+    window: int = model["window"] or trained_with or config["scoring"]["window"]
+    return window
+
+
 def is_address(value: str | None) -> bool:
     """Whether `value` is an address such as https://…, and not a path."""
     return value is not None and _ADDRESS.match(value) is not None
@@ -107,6 +135,14 @@ def addresses(
     inputs.append(("regions.bed", (config["regions"] or {}).get("bed")))
     for kind in ("intervals", "bigwigs"):
         inputs += [(f"annotate.{kind}.{name}", file) for name, file in annotate[kind].items()]
+    labels = (config["evaluate"] or {"labels": {}})["labels"]
+    inputs += [(f"evaluate.labels.{name}.table", label["table"]) for name, label in labels.items()]
+    inputs += [
+        (f"train.{name}.genomes.{genome}.{key}", file)
+        for name, training in config["train"].items()
+        for genome, files in training["genomes"].items()
+        for key, file in files.items()
+    ]
     inputs += [
         (f"{config['cohorts']}, cohort {cohort}", file.vcf)
         for cohort, files in cohorts.items()
@@ -185,7 +221,7 @@ def _cross_checks(config: Mapping[str, Any]) -> Iterator[str]:
             if (other := name.removeprefix(prefix)) != name and other in config["models"]:
                 yield (f"models: {name} and {other} would both write INFO/LLR_{name}; rename one")
     for name, model in config["models"].items():
-        window = model["window"] or config["scoring"]["window"]
+        window = window_of(config, model)
         longest = limits["max_allele_length"]
         if config["scoring"]["indels"] == "score" and longest > window // 4:
             yield (
@@ -194,6 +230,8 @@ def _cross_checks(config: Mapping[str, Any]) -> Iterator[str]:
                 f"{window // 4} or less, or set scoring.indels: skip"
             )
     yield from _column_clashes(config)
+    if config["evaluate"] is not None:
+        yield from _evaluation_errors(config)
     for key in ("cohorts", "results", "store"):
         if is_address(config[key]):
             kind = "file" if key == "cohorts" else "folder"
@@ -201,6 +239,38 @@ def _cross_checks(config: Mapping[str, Any]) -> Iterator[str]:
     results, store = Path(config["results"]).absolute(), Path(config["store"]).absolute()
     if results == store:
         yield f"store: {config['store']} is also the folder of the results; give it its own"
+
+
+def _training_checks(config: Mapping[str, Any]) -> Iterator[str]:
+    """Say which models to train cannot be, and which models name none."""
+    trained = config["train"]
+    known = ", ".join(trained) or "none"
+    for name, model in config["models"].items():
+        if (model["path"] is None) == (model["train"] is None):
+            found = "neither" if model["path"] is None else "both"
+            yield f"models.{name}: found {found} of path and train; give one of them"
+        elif model["train"] is not None and model["train"] not in trained:
+            yield f"models.{name}.train: found {model['train']!r}; the key train has {known}"
+    for name, training in trained.items():
+        twice = set(map(str, training["held_out"])) & set(map(str, training["validation"]))
+        for contig in sorted(twice):
+            yield (
+                f"train.{name}.validation: {contig} is in held_out too; a contig that chose the "
+                "model cannot test it: name it in one of them"
+            )
+        for other in training["compare"]:
+            if other not in trained or other == name:
+                yield (
+                    f"train.{name}.compare: found {other!r}; name others of the key train, {known}"
+                )
+            elif any(
+                trained[other][key] != training[key]
+                for key in ("genomes", "held_out", "validation", "windows")
+            ):
+                yield (
+                    f"train.{name}.compare: {other} is trained on other genomes, contigs or "
+                    "windows; what one was trained on would test the other"
+                )
 
 
 def _column_clashes(config: Mapping[str, Any]) -> Iterator[str]:
@@ -217,6 +287,72 @@ def _column_clashes(config: Mapping[str, Any]) -> Iterator[str]:
                         "makes too; give it another name"
                     )
                 made.setdefault(column, f"annotate.{key}.{name}")
+
+
+def _evaluation_errors(config: Mapping[str, Any]) -> Iterator[str]:
+    """Say what is wrong in `evaluate` that its schema cannot tell."""
+    evaluate, models = config["evaluate"], config["models"]
+    columns = [*_columns(config)]
+    for name, label in evaluate["labels"].items():
+        key = f"evaluate.labels.{name}"
+        yield from _label_errors(key, label, config["annotate"]["info"])
+        if label["table"] is None and label["column"] is not None:
+            yield from _unknown(f"{key}.column", "column", label["column"], columns)
+    for name in evaluate["scores"]:
+        yield from _unknown(f"evaluate.scores.{name}", "column", name, columns)
+        if name in models:
+            yield (
+                f"evaluate.scores.{name}: is the name of a model too, whose score is compared "
+                "anyway; give the column another name"
+            )
+    for pair in evaluate["contrasts"]:
+        for term in pair:
+            yield from _unknown("evaluate.contrasts", "consequence", term, CONSEQUENCES)
+    own = {f"{model}_llr": model for model in models}
+    for pair in evaluate["combine"]:
+        for name in pair:
+            known = [*models, *own, *evaluate["scores"]]
+            yield from _unknown("evaluate.combine", "model or score", name, known)
+        if len({own.get(name, name) for name in pair}) < len(pair):
+            yield f"evaluate.combine: {pair[0]} and {pair[1]} are one score; combine two"
+
+
+def _label_errors(key: str, label: Mapping[str, Any], carried: Collection[str]) -> Iterator[str]:
+    if (label["column"] is None) == (label["info"] is None):
+        found = "neither" if label["column"] is None else "both"
+        yield f"{key}: found {found} of column and info; give one of them"
+    elif label["info"] is not None and label["table"] is not None:
+        yield f"{key}: found info and table; a table has a column: give column instead of info"
+    elif label["info"] is not None and label["info"] not in carried:
+        yield f"{key}.info: {label['info']} is not carried along; add it to annotate.info"
+    if bool(label["positive"]) != bool(label["negative"]):
+        given, other = ("positive", "negative") if label["positive"] else ("negative", "positive")
+        yield (
+            f"{key}: {given} is given without {other}; give the values of both classes, or "
+            "neither where the label is a number"
+        )
+    if both := [value for value in label["positive"] if value in label["negative"]]:
+        yield f"{key}: {both[0]!r} is both positive and negative; keep one"
+    if label["absolute"] and label["positive"]:
+        yield f"{key}.absolute: is for numbers, not for classes; remove it"
+
+
+def _unknown(key: str, what: str, name: str, known: Sequence[str]) -> Iterator[str]:
+    if name not in known:
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
+        yield f"{key}: no {what} has the name {name}; {hint}"
+
+
+def _columns(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yield every column of the annotated table."""
+    annotate = config["annotate"]
+    yield from TABLE_COLUMNS
+    yield from (f"{model}_{name}" for model in config["models"] for name in MODEL_COLUMNS)
+    yield from (f"info_{tag}" for tag in annotate["info"])
+    for name in annotate["intervals"]:
+        yield from (f"{name}_overlap", f"{name}_name", f"{name}_distance")
+    yield from annotate["bigwigs"]
 
 
 def _explain(error: Any) -> Iterator[str]:

@@ -136,6 +136,22 @@ WINDOWS = Table(
     ),
 )
 
+PERPLEXITY = Table(
+    "perplexity",
+    (
+        Column("model", _STRING, "the training's name"),
+        Column("strands", _STRING, "forward, reverse, mean (of probabilities) or product"),
+        Column("region", _STRING, "region class of the sites, or a group of classes"),
+        Column("sites", pl.Int64(), "sites of unseen sequence that were masked, one at a time"),
+        Column("perplexity", pl.Float64(), "exp of the mean loss; 4 is a guess, 1 is certain"),
+        Column("perplexity_low", pl.Float64(), "its 95 % bootstrap interval"),
+        Column("perplexity_high", pl.Float64(), "upper end"),
+        Column("ratio", pl.Float64(), "of the perplexity to the first model's (mean), same sites"),
+        Column("ratio_low", pl.Float64(), "its 95 % bootstrap interval, paired by site"),
+        Column("ratio_high", pl.Float64(), "upper end"),
+    ),
+)
+
 SHARD = Table(
     "shard",
     (
@@ -187,6 +203,37 @@ BACKGROUND = Table(
         Column("ref", _STRING, "the reference's base"),
         Column("alt", _STRING, "one of the three others"),
         Column("llr", _F32, "log-likelihood ratio alt − ref, nats, strand mean"),
+    ),
+)
+
+_F64 = pl.Float64()
+
+EVALUATION = Table(
+    "evaluation",
+    (
+        Column("cohort", _STRING, "name of the cohort"),
+        Column("task", _STRING, "name of the label, `A vs B` of consequences, or allele frequency"),
+        Column("kind", _STRING, "labels, quantitative, contrast or frequency"),
+        Column("group", _STRING, "all alleles, those of one consequence, or the tail of the score"),
+        Column(
+            "metric",
+            _STRING,
+            "auroc, auprc, auroc_by_chromosome, auprc_by_chromosome, spearman or odds_ratio; null: "
+            "not measured",
+        ),
+        Column("score", _STRING, "model, column, or both scores of a combination; higher: worse"),
+        Column("alleles", _U32, "compared: those that all scores have"),
+        Column("positives", _U32, "of them in the first class (of frequency: rare)"),
+        Column("negatives", _U32, "of them in the second class (of frequency: common)"),
+        Column("missing", _U32, "alleles of the task for which this score has no value"),
+        Column("value", _F64, "the metric; null: not measured, see note"),
+        Column("low", _F64, "lower end of its 95 % interval"),
+        Column("high", _F64, "upper end"),
+        Column("difference", _F64, "value less that of the first model, on the same alleles"),
+        Column("difference_low", _F64, "lower end of its 95 % interval (paired bootstrap)"),
+        Column("difference_high", _F64, "upper end"),
+        Column("p_value", _F64, "two-sided: Fisher's exact test, or of the correlation"),
+        Column("note", _STRING, "what else is to be known, for a human"),
     ),
 )
 

@@ -22,7 +22,14 @@ from varlm.schemas import sha256
 SCORING_VERSION = 1
 
 # The model families that varlm scores: `model_type` of config.json → the module in varlm.models.
-FAMILIES = {"GPN": "gpn", "ConvNet": "gpn", "GPNRoFormer": "gpn"}
+FAMILIES = {
+    "GPN": "gpn",
+    "ConvNet": "gpn",
+    "GPNRoFormer": "gpn",
+    "VarlmLSTM": "causal",
+    "VarlmGPT": "causal",
+    "VarlmMarkov": "markov",
+}
 
 Strands = Literal["both", "forward"]
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")

@@ -18,6 +18,7 @@ from varlm.reference import Genome
 from varlm.report import aggregate, charts, hits, logo, multiqc, page
 from varlm.report.aggregate import Distribution, GenomeBins, ModelCounts
 from varlm.report.comparison import cohort_summary
+from varlm.report.evaluation import evaluation_section
 from varlm.report.links import BrowserLink
 from varlm.schemas import BACKGROUND, LOGIT_COLUMNS, SITES, read_annotated_table, read_table
 from varlm.top_hits import contig_of_chrom, pictured, top_hits
@@ -75,6 +76,7 @@ class ReportInput:
     top_hits: int = 1000
     pictures: int = 12
     flank: int = 15
+    evaluation: tuple[pl.DataFrame, Mapping[str, Any]] | None = None  # its table and its JSON
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,7 @@ def make_report(given: ReportInput) -> CohortReport:
     column = charts.class_column(counts)
     classes = charts.class_table(counts, backgrounds, column)
     pictures = _pictures(given, best, contigs, genome)
+    evaluation = evaluation_section(*given.evaluation) if given.evaluation else None
 
     context = {
         "title": f"{given.cohort} – varlm report",
@@ -157,9 +160,13 @@ def make_report(given: ReportInput) -> CohortReport:
         "top_hits": given.top_hits,
         "pictures": pictures,
         "glyphs": logo.glyphs(),
+        "evaluation": evaluation,
     }
+    drawn = {c.name: c.page_spec(names) for c in made if not c.empty}
+    if evaluation:
+        drawn |= {chart.name: chart.specification for chart in evaluation["charts"]}
     data = {
-        "charts": {c.name: c.page_spec(names) for c in made if not c.empty},
+        "charts": drawn,
         "hits-data": {"gzip": hit_table.data, "file": f"{given.cohort}.top_hits"},
     }
     html = page.render("report.html.j2", context, data)
@@ -176,6 +183,11 @@ def make_report(given: ReportInput) -> CohortReport:
 def _check(given: ReportInput) -> None:
     """Raise `UserError` unless the JSON files belong together."""
     cohort = given.cohort
+    if given.evaluation and (of := given.evaluation[1]["cohort"]) != cohort:
+        raise UserError(
+            f"report: the evaluation is of the cohort {of!r}, expected {cohort!r}; run the "
+            "workflow again"
+        )
     if given.accounting["cohort"] != cohort:
         raise UserError(
             f"report: the accounting is of the cohort {given.accounting['cohort']!r}, expected "

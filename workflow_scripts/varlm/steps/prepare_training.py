@@ -51,9 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Write `bases.npy`, `windows.parquet` and `corpus.json`."""
     sources = _sources(args.genome, args.annotation)
-    contigs = [
-        contig for source in sources for contig in read_genome(source, args.promoter)
-    ]
+    contigs = [contig for source in sources for contig in read_genome(source, args.promoter)]
     sets = sets_of(
         {s.name: [c.name for c in contigs if c.genome == s.name] for s in sources},
         args.held_out,

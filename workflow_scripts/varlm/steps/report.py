@@ -10,6 +10,7 @@ from typing import Any
 
 from varlm.errors import UserError
 from varlm.report.cohort import EXAMPLES, ReportInput, ReportModel, make_report
+from varlm.report.evaluation import read_evaluation
 from varlm.report.examples import read_examples
 from varlm.report.figures import write_figures
 from varlm.report.links import BrowserLink
@@ -35,6 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             f"--{name}", type=Path, action="append", required=True, help=f"{what}; repeat"
         )
     parser.add_argument("--annotation-summary", type=Path, help="what the annotation holds, JSON")
+    parser.add_argument("--evaluation", type=Path, help="evaluation.tsv")
+    parser.add_argument("--evaluation-summary", type=Path, help="evaluation.json, with it")
     parser.add_argument("--cohort", required=True, help="cohort name")
     parser.add_argument("--settings", required=True, help="the config: JSON, or a file of it")
     parser.add_argument(
@@ -56,6 +59,8 @@ def run(args: argparse.Namespace) -> None:
     if len(set(numbers.values())) != 1:
         said = ", ".join(f"{count} --{name}" for name, count in numbers.items())
         raise UserError(f"report: {said}; give each once for every model, in one order")
+    if (args.evaluation is None) != (args.evaluation_summary is None):
+        raise UserError("report: give --evaluation and --evaluation-summary together, or neither")
     browsers = [BrowserLink.parse(text) for text in args.browser]
     check_digest(args.annotated)
     models = [
@@ -83,6 +88,11 @@ def run(args: argparse.Namespace) -> None:
             top_hits=args.top_hits,
             pictures=args.pictures_count,
             flank=args.flank,
+            evaluation=(
+                (read_evaluation(args.evaluation), _json(args.evaluation_summary))
+                if args.evaluation
+                else None
+            ),
         )
     )
     write_figures(report.figures, args.figures)

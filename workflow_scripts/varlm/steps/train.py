@@ -5,18 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import polars as pl
-import torch
 
+from varlm.errors import UserError
 from varlm.schemas import atomic_path
-from varlm.scoring import take_device
-from varlm.training.checkpoints import write_checkpoint
 from varlm.training.corpus import Corpus
-from varlm.training.families import new_network
-from varlm.training.loop import Training, identity
-from varlm.training.processes import Processes
 from varlm.training.settings import Settings
 
 log = logging.getLogger("varlm")
@@ -35,27 +32,74 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Write the checkpoint with the lowest validation loss, and the learning curve."""
-    torch.set_num_threads(args.threads)
+    """Write the checkpoint with the lowest validation loss, and the learning curve.
+
+    Under `torchrun` all processes train one model, each on a share of every batch.
+    """
     corpus = Corpus.open(args.corpus)
-    settings = Settings(**json.loads(args.settings))
+    model, settings = json.loads(args.model), Settings(**json.loads(args.settings))
+    if model["family"] == "markov":
+        _count(args, corpus, model)
+    else:
+        _learn(args, corpus, model, settings)
+
+
+def _count(args: argparse.Namespace, corpus: Corpus, model: Mapping[str, Any]) -> None:
+    """Make a Markov chain: one pass over the genomes."""
+    import torch
+
+    from varlm.models.markov import MODEL_TYPE, order_of, table_name
+    from varlm.training.checkpoints import write_checkpoint
+    from varlm.training.markov import fit
+
+    surplus = set(model) - {"family", "order"}
+    if surplus:
+        raise UserError(
+            f"train.<name>.model: {', '.join(sorted(surplus))}: no option of a Markov chain, which "
+            "has only its order"
+        )
+    config = {"model_type": MODEL_TYPE, "order": model.get("order", 8)}
+    tables, curve = fit(corpus, order_of(config, Path("train.<name>.model")))
+    _write_curve(curve, args.curve)
+    write_checkpoint(
+        args.out,
+        config,
+        {table_name(k): torch.from_numpy(table) for k, table in enumerate(tables)},
+        corpus.window,
+    )
+
+
+def _learn(
+    args: argparse.Namespace, corpus: Corpus, model: Mapping[str, Any], settings: Settings
+) -> None:
+    """Train a network."""
+    import torch
+
+    from varlm.inference import choose_device
+    from varlm.scoring import take_device
+    from varlm.training.checkpoints import write_checkpoint
+    from varlm.training.families import new_network
+    from varlm.training.loop import Training, identity
+    from varlm.training.processes import Processes
+
+    torch.set_num_threads(args.threads)
     torch.manual_seed(settings.seed)
-    family = new_network(json.loads(args.model))
-    processes = Processes.join(take_device(args.device))
+    family = new_network(model, corpus.window)
+    # A process of several takes the device of its number; alone, one that no other job has.
+    together = Processes.expected() > 1
+    processes = Processes.join((choose_device if together else take_device)(args.device))
     training = Training(
         family.network, corpus, settings, processes, identity(family.config, corpus, settings)
     )
     count = sum(p.numel() for p in family.network.parameters())
     log.info("%s, %.3g M parameters, on %s", family.name, count / 1e6, processes.device)
-
-    def write_curve(_: object = None) -> None:
-        with atomic_path(args.curve) as temporary:
-            pl.DataFrame(training.curve, infer_schema_length=None).write_csv(
-                temporary, separator="\t"
-            )
-
-    training.run(args.state, told=write_curve)
+    training.run(args.state, told=lambda _: _write_curve(training.curve, args.curve))
     if processes.first:
-        write_curve()
+        _write_curve(training.curve, args.curve)
         write_checkpoint(args.out, family.config, training.best_tensors(), corpus.window)
     processes.leave()
+
+
+def _write_curve(curve: Sequence[Mapping[str, Any]], path: Path) -> None:
+    with atomic_path(path) as temporary:
+        pl.DataFrame(curve, infer_schema_length=None).write_csv(temporary, separator="\t")

@@ -98,7 +98,7 @@ class Sampler:
         reverse = random.random(self.size) < 0.5
         codes = oriented(read(self.corpus, starts), reverse)
         weights = np.where(codes & SOFT_MASKED, np.float32(self.soft_masked_weight), np.float32(1))
-        bases = codes & BASE
+        bases = codes & np.uint8(BASE)
         if self.causal:
             return causal(bases, weights)
         return masked(bases, weights, random, self.mask_share)

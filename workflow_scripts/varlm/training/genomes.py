@@ -92,9 +92,9 @@ def _regions(
     before = models.transcripts.select(
         "contig",
         start=pl.when(forward).then(pl.col("tss").cast(pl.Int64) - promoter).otherwise("end"),
-        end=pl.when(forward).then(pl.col("tss").cast(pl.Int64)).otherwise(
-            pl.col("end").cast(pl.Int64) + promoter
-        ),
+        end=pl.when(forward)
+        .then(pl.col("tss").cast(pl.Int64))
+        .otherwise(pl.col("end").cast(pl.Int64) + promoter),
     )
     layers = {
         "promoter": before,

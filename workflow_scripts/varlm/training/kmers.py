@@ -43,7 +43,7 @@ def sketch(
     hashes = _mixed(np.minimum(forward, reverse))
     unknown_before = np.concatenate([[0], np.cumsum(~known)])
     whole = unknown_before[K:] == unknown_before[:-K]
-    kept = np.flatnonzero(whole & (hashes < np.uint64((1 << 64) // scaled)))
+    kept = np.flatnonzero(whole & (hashes <= np.uint64(((1 << 64) - 1) // scaled)))
     return kept, hashes[kept]
 
 

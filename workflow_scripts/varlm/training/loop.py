@@ -141,7 +141,9 @@ class Training:
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         total = float(batch.weights.sum(dtype=np.float64))
-        torch.manual_seed((settings.seed << 32) + self.step * self.processes.count + self.processes.rank)
+        torch.manual_seed(
+            (settings.seed << 32) + self.step * self.processes.count + self.processes.rank
+        )
         self.network.train()
         loss = torch.zeros((), dtype=torch.float64, device=self.processes.device)
         start, end = self.processes.share(settings.batch_size)
@@ -150,7 +152,7 @@ class Training:
             if not part.weights.any():
                 continue
             summed = self._loss(part)
-            (summed / total).backward()
+            (summed / total).backward()  # type: ignore[no-untyped-call]
             loss += summed.detach().double()
         gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
         self.processes.add_up([*gradients, loss])
@@ -276,7 +278,6 @@ class Training:
         self._sum = state["sum"]
         log.info("going on from step %d of %s", self.step, path)
 
-
     def _same_rates(self, state: dict[str, Any]) -> bool:
         """Whether the steps that are done had the learning rates that they would have now."""
         then = Settings(**state["settings"])
@@ -296,10 +297,10 @@ class Validation:
         if not windows.height:
             windows = corpus.of("held_out")
         count = min(windows.height, settings.validation_windows)
-        every = np.linspace(0, windows.height - 1, count).round().astype(int) if count else []
+        every = np.linspace(0, max(windows.height - 1, 0), count).round().astype(int)
         starts = windows["start"].to_numpy()[every].astype(np.int64)
         codes = read(corpus, starts)
-        bases = codes & BASE
+        bases = codes & np.uint8(BASE)
         random = np.random.Generator(np.random.Philox(key=settings.seed, counter=[0, 1, 0, 0]))
         ones = np.ones(bases.shape, np.float32)
         self.batch = (
@@ -357,7 +358,15 @@ class Validation:
 
 # Settings that change no update but for rounding, and those that only set the learning rate:
 # a training may be made longer while its state still has the rates that the longer one has.
-_FREE = ("micro_batch", "patience", "steps", "learning_rate", "schedule", "warmup_steps", "decay_steps")
+_FREE = (
+    "micro_batch",
+    "patience",
+    "steps",
+    "learning_rate",
+    "schedule",
+    "warmup_steps",
+    "decay_steps",
+)
 
 
 def identity(options: dict[str, Any], corpus: Corpus, settings: Settings) -> dict[str, Any]:

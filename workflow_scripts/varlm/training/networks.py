@@ -126,9 +126,7 @@ def _table_convolution(
     return result if conv.bias is None else result + conv.bias
 
 
-def _convolution(
-    conv: nn.Conv1d, x: torch.Tensor, chosen: torch.Tensor | None
-) -> torch.Tensor:
+def _convolution(conv: nn.Conv1d, x: torch.Tensor, chosen: torch.Tensor | None) -> torch.Tensor:
     """Convolve along positions: (n, length, channels) → the same, or (chosen, channels)."""
     n, length, channels = x.shape
     taps, dilation = conv.kernel_size[0], conv.dilation[0]
@@ -145,7 +143,8 @@ def _convolution(
             result = seen.flatten(1) @ conv.weight.permute(2, 1, 0).flatten(0, 1)
         return result if conv.bias is None else result + conv.bias
     if x.device.type != "cpu" or conv.groups > 1:
-        return conv(x.transpose(1, 2)).transpose(1, 2)
+        convolved: torch.Tensor = conv(x.transpose(1, 2))
+        return convolved.transpose(1, 2)
     # On a CPU the two-dimensional convolution is the faster one for channels that lie together.
     image = padded.transpose(1, 2).unsqueeze(2)
     weight = conv.weight.unsqueeze(2).contiguous(memory_format=torch.channels_last)
@@ -184,9 +183,7 @@ def initialise(modules: nn.Module, deviation: float) -> None:
                 nn.init.normal_(parameter, std=deviation)
 
 
-def loss_sum(
-    logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor
-) -> torch.Tensor:
+def loss_sum(logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     """Return the weighted sum of the cross-entropies, nats.
 
     Parameters

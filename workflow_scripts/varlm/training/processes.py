@@ -18,10 +18,15 @@ class Processes:
     count: int
     device: torch.device
 
+    @staticmethod
+    def expected() -> int:
+        """Return how many processes torchrun started; 1 without it."""
+        return int(os.environ.get("WORLD_SIZE", "1"))
+
     @classmethod
     def join(cls, device: torch.device) -> Processes:
         """Join the processes that torchrun started; alone without it."""
-        count = int(os.environ.get("WORLD_SIZE", "1"))
+        count = cls.expected()
         if count == 1:
             return cls(0, 1, device)
         rank, local = int(os.environ["RANK"]), int(os.environ.get("LOCAL_RANK", "0"))

@@ -1,4 +1,4 @@
-"""Windows to train on: where they are, how often each is drawn, which are too like held-out ones."""
+"""Windows to train on: where they are, how often each is drawn, which are left out."""
 
 from __future__ import annotations
 
@@ -73,7 +73,11 @@ def lay_windows(
     held = np.unique(
         np.concatenate(
             [np.zeros(0, np.uint64)]
-            + [hashes for (_, hashes), which in zip(sketches, sets, strict=True) if which != "train"]
+            + [
+                hashes
+                for (_, hashes), which in zip(sketches, sets, strict=True)
+                if which != "train"
+            ]
         )
     )
     frames = []
@@ -180,8 +184,8 @@ def _balanced(windows: pl.DataFrame, genic_share: float | None) -> pl.DataFrame:
     if genic_share is None:
         return windows
     train = pl.col("set") == "train"
-    genic = windows.filter(train & pl.col("genic"))["weight"].sum()
-    rest = windows.filter(train & ~pl.col("genic"))["weight"].sum()
+    genic = float(windows.filter(train & pl.col("genic"))["weight"].sum())
+    rest = float(windows.filter(train & ~pl.col("genic"))["weight"].sum())
     if not genic or not rest:  # no annotation, or nothing but genes
         return windows
     factor = pl.when("genic").then(genic_share / genic).otherwise((1 - genic_share) / rest)

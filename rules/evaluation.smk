@@ -1,0 +1,67 @@
+# Requires: a cohort's annotated.parquet, the config's evaluate, tables of labels
+# Produces: {results}/cohorts/{cohort}/evaluation.tsv, evaluation.json, figures/evaluation.png, .svg
+
+
+# Label → its TSV, of those that have one.
+LABEL_TABLES = {
+    name: label["table"]
+    for name, label in (CONFIG["evaluate"] or {"labels": {}})["labels"].items()
+    if label["table"] is not None
+}
+
+
+for name, label in (CONFIG["evaluate"] or {"labels": {}})["labels"].items():
+    if label["cohort"] not in (None, *ALL_COHORTS):
+        raise WorkflowError(
+            f"evaluate.labels.{name}.cohort: there is no cohort {label['cohort']!r}; there are "
+            f"{', '.join(ALL_COHORTS)}"
+        )
+
+
+rule evaluate:
+    input:
+        annotated=rules.annotate.output.annotated,
+        digest=rules.annotate.output.digest,
+        accounting=f"{RESULTS}/cohorts/{{cohort}}/accounting.json",
+        labels=inputs(*LABEL_TABLES.values()),
+        stored=stored,
+    output:
+        table=f"{RESULTS}/cohorts/{{cohort}}/evaluation.tsv",
+        summary=f"{RESULTS}/cohorts/{{cohort}}/evaluation.json",
+        figure=report(
+            f"{RESULTS}/cohorts/{{cohort}}/figures/evaluation.png",
+            caption="captions/evaluation.rst",
+            category="Figures",
+            subcategory="{cohort}",
+            labels={"cohort": "{cohort}", "figure": "Evaluation"},
+        ),
+        svg=f"{RESULTS}/cohorts/{{cohort}}/figures/evaluation.svg",
+    log:
+        f"{RESULTS}/logs/evaluate/{{cohort}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/evaluate/{{cohort}}.tsv"
+    conda:
+        "../envs/tables.yaml"
+    params:
+        models=flags("--model", MODELS),
+        labels=lambda wildcards, input: flags(
+            "--labels", named(LABEL_TABLES, input.labels)
+        ),
+        content=lambda wildcards: fingerprints(*LABEL_TABLES.values()),
+        # A function, since Snakemake takes the braces of a plain text for wildcards.
+        settings=lambda wildcards: evaluate_settings(),
+        figures=f"{RESULTS}/cohorts/{{cohort}}/figures",
+    shell:
+        """
+        python "$VARLM" evaluate \
+            --annotated {input.annotated:q} \
+            --accounting {input.accounting:q} \
+            --cohort {wildcards.cohort:q} \
+            {params.models:q} \
+            --settings {params.settings:q} \
+            {params.labels:q} \
+            --table {output.table:q} \
+            --summary {output.summary:q} \
+            --figures {params.figures:q} \
+            2>{log:q}
+        """

@@ -1,0 +1,1 @@
+"""How well scores tell classes of alleles apart: tasks, labels, metrics with intervals."""

@@ -1,0 +1,220 @@
+"""A cohort's annotated table and the config → tasks, the rows measured, and what was left out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from varlm.errors import UserError
+from varlm.evaluation.compared import Score, check_columns, compared_scores
+from varlm.evaluation.frequencies import ANCESTRAL, COUNT, NUMBER
+from varlm.evaluation.labels import (
+    LabelSpec,
+    column_text,
+    match_labels,
+    read_label_table,
+)
+from varlm.evaluation.measuring import Settings, measure
+from varlm.evaluation.tasks import Task, contrast_task, frequency_task, label_task
+from varlm.schemas import EVALUATION
+from varlm.top_hits import contig_of_chrom
+
+log = logging.getLogger(__name__)
+
+_ALLELE = ("chrom", "pos", "ref", "alt")
+_NEEDED = (*_ALLELE, "input_pos", "input_ref", "input_alt", "af", "consequence")
+_INFO = "info_"  # prefix of the columns of INFO fields, which the regions do not have
+_EXAMPLES = 3
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a cohort is evaluated by.
+
+    Attributes
+    ----------
+    cohort : str
+    annotated : Path
+        annotated.parquet.
+    accounting : mapping
+        accounting.json: which CHROM is which contig.
+    models : sequence of str
+        The first is what the others are compared with.
+    config : mapping
+        The config's `evaluate`, defaults filled in.
+    tables : mapping
+        Label → where its TSV lies.
+    """
+
+    cohort: str
+    annotated: Path
+    accounting: Mapping[str, Any]
+    models: Sequence[str]
+    config: Mapping[str, Any]
+    tables: Mapping[str, Path] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """`schemas.EVALUATION`, and what evaluation.json says."""
+
+    rows: pl.DataFrame
+    summary: dict[str, Any]
+
+
+def evaluate(given: Given) -> Evaluated:
+    """Measure every task of the config on a cohort.
+
+    Raises
+    ------
+    UserError
+        If a column is missing or of the wrong kind, a contig is unknown, or labels cannot be read,
+        contradict each other or are of no class.
+    """
+    config = given.config
+    found = pl.scan_parquet(given.annotated).collect_schema()
+    has_info = any(name.startswith(_INFO) for name in found)
+    scores = compared_scores(given.models, config["scores"], config["combine"])
+    scores, absent = _without_info(scores, has_info)
+    check_columns(scores, found)
+    specs = [
+        LabelSpec.parse(name, entry, given.tables.get(name))
+        for name, entry in config["labels"].items()
+        if entry.get("cohort") in (None, given.cohort)
+    ]
+    of_columns = {spec.column for spec in specs if spec.table is None}
+    carried = {name for name in (COUNT, NUMBER, ANCESTRAL) if name in found}
+    wanted = {*_NEEDED, *of_columns, *carried, *(s.column for s in scores if s.column)}
+    for spec in specs:
+        if spec.table is None and spec.column not in found and (has_info or not _is_info(spec)):
+            raise UserError(
+                f"{spec.where}: the annotated table of {given.cohort} has no column "
+                f"{spec.column}; it has {', '.join(found)}"
+            )
+    table = (
+        pl.scan_parquet(given.annotated)
+        .select(name for name in found if name in wanted)
+        .collect(engine="in-memory")
+    )
+    summary: dict[str, Any] = {"cohort": given.cohort, "alleles_in": table.height}
+    table, labelled = _labelled(table, specs, given)
+    table = _on_contigs(table, config["contigs"], given.accounting)
+    summary["on_other_contigs"] = summary["alleles_in"] - table.height
+    before = table.height
+    table = table.unique(_ALLELE, keep="first", maintain_order=True)
+    summary |= {"repeated": before - table.height, "alleles": table.height}
+    tasks = _tasks(table, specs, labelled, config)
+    settings = Settings(config["bootstrap"], config["seed"], config["quantiles"])
+    rows = measure(tasks, table, scores, settings)
+    summary |= {
+        "contigs": config["contigs"],
+        "bootstrap": settings.bootstrap,
+        "seed": settings.seed,
+        "scores": [{"name": score.name, "about": score.about} for score in scores],
+        "scores_absent": absent,
+        "tasks": [
+            {
+                "name": task.name,
+                "kind": task.kind,
+                "about": task.about,
+                "counts": task.counts,
+                "notes": task.notes,
+            }
+            for task in tasks
+        ],
+    }
+    whole = rows.select(pl.lit(given.cohort).alias("cohort"), pl.all())
+    return Evaluated(EVALUATION.check(whole, "evaluation"), summary)
+
+
+def _is_info(spec: LabelSpec) -> bool:
+    return spec.column.startswith(_INFO)
+
+
+def _without_info(scores: Sequence[Score], has_info: bool) -> tuple[list[Score], list[str]]:
+    """Return the scores that a cohort can have: regions have no VCF, so no INFO fields."""
+    if has_info:
+        return list(scores), []
+    absent = {score.name for score in scores if score.column.startswith(_INFO)}
+    absent |= {score.name for score in scores if absent & set(score.parts)}
+    return [score for score in scores if score.name not in absent], sorted(absent)
+
+
+def _on_contigs(
+    table: pl.DataFrame, wanted: Sequence[object] | None, accounting: Mapping[str, Any]
+) -> pl.DataFrame:
+    """Return the alleles on some contigs, named as in the VCF or as in the reference."""
+    if wanted is None:
+        return table
+    contigs = contig_of_chrom(accounting)
+    names = {str(name) for name in wanted}
+    known = {*contigs, *contigs.values(), *accounting["contigs_without_records"]}
+    if unknown := sorted(names - known):
+        raise UserError(
+            f"evaluate.contigs: {', '.join(unknown)} is neither a contig of the cohort nor of the "
+            f"reference; known are {', '.join(sorted(known)[:40])}"
+        )
+    chosen = [chrom for chrom, contig in contigs.items() if {chrom, contig} & names]
+    return table.filter(pl.col("chrom").is_in(chosen))
+
+
+def _labelled(
+    table: pl.DataFrame, specs: Sequence[LabelSpec], given: Given
+) -> tuple[pl.DataFrame, dict[str, dict[str, Any]]]:
+    """Add a column `label {name}` of text for each label; return what was matched, too."""
+    counted: dict[str, dict[str, Any]] = {}
+    columns = []
+    contigs = contig_of_chrom(given.accounting)
+    for spec in specs:
+        counted[spec.name] = {}
+        if spec.table is not None:
+            where = f"{spec.where}: {spec.table}"
+            rows = read_label_table(spec.table, spec.column, spec.where)
+            matched = match_labels(table, rows, contigs, where)
+            if matched.unmatched:
+                log.warning(
+                    "%s: %d of %d labels are of no allele of the cohort: %s",
+                    where,
+                    matched.unmatched,
+                    matched.rows,
+                    "; ".join(matched.examples[:_EXAMPLES]),
+                )
+            counted[spec.name] = {
+                "label_rows": matched.rows,
+                "label_rows_unmatched": matched.unmatched,
+                "unmatched_examples": matched.examples[:_EXAMPLES],
+            }
+            labels = matched.labels
+        elif spec.column in table.columns:
+            labels = column_text(table[spec.column])
+        else:
+            labels = pl.Series([None] * table.height, dtype=pl.String)
+        columns.append(labels.alias(_label(spec)))
+    table = table.with_columns(columns)
+    if columns and table.select(pl.struct(_ALLELE).is_duplicated().any()).item():
+        # An allele that several records have is labelled where one of them is.
+        names = [_label(spec) for spec in specs]
+        table = table.with_columns(pl.col(names).fill_null(strategy="backward").over(_ALLELE))
+    return table, counted
+
+
+def _label(spec: LabelSpec) -> str:
+    return f"label {spec.name}"
+
+
+def _tasks(
+    table: pl.DataFrame,
+    specs: Sequence[LabelSpec],
+    counted: Mapping[str, dict[str, Any]],
+    config: Mapping[str, Any],
+) -> list[Task]:
+    tasks = [label_task(spec, table[_label(spec)], counted[spec.name]) for spec in specs]
+    tasks += [contrast_task(pair, table["consequence"]) for pair in config["contrasts"]]
+    if config["frequencies"]:
+        tasks.append(frequency_task(table))
+    return tasks

@@ -1,0 +1,175 @@
+"""The scores that are compared: all turned so that higher is more deleterious."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from varlm.errors import UserError
+from varlm.evaluation.metrics import mean_rank
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+# What the config says of a column → (sign that makes high deleterious, whether the score is of ALT
+# against REF, so that it turns round with them).
+DIRECTIONS = {"higher": (1, False), "lower": (-1, False), "llr": (-1, True)}
+
+
+@dataclass(frozen=True)
+class Score:
+    """A score to compare.
+
+    Attributes
+    ----------
+    name : str
+        As in the output: the model, the column, or both parts of a combination with a +.
+    column : str
+        Column of the annotated table; "" for a combination.
+    direction : str
+        One of `DIRECTIONS`.
+    parts : tuple of str
+        Names of the scores that are combined.
+    """
+
+    name: str
+    column: str = ""
+    direction: str = "llr"
+    parts: tuple[str, ...] = ()
+
+    @property
+    def about(self) -> str:
+        """How it is made, in words."""
+        if self.parts:
+            return f"mean of the ranks of {' and '.join(self.parts)}"
+        sign, _ = DIRECTIONS[self.direction]
+        return f"{'−' if sign < 0 else ''}{self.column}"
+
+
+def compared_scores(
+    models: Sequence[str], columns: Mapping[str, str], combine: Sequence[Sequence[str]]
+) -> list[Score]:
+    """Return the scores of a config: −LLR of each model, named columns, and combinations.
+
+    A model may be meant by its name or by its column `{model}_llr`.
+    """
+    own = {f"{model}_llr": model for model in models}
+    scores = [Score(model, f"{model}_llr") for model in models]
+    scores += [Score(name, name, way) for name, way in columns.items() if name not in own]
+    for pair in combine:
+        parts = tuple(own.get(name, name) for name in pair)
+        scores.append(Score("+".join(parts), parts=parts))
+    return scores
+
+
+def check_columns(scores: Sequence[Score], schema: Mapping[str, pl.DataType]) -> None:
+    """Raise `UserError` unless each score's column is there and holds numbers."""
+    for score in scores:
+        if score.parts:
+            continue
+        where = f"evaluate.scores.{score.name}"
+        if score.column not in schema:
+            raise UserError(
+                f"{where}: the annotated table has no such column; it has {', '.join(schema)}"
+            )
+        if not schema[score.column].is_numeric():
+            raise UserError(
+                f"{where}: the column {score.column} holds {schema[score.column]}, no numbers; "
+                "name a column of numbers"
+            )
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Scores on the alleles that all of them have.
+
+    Attributes
+    ----------
+    scores : list of Score
+        Those compared; combinations last.
+    rows : numpy.ndarray
+        Indices of the alleles in the table, int64, shape (alleles,).
+    values : numpy.ndarray
+        Higher is more deleterious, shape (scores, alleles).
+    missing : dict
+        Score → alleles of the task for which it has no value.
+    dropped : list of str
+        Scores without a value on any allele of the task, and combinations with them.
+    """
+
+    scores: list[Score]
+    rows: NDArray[np.int64]
+    values: Floats
+    missing: dict[str, int]
+    dropped: list[str]
+
+
+def comparison(
+    table: pl.DataFrame, scores: Sequence[Score], members: Flags, turned: Flags | None = None
+) -> Comparison:
+    """Return the scores of some alleles, on those that all scores have.
+
+    Parameters
+    ----------
+    table : polars.DataFrame
+        With the scores' columns.
+    members : numpy.ndarray
+        bool, shape (rows of the table,).
+    turned : numpy.ndarray, optional
+        Where the reference's allele is the one looked at: log-likelihood ratios change their sign,
+        scores of the site do not.
+    """
+    rows = np.flatnonzero(members)
+    taken = table[rows]
+    found: dict[str, Floats] = {}
+    missing: dict[str, int] = {}
+    for score in scores:
+        if score.parts:
+            continue
+        sign, of_alleles = DIRECTIONS[score.direction]
+        values = taken[score.column].cast(pl.Float64).fill_null(np.nan).to_numpy() * sign
+        if of_alleles and turned is not None:
+            values = np.where(turned[rows], -values, values)
+        found[score.name] = values
+        missing[score.name] = int((~np.isfinite(values)).sum())
+    kept = {name: v for name, v in found.items() if missing[name] < rows.size or not rows.size}
+    complete = np.ones(rows.size, bool)
+    for values in kept.values():
+        complete &= np.isfinite(values)
+    here = {name: values[complete] for name, values in kept.items()}
+    for score in scores:
+        if score.parts and all(part in here for part in score.parts):
+            here[score.name] = mean_rank(np.stack([here[part] for part in score.parts]))
+            missing[score.name] = max(missing[part] for part in score.parts)
+    compared = [score for score in scores if score.name in here]
+    return Comparison(
+        compared,
+        rows[complete],
+        np.array([here[score.name] for score in compared]).reshape(len(compared), complete.sum()),
+        missing,
+        [score.name for score in scores if score.name not in here],
+    )
+
+
+def turns(found: Comparison) -> list[bool]:
+    """Return for each score whether it, or a part of it, turns round with the alleles."""
+    of_alleles = {s.name for s in found.scores if not s.parts and DIRECTIONS[s.direction][1]}
+    return [bool(of_alleles & {score.name, *score.parts}) for score in found.scores]
+
+
+def shuffled(
+    table: pl.DataFrame, found: Comparison, turned: Flags, rng: np.random.Generator
+) -> Floats:
+    """Return a comparison's values, each allele given the scores of another before it is turned.
+
+    What such scores still tell apart they tell by being turned: a model that prefers the
+    reference's allele, whatever the site, finds turned alleles likely.
+    """
+    here = table[found.rows].select(score.column for score in found.scores if score.column)
+    here = here[rng.permutation(here.height)]
+    everything = np.ones(here.height, bool)
+    return comparison(here, found.scores, everything, turned[found.rows]).values

@@ -1,0 +1,51 @@
+"""Draw the learning curve and write the model card."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import polars as pl
+
+from varlm.report.figures import write_figures
+from varlm.schemas import PERPLEXITY, atomic_path
+from varlm.training.card import learning_curve, model_card
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the step's options."""
+    parser.add_argument("--name", required=True, help="the training's name in the config")
+    parser.add_argument("--corpus", type=Path, required=True, help="prepare_training's corpus.json")
+    parser.add_argument("--checkpoint", type=Path, required=True, help="train's folder")
+    parser.add_argument("--settings", required=True, help="JSON: how it was trained")
+    parser.add_argument("--curve", type=Path, required=True, help="train's learning curve")
+    parser.add_argument("--perplexity", type=Path, help="measure_perplexity's table")
+    parser.add_argument("--description", help="where the genomes come from")
+    parser.add_argument("--licence", help="the terms of use")
+    parser.add_argument("--card", type=Path, required=True, help="output: the model card")
+    parser.add_argument("--figure", type=Path, required=True, help="output: SVG; PNG beside it")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Write the card (Markdown) and the figure."""
+    corpus = json.loads(args.corpus.read_text(encoding="utf-8"))
+    config = json.loads((args.checkpoint / "config.json").read_text(encoding="utf-8"))
+    curve = pl.read_csv(args.curve, separator="\t")
+    perplexity = None
+    if args.perplexity is not None:
+        perplexity = pl.read_csv(args.perplexity, separator="\t", schema=PERPLEXITY.schema)
+    card = model_card(
+        args.name,
+        corpus,
+        config,
+        json.loads(args.settings),
+        curve,
+        perplexity,
+        description=args.description,
+        licence=args.licence,
+        size=sum(file.stat().st_size for file in args.checkpoint.iterdir()),
+    )
+    with atomic_path(args.card) as temporary:
+        temporary.write_text(card, encoding="utf-8")
+    write_figures({args.figure.stem: learning_curve(curve)}, args.figure.parent)

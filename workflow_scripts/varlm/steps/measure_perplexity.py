@@ -1,0 +1,73 @@
+"""Predict single masked bases of held-out contigs with one or more checkpoints."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from varlm.errors import UserError
+from varlm.schemas import PERPLEXITY, atomic_path
+from varlm.scoring import add_hardware_options, hardware, take_device
+from varlm.training.corpus import Corpus
+from varlm.training.perplexity import losses, sample_sites, table
+from varlm.windows import CHUNK
+
+log = logging.getLogger("varlm")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the step's options."""
+    parser.add_argument("--corpus", type=Path, required=True, help="prepare_training's folder")
+    parser.add_argument(
+        "--checkpoint",
+        action="append",
+        required=True,
+        metavar="NAME=FOLDER",
+        help="repeat; the first is what the others are compared with",
+    )
+    parser.add_argument("--set", choices=["validation", "held_out"], default="held_out")
+    parser.add_argument("--sites", type=int, default=10_000, help="how many sites")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, required=True, help="output: TSV")
+    add_hardware_options(parser)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Write a table of perplexities by model, region class and strand."""
+    import torch
+
+    from varlm.inference import Scorer, default_batch, fitting_batch
+    from varlm.models import load_model
+
+    chosen = hardware(args)
+    torch.set_num_threads(chosen.threads)
+    corpus = Corpus.open(args.corpus)
+    if not corpus.of(args.set).height:
+        raise UserError(
+            f"{args.corpus}: no window of the set {args.set}; name contigs in "
+            f"train.<name>.{args.set} that are as long as a window"
+        )
+    sites = sample_sites(corpus, args.set, args.sites, args.seed)
+    device = take_device(chosen.device)
+    found = {}
+    for pair in args.checkpoint:
+        name, _, folder = pair.partition("=")
+        model = load_model(Path(folder), device=device)
+        batch = chosen.batch_size or default_batch(model, corpus.window)
+        scorer = Scorer(model, "both", fitting_batch(model, corpus.window, batch))
+        logits = np.concatenate(
+            [
+                scorer.sites(sites.windows[low : low + CHUNK], lambda i: f"site {i}")
+                for low in range(0, len(sites.base), CHUNK)
+            ]
+        )
+        found[name] = losses(logits, sites.base)
+        log.info(
+            "%s (%s): perplexity %.4f", name, model.describe(), np.exp(found[name]["mean"].mean())
+        )
+    frame = PERPLEXITY.check(table(found, sites.region, seed=args.seed), args.out)
+    with atomic_path(args.out) as temporary:
+        frame.write_csv(temporary, separator="\t", float_precision=5)

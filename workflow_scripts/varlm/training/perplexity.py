@@ -1,0 +1,151 @@
+"""How well models predict single masked bases of sequence that they never saw."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from varlm.schemas import PERPLEXITY
+from varlm.training.corpus import BASE, REGION_SHIFT, REGIONS, Corpus
+
+# Region classes that are also shown together: what lies outside genes.
+GROUPS = {"outside genes": ("intergenic", "promoter"), "all": REGIONS}
+
+_ASCII = np.frombuffer(b"ACGTN", np.uint8)
+
+
+@dataclass(frozen=True)
+class Sites:
+    """Sites of a corpus to predict.
+
+    Attributes
+    ----------
+    windows : uint8 ASCII, shape (sites, W)
+        Around each site, which is at `varlm.windows.centre(W)`.
+    base : int64, shape (sites,)
+        What is there: 0 to 3 for A, C, G, T.
+    region : int64, shape (sites,)
+        Index of `REGIONS`.
+    """
+
+    windows: NDArray[np.uint8]
+    base: NDArray[np.int64]
+    region: NDArray[np.int64]
+
+
+def sample_sites(corpus: Corpus, which: str, count: int, seed: int) -> Sites:
+    """Draw sites of a set, by the windows' weights: copies of a stretch count as one.
+
+    Parameters
+    ----------
+    corpus : Corpus
+    which : str
+        validation or held_out.
+    count, seed : int
+    """
+    windows = corpus.of(which)
+    random = np.random.default_rng(seed)
+    weight = windows["weight"].to_numpy()
+    chosen = random.choice(windows.height, count, p=weight / weight.sum())
+    size = corpus.window
+    centre = windows["start"].to_numpy()[chosen] + random.integers(0, size, count)
+    low = windows["contig_start"].to_numpy()[chosen]
+    high = windows["contig_end"].to_numpy()[chosen] - size
+    start = np.clip(centre - size // 2, low, high)
+    kept = (centre - start == size // 2) & ((corpus.bases[centre] & BASE) < 4)
+    start, centre = start[kept], centre[kept]
+    codes = corpus.bases[start[:, None] + np.arange(size)]
+    at = corpus.bases[centre]
+    return Sites(
+        windows=_ASCII[codes & BASE],
+        base=(at & BASE).astype(np.int64),
+        region=(at >> REGION_SHIFT).astype(np.int64),
+    )
+
+
+def losses(logits: NDArray[np.float32], base: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
+    """Return each site's loss in nats, by how the two strands are put together.
+
+    Parameters
+    ----------
+    logits : float32, shape (sites, 2, 4)
+        From `varlm.inference.Scorer.sites`.
+    base : int64, shape (sites,)
+
+    Returns
+    -------
+    dict
+        `forward`, `reverse`: a strand alone; `mean`: of the probability that is the mean of both;
+        `product`: of the probabilities' product, made to add up to 1.
+    """
+    wide = logits.astype(np.float64)
+    log_p = wide - np.logaddexp.reduce(wide, axis=2, keepdims=True)
+    rows = np.arange(len(base))
+    both = log_p.sum(1) / 2
+    both -= np.logaddexp.reduce(both, axis=1, keepdims=True)
+    return {
+        "forward": -log_p[rows, 0, base],
+        "reverse": -log_p[rows, 1, base],
+        "mean": -(np.logaddexp(log_p[rows, 0, base], log_p[rows, 1, base]) - np.log(2)),
+        "product": -both[rows, base],
+    }
+
+
+def table(
+    found: Mapping[str, Mapping[str, NDArray[np.float64]]],
+    region: NDArray[np.int64],
+    resamples: int = 1000,
+    seed: int = 0,
+) -> pl.DataFrame:
+    """Return perplexities with intervals.
+
+    Parameters
+    ----------
+    found : mapping
+        Model → `losses`; the first model is what the others are compared with.
+    region : int64, shape (sites,)
+    resamples, seed : int
+        Of the bootstrap over sites: 95 % percentile intervals.
+
+    Returns
+    -------
+    polars.DataFrame
+        `PERPLEXITY`.
+    """
+    rows = []
+    groups = {name: (name,) for name in REGIONS} | GROUPS
+    first = next(iter(found.values()))
+    for group, members in groups.items():
+        inside = np.isin(region, [REGIONS.index(name) for name in members])
+        size = int(inside.sum())
+        if not size:
+            continue
+        random = np.random.default_rng(seed)
+        weights = random.multinomial(size, np.full(size, 1 / size), resamples) / size
+        for model, ways in found.items():
+            for way, loss in ways.items():
+                values = loss[inside]
+                drawn = weights @ values
+                ratio = weights @ (values - first["mean"][inside])
+                rows.append(
+                    {
+                        "model": model,
+                        "strands": way,
+                        "region": group,
+                        "sites": size,
+                        "perplexity": float(np.exp(values.mean())),
+                        **_interval("perplexity", np.exp(drawn)),
+                        "ratio": float(np.exp((values - first["mean"][inside]).mean())),
+                        **_interval("ratio", np.exp(ratio)),
+                    }
+                )
+    return pl.DataFrame(rows, schema=PERPLEXITY.schema)
+
+
+def _interval(name: str, values: NDArray[np.float64]) -> dict[str, float]:
+    low, high = np.quantile(values, [0.025, 0.975])
+    return {f"{name}_low": float(low), f"{name}_high": float(high)}

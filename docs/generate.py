@@ -73,10 +73,14 @@ def key_rows(
     text = spec.get("description", "")
     properties, more = spec.get("properties"), spec.get("additionalProperties")
     if properties and spec["type"] == "object":
+        if "." in path and text:  # what a top-level key says stands above its table
+            yield path, "mapping", "", text
         for name, each in properties.items():
             inner = resolved(each, schema)
             needed = name in spec.get("required", ())
             yield from key_rows(f"{path}.{name}", inner, schema, required=needed)
+        if isinstance(more, Mapping):
+            yield f"{path}.NAME", value(more), "", more.get("description", "as above")
         return
     if isinstance(more, Mapping):
         inner = resolved(more, schema)
@@ -198,11 +202,33 @@ FILES = (
     ),
     ("cohorts/{cohort}/{cohort}_mqc.json", "custom content for MultiQC"),
     (
+        "training/{training}/checkpoint/",
+        "with `train`: config.json, tokeniser and weights, at the point with the lowest "
+        "validation loss "
+        "([training.md](training.md))",
+    ),
+    (
+        "training/{training}/learning_curve.tsv",
+        "losses in nats over the steps: of training, of the validation windows in all and by "
+        "region class; learning rate, bases read, seconds",
+    ),
+    ("training/{training}/learning_curve.svg, learning_curve.png", "its picture, as perplexities"),
+    (
+        "training/{training}/perplexity.tsv",
+        "single masked bases of the contigs held out ([columns](#perplexitytsv))",
+    ),
+    ("training/{training}/model_card.md", "data, training, figures, limits and licence"),
+    (
+        "training/{training}/corpus/",
+        "the bases of all genomes with their classes, the windows with their weights, and counts",
+    ),
+    (
         "cohorts/{cohort}/evaluation.tsv, evaluation.json",
         "with `evaluate`: each score's metrics and intervals by task "
         "([columns](#evaluationtsv), [evaluation.md](evaluation.md)), and what was left out. The "
         "report has a section of them",
     ),
+    ("cohorts/{cohort}/figures/evaluation.svg, evaluation.png", "the same as a figure"),
     (
         "cohorts/{cohort}/pictures/{model}.parquet",
         "what the model says around the top hits, for the report's logos",
@@ -327,6 +353,8 @@ def outputs_page() -> str:
         "## evaluation.tsv\n",
         "Missing values are `NA`.\n",
         columns(schemas.EVALUATION.columns),
+        "## perplexity.tsv\n",
+        columns(schemas.PERPLEXITY.columns),
         "## background.parquet\n",
         columns(schemas.BACKGROUND.columns),
         "## Tracks\n",

@@ -367,17 +367,3 @@ def loop_settings(wildcards):
             "jitter": (windows["stride"] or windows["length"] // 2) // 2,
         }
     )
-
-
-def launcher(wildcards):
-    """Return what starts the step: Python, or torchrun with a process a GPU."""
-    gpus = TRAIN[wildcards.training]["gpus"]
-    if gpus == 1:
-        return ["python"]
-    return [
-        "python",
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        f"--nproc-per-node={gpus}",
-    ]

@@ -88,22 +88,23 @@ rule train:
     resources:
         gpu=lambda wildcards: GPU * TRAIN[wildcards.training]["gpus"],
     params:
-        launcher=launcher,
         corpus=subpath(input.bases, parent=True),
         model=lambda wildcards: json.dumps(TRAIN[wildcards.training]["model"]),
         settings=loop_settings,
         state=lambda wildcards, output: f"{Path(output.curve).parent}/state.pt",
         device=CONFIG["scoring"]["device"],
+        processes=lambda wildcards: TRAIN[wildcards.training]["gpus"],
         folder=lambda wildcards, output: str(Path(output.checkpoint[0]).parent),
     shell:
         """
-        {params.launcher:q} "$VARLM" train \
+        python "$VARLM" train \
             --corpus {params.corpus:q} \
             --model {params.model:q} \
             --settings {params.settings:q} \
             --state {params.state:q} \
             --device {params.device:q} \
             --threads {threads} \
+            --processes {params.processes} \
             --out {params.folder:q} \
             --curve {output.curve:q} \
             2>{log:q}

@@ -18,7 +18,12 @@ def test_defaults_are_filled_in_and_the_input_is_left_alone(load):
     config = load(MINIMAL)
     assert config["scoring"]["window"] == 512
     assert config["normalise"]["max_allele_length"] == 50
-    assert config["models"]["m"] == {"path": "ckpt", "revision": None, "window": None}
+    assert config["models"]["m"] == {
+        "path": "ckpt",
+        "train": None,
+        "revision": None,
+        "window": None,
+    }
     assert config["reference"]["aliases"] is None
     assert config["store"] == "store"
     assert config["regions"] is None
@@ -58,7 +63,7 @@ def test_all_errors_at_once(load):
         "reference.fasta: found 3; expected string",
         "reference.annotatoin: unknown key",
         "models: the name '1bad-name' cannot be used",
-        "models.ok.path: missing",
+        "models.ok: found neither of path and train; give one of them",
         "models.ok.revision: found 'main'; expected a full commit hash",
         "scoring.window: found 5; expected at least 16",
         "scoring.strands: found 'reverse'; use one of both, forward",

@@ -86,7 +86,7 @@ def test_defaults_and_limits_of_some_keys(generate):
     assert "| `both`, `forward` | `both` |" in rows["scoring.strands"]
     assert "| `auto` or integer, 1 to 65536 | `auto` |" in rows["scoring.batch_size"]
     assert "| number, 0 to 1 or `null` | `null` |" in rows["normalise.min_af"]
-    assert "| text | **required** |" in rows["models.NAME.path"]
+    assert "| text | **required** |" in rows["train.NAME.genomes.NAME.fasta"]
     assert "(auto\\|cpu\\|" in rows["scoring.device"]  # a bare bar would end the cell
 
 

@@ -381,7 +381,10 @@ def test_nothing_of_the_checkout_is_needed_but_what_a_remote_import_fetches(root
     assert plain == {
         "../envs/tables.yaml",
         "../envs/torch.yaml",
+        "captions/evaluation.rst",
         "captions/index.rst",
+        "captions/learning_curve.rst",
+        "captions/model_card.rst",
         "captions/report.rst",
         "config/config.yaml",
         "config/schemas/config.schema.yaml",

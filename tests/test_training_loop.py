@@ -239,11 +239,9 @@ def test_two_processes_train_one_model(tmp_path):
     small_corpus(tmp_path)
     assert main([str(a) for a in command(tmp_path, tmp_path / "one", batch_size=5)]) == 0
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    arguments = map(str, command(tmp_path, tmp_path / "two", batch_size=5))
     subprocess.run(
-        [
-            *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"),
-            *(PROGRAM, *map(str, command(tmp_path, tmp_path / "two", batch_size=5))),
-        ],
+        [sys.executable, PROGRAM, *arguments, "--processes", "2"],
         check=True,
         env=environment,
         capture_output=True,

@@ -127,6 +127,7 @@ def test_a_wrong_config_says_what_is_wrong(root, change, message):
 @pytest.mark.parametrize(
     ("model", "message"),
     [
+        ({"path": None, "train": None}, "models.m: found neither of path and train"),
         ({}, "models.m: found neither of path and train"),
         ({"path": "x", "train": "mine"}, "models.m: found both of path and train"),
         ({"train": "min"}, "models.m.train: found 'min'; the key train has mine"),

@@ -230,6 +230,7 @@ def _cross_checks(config: Mapping[str, Any]) -> Iterator[str]:
                 f"{window // 4} or less, or set scoring.indels: skip"
             )
     yield from _column_clashes(config)
+    yield from _training_checks(config)
     if config["evaluate"] is not None:
         yield from _evaluation_errors(config)
     for key in ("cohorts", "results", "store"):
@@ -373,6 +374,9 @@ def _explain(error: Any) -> Iterator[str]:
                 meaning = error.schema["properties"][name].get("description", "")
                 path = f"{key}.{name}" if key else name
                 yield f"{path}: missing; set it. {meaning}".strip()
+    elif error.validator == "anyOf" and all("required" in each for each in error.validator_value):
+        names = " and ".join(each["required"][0] for each in error.validator_value)
+        yield f"{key}: found neither of {names}; give one of them"
     elif error.validator == "enum":
         allowed = ", ".join(map(str, error.validator_value))
         yield f"{key}: found {found}; use one of {allowed}"

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import polars as pl
 
@@ -27,6 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--state", type=Path, required=True, help="file to go on from")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")
+    parser.add_argument(
+        "--processes", type=int, default=1, help="of one training, under torchrun: one a GPU"
+    )
     parser.add_argument("--out", type=Path, required=True, help="output: checkpoint folder")
     parser.add_argument("--curve", type=Path, required=True, help="output: learning curve (TSV)")
 
@@ -34,14 +39,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Write the checkpoint with the lowest validation loss, and the learning curve.
 
-    Under `torchrun` all processes train one model, each on a share of every batch.
+    Under torchrun all processes train one model, each on a share of every batch.
     """
+    if args.processes > 1 and "WORLD_SIZE" not in os.environ:
+        _become_torchrun(args.processes)
     corpus = Corpus.open(args.corpus)
     model, settings = json.loads(args.model), Settings(**json.loads(args.settings))
     if model["family"] == "markov":
         _count(args, corpus, model)
     else:
         _learn(args, corpus, model, settings)
+
+
+def _become_torchrun(processes: int) -> NoReturn:
+    """Start this step so many times, as the processes of one training."""
+    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    os.execv(sys.executable, [sys.executable, *launcher, *sys.argv])
 
 
 def _count(args: argparse.Namespace, corpus: Corpus, model: Mapping[str, Any]) -> None:

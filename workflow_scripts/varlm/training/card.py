@@ -222,8 +222,8 @@ def _limits(config: Mapping[str, Any], corpus: Mapping[str, Any]) -> Iterable[st
     held = corpus["held_out"] or corpus["validation"]
     if held:
         yield (
-            f"- All contigs but {', '.join(map(str, held))} were trained on: evaluate scores on these "
-            "alone. Variants between the training genomes are literally in the training data.\n"
+            f"- All contigs but {', '.join(map(str, held))} were trained on: evaluate scores on "
+            "these alone. Variants between the training genomes are literally in the data.\n"
         )
     else:
         yield "- Every contig was trained on: no evaluation on these genomes is fair.\n"

@@ -122,13 +122,14 @@ class Training:
                     row = self._evaluate()
                     if told is not None and self.processes.first:
                         told(row)
+                if state is None or not self.processes.first:
+                    continue
                 since = time.monotonic() - saved_at
-                if state is not None and self.processes.first:
-                    if due or since > max(_SAVE_SECONDS, saving / _SAVE_SHARE):
-                        start = time.monotonic()
-                        self.save(state)
-                        saved_at = time.monotonic()
-                        saving = saved_at - start
+                if due or since > max(_SAVE_SECONDS, saving / _SAVE_SHARE):
+                    start = time.monotonic()
+                    self.save(state)
+                    saved_at = time.monotonic()
+                    saving = saved_at - start
 
     def best_tensors(self) -> dict[str, torch.Tensor]:
         """Return the checkpoint's tensors at the evaluation with the lowest validation loss."""
@@ -257,7 +258,8 @@ class Training:
             identity = state["identity"]
         except Exception as error:  # torch raises many kinds for a damaged file
             raise UserError(
-                f"{path}: not a readable training state ({error}); delete it to train from the start"
+                f"{path}: not a readable training state ({error}); delete it, and training starts "
+                "anew"
             ) from error
         if identity != self.identity or not self._same_rates(state):
             changed = [

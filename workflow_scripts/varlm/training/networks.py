@@ -128,7 +128,7 @@ def _table_convolution(
 
 def _convolution(conv: nn.Conv1d, x: torch.Tensor, chosen: torch.Tensor | None) -> torch.Tensor:
     """Convolve along positions: (n, length, channels) → the same, or (chosen, channels)."""
-    n, length, channels = x.shape
+    length = x.shape[1]
     taps, dilation = conv.kernel_size[0], conv.dilation[0]
     before, after = _padding(conv)
     padded = F.pad(x, (0, 0, before, after))  # "same"

@@ -139,7 +139,7 @@ WINDOWS = Table(
 PERPLEXITY = Table(
     "perplexity",
     (
-        Column("model", _STRING, "the training's name"),
+        Column("model", _STRING, "of the key train; `, one side`: seeing only what is before"),
         Column("strands", _STRING, "forward, reverse, mean (of probabilities) or product"),
         Column("region", _STRING, "region class of the sites, or a group of classes"),
         Column("sites", pl.Int64(), "sites of unseen sequence that were masked, one at a time"),

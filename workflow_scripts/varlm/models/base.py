@@ -26,12 +26,15 @@ class MaskedModel(ABC):
         Values per position between the layers; what a batch's memory goes with.
     max_window : int or None
         The longest window in bp that it can read.
+    causal : bool
+        Whether `base_logits` sees only what is before each base.
     """
 
     device: torch.device
     mode: str
     channels: int
     max_window: int | None = None
+    causal: bool = False
 
     @abstractmethod
     def describe(self) -> str:

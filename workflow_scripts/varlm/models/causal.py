@@ -210,6 +210,8 @@ class Causal(MaskedModel):
     device : torch.device
     """
 
+    causal = True
+
     def __init__(
         self,
         name: str,

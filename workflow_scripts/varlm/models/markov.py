@@ -43,6 +43,8 @@ class Markov(MaskedModel):
     device : torch.device
     """
 
+    causal = True
+
     def __init__(self, tables: list[torch.Tensor], tokens: Tokens, device: torch.device):
         self.tables = [table.to(device) for table in tables]
         self.order = len(tables) - 1

@@ -48,4 +48,4 @@ def run(args: argparse.Namespace) -> None:
     )
     with atomic_path(args.card) as temporary:
         temporary.write_text(card, encoding="utf-8")
-    write_figures({args.figure.stem: learning_curve(curve)}, args.figure.parent)
+    write_figures({args.figure.stem: learning_curve(curve, corpus)}, args.figure.parent)

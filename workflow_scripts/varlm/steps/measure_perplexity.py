@@ -12,7 +12,7 @@ from varlm.errors import UserError
 from varlm.schemas import PERPLEXITY, atomic_path
 from varlm.scoring import add_hardware_options, hardware, take_device
 from varlm.training.corpus import Corpus
-from varlm.training.perplexity import losses, sample_sites, table
+from varlm.training.perplexity import losses, one_sided, sample_sites, table
 from varlm.windows import CHUNK
 
 log = logging.getLogger("varlm")
@@ -65,6 +65,9 @@ def run(args: argparse.Namespace) -> None:
             ]
         )
         found[name] = losses(logits, sites.base)
+        if model.causal:
+            seen = one_sided(model, sites.windows, scorer.batch_size)
+            found[f"{name}, one side"] = losses(seen, sites.base)
         log.info(
             "%s (%s): perplexity %.4f", name, model.describe(), np.exp(found[name]["mean"].mean())
         )

@@ -13,16 +13,29 @@ from varlm.report import theme
 from varlm.training.corpus import REGIONS
 
 _LOSS = "loss_"  # the curve's columns of the region classes
+_SHOWN_SHARE = 0.02  # of the validation contigs' bases: the loss of fewer is noise
 
 
-def learning_curve(curve: pl.DataFrame) -> dict[str, Any]:
+def learning_curve(curve: pl.DataFrame, corpus: Mapping[str, Any]) -> dict[str, Any]:
     """Return the Vega-Lite specification of the losses over the steps, as perplexities.
 
-    A Markov chain's steps are orders.
+    Region classes of which there is next to nothing in the validation windows are not shown. A
+    Markov chain's steps are orders.
+
+    Parameters
+    ----------
+    curve : polars.DataFrame
+        The learning curve.
+    corpus : mapping
+        corpus.json of `prepare_training`.
     """
     by_order = "strength" in curve.columns
+    sets = corpus["sets"]
+    which = "validation" if sets["validation"]["windows"] else "held_out"
+    bases = sets[which]["bases"]
+    enough = [name for name in REGIONS if bases[name] >= _SHOWN_SHARE * sum(bases.values())]
     names = {"train_loss": "training, as masked", "validation_loss": "validation"}
-    names |= {f"{_LOSS}{region}": f"validation, {region}" for region in REGIONS}
+    names |= {f"{_LOSS}{region}": f"validation, {region}" for region in enough}
     columns = [name for name in names if name in curve.columns]
     long = (
         curve.select("step", *columns)

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from varlm.models.base import MaskedModel
 from varlm.schemas import PERPLEXITY
 from varlm.training.corpus import BASE, REGION_SHIFT, REGIONS, Corpus
 
@@ -65,6 +66,45 @@ def sample_sites(corpus: Corpus, which: str, count: int, seed: int) -> Sites:
         base=(at & BASE).astype(np.int64),
         region=(at >> REGION_SHIFT).astype(np.int64),
     )
+
+
+def one_sided(
+    model: MaskedModel, windows: NDArray[np.uint8], batch_size: int
+) -> NDArray[np.float32]:
+    """Return what a causal model says of each site from one side of it alone.
+
+    Not its best answer, which sees both sides (`varlm.inference.Scorer.sites`), but the usual one.
+
+    Parameters
+    ----------
+    model : MaskedModel
+        A causal one.
+    windows : uint8 ASCII, shape (sites, W)
+    batch_size : int
+
+    Returns
+    -------
+    float32, shape (sites, 2, 4)
+        Log p of A, C, G, T, from the bases before the site and from those after it.
+    """
+    import torch
+
+    from varlm.windows import centre, reverse_complement
+
+    width = windows.shape[1]
+    parts = []
+    for low in range(0, len(windows), batch_size):
+        batch = windows[low : low + batch_size]
+        sides = (
+            batch[:, : centre(width) + 1],
+            reverse_complement(batch)[:, : centre(width, "reverse") + 1],
+        )
+        before, after = (
+            model.base_logits(torch.from_numpy(model.encode(side)).to(model.device))[:, -1]
+            for side in sides
+        )
+        parts.append(torch.stack([before, after.flip(-1)], 1).cpu().numpy())
+    return np.concatenate(parts)
 
 
 def losses(logits: NDArray[np.float32], base: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:

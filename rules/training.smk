@@ -104,7 +104,7 @@ rule train:
             --state {params.state:q} \
             --device {params.device:q} \
             --threads {threads} \
-            --processes {params.processes} \
+            --processes {params.processes:q} \
             --out {params.folder:q} \
             --curve {output.curve:q} \
             2>{log:q}

@@ -1,4 +1,4 @@
-"""The model that is shipped: whole, small, the same in gpn, and better than chance where it must be."""
+"""The model that is shipped: whole, small, the same in gpn, and of some use."""
 
 import json
 import re
@@ -113,10 +113,51 @@ def test_stops_are_less_likely_than_synonymous_changes(folder, genome, shared_da
                         alleles[kind].append((len(sites) - 1, text[i], base))
     windows = site_windows(contig, np.array(sites), WINDOW)
     logits = Scorer(load_model(folder), "both", 16).sites(windows, str).mean(1)
+    letter = {base: i for i, base in enumerate("ACGT")}
     llr = {
-        kind: np.array([logits[i, "ACGT".index(b)] - logits[i, "ACGT".index(a)] for i, a, b in rows])
+        kind: np.array([logits[i, letter[b]] - logits[i, letter[a]] for i, a, b in rows])
         for kind, rows in alleles.items()
     }
     assert len(llr["stop"]) > 15
     pairs = llr["stop"][:, None] < llr["synonymous"][None]
     assert pairs.mean() > 0.65
+
+
+@pytest.mark.real_data
+def test_the_second_example_of_the_readme(folder, shared_data, tmp_path):
+    """A slice of natural variants with config/yeast.yaml, the inputs by the names that it has."""
+    import gzip
+    import subprocess
+    import sys
+
+    import polars as pl
+
+    root = folder.parent.parent.parent
+    data = tmp_path / "data"
+    data.mkdir()
+    (tmp_path / "resources").symlink_to(root / "resources")
+    yeast = shared_data / "yeast"
+    for name, source in (
+        ("Saccharomyces_cerevisiae.R64-1-1.dna.toplevel.fa.gz", yeast / "genome.fa.gz"),
+        ("Saccharomyces_cerevisiae.R64-1-1.109.gff3.gz", yeast / "annotation.gff3.gz"),
+    ):
+        (data / name).symlink_to(source)
+    lines = []
+    with gzip.open(yeast / "cohorts/scer7.vcf.gz", "rt") as text:
+        for line in text:
+            kept = line.startswith("IX\t") and 100_000 < int(line.split("\t")[1]) < 104_000
+            if line.startswith("#") or kept:
+                lines.append(line)
+    (data / "slice.vcf").write_text("".join(lines))
+    (data / "cohorts.tsv").write_text("cohort\tvcf\nslice\tdata/slice.vcf\n")
+    command = [sys.executable, "-m", "snakemake", "--snakefile", root / "Snakefile"]
+    command += ["--directory", tmp_path, "--configfile", root / "config/yeast.yaml", "--cores", "2"]
+    command += ["--set-threads", "score=1", "--config", "scoring={background_sites: 50}"]
+    done = subprocess.run(
+        [*map(str, command), "--", "tables"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    found = pl.read_parquet(data / "results/cohorts/slice/annotated.parquet")
+    assert found.height > 10
+    assert found["saccharomyces_llr"].null_count() == 0
+    assert found["consequence"].null_count() == 0

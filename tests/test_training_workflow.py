@@ -76,7 +76,7 @@ def test_one_run_trains_and_scores(folder):
     assert done.returncode == 0, done.stderr
     made = folder / "results/training/mine"
     perplexity = pl.read_csv(made / "perplexity.tsv", separator="\t")
-    assert set(perplexity["model"]) == {"mine", "chain"}
+    assert set(perplexity["model"]) == {"mine", "chain", "chain, one side"}
     every = perplexity.filter((pl.col("region") == "all") & (pl.col("strands") == "mean"))
     assert every["perplexity"].is_between(3.5, 6).all()
     card = (made / "model_card.md").read_text()

@@ -65,7 +65,8 @@ def new_network(model: Mapping[str, Any], window: int) -> NewModel:
 
 
 def _gpn(given: Mapping[str, Any], window: int) -> NewModel:
-    options = read_options({"model_type": "GPN", "max_position_embeddings": window, **given})
+    positions = {"max_position_embeddings": window} if given.get("encoder") == "roformer" else {}
+    options = read_options({"model_type": "GPN", **positions, **given})
     assert isinstance(options, GPNOptions)
     _check_known(given, asdict(options))
     if options.n_aux_features:

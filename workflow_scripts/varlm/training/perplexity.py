@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from varlm.models.base import MaskedModel
 from varlm.schemas import PERPLEXITY
 from varlm.training.corpus import BASE, REGION_SHIFT, REGIONS, Corpus
 
 # Region classes that are also shown together: what lies outside genes.
 GROUPS = {"outside genes": ("intergenic", "promoter"), "all": REGIONS}
+
+if TYPE_CHECKING:
+    from varlm.models.base import MaskedModel
 
 _ASCII = np.frombuffer(b"ACGTN", np.uint8)
 

@@ -60,6 +60,25 @@ def test_the_learning_rate_rises_and_falls():
     assert settings(warmup_steps=0, schedule="constant", learning_rate=1.0).rate(0) == 1.0
 
 
+def test_the_config_has_every_setting_of_the_loop():
+    from dataclasses import fields
+
+    from varlm.config import LOOP
+
+    assert {field.name for field in fields(settings())} == {*LOOP, "jitter"}
+
+
+def test_without_contigs_to_test_on_the_last_weights_are_kept(tmp_path):
+    from training_making import bases, make_corpus
+
+    training = new_training(make_corpus(tmp_path, {"g": {"a": bases(600, 1)}}), patience=1)
+    training.run()
+    assert [row["validation_loss"] for row in training.curve] == [None, None]
+    assert all(
+        torch.equal(training.best_tensors()[k], v) for k, v in training.network.tensors().items()
+    )
+
+
 # Training --------------------------------------------------------------------------------------
 
 

@@ -215,3 +215,11 @@ def test_sites_are_of_the_set_and_centred(tmp_path):
         text = window.tobytes().decode()
         assert text in held
         assert "ACGT"[base] == text[centre(41)]
+
+
+def test_without_contigs_to_test_on_the_back_off_is_fixed(tmp_path):
+    corpus = make_corpus(tmp_path, {"g": {"a": bases(600, 1)}})
+    tables, curve = fit(corpus, 2)
+    assert [row["validation_loss"] for row in curve] == [None] * 3
+    assert [row["strength"] for row in curve] == [1.0, 100.0, 100.0]
+    assert np.exp(tables[2]).sum(1) == pytest.approx(np.ones(16), abs=1e-5)

@@ -22,6 +22,8 @@ Floats = NDArray[np.float64]
 
 STRENGTHS = tuple(10.0 ** (exponent / 2) for exponent in range(-1, 9))
 
+_UNTESTED = 100.0  # where no contig tells which is best
+
 _PIECE = 1 << 24  # bases counted at once
 _COMPLEMENTS = np.array([3, 2, 1, 0])
 
@@ -41,8 +43,8 @@ def fit(corpus: Corpus, order: int) -> tuple[list[NDArray[np.float32]], list[dic
     tables : list of float32, shape (4^k, 4)
         Log p of each base, nats; see `varlm.models.markov.table_name`.
     curve : list of dict
-        `step` is the order, `validation_loss` the loss in nats a base on the validation windows,
-        `strength` the a_k taken.
+        `step` is the order; `validation_loss` the loss in nats a base on the validation windows,
+        None without any; `strength` the a_k taken.
     """
     counts = both_strands(count(corpus, order, "train"), order)
     which = "validation" if corpus.of("validation").height else "held_out"
@@ -55,16 +57,19 @@ def fit(corpus: Corpus, order: int) -> tuple[list[NDArray[np.float32]], list[dic
         seen = counts.reshape(4 ** (order - k), 4**k, 4).sum(0)
         held = checked.reshape(4 ** (order - k), 4**k, 4).sum(0)
         prior = np.tile(below, (4, 1)) if k else below
+        tried = (STRENGTHS if held.any() else (_UNTESTED,)) if k else (1.0,)
         best = (math.inf, 0.0, prior)
-        for strength in STRENGTHS if k else (1.0,):
+        for strength in tried:
             p = (seen + strength * prior) / (seen.sum(1, keepdims=True) + strength)
-            loss = -(held * np.log(p)).sum() / held.sum() if held.sum() else math.nan
-            if not loss >= best[0]:
+            loss = -(held * np.log(p)).sum() / held.sum() if held.any() else 0.0
+            if loss < best[0]:
                 best = (loss, strength, p)
         loss, strength, below = best
         tables.append(np.log(below).astype(np.float32))
-        curve.append({"step": k, "validation_loss": loss, "strength": strength})
-        log.info("order %d: validation perplexity %.4f, back-off %.3g", k, math.exp(loss), strength)
+        known = float(loss) if held.any() else None
+        curve.append({"step": k, "validation_loss": known, "strength": strength})
+        shown = "unknown" if known is None else f"{math.exp(known):.4f}"
+        log.info("order %d: validation perplexity %s, back-off %.3g", k, shown, strength)
     return tables, curve
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,6 +11,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from varlm.evaluation.metrics import Measured
+from varlm.evaluation.metrics import resamples as draw
 from varlm.schemas import PERPLEXITY
 from varlm.training.corpus import BASE, REGION_SHIFT, REGIONS, Corpus
 
@@ -123,7 +126,7 @@ def losses(logits: NDArray[np.float32], base: NDArray[np.int64]) -> dict[str, ND
     -------
     dict
         `forward`, `reverse`: a strand alone; `mean`: of the probability that is the mean of both;
-        `product`: of the probabilities' product, made to add up to 1.
+        `product`: of their geometric mean, made to add up to 1.
     """
     wide = logits.astype(np.float64)
     log_p = wide - np.logaddexp.reduce(wide, axis=2, keepdims=True)
@@ -161,34 +164,31 @@ def table(
     """
     rows = []
     groups = {name: (name,) for name in REGIONS} | GROUPS
-    first = next(iter(found.values()))
+    pairs = [(model, way) for model, ways in found.items() for way in ways]
+    losses_of = np.array([found[model][way] for model, way in pairs])
+    first = pairs.index((pairs[0][0], "mean"))
     for group, members in groups.items():
-        inside = np.isin(region, [REGIONS.index(name) for name in members])
-        size = int(inside.sum())
+        here = losses_of[:, np.isin(region, [REGIONS.index(name) for name in members])]
+        size = here.shape[1]
         if not size:
             continue
-        random = np.random.default_rng(seed)
-        weights = random.multinomial(size, np.full(size, 1 / size), resamples) / size
-        for model, ways in found.items():
-            for way, loss in ways.items():
-                values = loss[inside]
-                drawn = weights @ values
-                ratio = weights @ (values - first["mean"][inside])
-                rows.append(
-                    {
-                        "model": model,
-                        "strands": way,
-                        "region": group,
-                        "sites": size,
-                        "perplexity": float(np.exp(values.mean())),
-                        **_interval("perplexity", np.exp(drawn)),
-                        "ratio": float(np.exp((values - first["mean"][inside]).mean())),
-                        **_interval("ratio", np.exp(ratio)),
-                    }
-                )
+        drawn = [(here * counts).mean(1) for (counts,) in draw([size], resamples, seed)]
+        measured = Measured(here.mean(1), np.array(drawn).T)
+        for i, (model, way) in enumerate(pairs):
+            whole = np.quantile(measured.resampled[i], [0.025, 0.975])
+            ratio = np.quantile(measured.resampled[i] - measured.resampled[first], [0.025, 0.975])
+            rows.append(
+                {
+                    "model": model,
+                    "strands": way,
+                    "region": group,
+                    "sites": size,
+                    "perplexity": math.exp(measured.values[i]),
+                    "perplexity_low": math.exp(whole[0]),
+                    "perplexity_high": math.exp(whole[1]),
+                    "ratio": math.exp(measured.difference(i, first)),
+                    "ratio_low": math.exp(ratio[0]),
+                    "ratio_high": math.exp(ratio[1]),
+                }
+            )
     return pl.DataFrame(rows, schema=PERPLEXITY.schema)
-
-
-def _interval(name: str, values: NDArray[np.float64]) -> dict[str, float]:
-    low, high = np.quantile(values, [0.025, 0.975])
-    return {f"{name}_low": float(low), f"{name}_high": float(high)}

@@ -286,6 +286,13 @@ def fingerprints(*paths):
     return [known_by(path) for path in paths if path is not None]
 
 
+def local_checkpoint_files(folder):
+    """Return the files of a checkpoint folder; none for a hub id."""
+    kinds = {".json", ".safetensors", ".bin"}
+    files = Path(folder).glob("*")
+    return sorted(str(p) for p in files if p.suffix in kinds and p.is_file())
+
+
 def checkpoint_files(wildcards):
     """Return the files of a local checkpoint, so that a changed one is noticed; none for a hub id.
 
@@ -294,9 +301,7 @@ def checkpoint_files(wildcards):
     name = MODELS[wildcards.model]["train"]
     if name is not None:
         return [f"{RESULTS}/training/{name}/checkpoint/{file}" for file in CHECKPOINT]
-    folder = Path(MODELS[wildcards.model]["path"])
-    kinds = {".json", ".safetensors", ".bin"}
-    return sorted(str(p) for p in folder.glob("*") if p.suffix in kinds and p.is_file())
+    return local_checkpoint_files(MODELS[wildcards.model]["path"])
 
 
 def stored(wildcards):
@@ -354,6 +359,22 @@ def named_genomes(kind):
         return flags(flag, [f"{n}={f}" for n, f in zip(named, files, strict=True)])
 
     return options
+
+
+def start_folder(training):
+    """Return the checkpoint folder that a training starts from, or None."""
+    start = TRAIN[training]["start"]
+    return f"{RESULTS}/training/{start}/checkpoint" if start in TRAIN else start
+
+
+def start_files(wildcards):
+    """Return the files of the checkpoint that a training starts from, so that it waits for them."""
+    folder = start_folder(wildcards.training)
+    if folder is None:
+        return []
+    if TRAIN[wildcards.training]["start"] in TRAIN:
+        return [f"{folder}/{file}" for file in CHECKPOINT]
+    return local_checkpoint_files(folder)
 
 
 def loop_settings(wildcards):

@@ -73,6 +73,7 @@ rule train:
         bases=rules.prepare_training.output.bases,
         windows=rules.prepare_training.output.windows,
         description=rules.prepare_training.output.description,
+        start=start_files,
     output:
         checkpoint=expand(
             f"{RESULTS}/training/{{{{training}}}}/checkpoint/{{file}}", file=CHECKPOINT
@@ -91,6 +92,7 @@ rule train:
         corpus=subpath(input.bases, parent=True),
         model=lambda wildcards: json.dumps(TRAIN[wildcards.training]["model"]),
         settings=loop_settings,
+        start=lambda wildcards: flags("--start", [start_folder(wildcards.training)]),
         state=lambda wildcards, output: f"{Path(output.curve).parent}/state.pt",
         device=CONFIG["scoring"]["device"],
         processes=lambda wildcards: TRAIN[wildcards.training]["gpus"],
@@ -101,6 +103,7 @@ rule train:
             --corpus {params.corpus:q} \
             --model {params.model:q} \
             --settings {params.settings:q} \
+            {params.start:q} \
             --state {params.state:q} \
             --device {params.device:q} \
             --threads {threads} \

@@ -15,6 +15,7 @@ from scipy.stats.contingency import odds_ratio as scipy_odds_ratio
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from report_making import make_inputs
+from varlm import resampling
 from varlm.cli import main
 from varlm.config import CONSEQUENCES, load_config
 from varlm.consequences.terms import NAMES
@@ -69,7 +70,7 @@ def test_a_resample_is_the_metric_of_the_alleles_drawn(made, seed):
     scores, positive = made
     auroc, auprc = metrics.areas(scores, positive, 2, seed)
     sizes = (int(positive.sum()), int((~positive).sum()))
-    for i, (of_positives, of_negatives) in enumerate(metrics.resamples(sizes, 2, seed)):
+    for i, (of_positives, of_negatives) in enumerate(resampling.resamples(sizes, 2, seed)):
         assert (of_positives.sum(), of_negatives.sum()) == sizes
         times = np.empty(positive.size, int)
         times[positive], times[~positive] = of_positives, of_negatives
@@ -141,7 +142,7 @@ def test_the_same_seed_gives_the_same_numbers_and_another_gives_others():
     one, two, other = (metrics.areas(scores, positive, 50, seed)[0] for seed in (1, 1, 2))
     assert (one.resampled == two.resampled).all()
     assert (one.resampled != other.resampled).any()
-    assert metrics.areas(scores, positive)[0].interval(0) == metrics.NO_INTERVAL
+    assert metrics.areas(scores, positive)[0].interval(0) == resampling.NO_INTERVAL
 
 
 def test_a_thousand_resamples_of_many_alleles_take_seconds():
@@ -176,7 +177,7 @@ def test_by_chromosome_without_enough_chromosomes():
     score = np.arange(6.0)[None]
     assert metrics.areas_by_chromosome(score, positive, np.array([0, 1, 2, 2, 3, 3])) is None
     few = metrics.areas_by_chromosome(score, positive, np.array([0, 0, 0, 1, 1, 1]), 100)
-    assert few.auroc.interval(0) == metrics.NO_INTERVAL
+    assert few.auroc.interval(0) == resampling.NO_INTERVAL
 
 
 @given(st.lists(st.tuples(st.integers(-3, 3), st.integers(-3, 3)), min_size=3, max_size=30))
@@ -187,7 +188,7 @@ def test_spearman_is_scipys(pairs):
         assert np.isnan(found.values[0])
         return
     assert found.values[0] == pytest.approx(stats.spearmanr(x, y).statistic)
-    for i, (times,) in enumerate(metrics.resamples([x.size], 2, 7)):
+    for i, (times,) in enumerate(resampling.resamples([x.size], 2, 7)):
         drawn = np.repeat(np.arange(x.size), times)
         if len(set(x[drawn])) > 1 and len(set(y[drawn])) > 1:
             expected = stats.spearmanr(x[drawn], y[drawn]).statistic

@@ -98,6 +98,14 @@ def test_one_run_trains_and_scores(folder):
     (made / "state.pt").unlink()
     assert run(folder, "--", "trained").returncode == 0
 
+    # One that starts from another waits for it, and takes its checkpoint.
+    train["more"] = {**BLOCK, "start": "mine"}
+    configure(folder, train, {"mine": {"train": "mine"}, "base": {"train": "chain"}})
+    curve = "results/training/more/learning_curve.tsv"
+    done = run(folder, "--dry-run", "--printshellcmds", "--", curve)
+    assert "results/training/mine/checkpoint/model.safetensors" in done.stdout
+    assert "--start results/training/mine/checkpoint" in done.stdout
+
 
 @pytest.mark.parametrize(
     ("change", "message"),
@@ -110,6 +118,9 @@ def test_one_run_trains_and_scores(folder):
         ({"validation": ["test"]}, "train.mine.validation: test is in held_out too"),
         ({"compare": ["other"]}, "train.mine.compare: found 'other'; name others of the key train"),
         ({"compare": ["far"]}, "train.mine.compare: far is trained on other genomes"),
+        ({"start": "far"}, "train.mine.start: far has other contigs in held_out"),
+        ({"start": "mine"}, "train.mine.start: found 'mine'; the trainings mine wait in a ring"),
+        ({"start": "x", "model": {"family": "markov"}}, "train.mine.start: found 'x'; a Markov"),
     ],
 )
 def test_a_wrong_config_says_what_is_wrong(root, change, message):
@@ -150,4 +161,5 @@ def test_the_shipped_models_config_is_one(root):
     text = (root / "resources/models/saccharomyces/training.yaml").read_text()
     config = load_config(yaml.safe_load(text), root / "config/schemas/config.schema.yaml")
     assert len(config["train"]["saccharomyces"]["genomes"]) == 13
+    assert config["train"]["saccharomyces"]["start"] == "first"
     assert config["train"]["saccharomyces"]["held_out"] == ["IV", "IX", "XV"]

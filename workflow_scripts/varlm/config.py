@@ -259,6 +259,7 @@ def _training_checks(config: Mapping[str, Any]) -> Iterator[str]:
                 f"train.{name}.validation: {contig} is in held_out too; a contig that chose the "
                 "model cannot test it: name it in one of them"
             )
+        yield from _start_errors(name, trained)
         for other in training["compare"]:
             if other not in trained or other == name:
                 yield (
@@ -272,6 +273,30 @@ def _training_checks(config: Mapping[str, Any]) -> Iterator[str]:
                     f"train.{name}.compare: {other} is trained on other genomes, contigs or "
                     "windows; what one was trained on would test the other"
                 )
+
+
+def _start_errors(name: str, trained: Mapping[str, Any]) -> Iterator[str]:
+    """Say why a training cannot start from another."""
+    start = trained[name]["start"]
+    if trained[name]["model"]["family"] == "markov" and start is not None:
+        yield (
+            f"train.{name}.start: found {start!r}; a Markov chain is counted anew from its "
+            "genomes: remove the key"
+        )
+    if start not in trained:
+        return
+    seen, other = [name], start
+    while other in trained and other not in seen:
+        seen.append(other)
+        other = trained[other]["start"]
+    if other == name:
+        yield f"train.{name}.start: found {start!r}; the trainings {', '.join(seen)} wait in a ring"
+    for key in ("held_out", "validation"):
+        if set(map(str, trained[start][key])) != set(map(str, trained[name][key])):
+            yield (
+                f"train.{name}.start: {start} has other contigs in {key}; what it was trained on "
+                "could not test this one"
+            )
 
 
 def _column_clashes(config: Mapping[str, Any]) -> Iterator[str]:

@@ -26,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--corpus", type=Path, required=True, help="prepare_training's folder")
     parser.add_argument("--model", required=True, help="JSON: the family and its options")
     parser.add_argument("--settings", required=True, help="JSON: how it is trained")
+    parser.add_argument("--start", type=Path, help="checkpoint folder to train on from")
     parser.add_argument("--state", type=Path, required=True, help="file to go on from")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")
@@ -65,6 +66,10 @@ def _count(args: argparse.Namespace, corpus: Corpus, model: Mapping[str, Any]) -
     from varlm.training.checkpoints import write_checkpoint
     from varlm.training.markov import fit
 
+    if args.start is not None:
+        raise UserError(
+            "train.<name>.start: a Markov chain is counted anew from its genomes; remove the key"
+        )
     surplus = set(model) - {"family", "order"}
     if surplus:
         raise UserError(
@@ -94,16 +99,18 @@ def _learn(
     from varlm.training.families import new_network
     from varlm.training.loop import Training, identity
     from varlm.training.processes import Processes
+    from varlm.training.starting import start_from
 
     torch.set_num_threads(args.threads)
     torch.manual_seed(settings.seed)
     family = new_network(model, corpus.window)
+    made_of = identity(family.config, corpus, settings)
+    if args.start is not None:
+        made_of["start"] = start_from(family, args.start)
     # A process of several takes the device of its number; alone, one that no other job has.
     together = Processes.expected() > 1
     processes = Processes.join((choose_device if together else take_device)(args.device))
-    training = Training(
-        family.network, corpus, settings, processes, identity(family.config, corpus, settings)
-    )
+    training = Training(family.network, corpus, settings, processes, made_of)
     count = sum(p.numel() for p in family.network.parameters())
     log.info("%s, %.3g M parameters, on %s", family.name, count / 1e6, processes.device)
     training.run(args.state, told=lambda _: _write_curve(training.curve, args.curve))

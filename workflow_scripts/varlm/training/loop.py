@@ -48,7 +48,8 @@ class Training:
     settings : Settings
     processes : Processes
     identity : dict
-        What the state must have been made of: the model's options, the corpus, the settings.
+        What the state must have been made of: the model's options, the corpus, the settings, and
+        the checkpoint it started from, if any.
     """
 
     def __init__(

@@ -11,8 +11,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from varlm.evaluation.metrics import Measured
-from varlm.evaluation.metrics import resamples as draw
+from varlm.resampling import Measured
+from varlm.resampling import resamples as draw
 from varlm.schemas import PERPLEXITY
 from varlm.training.corpus import BASE, REGION_SHIFT, REGIONS, Corpus
 

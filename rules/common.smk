@@ -47,8 +47,11 @@ if VARLM not in sys.path:
 from varlm.config import (
     LOOP,
     REGIONS_COHORT,
+    SHEET_LABELS,
     addresses,
     is_address,
+    label_tables,
+    labels_of,
     load_cohorts,
     load_config,
     window_of,
@@ -258,12 +261,22 @@ def shown_settings():
     return text
 
 
-def evaluate_settings():
-    """Return the config's `evaluate` as the step takes it; where tables lie is told by itself."""
+def label_files(cohort):
+    """Return label → its TSV, of the labels that have one for a cohort."""
+    return label_tables(CONFIG["evaluate"], COHORTS.get(cohort, []))
+
+
+def evaluate_settings(cohort):
+    """Return the config's `evaluate` as the step takes it; where tables lie is told by itself.
+
+    A label whose table the sheet names is none of a cohort for which it names none.
+    """
     settings = CONFIG["evaluate"] or {}
+    tables = label_files(cohort)
     labels = {
         name: {key: value for key, value in label.items() if key != "table"}
         for name, label in settings.get("labels", {}).items()
+        if label["table"] is None or name in tables
     }
     return json.dumps({**settings, "labels": labels}, sort_keys=True)
 

@@ -2,19 +2,16 @@
 # Produces: {results}/cohorts/{cohort}/evaluation.tsv, evaluation.json, figures/evaluation.png, .svg
 
 
-# Label → its TSV, of those that have one.
-LABEL_TABLES = {
-    name: label["table"]
-    for name, label in (CONFIG["evaluate"] or {"labels": {}})["labels"].items()
-    if label["table"] is not None
-}
-
-
 for name, label in (CONFIG["evaluate"] or {"labels": {}})["labels"].items():
     if label["cohort"] not in (None, *ALL_COHORTS):
         raise WorkflowError(
             f"evaluate.labels.{name}.cohort: there is no cohort {label['cohort']!r}; there are "
             f"{', '.join(ALL_COHORTS)}"
+        )
+    if label["table"] == SHEET_LABELS and not any(map(labels_of, COHORTS.values())):
+        raise WorkflowError(
+            f"evaluate.labels.{name}.table: found sheet, but {CONFIG['cohorts']} names no file in "
+            "a column labels; add it, or name the table here"
         )
 
 
@@ -23,7 +20,9 @@ rule evaluate:
         annotated=rules.annotate.output.annotated,
         digest=rules.annotate.output.digest,
         accounting=f"{RESULTS}/cohorts/{{cohort}}/accounting.json",
-        labels=inputs(*LABEL_TABLES.values()),
+        labels=lambda wildcards: [
+            located(file) for file in label_files(wildcards.cohort).values()
+        ],
         stored=stored,
     output:
         table=f"{RESULTS}/cohorts/{{cohort}}/evaluation.tsv",
@@ -45,11 +44,11 @@ rule evaluate:
     params:
         models=flags("--model", MODELS),
         labels=lambda wildcards, input: flags(
-            "--labels", named(LABEL_TABLES, input.labels)
+            "--labels", named(label_files(wildcards.cohort), input.labels)
         ),
-        content=lambda wildcards: fingerprints(*LABEL_TABLES.values()),
+        content=lambda wildcards: fingerprints(*label_files(wildcards.cohort).values()),
         # A function, since Snakemake takes the braces of a plain text for wildcards.
-        settings=lambda wildcards: evaluate_settings(),
+        settings=lambda wildcards: evaluate_settings(wildcards.cohort),
         figures=f"{RESULTS}/cohorts/{{cohort}}/figures",
     shell:
         """

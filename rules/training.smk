@@ -202,6 +202,7 @@ rule describe_training:
     params:
         settings=loop_settings,
         texts=lambda wildcards: [
+            *flags("--start", [TRAIN[wildcards.training]["start"]]),
             *flags("--description", [TRAIN[wildcards.training]["description"]]),
             *flags("--licence", [TRAIN[wildcards.training]["licence"]]),
         ],

@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from varlm.config import load_cohorts, load_config
+from varlm.config import label_tables, load_cohorts, load_config
 from varlm.errors import UserError
 
 MINIMAL = {"reference": {"fasta": "g.fa"}, "cohorts": "c.tsv", "models": {"m": {"path": "ckpt"}}}
@@ -209,6 +209,19 @@ def test_fault_25_all_errors_of_a_sheet_at_once(sheet):
         "cohorts x and X differ only in case",
     ):
         assert part in message
+
+
+def test_a_cohort_has_one_file_of_labels(sheet):
+    head = "cohort\tvcf\tlabels\n"
+    found = load_cohorts(sheet(head + "x\ta.vcf\t\nx\tb.vcf\ta.vcf\ny\ta.vcf\t\n"))
+    evaluate = {"labels": {"own": {"table": "sheet"}, "all": {"table": "t"}, "c": {"table": None}}}
+    assert label_tables(evaluate, found["x"]) == {"own": "a.vcf", "all": "t"}
+    assert label_tables(evaluate, found["y"]) == {"all": "t"}
+    assert label_tables(None, found["x"]) == {}
+    with pytest.raises(UserError, match=r"cohort x has the labels a\.vcf and b\.vcf; a cohort has"):
+        load_cohorts(sheet(head + "x\ta.vcf\ta.vcf\nx\tb.vcf\tb.vcf\n"))
+    with pytest.raises(UserError, match=r"line 2: the labels none\.tsv do not exist"):
+        load_cohorts(sheet(head + "x\ta.vcf\tnone.tsv\n"))
 
 
 @pytest.mark.parametrize("name", ["regions", "Regions"])

@@ -9,7 +9,7 @@ from varlm.report.evaluation import read_evaluation
 from workflow_making import made_genome, snakemake, write_config, write_fasta, write_sheet
 
 LABELS = {
-    "assay": {"table": "assay.tsv", "column": "effect"},
+    "assay": {"table": "sheet", "column": "effect"},
     "class": {"info": "CLASS", "positive": ["bad"], "negative": ["good"]},
 }
 
@@ -60,7 +60,7 @@ def finished(tmp_path_factory):
     vcf, effects = cohort_vcf(genome)
     (folder / "one.vcf").write_text(vcf)
     (folder / "assay.tsv").write_text(effects)
-    write_sheet(folder, {"one": ["one.vcf"]})
+    (folder / "cohorts.tsv").write_text("cohort\tvcf\tlabels\none\tone.vcf\tassay.tsv\n")
     configure(folder)
     return folder, snakemake(folder, *TARGETS)
 
@@ -90,8 +90,11 @@ def test_every_task_is_measured_and_the_report_tells_of_it(finished):
 
 def test_another_label_table_is_measured_anew_and_null_runs_nothing(finished):
     folder, _ = finished
-    jobs = snakemake(folder, "--dry-run", *TARGETS)
-    assert "Nothing to be done" in jobs
+    # Named in the config, the table is the same.
+    configure(folder, labels={**LABELS, "assay": {"table": "assay.tsv", "column": "effect"}})
+    assert "rule evaluate:" not in snakemake(folder, "--dry-run", *TARGETS)
+    configure(folder)
+    assert "Nothing to be done" in snakemake(folder, "--dry-run", *TARGETS)
     text = (folder / "assay.tsv").read_text()
     (folder / "assay.tsv").write_text(text + "chr1\t1\tN\tA\t0.5\n")
     jobs = snakemake(folder, "--dry-run", *TARGETS)
@@ -112,4 +115,8 @@ def test_a_label_of_an_unknown_cohort_and_a_missing_table_are_errors(finished):
     assert "evaluate.labels.x.cohort: there is no cohort 'two'; there are one" in output
     configure(folder, labels={"x": {"table": "absent.tsv", "column": "effect"}})
     assert "absent.tsv: input not found" in snakemake(folder, "--dry-run", *TARGETS, check=False)
+    write_sheet(folder, {"one": ["one.vcf"]})
+    configure(folder, labels={"x": {"table": "sheet", "column": "effect"}})
+    output = snakemake(folder, "--dry-run", *TARGETS, check=False)
+    assert "evaluate.labels.x.table: found sheet, but cohorts.tsv names no file" in output
     configure(folder)

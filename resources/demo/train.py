@@ -10,6 +10,7 @@ as it goes, from seeds that the demo does not use, so that no window is seen twi
 import argparse
 import json
 import math
+import sys
 import time
 from pathlib import Path
 
@@ -20,43 +21,15 @@ from gpn.model import GPNConfig, GPNForMaskedLM
 from simulate import SEED, simulate_genome
 from torch.nn.functional import cross_entropy
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "workflow_scripts"))
+
+from varlm.training.checkpoints import tokenizer
+
 WINDOW, BATCH, RATE, WARM_UP = 128, 64, 3e-3, 100
 MASK, UNKNOWN, FIRST_BASE = 1, 2, 3
 IDS = np.full(256, UNKNOWN)
 IDS[list(b"ACGT")] = range(FIRST_BASE, FIRST_BASE + 4)
 
-TOKENIZER = {
-    "version": "1.0",
-    "truncation": None,
-    "padding": None,
-    "added_tokens": [
-        {
-            "id": index,
-            "content": token,
-            "single_word": False,
-            "lstrip": False,
-            "rstrip": False,
-            "normalized": False,
-            "special": True,
-        }
-        for index, token in enumerate(["[PAD]", "[MASK]", "[UNK]"])
-    ],
-    "normalizer": {"type": "Lowercase"},
-    "pre_tokenizer": None,
-    "post_processor": None,
-    "decoder": None,
-    "model": {
-        "type": "BPE",
-        "dropout": None,
-        "unk_token": "[UNK]",
-        "continuing_subword_prefix": None,
-        "end_of_word_suffix": None,
-        "fuse_unk": False,
-        "byte_fallback": False,
-        "vocab": {"[PAD]": 0, "[MASK]": 1, "[UNK]": 2, "a": 3, "c": 4, "g": 5, "t": 6},
-        "merges": [],
-    },
-}
 TOKENIZER_CONFIG = {
     "tokenizer_class": "PreTrainedTokenizerFast",
     "pad_token": "[PAD]",
@@ -96,7 +69,7 @@ def loss_of(model: GPNForMaskedLM, ids: torch.Tensor, generator: torch.Generator
 def save(model: GPNForMaskedLM, folder: Path) -> None:
     """Write the checkpoint in Hugging Face layout."""
     model.save_pretrained(folder)
-    (folder / "tokenizer.json").write_text(json.dumps(TOKENIZER, indent=1) + "\n")
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer(), indent=1) + "\n")
     (folder / "tokenizer_config.json").write_text(json.dumps(TOKENIZER_CONFIG, indent=1) + "\n")
 
 

@@ -25,7 +25,7 @@ SHEET_COLUMNS = {
     "vcf": "VCF, VCF.gz or BCF file, relative to the working directory, or an address (https, s3)",
     "records": "optional: how many records the file must have",
     "sha256": "optional: the SHA-256 that the file must have",
-    "labels": "optional: kept for evaluation",
+    "labels": "optional: TSV of what is known of the alleles (evaluate.labels with table: sheet)",
 }
 COHORT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
@@ -63,6 +63,9 @@ LOOP = (
     *("decay_steps", "weight_decay", "beta1", "beta2", "clip", "seed", "precision"),
     *("evaluate_every", "validation_windows", "patience", "mask_share", "soft_masked_weight"),
 )
+
+# The table of a label that each cohort has for itself: the cohort sheet's column `labels`.
+SHEET_LABELS = "sheet"
 
 # What the results call the cohort that the config key `regions` makes.
 REGIONS_COHORT = "regions"
@@ -120,6 +123,23 @@ def window_of(config: Mapping[str, Any], model: Mapping[str, Any]) -> int:
     return window
 
 
+def labels_of(files: Collection[CohortFile]) -> str | None:
+    """Return the file of labels that the sheet names for a cohort, in any of its lines."""
+    return next((file.labels for file in files if file.labels is not None), None)
+
+
+def label_tables(
+    evaluate: Mapping[str, Any] | None, files: Collection[CohortFile]
+) -> dict[str, str]:
+    """Return label → its TSV, of the labels that have one for a cohort with these files."""
+    labels = evaluate["labels"] if evaluate else {}
+    tables = {
+        name: labels_of(files) if label["table"] == SHEET_LABELS else label["table"]
+        for name, label in labels.items()
+    }
+    return {name: table for name, table in tables.items() if table is not None}
+
+
 def is_address(value: str | None) -> bool:
     """Whether `value` is an address such as https://…, and not a path."""
     return value is not None and _ADDRESS.match(value) is not None
@@ -137,6 +157,10 @@ def addresses(
         inputs += [(f"annotate.{kind}.{name}", file) for name, file in annotate[kind].items()]
     labels = (config["evaluate"] or {"labels": {}})["labels"]
     inputs += [(f"evaluate.labels.{name}.table", label["table"]) for name, label in labels.items()]
+    inputs += [
+        (f"{config['cohorts']}, cohort {cohort}", labels_of(files))
+        for cohort, files in cohorts.items()
+    ]
     inputs += [
         (f"train.{name}.genomes.{genome}.{key}", file)
         for name, training in config["train"].items()
@@ -497,6 +521,12 @@ def load_cohorts(
             other = by_folded.setdefault(name.casefold(), name)
             if other != name:
                 errors.append(f"cohorts {other} and {name} differ only in case; rename one")
+            known = sorted({f.labels for f in cohorts[name] if f.labels is not None})
+            if len(known) > 1:
+                errors.append(
+                    f"cohort {name} has the labels {' and '.join(known)}; a cohort has one file of "
+                    "them: join these"
+                )
             if name.casefold() in reserved:
                 errors.append(
                     f"the cohort name {name} is taken by the config key {name.casefold()}, whose "
@@ -526,6 +556,12 @@ def _cohort_file(
         problems.append(
             f"{vcf} does not exist or is not a file (relative to {Path.cwd()}); check the path"
         )
+    labels = cells.get("labels")
+    if labels and must_exist and not is_address(labels) and not Path(labels).is_file():
+        problems.append(
+            f"the labels {labels} do not exist or are no file (relative to {Path.cwd()}); check "
+            "the path"
+        )
     records = cells.get("records")
     if records is not None and not records.isdecimal():
         problems.append(f"records is {records!r}; expected a number of records")
@@ -536,4 +572,4 @@ def _cohort_file(
         return None, problems
     count = int(records) if records is not None else None
     digest = sha256.lower() if sha256 is not None else None
-    return CohortFile(name, vcf, count, digest, cells.get("labels")), []
+    return CohortFile(name, vcf, count, digest, labels), []

@@ -21,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--settings", required=True, help="JSON: how it was trained")
     parser.add_argument("--curve", type=Path, required=True, help="train's learning curve")
     parser.add_argument("--perplexity", type=Path, help="measure_perplexity's table")
+    parser.add_argument("--start", help="the training or checkpoint that it started from")
     parser.add_argument("--description", help="where the genomes come from")
     parser.add_argument("--licence", help="the terms of use")
     parser.add_argument("--card", type=Path, required=True, help="output: the model card")
@@ -42,6 +43,7 @@ def run(args: argparse.Namespace) -> None:
         json.loads(args.settings),
         curve,
         perplexity,
+        start=args.start,
         description=args.description,
         licence=args.licence,
         size=sum(file.stat().st_size for file in args.checkpoint.iterdir()),

@@ -74,6 +74,7 @@ def model_card(
     curve: pl.DataFrame,
     perplexity: pl.DataFrame | None,
     *,
+    start: str | None,
     description: str | None,
     licence: str | None,
     size: int,
@@ -93,6 +94,8 @@ def model_card(
         The learning curve.
     perplexity : polars.DataFrame or None
         `PERPLEXITY`; None: no contigs were held out.
+    start : str or None
+        The training or the checkpoint folder whose weights were the first ones.
     description, licence : str or None
         The config's words.
     size : int
@@ -107,7 +110,7 @@ def model_card(
         "## Data\n",
         *_data(corpus),
         "## Training\n",
-        *_training(config, settings, curve),
+        *_training(config, settings, curve, start),
         "## Sequence that it never saw\n",
         *_unseen(corpus, curve, perplexity),
         "## Limits\n",
@@ -174,12 +177,20 @@ def _data(corpus: Mapping[str, Any]) -> Iterable[str]:
 
 
 def _training(
-    config: Mapping[str, Any], settings: Mapping[str, Any], curve: pl.DataFrame
+    config: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    curve: pl.DataFrame,
+    start: str | None,
 ) -> Iterable[str]:
     yield "Model: " + ", ".join(f"{k} {v}" for k, v in config.items() if k in _SHOWN) + ".\n"
     if config["model_type"] == "VarlmMarkov":
         yield "Counts of both strands, each order backed off to the one below.\n"
         return
+    if start is not None:
+        yield (
+            f"Its first weights are those of `{start}`, which the figures of this section do not "
+            "count.\n"
+        )
     shown = ", ".join(f"{key} {value}" for key, value in settings.items() if value is not None)
     yield f"AdamW; {shown}.\n"
     last = curve.row(-1, named=True)

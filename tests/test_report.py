@@ -160,6 +160,21 @@ def quick(monkeypatch):
 
 
 @pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize(("classes", "other"), [(12, ""), (13, "class_"), (14, "2 rarer classes")])
+def test_each_class_shown_has_a_colour(tmp_path, classes, other):
+    def edit(piece):
+        named = [f"class_{i % classes}" for i in range(piece.height)]
+        return piece.with_columns(pl.Series("consequence", named, pl.String))
+
+    html = make_inputs(tmp_path, rows=4000, models=("a",), edit=edit).make()
+    chart = block(html, "charts")["llr_density"]
+    scale = next(layer for layer in chart["layer"] if "color" in layer["encoding"])
+    scale = scale["encoding"]["color"]["scale"]
+    assert len(scale["domain"]) == len(set(scale["range"])) == min(classes, 13)
+    assert scale["domain"][-1].startswith(other)
+
+
+@pytest.mark.usefixtures("quick")
 def test_size_holds_for_long_text_many_contigs_and_many_classes(tmp_path, monkeypatch):
     monkeypatch.setattr(cohort, "_PICTURE_BYTES", 500_000)
     lengths = {f"scaffold_{i}": 4000 if i < 30 else 200 for i in range(300)}

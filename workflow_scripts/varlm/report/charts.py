@@ -209,12 +209,12 @@ def _labels(counts: Mapping[str, ModelCounts], column: str) -> _Labels:
     first = next(iter(counts.values()))
     groups = first.by("classes", column)
     by_number = sorted(groups, key=lambda key: (-groups[key].total, str(key[0])))
-    shown = by_number[:SHOWN_CLASSES]
-    rest = len(by_number) - len(shown)
-    if rest == 1:
-        shown, rest = by_number, 0
+    shown, rest = by_number[:SHOWN_CLASSES], by_number[SHOWN_CLASSES:]
     shown.sort(key=lambda key: (groups[key].quantile(0.5) or 0.0, str(key[0])))
-    other = f"{rest} rarer classes" if rest else ""
+    # There are as many colours as classes shown: a single one more is "the others" by its name.
+    other = f"{len(rest)} rarer classes" if rest else ""
+    if len(rest) == 1:
+        other = class_name(rest[0][0], column)
     return _Labels([class_name(key[0], column) for key in shown], other)
 
 

@@ -76,6 +76,14 @@ def test_page_draws_offline_without_complaint(browser, made, width, scheme):
         assert background == ("rgb(255, 255, 255)" if scheme == "light" else "rgb(18, 22, 28)")
 
 
+def test_page_without_a_background_draws_without_complaint(browser, tmp_path):
+    given = make_inputs(tmp_path, rows=1500, background_rows=0)
+    given.make()
+    with opened(browser, given.report) as found:
+        found.wait(READY)
+        assert found.page.locator(".chart").count() >= 5
+
+
 def test_theme_toggle_changes_text_of_page_and_charts(browser, made):
     with opened(browser, made.report) as found:
         page = found.page

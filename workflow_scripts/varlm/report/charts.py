@@ -346,7 +346,9 @@ def _density_lines(
     if page:
         lines = lines.encode(opacity=alt.condition(picked, alt.value(0.95), alt.value(0.08)))
         lines = lines.add_params(picked)
-    return alt.layer(behind, lines).properties(height=300)
+    # An area of no rows would make Vega complain of an infinite extent.
+    layers = [behind, lines] if BACKGROUND_LABEL in present else [lines]
+    return alt.layer(*layers).properties(height=300)
 
 
 def genome_chart(counts: Mapping[str, ModelCounts], bins: GenomeBins) -> Chart:

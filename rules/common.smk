@@ -387,7 +387,21 @@ def start_files(wildcards):
         return []
     if TRAIN[wildcards.training]["start"] in TRAIN:
         return [f"{folder}/{file}" for file in CHECKPOINT]
-    return local_checkpoint_files(folder)
+    files = local_checkpoint_files(folder)
+    if not files and not IS_MODULE:
+        raise WorkflowError(
+            f"train.{wildcards.training}.start: found {folder!r}, which is no folder of a "
+            f"checkpoint (relative to {Path.cwd()}) and none of the key train "
+            f"({', '.join(TRAIN)}); correct it"
+        )
+    return files
+
+
+def start_content(wildcards):
+    """Return what the checkpoint that a training starts from is known by, if no rule makes it."""
+    if TRAIN[wildcards.training]["start"] in TRAIN:
+        return []
+    return fingerprints(*start_files(wildcards))
 
 
 def loop_settings(wildcards):

@@ -93,6 +93,7 @@ rule train:
         model=lambda wildcards: json.dumps(TRAIN[wildcards.training]["model"]),
         settings=loop_settings,
         start=lambda wildcards: flags("--start", [start_folder(wildcards.training)]),
+        start_content=start_content,
         state=lambda wildcards, output: f"{Path(output.curve).parent}/state.pt",
         device=CONFIG["scoring"]["device"],
         processes=lambda wildcards: TRAIN[wildcards.training]["gpus"],

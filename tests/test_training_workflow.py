@@ -105,6 +105,12 @@ def test_one_run_trains_and_scores(folder):
     done = run(folder, "--dry-run", "--printshellcmds", "--", curve)
     assert "results/training/mine/checkpoint/model.safetensors" in done.stdout
     assert "--start results/training/mine/checkpoint" in done.stdout
+    train["more"]["start"] = "mime"
+    configure(folder, train, {"mine": {"train": "mine"}, "base": {"train": "chain"}})
+    done = run(folder, "--dry-run", "--", curve)
+    assert "train.more.start: found 'mime', which is no folder of a checkpoint" in (
+        done.stdout + done.stderr
+    )
 
 
 @pytest.mark.parametrize(

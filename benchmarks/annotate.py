@@ -29,9 +29,9 @@ import polars as pl
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "workflow_scripts"))
 
-from varlm.reference import Genome  # noqa: E402
-from varlm.schemas import BACKGROUND, LOGIT_COLUMNS, write_table  # noqa: E402
+from varlm.genome.reference import Genome  # noqa: E402
 from varlm.store import Store  # noqa: E402
+from varlm.tables.schemas import BACKGROUND, LOGIT_COLUMNS, write_table  # noqa: E402
 
 CSQ = "import sys, pysam.bcftools as b; b.csq(*sys.argv[1:], catch_stdout=False)"
 MODEL = {

@@ -37,7 +37,7 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "workflow_scripts"))
 
-from varlm.schemas import (  # noqa: E402
+from varlm.tables.schemas import (  # noqa: E402
     ALLELES,
     CONTIGS,
     LOGIT_COLUMNS,

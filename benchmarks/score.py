@@ -30,11 +30,11 @@ import polars as pl
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "workflow_scripts"), str(ROOT / "tests")]
 
-from parity_cases import FOLDER, peer_python  # noqa: E402
-from toy_models import LEGACY_66M, make_checkpoint  # noqa: E402
+from making.parity_cases import FOLDER, peer_python  # noqa: E402
+from making.toy_models import LEGACY_66M, make_checkpoint  # noqa: E402
+from varlm.genome.reference import index_reference  # noqa: E402
 from varlm.models import checkpoint  # noqa: E402
-from varlm.reference import index_reference  # noqa: E402
-from varlm.schemas import SHARD, write_table  # noqa: E402
+from varlm.tables.schemas import SHARD, write_table  # noqa: E402
 
 WINDOW = 512
 SMALL = {

@@ -17,8 +17,8 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "workflow_scripts"))
 
-from varlm.reference import Genome, index_reference  # noqa: E402
-from varlm.windows import reverse_complement, site_windows  # noqa: E402
+from varlm.genome.reference import Genome, index_reference  # noqa: E402
+from varlm.genome.windows import reverse_complement, site_windows  # noqa: E402
 
 WIDTH = 512
 

@@ -22,7 +22,10 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "workflow_scripts"))
 
-from varlm import acceptance, schemas, summary, tracks, vcf_output  # noqa: E402
+from varlm.results import annotated_vcf, summary  # noqa: E402
+from varlm.tables import schemas  # noqa: E402
+from varlm.tracks import sites  # noqa: E402
+from varlm.variants import acceptance  # noqa: E402
 
 SCHEMA = ROOT / "config/schemas/config.schema.yaml"
 NOTE = "<!-- Made by docs/generate.py: change its source, not this page. -->\n"
@@ -334,9 +337,9 @@ def outputs_page() -> str:
         table(
             ("field", "meaning"),
             [
-                *((f"`{tag}_{{model}}`", text) for tag, (_, text) in vcf_output.TAGS.items()),
-                *((f"`{tag}`", text) for tag, (_, text) in vcf_output.ANNOTATION_TAGS.items()),
-                (f"`{vcf_output.REJECTED_TAG}`", "why varlm did not score the allele"),
+                *((f"`{tag}_{{model}}`", text) for tag, (_, text) in annotated_vcf.TAGS.items()),
+                *((f"`{tag}`", text) for tag, (_, text) in annotated_vcf.ANNOTATION_TAGS.items()),
+                (f"`{annotated_vcf.REJECTED_TAG}`", "why varlm did not score the allele"),
             ],
         ),
         "## rejected.tsv.gz\n",
@@ -361,7 +364,7 @@ def outputs_page() -> str:
         "Of the sites that the config's `tracks` asks for; one value a site, none elsewhere.\n",
         table(
             ("file", "unit", "meaning"),
-            [(f"`{each.name}.bw`", each.unit, each.meaning) for each in tracks.TRACKS],
+            [(f"`{each.name}.bw`", each.unit, each.meaning) for each in sites.TRACKS],
         ),
     ]
     return "\n".join(parts)

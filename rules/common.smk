@@ -44,7 +44,7 @@ VARLM = str(ROOT / "workflow_scripts")
 if VARLM not in sys.path:
     sys.path.insert(0, VARLM)
 
-from varlm.config import (
+from varlm.run.config import (
     LOOP,
     REGIONS_COHORT,
     SHEET_LABELS,
@@ -57,7 +57,7 @@ from varlm.config import (
     window_of,
 )
 from varlm.errors import UserError
-from varlm.fingerprint import fingerprint
+from varlm.run.fingerprint import fingerprint
 
 # Whether another workflow imports this one. Its rules may make the files that the config names.
 IS_MODULE = workflow.modifier.parent_modifier is not None
@@ -154,7 +154,7 @@ if workflow.is_main_process:
         **({"VARLM_GPUS": str(AT_ONCE)} if AT_ONCE and GPU else {}),
     )
 
-    from varlm.main_process import watch_over
+    from varlm.run.snakemake_process import watch_over
 
     if told := watch_over(Path(".snakemake")):
         logger.warning(told)

@@ -13,13 +13,18 @@ settings.load_profile("varlm")
 ROOT = Path(__file__).resolve().parent.parent
 
 # Files that take minutes; they go first, so that no process is left alone with one at the end.
-LONG = ("test_slurm", "test_killed_runs", "test_store_workflow", "test_interruption")
+LONG = (
+    "workflow/test_slurm.py",
+    "workflow/test_killed_runs.py",
+    "workflow/test_store.py",
+    "scoring/test_interruption.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the tests of the longest files first."""
     order = {name: place for place, name in enumerate(LONG)}
-    items.sort(key=lambda item: order.get(item.path.stem, len(LONG)))
+    items.sort(key=lambda item: order.get(str(item.path.relative_to(ROOT / "tests")), len(LONG)))
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +45,7 @@ def shared_data() -> Path:
 @pytest.fixture
 def make_reference(tmp_path):
     """A function: {contig: sequence} → the `reference/` folder that index_reference makes."""
-    from varlm.reference import index_reference
+    from varlm.genome.reference import index_reference
 
     def make(contigs: dict[str, str], folder: str = "reference") -> Path:
         fasta = tmp_path / f"{folder}.input.fa"

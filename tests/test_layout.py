@@ -7,12 +7,8 @@ import sys
 import pytest
 import yaml
 
+from making.rules import rules
 from varlm import cli
-
-
-def rules(root):
-    text = "".join(path.read_text() for path in sorted((root / "rules").glob("*.smk")))
-    return dict(re.findall(r"^(?:rule|checkpoint) (\w+):\n(.*?)(?=^\S|\Z)", text, re.M | re.S))
 
 
 def test_rules_are_the_steps(root):
@@ -47,7 +43,7 @@ def test_only_score_imports_torch(root, step):
 def test_the_snakefile_imports_nothing_heavy(root):
     code = (
         f"import sys; sys.path.insert(0, {str(root / 'workflow_scripts')!r}); "
-        "import varlm.config; "
+        "import varlm.run.config; "
         "print([m for m in ('torch', 'polars', 'numpy', 'pysam') if m in sys.modules])"
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -79,6 +75,6 @@ def test_environments_have_the_locks_versions(root):
 
 def test_every_test_that_the_fault_list_names_exists(root):
     named = re.findall(r"`(test_\w+)`", (root / "docs/faults.md").read_text())
-    written = "".join(path.read_text() for path in (root / "tests").glob("test_*.py"))
+    written = "".join(path.read_text() for path in (root / "tests").rglob("test_*.py"))
     assert len(named) > 30
     assert [name for name in named if f"def {name}(" not in written] == []

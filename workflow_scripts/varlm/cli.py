@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 
 from varlm import __version__
 from varlm.errors import UserError
-from varlm.interruption import Stopped, stop_in_good_order
+from varlm.run.signals import Stopped, stop_in_good_order
 
 # Step → what it does, in flow order. Each is `varlm.steps.<step>` and the rule of that name.
 STEPS = {

@@ -2,7 +2,7 @@
 
 The kernel ends a process that takes too much memory without a word, and a driver can leave it
 hanging for ever. The parent imports next to nothing and so survives; it starts the step again,
-which goes on from what it kept (`varlm.partial_scores`).
+which goes on from what it kept (`varlm.scoring.partial_scores`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from varlm.errors import UserError
-from varlm.interruption import SNAKEMAKE, Stopped, stop_in_good_order
+from varlm.run.signals import SNAKEMAKE, Stopped, stop_in_good_order
 
 log = logging.getLogger("varlm")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 TESTS = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(TESTS), str(TESTS.parent / "workflow_scripts")]
 
-import parity_cases  # noqa: E402
+import making.parity_cases as parity_cases  # noqa: E402
 
 if __name__ == "__main__":
     python = parity_cases.peer_python()

@@ -12,7 +12,6 @@ import polars as pl
 
 from varlm.errors import UserError
 from varlm.evaluation.compared import Score, check_columns, compared_scores
-from varlm.evaluation.frequencies import ANCESTRAL, COUNT, NUMBER
 from varlm.evaluation.labels import (
     LabelSpec,
     column_text,
@@ -20,9 +19,10 @@ from varlm.evaluation.labels import (
     read_label_table,
 )
 from varlm.evaluation.measuring import Settings, measure
+from varlm.evaluation.spectrum import ANCESTRAL, COUNT, NUMBER
 from varlm.evaluation.tasks import Task, contrast_task, frequency_task, label_task
-from varlm.schemas import EVALUATION
-from varlm.top_hits import contig_of_chrom
+from varlm.results.top_hits import contig_of_chrom
+from varlm.tables.schemas import EVALUATION
 
 log = logging.getLogger(__name__)
 

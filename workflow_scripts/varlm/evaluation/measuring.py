@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from varlm.evaluation import metrics
 from varlm.evaluation.compared import Comparison, Score, comparison, shuffled, turns
-from varlm.evaluation.frequencies import Spectrum
+from varlm.evaluation.resampling import Interval, Measured
+from varlm.evaluation.spectrum import Spectrum
 from varlm.evaluation.tasks import FREQUENCY, LABELS, Task
-from varlm.resampling import Interval, Measured
-from varlm.schemas import EVALUATION
+from varlm.tables.schemas import EVALUATION
 
 Row = dict[str, Any]
 

@@ -1,10 +1,10 @@
 """AUROC, average precision, Spearman's correlation and odds ratios, with 95 % intervals.
 
 Several scores of the same alleles are measured together: a resample draws alleles, and all scores
-see the same draw (`varlm.resampling`). A resample is a vector of counts, one for each allele, so
-that each score is sorted once, however many resamples there are: 1,000 resamples of 100,000 alleles
-(a tenth of them positive) take 1.4 s, and 0.4 s more for each further score; of a correlation 4 s
-for each score.
+see the same draw (`varlm.evaluation.resampling`). A resample is a vector of counts, one for each
+allele, so that each score is sorted once, however many resamples there are: 1,000 resamples of
+100,000 alleles (a tenth of them positive) take 1.4 s, and 0.4 s more for each further score; of a
+correlation 4 s for each score.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from varlm.resampling import Counts, Floats, Interval, Measured, resamples
+from varlm.evaluation.resampling import Counts, Floats, Interval, Measured, resamples
 
 Flags = NDArray[np.bool_]
 

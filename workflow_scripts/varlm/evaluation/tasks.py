@@ -10,8 +10,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from varlm.evaluation.frequencies import Spectrum, spectrum
 from varlm.evaluation.labels import LabelSpec, classes, numbers
+from varlm.evaluation.spectrum import Spectrum, spectrum
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]

@@ -16,7 +16,7 @@ from varlm.models import checkpoint
 if TYPE_CHECKING:
     import torch
 
-    from varlm.models.base import MaskedModel
+    from varlm.models.language_model import MaskedModel
 
 
 def load_model(

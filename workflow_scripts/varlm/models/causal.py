@@ -20,7 +20,7 @@ from torch import nn
 
 from varlm.errors import UserError
 from varlm.models import checkpoint, weights
-from varlm.models.base import MaskedModel
+from varlm.models.language_model import MaskedModel
 from varlm.models.tokeniser import Tokens, read_tokens
 
 _MOST = 1 << 16  # of any size: a mistyped one is an error, not a lack of memory

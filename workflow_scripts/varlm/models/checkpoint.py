@@ -16,16 +16,16 @@ from typing import Any, Literal
 
 from varlm.errors import UserError
 from varlm.models.tokeniser import Tokens, read_tokens
-from varlm.schemas import sha256
+from varlm.tables.schemas import sha256
 
 # Raise this when the code changes a score by more than rounding: every store row is then stale.
 SCORING_VERSION = 1
 
 # The model families that varlm scores: `model_type` of config.json → the module in varlm.models.
 FAMILIES = {
-    "GPN": "gpn",
-    "ConvNet": "gpn",
-    "GPNRoFormer": "gpn",
+    "GPN": "gpn.model",
+    "ConvNet": "gpn.model",
+    "GPNRoFormer": "gpn.model",
     "VarlmLSTM": "causal",
     "VarlmGPT": "causal",
     "VarlmMarkov": "markov",

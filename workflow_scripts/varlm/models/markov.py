@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from varlm.errors import UserError
 from varlm.models import checkpoint, weights
-from varlm.models.base import MaskedModel
+from varlm.models.language_model import MaskedModel
 from varlm.models.tokeniser import Tokens, read_tokens
 
 MODEL_TYPE = "VarlmMarkov"

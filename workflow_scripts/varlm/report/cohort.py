@@ -14,15 +14,17 @@ import polars as pl
 
 from varlm import __version__
 from varlm.errors import UserError
-from varlm.reference import Genome
-from varlm.report import aggregate, charts, hits, logo, multiqc, page
-from varlm.report.aggregate import Distribution, GenomeBins, ModelCounts
+from varlm.genome.reference import Genome
+from varlm.report import counts as aggregate
+from varlm.report import hits, logo, multiqc, page
+from varlm.report.charts import llr
 from varlm.report.comparison import cohort_summary
+from varlm.report.counts import Distribution, GenomeBins, ModelCounts
 from varlm.report.evaluation import evaluation_section
 from varlm.report.links import BrowserLink
-from varlm.schemas import BACKGROUND, LOGIT_COLUMNS, SITES, read_annotated_table, read_table
-from varlm.top_hits import contig_of_chrom, pictured, top_hits
-from varlm.variants import REASONS
+from varlm.results.top_hits import contig_of_chrom, pictured, top_hits
+from varlm.tables.schemas import BACKGROUND, LOGIT_COLUMNS, SITES, read_annotated_table, read_table
+from varlm.variants.cohort import REASONS
 
 EXAMPLES = 5  # rejected alleles shown of each reason
 _LISTED = 40  # contigs, files
@@ -116,18 +118,18 @@ def make_report(given: ReportInput) -> CohortReport:
     _check_rows(given, counts)
     backgrounds = {model.name: _background(model) for model in given.models}
 
-    made, _ = charts.llr_charts(counts, backgrounds)
+    made, _ = llr.llr_charts(counts, backgrounds)
     made += [
-        charts.genome_chart(counts, bins),
-        charts.frequency_chart(counts),
-        charts.strand_chart(counts),
-        charts.percentile_chart(counts),
+        llr.genome_chart(counts, bins),
+        llr.frequency_chart(counts),
+        llr.strand_chart(counts),
+        llr.percentile_chart(counts),
     ]
     best = top_hits(given.annotated, names, given.top_hits)
     found = hits.union(best)
     hit_table = hits.hit_table(found, table, names, given.browsers, contigs)
-    column = charts.class_column(counts)
-    classes = charts.class_table(counts, backgrounds, column)
+    column = llr.class_column(counts)
+    classes = llr.class_table(counts, backgrounds, column)
     pictures = _pictures(given, best, contigs, genome)
     evaluation = evaluation_section(*given.evaluation) if given.evaluation else None
 
@@ -507,7 +509,7 @@ def _contigs(accounting: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _class_rows(classes: list[charts.Row], models: Sequence[str]) -> list[dict[str, Any]]:
+def _class_rows(classes: list[llr.Row], models: Sequence[str]) -> list[dict[str, Any]]:
     nothing = {"median": None, "q05": None, "below": None}
     rows = []
     for row in classes:

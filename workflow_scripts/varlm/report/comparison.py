@@ -10,9 +10,11 @@ import altair as alt
 import numpy as np
 
 from varlm import __version__
-from varlm.report import charts, page, theme
-from varlm.report.aggregate import Distribution, ModelCounts, distribution
-from varlm.report.charts import Chart, Row
+from varlm.figures import theme
+from varlm.report import page
+from varlm.report.charts import llr
+from varlm.report.charts.llr import Chart, Row
+from varlm.report.counts import Distribution, ModelCounts, distribution
 
 SHOWN_COHORTS = 40  # in a chart; the table has all
 _CLASSES = 12  # consequences compared: as many as there are colours
@@ -36,7 +38,7 @@ def cohort_summary(
     counts : mapping
         Model → what `aggregate.count` found.
     """
-    column = charts.class_column(counts)
+    column = llr.class_column(counts)
     return {
         "cohort": cohort,
         **{name: accounting[name] for name in ("alleles_in", "accepted", "rejected")},
@@ -140,21 +142,21 @@ def _llr_chart(
 ) -> Chart:
     rows: list[Row] = []
     for model, background in backgrounds.items():
-        entries = [(charts.BACKGROUND_LABEL, background)]
+        entries = [(llr.BACKGROUND_LABEL, background)]
         entries += [(str(entry["cohort"]), _all(entry, model)) for entry in summaries]
         rows += [
-            {"model": model, "class": label, **charts.five(values)}
+            {"model": model, "class": label, **llr.five(values)}
             for label, values in entries
             if values.total
         ]
-    order = [charts.BACKGROUND_LABEL, *(str(entry["cohort"]) for entry in summaries)]
+    order = [llr.BACKGROUND_LABEL, *(str(entry["cohort"]) for entry in summaries)]
     return Chart(
         "llr_by_cohort",
         "LLR by cohort",
         "The bar holds the middle half of a cohort's alleles, the line nine tenths, the mark is "
         "the median; the grey row is the genome's background of random SNVs.",
         rows,
-        lambda data, shown, _: charts.interval_rows(data, shown, order),
+        lambda data, shown, _: llr.interval_rows(data, shown, order),
         "" if rows else "No cohort has a scored allele.",
     )
 
@@ -164,7 +166,7 @@ def _classes(summaries: Sequence[Mapping[str, Any]], model: str) -> list[str]:
     totals: dict[str, int] = {}
     for entry in summaries:
         for found in entry["models"][model]["classes"]:
-            name = charts.class_name(found["name"], entry["class"])
+            name = llr.class_name(found["name"], entry["class"])
             totals[name] = totals.get(name, 0) + sum(found["counts"])
     return sorted(totals, key=lambda name: (-totals[name], name))[:_CLASSES]
 
@@ -176,7 +178,7 @@ def _shares_chart(summaries: Sequence[Mapping[str, Any]], models: Sequence[str])
         for entry in summaries:
             counts = dict.fromkeys([*order, "others"], 0)
             for found in entry["models"][model]["classes"]:
-                name = charts.class_name(found["name"], entry["class"])
+                name = llr.class_name(found["name"], entry["class"])
                 counts[name if name in counts else "others"] += sum(found["counts"])
             total = sum(counts.values())
             rows += [
@@ -216,7 +218,7 @@ def _shares(data: alt.Data, classes: list[str], cohorts: list[str]) -> alt.Layer
                 title="share of alleles",
                 stack="zero",
                 scale=alt.Scale(domain=[0, 1]),
-                axis=charts.axis(format="%"),
+                axis=llr.axis(format="%"),
             ),
             y=alt.Y("cohort:N", title=None, scale=alt.Scale(domain=cohorts), sort=None),
             color=alt.Color(
@@ -244,7 +246,7 @@ def _medians_chart(summaries: Sequence[Mapping[str, Any]], models: Sequence[str]
     for model in models:
         for entry in summaries:
             for found in entry["models"][model]["classes"]:
-                name = charts.class_name(found["name"], entry["class"])
+                name = llr.class_name(found["name"], entry["class"])
                 values = _dense(found)
                 if name in order and values.total >= _MIN_FOR_MEDIAN:
                     median = values.quantile(0.5)
@@ -278,7 +280,7 @@ def _medians(data: alt.Data, classes: list[str], cohorts: list[str]) -> alt.Laye
                 "median:Q",
                 title="median LLR (nats)",
                 scale=alt.Scale(zero=False),
-                axis=charts.axis(),
+                axis=llr.axis(),
             ),
             y=alt.Y("class:N", title=None, scale=alt.Scale(domain=classes), sort=None),
             color=alt.Color(

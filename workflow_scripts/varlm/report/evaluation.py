@@ -11,8 +11,9 @@ import altair as alt
 import polars as pl
 
 from varlm.errors import UserError
-from varlm.report import page, theme
-from varlm.schemas import EVALUATION
+from varlm.figures import theme
+from varlm.report import page
+from varlm.tables.schemas import EVALUATION
 
 Row = dict[str, Any]
 

@@ -15,8 +15,8 @@ import numpy as np
 from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
-from varlm import scores
-from varlm.schemas import BASES
+from varlm.scoring import formulas
+from varlm.tables.schemas import BASES
 
 # Each letter fills a box 100 wide and 100 high, y downwards; paths, for no font is sure to be
 # there.
@@ -76,9 +76,9 @@ def letter_heights(logits: NDArray[np.float32]) -> NDArray[np.float64]:
     logits : shape (n, 2, 4)
         Strands forward and reverse; NaN on the reverse strand where it is not scored.
     """
-    mean = scores.strand_mean(np.asarray(logits, dtype=np.float64))
-    bits = scores.entropy(mean) / np.log(2)
-    return np.asarray(scores.probabilities(mean) * (2 - bits)[:, None])
+    mean = formulas.strand_mean(np.asarray(logits, dtype=np.float64))
+    bits = formulas.entropy(mean) / np.log(2)
+    return np.asarray(formulas.probabilities(mean) * (2 - bits)[:, None])
 
 
 def axis_height(pictures: Sequence[Picture]) -> float:

@@ -10,15 +10,16 @@ from pathlib import Path
 import polars as pl
 
 from varlm import __version__
-from varlm.annotation import Beside, Model, Sources, Track, annotate
-from varlm.background import Percentiles
-from varlm.bigwig_columns import BigWigColumns
-from varlm.contig_names import ContigNames
+from varlm.annotation.bigwigs import BigWigColumns
+from varlm.annotation.info import read_info_table
+from varlm.annotation.intervals import IntervalColumns
+from varlm.annotation.table import Beside, Model, Sources, Track, annotate
 from varlm.errors import UserError
-from varlm.info_columns import read_info_table
-from varlm.interval_columns import IntervalColumns
-from varlm.reference import Genome
-from varlm.schemas import (
+from varlm.genome.contig_names import ContigNames
+from varlm.genome.reference import Genome
+from varlm.scoring.background import Percentiles
+from varlm.store import Store
+from varlm.tables.schemas import (
     BACKGROUND,
     CONSEQUENCES,
     CONSEQUENCES_CALLED,
@@ -29,7 +30,6 @@ from varlm.schemas import (
     write_digest,
     write_pieces,
 )
-from varlm.store import Store
 
 log = logging.getLogger("varlm")
 

@@ -7,8 +7,8 @@ import json
 import logging
 from pathlib import Path
 
-from varlm.hub import build_hub
-from varlm.schemas import atomic_path
+from varlm.tables.schemas import atomic_path
+from varlm.tracks.hub import build_hub
 
 log = logging.getLogger("varlm")
 

@@ -7,11 +7,11 @@ import json
 import logging
 from pathlib import Path
 
-from varlm import background
 from varlm.errors import UserError
-from varlm.reference import Genome
-from varlm.schemas import BACKGROUND, write_table
+from varlm.genome.reference import Genome
+from varlm.scoring import background
 from varlm.store import Store
+from varlm.tables.schemas import BACKGROUND, write_table
 
 log = logging.getLogger("varlm")
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import polars as pl
 
-from varlm.consequences.calling import Annotation, call_consequences
+from varlm.annotation.genes.calling import Annotation, call_consequences
 from varlm.errors import UserError
-from varlm.reference import Genome
-from varlm.schemas import CONSEQUENCES, check_digest, write_digest, write_pieces
+from varlm.genome.reference import Genome
+from varlm.tables.schemas import CONSEQUENCES, check_digest, write_digest, write_pieces
 
 log = logging.getLogger("varlm")
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import polars as pl
 
+from varlm.annotation.info import write_info
 from varlm.errors import UserError
-from varlm.info_columns import write_info
-from varlm.schemas import check_digest, write_digest
+from varlm.tables.schemas import check_digest, write_digest
 
 log = logging.getLogger("varlm")
 

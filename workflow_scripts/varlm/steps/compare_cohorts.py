@@ -8,9 +8,9 @@ import logging
 from pathlib import Path
 
 from varlm.errors import UserError
-from varlm.report.aggregate import of_values
 from varlm.report.comparison import make_index
-from varlm.schemas import BACKGROUND, atomic_path, read_table
+from varlm.report.counts import of_values
+from varlm.tables.schemas import BACKGROUND, atomic_path, read_table
 
 log = logging.getLogger("varlm")
 

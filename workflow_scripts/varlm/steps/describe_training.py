@@ -8,8 +8,8 @@ from pathlib import Path
 
 import polars as pl
 
-from varlm.report.figures import write_figures
-from varlm.schemas import PERPLEXITY, atomic_path
+from varlm.figures.files import write_figures
+from varlm.tables.schemas import PERPLEXITY, atomic_path
 from varlm.training.card import learning_curve, model_card
 
 

@@ -11,9 +11,9 @@ import polars as pl
 
 from varlm.errors import UserError
 from varlm.evaluation.cohort import Given, evaluate
+from varlm.figures.files import write_figures
 from varlm.report.evaluation import evaluation_figure
-from varlm.report.figures import write_figures
-from varlm.schemas import atomic_path, check_digest
+from varlm.tables.schemas import atomic_path, check_digest
 
 log = logging.getLogger("varlm")
 

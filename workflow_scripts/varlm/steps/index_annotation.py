@@ -11,14 +11,14 @@ from typing import Any
 
 import polars as pl
 
-from varlm.consequences import csq
-from varlm.consequences.annotation_file import AnnotationFile, read_annotation
-from varlm.consequences.calling import gff3_path
-from varlm.consequences.gene_models import CDS, EXONS, TRANSCRIPTS, GeneModels, build
-from varlm.contig_names import ContigNames
+from varlm.annotation.genes import csq
+from varlm.annotation.genes.calling import gff3_path
+from varlm.annotation.genes.gff import AnnotationFile, read_annotation
+from varlm.annotation.genes.models import CDS, EXONS, TRANSCRIPTS, GeneModels, build
 from varlm.errors import UserError
-from varlm.reference import Genome
-from varlm.schemas import atomic_path, write_table
+from varlm.genome.contig_names import ContigNames
+from varlm.genome.reference import Genome
+from varlm.tables.schemas import atomic_path, write_table
 
 log = logging.getLogger("varlm")
 

@@ -7,8 +7,8 @@ import json
 import logging
 from pathlib import Path
 
-from varlm import reference
-from varlm.schemas import atomic_path
+from varlm.genome import reference
+from varlm.tables.schemas import atomic_path
 
 log = logging.getLogger("varlm")
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from varlm.errors import UserError
-from varlm.schemas import PERPLEXITY, atomic_path
-from varlm.scoring import add_hardware_options, hardware, take_device
+from varlm.genome.windows import CHUNK
+from varlm.scoring.shard import add_hardware_options, hardware, take_device
+from varlm.tables.schemas import PERPLEXITY, atomic_path
 from varlm.training.corpus import Corpus
 from varlm.training.perplexity import losses, one_sided, sample_sites, table
-from varlm.windows import CHUNK
 
 log = logging.getLogger("varlm")
 
@@ -39,8 +39,8 @@ def run(args: argparse.Namespace) -> None:
     """Write a table of perplexities by model, region class and strand."""
     import torch
 
-    from varlm.inference import Scorer, default_batch, fitting_batch
     from varlm.models import load_model
+    from varlm.scoring.scorer import Scorer, default_batch, fitting_batch
 
     chosen = hardware(args)
     torch.set_num_threads(chosen.threads)

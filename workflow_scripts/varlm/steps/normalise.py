@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from varlm.errors import UserError
-from varlm.reference import Genome
-from varlm.rejects import write_rejected
-from varlm.schemas import VARIANTS, atomic_path, write_digest, write_table
-from varlm.variants import CohortVcf, NormaliseOptions, normalise
+from varlm.genome.reference import Genome
+from varlm.tables.schemas import VARIANTS, atomic_path, write_digest, write_table
+from varlm.variants.cohort import CohortVcf, NormaliseOptions, normalise
+from varlm.variants.rejected import write_rejected
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the step's options; what they mean: `varlm.variants.NormaliseOptions`."""
+    """Declare the step's options; what they mean: `varlm.variants.cohort.NormaliseOptions`."""
     defaults = NormaliseOptions()
     parser.add_argument("--cohort", required=True, help="name, for messages and the accounting")
     parser.add_argument(

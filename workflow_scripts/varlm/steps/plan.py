@@ -13,10 +13,12 @@ from typing import Any
 
 import polars as pl
 
-from varlm import background, planning, shard_size
 from varlm.errors import UserError
-from varlm.reference import Genome
-from varlm.schemas import (
+from varlm.genome.reference import Genome
+from varlm.scoring import background, planning, shard_size
+from varlm.store import Store
+from varlm.store.repair import repair
+from varlm.tables.schemas import (
     SHARD,
     atomic_path,
     check_digest,
@@ -24,8 +26,6 @@ from varlm.schemas import (
     write_digest,
     write_table,
 )
-from varlm.store import Store
-from varlm.store.repair import repair
 
 log = logging.getLogger("varlm")
 

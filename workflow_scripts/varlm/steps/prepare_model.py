@@ -8,7 +8,7 @@ import logging
 from pathlib import Path
 
 from varlm.models import checkpoint
-from varlm.schemas import atomic_path
+from varlm.tables.schemas import atomic_path
 
 log = logging.getLogger("varlm")
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from varlm.errors import UserError
+from varlm.figures.files import write_figures
 from varlm.report.cohort import EXAMPLES, ReportInput, ReportModel, make_report
 from varlm.report.evaluation import read_evaluation
-from varlm.report.examples import read_examples
-from varlm.report.figures import write_figures
 from varlm.report.links import BrowserLink
-from varlm.schemas import atomic_path, check_digest
+from varlm.report.rejected import read_examples
+from varlm.tables.schemas import atomic_path, check_digest
 
 log = logging.getLogger("varlm")
 

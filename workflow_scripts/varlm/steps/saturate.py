@@ -7,11 +7,11 @@ import json
 import logging
 from pathlib import Path
 
-from varlm.contig_names import ContigNames
-from varlm.reference import Genome
-from varlm.regions import Regions, read_regions, whole_contigs
-from varlm.saturation import Area, Sample, Saturation, Sites
-from varlm.schemas import VARIANTS, atomic_path, write_digest, write_pieces
+from varlm.genome.contig_names import ContigNames
+from varlm.genome.reference import Genome
+from varlm.genome.regions import Regions, read_regions, whole_contigs
+from varlm.tables.schemas import VARIANTS, atomic_path, write_digest, write_pieces
+from varlm.variants.saturation import Area, Sample, Saturation, Sites
 
 log = logging.getLogger("varlm")
 

@@ -6,10 +6,9 @@ import argparse
 import json
 from pathlib import Path
 
-from varlm.partial_scores import open_partial_scores
-from varlm.reference import Genome
-from varlm.schemas import ALLELES, SHARD, SITES, atomic_path, read_table, write_table
-from varlm.scoring import (
+from varlm.genome.reference import Genome
+from varlm.scoring.partial_scores import open_partial_scores
+from varlm.scoring.shard import (
     add_hardware_options,
     check_rows,
     hardware,
@@ -17,6 +16,7 @@ from varlm.scoring import (
     read_settings,
     score_rows,
 )
+from varlm.tables.schemas import ALLELES, SHARD, SITES, atomic_path, read_table, write_table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

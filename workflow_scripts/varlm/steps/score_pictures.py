@@ -12,11 +12,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from varlm.reference import Genome
-from varlm.schemas import SHARD, SITES, check_digest, read_annotated_table, write_table
-from varlm.scoring import add_hardware_options, hardware, read_settings, score_rows
+from varlm.genome.reference import Genome
+from varlm.results.top_hits import contig_of_chrom, picture_positions, pictured, top_hits
+from varlm.scoring.shard import add_hardware_options, hardware, read_settings, score_rows
 from varlm.store import Store
-from varlm.top_hits import contig_of_chrom, picture_positions, pictured, top_hits
+from varlm.tables.schemas import SHARD, SITES, check_digest, read_annotated_table, write_table
 
 log = logging.getLogger("varlm")
 

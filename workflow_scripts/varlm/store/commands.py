@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from varlm.errors import UserError
-from varlm.reference import Genome
+from varlm.genome.reference import Genome
 from varlm.store.archive import export
 from varlm.store.compaction import compact
 from varlm.store.identity import names, one_model

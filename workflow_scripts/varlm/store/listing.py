@@ -103,7 +103,7 @@ def describe(store: Store, key: str, reference: pl.DataFrame | None = None) -> M
     key : str
         Model key.
     reference : polars.DataFrame, optional
-        `varlm.schemas.CONTIGS` of a reference, for the contigs' names and the shares.
+        `varlm.tables.schemas.CONTIGS` of a reference, for the contigs' names and the shares.
     """
     models = [commit.model for commit in sound_commits(store, key)]
     total = Files()

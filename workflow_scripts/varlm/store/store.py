@@ -19,8 +19,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from varlm.errors import UserError
-from varlm.progress import Progress
-from varlm.schemas import ROW_GROUP, sha256
+from varlm.run.progress import Progress
 from varlm.store.layout import (
     ALLELE_KEY,
     KINDS,
@@ -35,6 +34,7 @@ from varlm.store.layout import (
     read_commit,
     tolerance,
 )
+from varlm.tables.schemas import ROW_GROUP, sha256
 
 log = logging.getLogger("varlm")
 
@@ -99,7 +99,7 @@ class Store:
         Returns
         -------
         polars.DataFrame
-            `pos` and the eight logits of `varlm.schemas.LOGIT_COLUMNS`.
+            `pos` and the eight logits of `varlm.tables.schemas.LOGIT_COLUMNS`.
 
         Raises
         ------
@@ -117,7 +117,7 @@ class Store:
         return self.read(key, KINDS["alleles"], contig, start, end)
 
     def read_background(self, key: str, background: str) -> pl.DataFrame | None:
-        """Return the scores of a background (`varlm.background`), or None if it is not there."""
+        """Return the scores of a background (`varlm.scoring.background`), or None."""
         rows = self.read(key, KINDS["background"], background, 0)
         return None if rows.is_empty() else rows
 
@@ -425,7 +425,7 @@ class Store:
             Rows as `read_sites` and `read_alleles` return them, in any order; a contig may come
             in pieces, and is stored in one part where it comes in consecutive ones.
         background : iterable of (background's digest, polars.DataFrame)
-            `varlm.schemas.BACKGROUND`.
+            `varlm.tables.schemas.BACKGROUND`.
 
         Raises
         ------

@@ -9,7 +9,7 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from varlm.report import theme
+from varlm.figures import theme
 from varlm.training.corpus import REGIONS
 
 _LOSS = "loss_"  # the curve's columns of the region classes

@@ -16,7 +16,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from varlm.errors import UserError
-from varlm.schemas import WINDOWS, read_table
+from varlm.tables.schemas import WINDOWS, read_table
 
 BASE, SOFT_MASKED, REGION_SHIFT = 0b111, 0b1000, 4
 

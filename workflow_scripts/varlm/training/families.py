@@ -12,7 +12,7 @@ from torch import nn
 from varlm.errors import UserError
 from varlm.models import causal
 from varlm.models.causal import CausalNetwork
-from varlm.models.options import GPNOptions, read_options
+from varlm.models.gpn.options import GPNOptions, read_options
 from varlm.training.networks import ConvolutionalGPN, Network
 
 # family of the config → model_type of the checkpoint.
@@ -127,7 +127,7 @@ class RoFormerGPN(Network):
         super().__init__()
         from gpn.model import GPNConfig, GPNForMaskedLM
 
-        from varlm.models.gpn import sinusoids
+        from varlm.models.gpn.model import sinusoids
 
         self.model = GPNForMaskedLM(GPNConfig(**config))
         positions = self.model.model.encoder.embed_positions.weight

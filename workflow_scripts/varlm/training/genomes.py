@@ -13,11 +13,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from varlm.consequences.annotation_file import read_annotation
-from varlm.consequences.gene_models import build
-from varlm.contig_names import ContigNames
+from varlm.annotation.genes.gff import read_annotation
+from varlm.annotation.genes.models import build
 from varlm.errors import UserError
-from varlm.reference import Genome, index_reference
+from varlm.genome.contig_names import ContigNames
+from varlm.genome.reference import Genome, index_reference
 from varlm.training.corpus import REGION_SHIFT, REGIONS, SOFT_MASKED
 
 log = logging.getLogger(__name__)

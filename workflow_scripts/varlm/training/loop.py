@@ -21,8 +21,8 @@ import torch
 import torch.nn.functional as F
 
 from varlm.errors import UserError
-from varlm.progress import duration
-from varlm.schemas import atomic_path
+from varlm.run.progress import duration
+from varlm.tables.schemas import atomic_path
 from varlm.training.batches import FIRST_BASE, Batch, Sampler, causal, masked, read
 from varlm.training.corpus import BASE, REGION_SHIFT, REGIONS, Corpus
 from varlm.training.networks import Network, loss_sum, parameters_for_decay

@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from varlm.models.convolutional import Layer
-from varlm.models.options import GPNOptions
-from varlm.models.skeleton import ConvolutionalSkeleton, build
+from varlm.models.gpn.convolutional import Layer
+from varlm.models.gpn.options import GPNOptions
+from varlm.models.gpn.skeleton import ConvolutionalSkeleton, build
 
 
 class Network(nn.Module, ABC):

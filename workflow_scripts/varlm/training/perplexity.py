@@ -11,16 +11,16 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from varlm.resampling import Measured
-from varlm.resampling import resamples as draw
-from varlm.schemas import PERPLEXITY
+from varlm.evaluation.resampling import Measured
+from varlm.evaluation.resampling import resamples as draw
+from varlm.tables.schemas import PERPLEXITY
 from varlm.training.corpus import BASE, REGION_SHIFT, REGIONS, Corpus
 
 # Region classes that are also shown together: what lies outside genes.
 GROUPS = {"outside genes": ("intergenic", "promoter"), "all": REGIONS}
 
 if TYPE_CHECKING:
-    from varlm.models.base import MaskedModel
+    from varlm.models.language_model import MaskedModel
 
 _ASCII = np.frombuffer(b"ACGTN", np.uint8)
 
@@ -32,7 +32,7 @@ class Sites:
     Attributes
     ----------
     windows : uint8 ASCII, shape (sites, W)
-        Around each site, which is at `varlm.windows.centre(W)`.
+        Around each site, which is at `varlm.genome.windows.centre(W)`.
     base : int64, shape (sites,)
         What is there: 0 to 3 for A, C, G, T.
     region : int64, shape (sites,)
@@ -79,7 +79,8 @@ def one_sided(
 ) -> NDArray[np.float32]:
     """Return what a causal model says of each site from one side of it alone.
 
-    Not its best answer, which sees both sides (`varlm.inference.Scorer.sites`), but the usual one.
+    Not its best answer, which sees both sides (`varlm.scoring.scorer.Scorer.sites`), but the
+    usual one.
 
     Parameters
     ----------
@@ -95,7 +96,7 @@ def one_sided(
     """
     import torch
 
-    from varlm.windows import centre, reverse_complement
+    from varlm.genome.windows import centre, reverse_complement
 
     width = windows.shape[1]
     parts = []
@@ -119,7 +120,7 @@ def losses(logits: NDArray[np.float32], base: NDArray[np.int64]) -> dict[str, ND
     Parameters
     ----------
     logits : float32, shape (sites, 2, 4)
-        From `varlm.inference.Scorer.sites`.
+        From `varlm.scoring.scorer.Scorer.sites`.
     base : int64, shape (sites,)
 
     Returns

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 
 from varlm.errors import UserError
-from varlm.models import causal, checkpoint, options, weights
+from varlm.models import causal, checkpoint, weights
+from varlm.models.gpn import options
 from varlm.training.batches import FIRST_BASE, MASK
 from varlm.training.checkpoints import TOKENS
 from varlm.training.families import NewModel

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from varlm.schemas import WINDOWS
+from varlm.tables.schemas import WINDOWS
 from varlm.training import kmers
 from varlm.training.corpus import BASE, REGION_SHIFT, REGIONS
 from varlm.training.genomes import Contig

@@ -1,0 +1,335 @@
+"""Gene models of every kind of annotation file, and what is wrong with some."""
+
+import gzip
+import json
+import logging
+
+import polars as pl
+import pytest
+
+import making.gff as making
+from making.gff import GENES, LENGTHS, Transcript, genome, index
+from varlm.annotation.genes import gff
+from varlm.annotation.genes.gff import read_annotation
+from varlm.annotation.genes.models import build
+from varlm.errors import UserError
+from varlm.genome.contig_names import ContigNames
+
+NAMES = ContigNames(LENGTHS)
+
+
+@pytest.fixture
+def models(tmp_path):
+    """A function: text of an annotation → its gene models."""
+
+    def make(text, names=NAMES, **codes):
+        path = tmp_path / "a.gff"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return build(read_annotation(path), path, names, codes)
+
+    return make
+
+
+def feature(kind, start, end, attributes, strand="+", phase=".", contig="chr1", source="x"):
+    """A GFF3 line; positions as in the file, 1-based."""
+    columns = (contig, source, kind, start, end, ".", strand, phase, attributes)
+    return "\t".join(map(str, columns)) + "\n"
+
+
+def exons_of(made, transcript):
+    number = made.transcripts.filter(pl.col("transcript") == transcript)["index"][0]
+    return made.exons.filter(pl.col("index") == number).select("start", "end").rows()
+
+
+def cds_of(made, transcript):
+    number = made.transcripts.filter(pl.col("transcript") == transcript)["index"][0]
+    return made.cds.filter(pl.col("index") == number).select("start", "end", "phase").rows()
+
+
+@pytest.mark.parametrize("dialect", making.DIALECTS)
+def test_every_dialect_gives_the_same_models(models, dialect):
+    made = models(making.DIALECTS[dialect]())
+    assert made.genes == len(GENES)
+    assert made.transcripts["transcript"].to_list() == ["tA", "tB", "tD", "tC", "tE"]
+    for t in GENES:
+        row = made.transcripts.row(by_predicate=pl.col("transcript") == t.name, named=True)
+        assert (row["contig"], row["strand"], row["biotype"]) == (t.contig, t.strand, t.biotype)
+        assert (row["gene_id"], row["gene"]) == (t.gene, t.symbol)
+        assert (row["start"], row["end"]) == (t.start, t.end)
+        assert row["tss"] == (t.start if t.strand == "+" else t.end - 1)
+        assert (row["coding_start"], row["coding_end"]) == (t.coding or (None, None))
+        assert exons_of(made, t.name) == list(t.exons)
+        assert cds_of(made, t.name) == t.cds()
+    assert made.left_out == {}
+
+
+def test_dialects_are_told(tmp_path):
+    path = tmp_path / "a"
+    told = {}
+    for name, text in making.DIALECTS.items():
+        path.write_text(
+            text().replace("\ttest\tgene", "\tBestRefSeq\tgene")
+            if name.startswith("RefSeq")
+            else text()
+        )
+        told[name] = read_annotation(path)
+    assert told["RefSeq GFF3"].dialect == "RefSeq GFF3"
+    assert told["SGD GFF3"].dialect == "SGD GFF3"
+    assert told["Ensembl GFF3"].dialect == "Ensembl GFF3"
+    assert told["GENCODE GFF3"].dialect == "GENCODE GFF3"
+    assert all(file.gtf == ("GTF" in name) for name, file in told.items())
+    assert told["RefSeq GFF3"].declared == {"chr1": 1500, "chr2": 600}
+
+
+def test_chunks_of_any_size_give_the_same_features(tmp_path, monkeypatch):
+    path = tmp_path / "a.gff3"
+    path.write_bytes(gzip.compress(making.sgd().replace("\n", "\r\n").encode()))
+    whole = read_annotation(path)
+    assert "FASTA" not in str(whole.features["contig"].to_list())
+    monkeypatch.setattr(gff, "_CHUNK", 50)
+    assert read_annotation(path).features.equals(whole.features)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("chr1\tx\tgene\t10\t20\t.\t+\t.", "nine columns"),
+        ("chr1 x gene 10 20 . + . ID=a", "nine columns"),
+        ("chr1\tx\tgene\t10\t20\t.\t+\t.\tID=a\tmore", "nine columns"),
+        ("chr1\tx\tgene\tten\t20\t.\t+\t.\tID=a", "start and an end"),
+        ("chr1\tx\tgene\t21\t20\t.\t+\t.\tID=a", "start and an end"),
+        ("chr1\tx\tgene\t0\t20\t.\t+\t.\tID=a", "start and an end"),
+        ("chr1\tx\tgene\t1\t20\t.\tplus\t.\tID=a", "strand"),
+        ("chr1\tx\tCDS\t1\t20\t.\t+\t3\tParent=a", "phase"),
+    ],
+)
+def test_a_malformed_line_is_named(models, line, expected):
+    text = "##gff-version 3\n\n" + feature("gene", 1, 30, "ID=g") + line + "\n"
+    with pytest.raises(UserError, match=rf"a\.gff, line 4: .*{expected}"):
+        models(text)
+
+
+def test_files_without_features(models, tmp_path):
+    for text in ("", "##gff-version 3\n", "##FASTA\n>chr1\nACGT\n"):
+        with pytest.raises(UserError, match="no feature"):
+            models(text)
+    with pytest.raises(UserError, match="cannot be read"):
+        read_annotation(tmp_path / "absent.gff")
+    (tmp_path / "cut.gff.gz").write_bytes(gzip.compress(making.gtf().encode())[:-20])
+    with pytest.raises(UserError, match="truncated"):
+        read_annotation(tmp_path / "cut.gff.gz")
+
+
+def test_fault_23_the_annotation_of_another_assembly(models):
+    with pytest.raises(UserError, match=r"line 3: gene 1400-1600 on contig 'chr1'.* 1500 bp"):
+        models(
+            "##gff-version 3\n"
+            + feature("gene", 1, 30, "ID=g")
+            + feature("gene", 1400, 1600, "ID=h")
+        )
+    with pytest.raises(UserError, match=r"no feature lies on a contig.*'scaffold_1'.*'chr1'"):
+        models(feature("gene", 1, 30, "ID=g", contig="scaffold_1"))
+
+
+def test_contig_names_are_matched(models, caplog):
+    made = models(making.gtf().replace("chr1\t", "1\t").replace("chr2\t", "Chr02\t"))
+    assert made.transcripts["contig"].unique(maintain_order=True).to_list() == ["chr1", "chr2"]
+    aliases = ContigNames(LENGTHS, {"NC_1.1": "chr1"})
+    assert models(making.refseq().replace("chr1\t", "NC_1.1\t"), aliases).genes == 5
+    caplog.clear()
+    made = models(making.gtf().replace("chr2\t", "scaffold_9\t"))
+    assert "'scaffold_9'" in caplog.text
+    assert made.genes == 4
+    assert made.left_out == {"contig not in the reference": ["scaffold_9"]}
+    # Same name, another length: the header's sequence-region contradicts the convention.
+    made = models("##sequence-region 1 1 99\n" + making.gtf().replace("chr1\t", "1\t"))
+    assert made.genes == 1
+
+
+def test_genes_with_parts_directly_below(models):
+    made = models(
+        feature("gene", 101, 160, "ID=gene-a;Name=abc;gene_biotype=protein_coding;locus_tag=a")
+        + feature("CDS", 101, 160, "ID=cds-1;Parent=gene-a;transl_table=11", phase=0)
+        # Prokka without genes; two lines of one CDS.
+        + feature("CDS", 201, 230, "ID=p1;gene=dnaA;locus_tag=p1", phase=0)
+        + feature("CDS", 251, 280, "ID=p1;gene=dnaA;locus_tag=p1", phase=0)
+        # An mRNA beside: parts of the gene are the mRNA's.
+        + feature("gene", 301, 400, "ID=c")
+        + feature("mRNA", 301, 400, "ID=c1;Parent=c")
+        + feature("CDS", 311, 340, "Parent=c", phase=0)
+        # A pseudogene without any part; a transfer RNA of SGD; a top-level transcript.
+        + feature("pseudogene", 501, 540, "ID=ps;gene_biotype=pseudogene")
+        + feature("tRNA_gene", 601, 640, "ID=tr;Name=tr")
+        + feature("noncoding_exon", 601, 610, "Parent=tr")
+        + feature("noncoding_exon", 621, 640, "Parent=tr")
+        + feature("lnc_RNA", 701, 740, "ID=lone")
+        + feature("exon", 701, 740, "Parent=lone")
+    )
+    table = {row["transcript"]: row for row in made.transcripts.iter_rows(named=True)}
+    assert set(table) == {"a", "p1", "c1", "ps", "tr", "lone"}
+    assert (table["a"]["gene"], table["a"]["genetic_code"]) == ("abc", 11)
+    assert (table["p1"]["gene"], cds_of(made, "p1")) == ("dnaA", [(200, 230, 0), (250, 280, 0)])
+    assert exons_of(made, "c1") == [(300, 400)]
+    assert cds_of(made, "c1") == [(310, 340, 0)]
+    assert (table["ps"]["biotype"], exons_of(made, "ps")) == ("pseudogene", [(500, 540)])
+    assert exons_of(made, "tr") == [(600, 610), (620, 640)]
+    assert table["lone"]["biotype"] == "lncRNA"
+    assert made.genes == 6
+
+
+def test_several_parents_percent_encoding_and_nested_transcripts(models):
+    made = models(
+        feature("gene", 101, 200, "ID=gene:a%2Cb;Name=x%3By")
+        + feature("mRNA", 101, 200, "ID=t%2C1;Parent=gene:a%2Cb")
+        + feature("mRNA", 101, 200, "ID=t2;Parent=gene:a%2Cb")
+        + feature("exon", 101, 200, "Parent=t%2C1,t2")
+        + feature("CDS", 101, 160, "Parent=t%2C1,t2", phase=0)
+        + feature("gene", 301, 400, "ID=gene-m;gene=mir")
+        + feature("primary_transcript", 301, 400, "ID=rna-p;Parent=gene-m")
+        + feature("exon", 301, 400, "Parent=rna-p")
+        + feature("miRNA", 311, 330, "ID=rna-q;Parent=rna-p")
+        + feature("exon", 311, 330, "Parent=rna-q")
+    )
+    assert made.transcripts["transcript"].to_list() == ["t,1", "t2", "p", "q"]
+    assert made.transcripts["gene_id"].to_list() == ["a,b", "a,b", "m", "m"]
+    assert made.transcripts["gene"].to_list() == ["x;y", "x;y", "mir", "mir"]
+    assert cds_of(made, "t,1") == cds_of(made, "t2") == [(100, 160, 0)]
+
+
+def test_untranslated_introns_of_sgd(models):
+    made = models(
+        feature("gene", 101, 400, "ID=Y;Name=Y;gene=TFC3", source="SGD")
+        + feature("mRNA", 101, 400, "ID=Y_mRNA;Parent=Y")
+        + feature("five_prime_UTR_intron", 121, 150, "Parent=Y_mRNA")
+        + feature("CDS", 201, 260, "Parent=Y_mRNA", phase=0)
+        + feature("intron", 261, 300, "Parent=Y_mRNA")
+        + feature("CDS", 301, 360, "Parent=Y_mRNA", phase=0)
+    )
+    assert exons_of(made, "Y_mRNA") == [(100, 120), (150, 260), (300, 400)]
+
+
+def test_one_id_on_two_contigs_is_two_genes(models):
+    twice = (*GENES[4:], Transcript(**{**vars(GENES[4]), "contig": "chr1"}))
+    for dialect in (making.ensembl_gff3, making.gtf, making.refseq):
+        made = models(dialect(twice))
+        assert made.genes == 2
+        assert made.transcripts["contig"].to_list() == ["chr1", "chr2"]
+        assert made.cds.height == 2
+
+
+def test_what_is_left_out_of_coding_calls(models):
+    def gene(name, strand, *pieces):
+        text = feature("gene", 101, 400, f"ID={name}", strand)
+        text += feature("mRNA", 101, 400, f"ID={name}.t;Parent={name}", strand)
+        text += feature("exon", 101, 400, f"Parent={name}.t", strand)
+        for start, end, phase, *other in pieces:
+            text += feature("CDS", start, end, f"Parent={name}.t", *(other or [strand]), phase)
+        return text
+
+    made = models(
+        gene("good", "+", (101, 140, 0), (201, 250, 2))
+        + gene("spliced", "+", (101, 130, 0), (201, 230, 0, "-"))
+        + gene("phases", "+", (101, 140, 0), (201, 250, 0))
+        + gene("overlap", "+", (101, 160, 0), (131, 190, 0))
+        + gene("short", "+", (101, 102, 0))
+        + gene("slips", "+", (101, 140, 0), (140, 188, 2))
+        + gene("nowhere", "?", (101, 130, 0))
+        + feature("gene", 101, 400, "ID=ps;gene_biotype=pseudogene;pseudo=true")
+        + feature("CDS", 101, 130, "Parent=ps", phase=0)
+    )
+    assert made.left_out == {
+        "trans-spliced": ["spliced.t"],
+        "no strand": ["nowhere.t"],
+        "non-coding biotype": ["ps"],
+        "overlapping coding pieces": ["overlap.t"],
+        "phases against lengths": ["phases.t"],
+        "shorter than a codon": ["short.t"],
+    }
+    called = made.transcripts.filter(pl.col("genetic_code").is_not_null())
+    assert called["transcript"].to_list() == ["good.t", "slips.t"]
+    assert cds_of(made, "slips.t") == [(100, 140, 0), (139, 188, 2)]
+
+
+def test_incomplete_coding_sequences(models):
+    made = models(
+        feature("gene", 101, 400, "ID=g", "-")
+        + feature("mRNA", 101, 400, "ID=t;Parent=g", "-")
+        + feature("CDS", 101, 140, "Parent=t", "-", 0)
+        + feature("CDS", 201, 241, "Parent=t", "-", 2)  # 5': two bases of a codon begun before
+        + feature("gene", 501, 600, "ID=h")
+        + feature("mRNA", 501, 600, "ID=u;Parent=h")
+        + feature("CDS", 501, 502, "Parent=u", phase=2)  # shorter than its phase
+        + feature("CDS", 551, 560, "Parent=u", phase=0)
+        + feature("gene", 701, 790, "ID=i")
+        + feature("mRNA", 701, 790, "ID=v;Parent=i")
+        + feature("CDS", 701, 740, "Parent=v")  # no phases at all
+        + feature("CDS", 751, 790, "Parent=v")
+    )
+    assert made.left_out == {}
+    assert cds_of(made, "t") == [(100, 140, 0), (200, 241, 2)]
+    assert cds_of(made, "u") == [(550, 560, 0)]
+    assert cds_of(made, "v") == [(700, 740, 0), (750, 790, 2)]
+
+
+def test_circular_contigs_and_organelles_of_ncbi(models, caplog):
+    text = (
+        feature("region", 1, 200, "ID=r;Is_circular=true;genome=chloroplast", contig="chr3")
+        + feature("gene", 190, 230, "ID=gene-o", contig="chr3")
+        + feature("CDS", 190, 230, "ID=cds-o;Parent=gene-o", phase=0, contig="chr3")
+        + feature("gene", 31, 60, "ID=gene-k", contig="chr3")
+        + feature("CDS", 31, 60, "ID=cds-k;Parent=gene-k", phase=0, contig="chr3")
+    )
+    made = models(text)
+    assert list(made.left_out) == ["passes the origin of a circular contig"]
+    assert made.refused == ["chr3"]
+    assert made.transcripts["transcript"].to_list() == ["k"]
+    assert models(text, chr3=11).refused == []
+
+
+def test_stop_codons_of_gtf_across_an_intron(models):
+    lines = [
+        feature("exon", 101, 131, 'gene_id "g"; transcript_id "t";'),
+        feature("exon", 201, 260, 'gene_id "g"; transcript_id "t";'),
+        feature("CDS", 101, 130, 'gene_id "g"; transcript_id "t";', phase=0),
+        feature("stop_codon", 131, 131, 'gene_id "g"; transcript_id "t";', phase=0),
+        feature("stop_codon", 201, 202, 'gene_id "g"; transcript_id "t";', phase=2),
+    ]
+    made = models("".join(lines))
+    assert cds_of(made, "t") == [(100, 131, 0), (200, 202, 2)]
+    # A CDS that has its stop codon already (Augustus).
+    made = models(
+        "".join(
+            [
+                *lines[:2],
+                lines[2].replace("\t130\t", "\t131\t"),
+                feature("CDS", 201, 202, 'gene_id "g"; transcript_id "t";', phase=2),
+                *lines[3:],
+            ]
+        )
+    )
+    assert cds_of(made, "t") == [(100, 131, 0), (200, 202, 2)]
+
+
+def test_the_folder_of_the_step(tmp_path, make_reference, caplog):
+    caplog.set_level(logging.INFO)
+    source = tmp_path / "a.gff3"
+    source.write_text(making.gencode_gff3())
+    reference = make_reference(genome())
+    summary = index(tmp_path / "a", source, reference)
+    assert summary == json.loads((tmp_path / "a" / "annotation.json").read_text())
+    assert summary["dialect"] == "GENCODE GFF3"
+    assert (summary["genes"], summary["transcripts"], summary["coding_transcripts"]) == (5, 5, 4)
+    assert summary["biotypes"] == {"protein_coding": 4, "lncRNA": 1}
+    assert summary["genetic_codes"] == {"chr1": 1, "chr2": 1}
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == [
+        "annotation.json",
+        "cds.parquet",
+        "coding.0.gff3",
+        "exons.parquet",
+        "transcripts.parquet",
+    ]
+    index(tmp_path / "a", source, reference, "--genetic-codes", "chr1=3", "--genetic-codes", "2=4")
+    assert sorted(path.name for path in (tmp_path / "a").glob("*.gff3")) == [
+        "coding.3.gff3",
+        "coding.4.gff3",
+    ]

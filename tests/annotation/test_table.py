@@ -1,0 +1,223 @@
+"""The join of alleles and store, one allele at a time; the step runs in tests/test_export.py."""
+
+import math
+import random
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from varlm.annotation import table as annotation
+from varlm.annotation.table import Beside, Model, Sources, annotate
+from varlm.errors import UserError
+from varlm.genome.reference import Genome, index_reference
+from varlm.store import ALLELE_SCHEMA, SITE_SCHEMA
+from varlm.tables.schemas import CONSEQUENCES, VARIANTS, Column, Table, annotated
+
+LENGTH = 60
+KINDS = {(1, 1): "snv", (2, 2): "mnv", (1, 2): "ins", (2, 1): "del"}
+
+
+class MadeStore:
+    """Any site's and any allele's score, computed from its name; notes what was asked."""
+
+    def __init__(self, genome, strands=2, wrong=()):
+        self.contigs = {genome[name].digest: name for name in genome.names}
+        self.strands, self.wrong, self.asked = strands, dict(wrong), []
+
+    def logits(self, key, contig, pos):
+        rng = np.random.default_rng([len(key), len(contig), pos])
+        values = rng.normal(size=8).astype("f4")
+        return [float(v) for v in values[: 4 * self.strands]] + [None] * (8 - 4 * self.strands)
+
+    def llr(self, key, contig, pos, ref, alt):
+        rng = random.Random(f"{key} {contig} {pos} {ref} {alt}")
+        return [np.float32(rng.gauss(0, 1)).item() for _ in range(self.strands)] + [None] * (
+            2 - self.strands
+        )
+
+    def read_sites(self, key, contig, start, end):
+        self.asked.append((self.contigs[contig], start, end))
+        rows = [
+            (pos, *self.wrong.get(pos, self.logits(key, self.contigs[contig], pos)))
+            for pos in range(start, end + 1)
+            if self.wrong.get(pos, True) is not None
+        ]
+        return pl.DataFrame(rows, schema=SITE_SCHEMA, orient="row")
+
+    def read_alleles(self, key, contig, start, end):
+        rows = [
+            (pos, ref, alt, *self.llr(key, self.contigs[contig], pos, ref, alt))
+            for pos in range(start, end + 1)
+            for ref in ("A", "C", "AC")
+            for alt in ("AT", "GT", "G")
+        ]
+        return pl.DataFrame(rows, schema=ALLELE_SCHEMA, orient="row")
+
+
+@pytest.fixture(scope="module")
+def genome(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("genome")
+    contigs = {"c1": "A" * LENGTH, "contig2": "C" * LENGTH}
+    (folder / "g.fa").write_text("".join(f">{n}\n{s}\n" for n, s in contigs.items()))
+    index_reference(folder / "g.fa", folder / "reference")
+    return Genome.open(folder / "reference")
+
+
+def variants_of(alleles):
+    """A table of alleles, sorted as normalise sorts; `record` is the allele's place in the list."""
+    rows = []
+    for index, (contig, pos, ref, alt) in enumerate(alleles):
+        kind = KINDS[len(ref), len(alt)]
+        spelled = (f"chr{contig}", contig, pos, None, ref, alt, pos, ref, alt)
+        rows.append((*spelled, kind, None, 0, index, 1))
+    frame = pl.DataFrame(rows, schema=VARIANTS.schema, orient="row")
+    return frame.sort("contig", "pos", "ref", "alt", "file", "record", "allele")
+
+
+SNV = st.permutations("ACGT").map(lambda bases: tuple(bases[:2]))
+OTHER = st.sampled_from([("A", "AT"), ("C", "GT"), ("AC", "G"), ("AC", "GT")])
+ALLELES = st.lists(
+    st.builds(
+        lambda contig, pos, allele: (contig, pos, *allele),
+        st.sampled_from(["c1", "contig2"]),
+        st.integers(1, LENGTH - 1),
+        st.one_of(SNV, OTHER),
+    ),
+    max_size=30,
+)
+
+
+def by_hand(store, key, row):
+    """One allele's scores, from the formulas of docs/design.md."""
+    if row["kind"] != "snv":
+        fwd, rev = store.llr(key, row["contig"], row["pos"], row["ref"], row["alt"])
+        return {"llr": fwd if rev is None else (fwd + rev) / 2, "llr_fwd": fwd, "llr_rev": rev}
+    logits = store.logits(key, row["contig"], row["pos"])
+    strands = [dict(zip("ACGT", logits[i : i + 4], strict=True)) for i in (0, 4)]
+    scored = [s for s in strands if s["A"] is not None]
+    difference = [s[row["alt"]] - s[row["ref"]] for s in scored]
+    mean = {base: sum(s[base] for s in scored) / len(scored) for base in "ACGT"}
+    total = sum(math.exp(value) for value in mean.values())
+    p = {base: math.exp(value) / total for base, value in mean.items()}
+    return {
+        "llr": sum(difference) / len(difference),
+        "llr_fwd": difference[0],
+        "llr_rev": difference[1] if len(difference) > 1 else None,
+        "entropy": -sum(value * math.log(value) for value in p.values()),
+        "p_ref": p[row["ref"]],
+        "p_alt": p[row["alt"]],
+    }
+
+
+@given(ALLELES, st.sampled_from([1, 2]), st.integers(1, 10), st.integers(1, 40))
+def test_every_score_is_that_of_the_allele_alone(
+    genome, tmp_path_factory, alleles, strands, rows, span
+):
+    path = tmp_path_factory.mktemp("v") / "variants.parquet"
+    variants = variants_of(alleles)
+    variants.write_parquet(path)
+    store = MadeStore(genome, strands)
+    models = [Model("m", "key"), Model("other", "another key")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(annotation, "ROWS", rows)
+        patch.setattr(annotation, "SPAN", span)
+        pieces = list(annotate(path, genome, store, models))
+    assert all(piece.height <= rows for piece in pieces)
+    assert all(end - start < span for _, start, end in store.asked)
+    found = [row for piece in pieces for row in piece.iter_rows(named=True)]
+    assert [row["record"] for row in found] == variants["record"].to_list()
+    for row, variant in zip(found, variants.iter_rows(named=True), strict=True):
+        assert row["consequence"] is None
+        for model in models:
+            expected = by_hand(store, model.key, variant)
+            for name in ("llr", "llr_fwd", "llr_rev", "entropy", "p_ref", "p_alt"):
+                value = expected.get(name)
+                # float32 in the table, float64 here
+                assert row[f"{model.name}_{name}"] == (
+                    value if value is None else pytest.approx(value, rel=1e-5, abs=1e-6)
+                )
+
+
+NAN = [float("nan")] * 8
+INFINITE = [float("inf"), *[0.0] * 7]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (None, "1 scores of model m are not in the store, the first of c1:7 A>C"),
+        (NAN, "1 scores of model m in the store are no finite numbers, the first of c1:7 A>C"),
+        (INFINITE, "no finite numbers, the first of c1:7 A>C"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+def test_a_score_that_is_missing_or_no_number_is_named_never_null(genome, tmp_path, wrong, message):
+    alleles = [("c1", 5, "A", "C"), ("c1", 6, "A", "AT"), ("c1", 7, "A", "C")]
+    variants_of(alleles).write_parquet(tmp_path / "v.parquet")
+    store = MadeStore(genome, wrong={7: wrong})
+    with pytest.raises(LookupError, match=message):
+        list(annotate(tmp_path / "v.parquet", genome, store, [Model("m", "key")]))
+
+
+class MadeTrack:
+    """A track whose value tells contig, start and end, and which spans it was asked for."""
+
+    columns = (Column("where", pl.String(), "the span"),)
+
+    def __init__(self):
+        self.asked = []
+
+    def series(self, contig, start, end):
+        self.asked.append((contig, start.tolist()))
+        spans = [f"{contig}:{s}-{e}" for s, e in zip(start, end, strict=True)]
+        return [pl.Series("where", spans, dtype=pl.String)]
+
+
+def beside_of(variants, folder):
+    """Consequences and an INFO column that name their row's record."""
+    info = Table("info", (Column("info_R", pl.Int64(), "the record"),))
+    variants.select(pl.col("record").cast(pl.Int64).alias("info_R")).write_parquet(folder / "i")
+    made = variants.select(
+        pl.format("gene {}", "record").alias(name)
+        if name == "gene"
+        else pl.lit(None, dtype=dtype).alias(name)
+        for name, dtype in CONSEQUENCES.schema.items()
+    )
+    made.write_parquet(folder / "c")
+    return Beside(folder / "c", CONSEQUENCES), Beside(folder / "i", info)
+
+
+@given(ALLELES, st.integers(1, 10), st.integers(1, 40))
+def test_what_lies_beside_stays_with_its_row(genome, tmp_path_factory, alleles, rows, span):
+    folder = tmp_path_factory.mktemp("v")
+    variants = variants_of(alleles)
+    variants.write_parquet(folder / "variants.parquet")
+    track = MadeTrack()
+    sources = Sources(*beside_of(variants, folder), [track])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(annotation, "ROWS", rows)
+        patch.setattr(annotation, "SPAN", span)
+        store, models = MadeStore(genome), [Model("m", "key")]
+        pieces = list(annotate(folder / "variants.parquet", genome, store, models, sources))
+    table = annotated(["m"], sources.columns)
+    assert all(piece.schema == pl.Schema(table.schema) for piece in pieces)
+    assert all(starts == sorted(starts) for _, starts in track.asked)
+    found = [row for piece in pieces for row in piece.iter_rows(named=True)]
+    assert len(found) == variants.height
+    for row, variant in zip(found, variants.iter_rows(named=True), strict=True):
+        assert row["info_R"] == row["record"] == variant["record"]
+        assert row["gene"] == f"gene {variant['record']}"
+        start = variant["pos"] - 1
+        assert row["where"] == f"{variant['contig']}:{start}-{start + len(variant['ref'])}"
+
+
+def test_a_table_beside_with_other_rows_is_refused(genome, tmp_path):
+    variants = variants_of([("c1", 5, "A", "C"), ("c1", 7, "A", "C")])
+    variants.write_parquet(tmp_path / "v.parquet")
+    consequences, info = beside_of(variants[:1], tmp_path)
+    for sources in (Sources(consequences=consequences), Sources(info=info)):
+        with pytest.raises(UserError, match=r"1 rows, but .*v\.parquet has 2"):
+            list(annotate(tmp_path / "v.parquet", genome, MadeStore(genome), [], sources))

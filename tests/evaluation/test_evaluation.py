@@ -1,0 +1,1020 @@
+"""Metrics against scikit-learn and scipy, labels, frequencies, tasks, the step and the report."""
+
+import gzip
+import json
+import subprocess
+import time
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+from scipy.stats.contingency import odds_ratio as scipy_odds_ratio
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from making.evaluation import step
+from making.report import EXTRA, make_inputs
+from varlm.annotation.genes.terms import NAMES
+from varlm.cli import main
+from varlm.errors import UserError
+from varlm.evaluation import labels as labelling
+from varlm.evaluation import metrics, resampling
+from varlm.evaluation.compared import check_columns, compared_scores, comparison
+from varlm.evaluation.labels import LabelSpec
+from varlm.evaluation.measuring import Settings, measure
+from varlm.evaluation.spectrum import spectrum
+from varlm.evaluation.tasks import contrast_task, frequency_task, label_task
+from varlm.report.evaluation import evaluation_figure, evaluation_section, read_evaluation
+from varlm.run.config import CONSEQUENCES, load_config
+from varlm.tables.schemas import EVALUATION
+
+MINIMAL = {"reference": {"fasta": "g.fa"}, "cohorts": "c.tsv", "models": {"gpn": {"path": "x"}}}
+
+
+# Metrics
+
+
+@st.composite
+def scored_classes(draw):
+    """Two scores full of ties, and two classes, both there."""
+    size = draw(st.integers(2, 40))
+    numbers = st.lists(st.integers(-3, 3), min_size=size, max_size=size)
+    scores = np.array([draw(numbers), draw(numbers)], np.float64)
+    positive = np.array(draw(st.lists(st.booleans(), min_size=size, max_size=size)))
+    positive[0], positive[1] = True, False
+    return scores, positive
+
+
+@given(scored_classes())
+def test_areas_are_scikit_learns(made):
+    scores, positive = made
+    auroc, auprc = metrics.areas(scores, positive)
+    for i in (0, 1):
+        assert auroc.values[i] == pytest.approx(roc_auc_score(positive, scores[i]))
+        assert auprc.values[i] == pytest.approx(average_precision_score(positive, scores[i]))
+
+
+def test_areas_of_known_orders():
+    positive = np.array([True, True, False, False, False])
+    best, worst, level = [5, 4, 3, 2, 1], [1, 2, 3, 4, 5], [7, 7, 7, 7, 7]
+    auroc, auprc = metrics.areas(np.array([best, worst, level], float), positive)
+    assert auroc.values.tolist() == [1, 0, 0.5]
+    # Worst: the positives are 4th and 5th: (1/4 + 2/5) / 2. Level: the share of positives.
+    assert auprc.values == pytest.approx([1, (1 / 4 + 2 / 5) / 2, 2 / 5])
+
+
+@given(scored_classes(), st.integers(0, 1000))
+def test_a_resample_is_the_metric_of_the_alleles_drawn(made, seed):
+    scores, positive = made
+    auroc, auprc = metrics.areas(scores, positive, 2, seed)
+    sizes = (int(positive.sum()), int((~positive).sum()))
+    for i, (of_positives, of_negatives) in enumerate(resampling.resamples(sizes, 2, seed)):
+        assert (of_positives.sum(), of_negatives.sum()) == sizes
+        times = np.empty(positive.size, int)
+        times[positive], times[~positive] = of_positives, of_negatives
+        drawn = np.repeat(np.arange(positive.size), times)
+        for k in (0, 1):
+            truth, score = positive[drawn], scores[k][drawn]
+            assert auroc.resampled[k, i] == pytest.approx(roc_auc_score(truth, score))
+            assert auprc.resampled[k, i] == pytest.approx(average_precision_score(truth, score))
+
+
+@given(scored_classes())
+def test_areas_know_ranks_only_and_turn_with_the_score(made):
+    scores, positive = made
+    auroc, auprc = metrics.areas(scores, positive)
+    same, same_too = metrics.areas(np.exp(scores / 2) - 7, positive)
+    assert same.values == pytest.approx(auroc.values)
+    assert same_too.values == pytest.approx(auprc.values)
+    turned, _ = metrics.areas(-scores, ~positive)
+    assert turned.values == pytest.approx(auroc.values)
+
+
+def test_one_class_is_refused():
+    with pytest.raises(ValueError, match="one class is missing"):
+        metrics.areas(np.zeros((1, 3)), np.ones(3, bool))
+
+
+def test_the_interval_of_auroc_has_the_width_of_hanley_and_mcneil():
+    rng = np.random.default_rng(1)
+    positive = np.arange(2000) < 500
+    score = rng.normal(size=2000) + positive
+    auroc, _ = metrics.areas(score[None], positive, 400, 3)
+    low, high = auroc.interval(0)
+    a = auroc.values[0]
+    q1, q2 = a / (2 - a), 2 * a**2 / (1 + a)
+    variance = (a * (1 - a) + 499 * (q1 - a**2) + 1499 * (q2 - a**2)) / (500 * 1500)
+    assert high - low == pytest.approx(2 * 1.96 * variance**0.5, rel=0.15)
+    assert low < a < high
+
+
+def test_intervals_cover_the_truth_about_as_often_as_they_say():
+    rng = np.random.default_rng(5)
+    truth = stats.norm.cdf(1 / 2**0.5)  # of two normals one standard deviation apart
+    positive = np.arange(150) < 50
+    covered = 0
+    for seed in range(100):
+        score = rng.normal(size=150) + positive
+        low, high = metrics.areas(score[None], positive, 200, seed)[0].interval(0)
+        covered += low <= truth <= high
+    assert 87 <= covered <= 99
+
+
+def test_paired_differences_are_narrower_than_those_of_strangers():
+    rng = np.random.default_rng(2)
+    positive = np.arange(600) < 200
+    one = rng.normal(size=600) + positive
+    scores = np.stack([one, one + rng.normal(0, 0.1, 600)])
+    auroc, _ = metrics.areas(scores, positive, 300, 0)
+    paired = np.subtract(*reversed(auroc.difference_interval(1)))
+    alone = np.subtract(*reversed(auroc.interval(1)))
+    assert paired < alone / 4
+    low, high = auroc.difference_interval(1)
+    assert low < auroc.difference(1) < high
+    assert auroc.difference(0) == 0
+
+
+def test_the_same_seed_gives_the_same_numbers_and_another_gives_others():
+    rng = np.random.default_rng(3)
+    positive, scores = rng.random(100) < 0.3, rng.normal(size=(1, 100))
+    one, two, other = (metrics.areas(scores, positive, 50, seed)[0] for seed in (1, 1, 2))
+    assert (one.resampled == two.resampled).all()
+    assert (one.resampled != other.resampled).any()
+    assert metrics.areas(scores, positive)[0].interval(0) == resampling.NO_INTERVAL
+
+
+def test_a_thousand_resamples_of_many_alleles_take_seconds():
+    rng = np.random.default_rng(4)
+    positive = rng.random(20_000) < 0.1
+    started = time.process_time()
+    metrics.areas(rng.normal(size=(1, 20_000)), positive, 1000)
+    assert time.process_time() - started < 10  # 0.3 s where nothing else runs
+
+
+def test_by_chromosome_is_the_weighted_mean_of_scikit_learns():
+    rng = np.random.default_rng(6)
+    chromosome = rng.integers(0, 7, 400)
+    positive = rng.random(400) < 0.2
+    positive[chromosome == 6] = False  # left out: no positive
+    scores = rng.normal(size=(2, 400)) + positive
+    found = metrics.areas_by_chromosome(scores, positive, chromosome, 100)
+    sizes = [(chromosome == c).sum() for c in range(6)]
+    for measured, oracle in ((found.auroc, roc_auc_score), (found.auprc, average_precision_score)):
+        for k in (0, 1):
+            by_one = [
+                oracle(positive[chromosome == c], scores[k, chromosome == c]) for c in range(6)
+            ]
+            assert measured.values[k] == pytest.approx(np.average(by_one, weights=sizes))
+            low, high = measured.interval(k)
+            assert min(by_one) <= low < measured.values[k] < high <= max(by_one)
+    assert (found.chromosomes, found.alleles) == (6, sum(sizes))
+
+
+def test_by_chromosome_without_enough_chromosomes():
+    positive = np.array([True, False, True, True, False, False])
+    score = np.arange(6.0)[None]
+    assert metrics.areas_by_chromosome(score, positive, np.array([0, 1, 2, 2, 3, 3])) is None
+    few = metrics.areas_by_chromosome(score, positive, np.array([0, 0, 0, 1, 1, 1]), 100)
+    assert few.auroc.interval(0) == resampling.NO_INTERVAL
+
+
+@given(st.lists(st.tuples(st.integers(-3, 3), st.integers(-3, 3)), min_size=3, max_size=30))
+def test_spearman_is_scipys(pairs):
+    x, y = np.array(pairs, float).T
+    found = metrics.spearman(x[None], y, 2, 7)
+    if len(set(x)) == 1 or len(set(y)) == 1:
+        assert np.isnan(found.values[0])
+        return
+    assert found.values[0] == pytest.approx(stats.spearmanr(x, y).statistic)
+    for i, (times,) in enumerate(resampling.resamples([x.size], 2, 7)):
+        drawn = np.repeat(np.arange(x.size), times)
+        if len(set(x[drawn])) > 1 and len(set(y[drawn])) > 1:
+            expected = stats.spearmanr(x[drawn], y[drawn]).statistic
+            assert found.resampled[0, i] == pytest.approx(expected)
+        else:
+            assert np.isnan(found.resampled[0, i])
+
+
+def test_the_interval_of_spearman_has_fishers_width():
+    rng = np.random.default_rng(8)
+    x = rng.normal(size=800)
+    found = metrics.spearman(x[None], x + rng.normal(size=800), 300)
+    low, high = found.interval(0)
+    width = 2 * 1.96 * (1.06 / 797) ** 0.5  # of atanh ρ (Fieller, Hartley and Pearson 1957)
+    assert np.arctanh(high) - np.arctanh(low) == pytest.approx(width, rel=0.2)
+
+
+@pytest.mark.parametrize("cells", [(30, 10, 200, 400), (3, 9, 40, 11), (1000, 900, 90_000, 80_000)])
+def test_odds_ratio_is_scipys(cells):
+    found = metrics.odds_ratio(*cells)
+    table = [cells[:2], cells[2:]]
+    oracle = scipy_odds_ratio(table, kind="sample")
+    assert found.value == pytest.approx(oracle.statistic)
+    assert found.interval == pytest.approx(tuple(oracle.confidence_interval()))
+    assert found.p_value == pytest.approx(stats.fisher_exact(table).pvalue)
+    assert not found.corrected
+
+
+def test_odds_ratio_of_an_empty_cell_is_finite():
+    found = metrics.odds_ratio(12, 0, 40, 50)
+    assert found.corrected
+    assert found.value == pytest.approx(12.5 * 50.5 / (0.5 * 40.5))
+    assert found.interval.low < found.value < found.interval.high < 1e6
+
+
+def test_the_highest_share_takes_ties_with_it():
+    score = np.array([1.0, 5, 5, 5, 2, 3, 4, 0, 0, 0])
+    assert metrics.highest(score, 0.1).sum() == 3
+    assert metrics.highest(score, 0.4).sum() == 4
+    assert metrics.highest(score, 1.0).all()
+
+
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=20))
+def test_mean_rank_is_scipys(values):
+    one = np.array(values, float)
+    two = one[::-1].copy()
+    expected = (stats.rankdata(one) + stats.rankdata(two)) / 2
+    assert metrics.mean_rank(np.stack([one, two])) == pytest.approx(expected)
+
+
+# Labels
+
+
+def allele_table(*rows):
+    """Alleles from (chrom, pos, ref, alt[, input_pos, input_ref, input_alt])."""
+    whole = [row if len(row) == 7 else (*row, *row[1:]) for row in rows]
+    names = ("chrom", "pos", "ref", "alt", "input_pos", "input_ref", "input_alt")
+    return pl.DataFrame(whole, names, orient="row")
+
+
+ALLELES = allele_table(
+    ("1", 10, "A", "C"),
+    ("1", 10, "A", "G"),
+    ("1", 19, "TA", "T", 20, "AAc", "Ac"),
+    ("2", 5, "G", "T"),
+)
+CONTIGS = {"1": "chr1", "2": "chr2"}
+
+
+def matched(path, text, column="label"):
+    path.write_text(text)
+    table = labelling.read_label_table(path, column, "evaluate.labels.x")
+    return labelling.match_labels(ALLELES, table, CONTIGS, "here")
+
+
+def test_labels_match_as_given_or_as_normalised_by_either_name_of_a_contig(tmp_path):
+    text = (
+        "##a comment\n#chrom\tpos\tref\talt\tlabel\n1\t10\ta\tc\tbad\nchr1\t10\tA\tG\tgood\n"
+        "1\t20\tAAC\tAC\tworse\n2\t5\tG\tT\tNA\n2\t6\tG\tT\tgood\n\n"
+    )
+    found = matched(tmp_path / "x.tsv", text)
+    assert found.labels.to_list() == ["bad", "good", "worse", None]
+    assert (found.rows, found.unmatched) == (4, 1)
+    assert found.examples == ["line 7: chr2:6 G>T"]
+    normalised = text.replace("1\t20\tAAC\tAC", "1\t19\tTA\tT")
+    assert matched(tmp_path / "x.tsv", normalised).labels.to_list()[2] == "worse"
+    zipped = tmp_path / "x.tsv.gz"
+    zipped.write_bytes(gzip.compress(text.replace("\n", "\r\n").encode()))
+    assert labelling.read_label_table(zipped, "label", "x").height == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("chrom\tpos\tref\n1\t1\tA\n", "has no column alt, label; its columns are chrom, pos, ref"),
+        ("", "has no column chrom, pos, ref, alt, label; its columns are none"),
+        ("chrom\tpos\tref\talt\tlabel\n1\t1\tA\tC\n", "line 2: 4 cells, expected 5"),
+        ("chrom\tpos\tref\talt\tlabel\n1\tx\tA\tC\tb\n", "line 2: the position is 'x'"),
+        (
+            "chrom\tpos\tref\talt\tlabel\n1\t10\tA\tC\tbad\n1\t10\tA\tG\tb\nchr1\t10\tA\tC\tgood\n",
+            "lines 2 and 4 are of one allele (1:10 A>C), with the labels 'bad' and 'good'",
+        ),
+        (
+            "chrom\tpos\tref\talt\tlabel\n2\t5\tG\tT\tb\n2\t5\tG\tT\tb\n",
+            "lines 2 and 3 are of one allele (2:5 G>T), with the labels both 'b'; keep one row",
+        ),
+        (
+            "chrom\tpos\tref\talt\tlabel\n1\t19\tTA\tT\tb\n1\t20\tAAC\tAC\tb\n",
+            "lines 2 and 3 name one allele (1:19 TA>T) in two ways",
+        ),
+    ],
+)
+def test_label_tables_that_are_refused(tmp_path, text, said):
+    with pytest.raises(UserError) as caught:
+        matched(tmp_path / "x.tsv", text)
+    assert said in str(caught.value)
+
+
+def test_a_label_table_that_is_none(tmp_path):
+    (tmp_path / "x.gz").write_bytes(b"\x1f\x8bno")
+    for path in (tmp_path / "absent.tsv", tmp_path / "x.gz"):
+        with pytest.raises(UserError, match="cannot be read"):
+            labelling.read_label_table(path, "label", "evaluate.labels.x")
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        (pl.Series([True, None, False]), ["true", None, "false"]),
+        (pl.Series([1.0, 2.5, None, float("nan")]), ["1", "2.5", None, None]),
+        (pl.Series([1, None, -3]), ["1", None, "-3"]),
+        (pl.Series(["a", "", "NA", "."]), ["a", None, None, None]),
+        (pl.Series([["a", "b"], [], None]), ["a,b", None, None]),
+    ],
+)
+def test_columns_become_text(values, text):
+    assert labelling.column_text(values).to_list() == text
+
+
+def test_classes_and_numbers_of_labels():
+    spec = LabelSpec.parse(
+        "x", {"column": "c", "positive": ["bad", 1, True], "negative": ["good"]}, None
+    )
+    assert spec.positive == ("bad", "1", "true")
+    found = labelling.classes(pl.Series(labelling.LABEL, ["bad", "good", None, "odd", "1"]), spec)
+    assert found.positive.tolist() == [True, False, False, False, True]
+    assert (found.negative.sum(), found.other, found.unlabelled) == (1, 1, 1)
+    with pytest.raises(UserError, match="no allele is bad or 1 or true, nor good; the values of c"):
+        labelling.classes(pl.Series(labelling.LABEL, ["Bad", "Good"]), spec)
+    assert not labelling.classes(pl.Series(labelling.LABEL, [None], pl.String), spec).positive.any()
+    number = LabelSpec.parse("x", {"info": "FC", "absolute": True}, None)
+    assert number.column == "info_FC"
+    assert np.isnan(labelling.numbers(pl.Series([None, "-2"]), number)).tolist() == [True, False]
+    assert labelling.numbers(pl.Series(["-2"]), number).tolist() == [2]
+    with pytest.raises(UserError, match="1 labels in info_FC are no numbers, the first is 'high'"):
+        labelling.numbers(pl.Series(["high", "1"]), number)
+
+
+# Frequencies
+
+
+def frequency_frame(af, **info):
+    size = len(af)
+    frame = {"ref": ["A"] * size, "alt": ["C"] * size, "af": pl.Series(af, dtype=pl.Float32)}
+    return pl.DataFrame({**frame, **info})
+
+
+def test_alleles_above_one_half_are_turned():
+    found = spectrum(
+        frequency_frame(
+            [0.01, 0.99, 0.3, 0.94, 0.5, None, 0.0, 1.0],
+            info_AC=[1, 99, 30, 94, 50, None, 0, 100],
+            info_AN=[100] * 8,
+        )
+    )
+    assert found.frequency[:5] == pytest.approx([0.01, 0.01, 0.3, 0.06, 0.5], abs=1e-6)
+    assert np.isnan(found.frequency[5:]).all()
+    assert found.turned.tolist() == [False, True, False, True, False, False, False, False]
+    assert found.rare.tolist() == [True, True, *[False] * 6]
+    assert found.common.tolist() == [False, False, True, True, True, False, False, False]
+    assert found.left_out == {"no frequency": 1, "frequency 0 or 1": 2}
+
+
+def test_the_ancestral_allele_decides_where_it_is_known():
+    found = spectrum(
+        frequency_frame(
+            [0.1, 0.9, 0.9, 0.2, 0.2],
+            info_AC=[1, 9, 9, 2, 2],
+            info_AN=[10] * 5,
+            info_AA=["a", "C", "A|||", "G", None],
+        )
+    )
+    assert found.turned.tolist() == [False, True, False, False, False]
+    assert found.rare.tolist() == [True, True, False, False, False]
+    assert found.frequency[:3] == pytest.approx([0.1, 0.1, 0.9], abs=1e-6)
+    assert found.left_out["ancestral allele unknown, or neither REF nor ALT"] == 2
+    assert "INFO/AA" in found.polarity
+
+
+def test_rare_without_counts():
+    singletons = spectrum(frequency_frame([0.02, 0.98, 0.02, 0.04, 0.5]))
+    assert singletons.rare.tolist() == [True, True, True, False, False]
+    assert "taken for the allele count 1" in singletons.rare_is
+    spread = np.concatenate([np.linspace(0.001, 0.5, 400)])
+    low = spectrum(frequency_frame(spread))
+    assert low.rare.sum() == (spread.astype(np.float32) <= 0.01).sum()
+    assert "1% or less" in low.rare_is
+    from_ac = spectrum(frequency_frame([0.02, 0.98], info_AC=[1, 49]))
+    assert from_ac.rare.tolist() == [True, True]
+    assert spectrum(frequency_frame([None, None])) is None
+
+
+# Scores and tasks
+
+
+def test_scores_are_turned_so_that_higher_is_worse():
+    table = pl.DataFrame(
+        {
+            "gpn_llr": [-3.0, 1.0, None, 2.0],
+            "cons": [0.5, 0.1, 0.2, None],
+            "fit": [1.0, 2.0, 3.0, 4.0],
+            "nothing": pl.Series([None] * 4, dtype=pl.Float32),
+        }
+    )
+    columns = {"cons": "higher", "fit": "lower", "gpn_llr": "llr", "nothing": "higher"}
+    scores = compared_scores(["gpn"], columns, [["gpn_llr", "cons"], ["gpn", "nothing"]])
+    assert [s.name for s in scores] == ["gpn", "cons", "fit", "nothing", "gpn+cons", "gpn+nothing"]
+    assert [s.about for s in scores[:3]] == ["−gpn_llr", "cons", "−fit"]
+    turned = np.array([False, True, False, False])
+    found = comparison(table, scores, np.ones(4, bool), turned)
+    assert found.rows.tolist() == [0, 1]
+    assert [s.name for s in found.scores] == ["gpn", "cons", "fit", "gpn+cons"]
+    # The second LLR changes its sign with the alleles; the scores of the site do not.
+    assert found.values.tolist() == [[3, 1], [0.5, 0.1], [-1, -2], [2, 1]]
+    assert found.missing == {"gpn": 1, "cons": 1, "fit": 0, "nothing": 4, "gpn+cons": 1}
+    assert found.dropped == ["nothing", "gpn+nothing"]
+
+
+@pytest.mark.parametrize(
+    ("column", "said"),
+    [("absent", "has no such column; it has gpn_llr, gene"), ("gene", "holds String, no numbers")],
+)
+def test_columns_that_are_no_scores(column, said):
+    scores = compared_scores(["gpn"], {column: "higher"}, [])
+    with pytest.raises(UserError, match=said):
+        check_columns(scores, {"gpn_llr": pl.Float32(), "gene": pl.String()})
+
+
+def many(size=400, seed=0):
+    """A table in which LLRs know the consequence, and frequencies the LLR."""
+    rng = np.random.default_rng(seed)
+    terms = np.array(
+        ["stop_gained", "missense_variant", "synonymous_variant", "intergenic_variant"]
+    )
+    which = rng.integers(0, 4, size)
+    llr = rng.normal(which - 4.0, 1)
+    return pl.DataFrame(
+        {
+            "chrom": [f"c{i}" for i in rng.integers(0, 6, size)],
+            "ref": ["A"] * size,
+            "alt": ["C"] * size,
+            "consequence": terms[which],
+            "af": pl.Series(np.clip(np.exp(llr) / 10, 0.002, 0.4), dtype=pl.Float32),
+            "gpn_llr": llr,
+            "noise": rng.normal(size=size),
+        }
+    )
+
+
+def test_measures_of_each_kind_of_task():
+    table = many()
+    scores = compared_scores(["gpn"], {"noise": "higher"}, [])
+    is_bad = table["consequence"].is_in(["stop_gained", "missense_variant"])
+    label = pl.Series(labelling.LABEL, np.where(is_bad.to_numpy(), "bad", "good"))
+    spec = LabelSpec("lab", "c", positive=("bad",), negative=("good",))
+    number = LabelSpec("num", "c")
+    tasks = [
+        label_task(spec, label, {}),
+        label_task(number, table["gpn_llr"].cast(pl.String), {}),
+        contrast_task(("stop_gained", "intergenic"), table["consequence"]),
+        contrast_task(("start_lost", "intergenic"), table["consequence"]),
+        frequency_task(table),
+    ]
+    rows = measure(tasks, table, scores, Settings(bootstrap=50, quantiles=(0.001, 0.2)))
+    value = {(r["task"], r["group"], r["metric"], r["score"]): r for r in rows.to_dicts()}
+    one = value["lab", "all", "auroc", "gpn"]
+    expected = roc_auc_score(is_bad.to_numpy(), -table["gpn_llr"].to_numpy())
+    assert one["value"] == pytest.approx(expected, abs=1e-6)
+    assert one["low"] < one["value"] < one["high"]
+    assert one["difference"] is None
+    other = value["lab", "all", "auroc", "noise"]
+    assert other["difference"] == pytest.approx(other["value"] - one["value"], abs=2e-6)
+    assert other["difference_high"] < 0
+    assert value["lab", "all", "auprc_by_chromosome", "gpn"]["note"].startswith("mean over 6")
+    # Each consequence has one class only.
+    assert "too few: 0 positive" in value["lab", "synonymous_variant", None, None]["note"]
+    assert value["num", "all", "spearman", "gpn"]["value"] == -1
+    assert value["num", "all", "spearman", "gpn"]["p_value"] < 1e-50
+    noise = value["num", "all", "spearman", "noise"]
+    oracle = stats.spearmanr(table["noise"], table["gpn_llr"])
+    assert (noise["value"], noise["p_value"]) == pytest.approx(tuple(oracle), abs=1e-5)
+    contrast = value["stop_gained vs intergenic", "all", "auroc", "gpn"]
+    assert contrast["value"] > 0.9
+    assert contrast["positives"] == (table["consequence"] == "stop_gained").sum()
+    few = value["start_lost vs intergenic", "all", None, None]
+    assert few["note"] == (
+        f"too few: 0 positive and {few['negatives']} negative alleles; at least 10 of each are "
+        "needed"
+    )
+    rare = value["allele frequency", "top 20 %", "odds_ratio", "gpn"]
+    assert rare["value"] > 1 > rare["p_value"]
+    assert "too few" in value["allele frequency", "top 0.1 %", "odds_ratio", "gpn"]["note"]
+    assert value["allele frequency", "all", "spearman", "gpn"]["value"] < -0.9
+    assert rows["task"].unique(maintain_order=True).to_list() == [task.name for task in tasks]
+
+
+def test_what_turning_alone_gives_a_score_is_told():
+    """Noise that prefers REF tells rare from common, since common alleles are turned more often."""
+    rng = np.random.default_rng(4)
+    size = 4000
+    rare = rng.random(size) < 0.5
+    af = np.where(rare, 0.01, rng.uniform(0.05, 0.95, size))
+    table = pl.DataFrame(
+        {
+            "chrom": ["1"] * size,
+            "ref": ["A"] * size,
+            "alt": ["C"] * size,
+            "consequence": pl.Series([None] * size, dtype=pl.String),
+            "af": pl.Series(af, dtype=pl.Float32),
+            "gpn_llr": rng.normal(-1, 1, size),
+            "site": rng.normal(size=size),
+        }
+    )
+    scores = compared_scores(["gpn"], {"site": "higher"}, [["gpn", "site"]])
+    rows = measure([frequency_task(table)], table, scores, Settings(100, 0, (0.1,)))
+    value = {(r["group"], r["metric"], r["score"]): r for r in rows.to_dicts()}
+    biased = value["all", "auroc", "gpn"]
+    assert biased["low"] > 0.6
+    by_chance = float(biased["note"].split("; ")[-1].split(" by chance")[0])
+    assert by_chance == pytest.approx(biased["value"], abs=0.03)
+    honest = value["not turned", "auroc", "gpn"]
+    assert honest["low"] < 0.5 < honest["high"]
+    assert honest["alleles"] == (af.astype(np.float32) <= 0.5).sum()
+    assert "by chance" not in value["all", "auroc", "site"]["note"]
+    assert "by chance" in value["all", "auroc", "gpn+site"]["note"]
+    odds = value["top 10 %", "odds_ratio", "gpn"]
+    by_chance = float(odds["note"].split("; ")[-1].split(" by chance")[0])
+    assert by_chance == pytest.approx(odds["value"], rel=0.4)
+    assert value["all", "spearman", "gpn"]["note"].endswith("by chance, the scores shuffled")
+
+
+def test_tails_of_a_score_full_of_ties_say_so():
+    table = many().with_columns(noise=pl.lit(1.0))
+    scores = compared_scores(["gpn"], {"noise": "higher"}, [])
+    rows = measure([frequency_task(table)], table, scores, Settings(0, 0, (0.1,)))
+    tied = rows.filter(metric="odds_ratio", score="noise")
+    assert "too few" in tied["note"][0]  # nothing is outside
+    flat = rows.filter(metric="spearman", score="noise").row(0, named=True)
+    assert flat["value"] is None
+    assert flat["note"] == "not defined: all alleles have one value"
+    half = table.with_columns(noise=pl.when(pl.int_range(pl.len()) % 2 == 0).then(1.0).otherwise(0))
+    rows = measure([frequency_task(half)], half, scores, Settings(0, 0, (0.1,)))
+    note = rows.filter(metric="odds_ratio", score="noise")["note"][0]
+    assert "50.0% of all: many share the value" in note
+
+
+def test_a_score_without_values_is_told_and_does_not_empty_the_comparison():
+    table = many().with_columns(noise=pl.lit(None, pl.Float32))
+    scores = compared_scores(["gpn"], {"noise": "higher"}, [])
+    tasks = [contrast_task(("stop_gained", "synonymous_variant"), table["consequence"])]
+    rows = measure(tasks, table, scores, Settings(0))
+    assert rows.filter(score="noise")["note"].to_list() == [
+        "not compared: no value on any allele of the task"
+    ]
+    assert rows.filter(score="gpn")["value"].is_not_null().all()
+    assert rows["low"].is_null().all()
+
+
+@pytest.mark.parametrize("size", [0, 5])
+def test_tables_of_few_alleles_give_rows_that_say_so(size):
+    table = many().head(size).with_columns(pl.lit(None, pl.String).alias("consequence"))
+    scores = compared_scores(["gpn"], {}, [])
+    task = contrast_task(("stop_gained", "intergenic"), table["consequence"])
+    numbers = label_task(LabelSpec("n", "c"), table["gpn_llr"].cast(pl.String), {})
+    rows = measure([task, numbers, frequency_task(table)], table, scores, Settings(10))
+    assert rows["value"].is_null().all()
+    assert set(rows["task"]) == {"stop_gained vs intergenic", "n", "allele frequency"}
+    assert rows["note"].is_not_null().all()
+    assert bool(task.notes) == bool(size)
+
+
+# The step
+
+
+@pytest.fixture
+def config(root):
+    def make(**evaluate):
+        annotate = {"info": ["CLNSIG"], "bigwigs": {"phylop": "x.bw"}}
+        models = {"gpn": {"path": "x"}, "other": {"path": "y"}}
+        whole = {**MINIMAL, "models": models, "annotate": annotate, "evaluate": evaluate}
+        return load_config(whole, root / "config/schemas/config.schema.yaml")["evaluate"]
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    return make_inputs(
+        tmp_path_factory.mktemp("evaluated"),
+        rows=1500,
+        models=("gpn", "other"),
+        lengths={"chr1": 20_000, "chr2": 15_000, "chr3": 9_000},
+    )
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """No figures and no Vega bundle: what takes seconds."""
+    monkeypatch.setattr("varlm.steps.evaluate.write_figures", lambda *_: None)
+    monkeypatch.setattr("varlm.steps.report.write_figures", lambda *_: None)
+    monkeypatch.setattr("varlm.report.page._vega_bundle", lambda: "")
+
+
+def test_the_step_writes_table_counts_and_figure_the_same_twice(inputs, config):
+    label = {"column": "impact", "positive": ["HIGH"], "negative": ["LOW"]}
+    settings = config(
+        scores={"phylop": "higher"},
+        combine=[["gpn", "phylop"]],
+        labels={"impact": label},
+        bootstrap=20,
+    )
+    assert step(inputs.folder, settings) == 0
+    out = inputs.folder / "out"
+    files = [p for p in sorted(out.rglob("*")) if p.is_file()]
+    assert [p.name for p in files] == [
+        "evaluation.json",
+        "evaluation.tsv",
+        "evaluation.png",
+        "evaluation.svg",
+    ]
+    before = [path.read_bytes() for path in files]
+    assert step(inputs.folder, settings) == 0
+    assert [path.read_bytes() for path in files] == before
+    rows = read_evaluation(out / "evaluation.tsv")
+    assert rows.schema == EVALUATION.schema
+    assert set(rows["cohort"]) == {"cohort"}
+    assert rows["score"].drop_nulls().unique(maintain_order=True).to_list() == [
+        "gpn",
+        "other",
+        "phylop",
+        "gpn+phylop",
+    ]
+    svg = (out / "figures/evaluation.svg").read_text()
+    assert all(word in svg for word in ("AUROC", "gpn+phylop", "odds ratio"))
+    assert (out / "figures/evaluation.png").read_bytes()[:4] == b"\x89PNG"
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_step_takes_tables_contigs_and_only_its_cohorts_labels(
+    inputs, config, tmp_path, caplog
+):
+    table = pl.read_parquet(inputs.folder / "annotated.parquet")
+    rng = np.random.default_rng(0)
+    labels = table.filter(pl.col("chrom") != "chr3").unique(["chrom", "pos", "ref", "alt"])
+    labels = labels.with_columns(effect=pl.Series(rng.normal(size=labels.height)))
+    labels.select("chrom", "pos", "ref", "alt", "effect").write_csv(
+        tmp_path / "l.tsv", separator="\t"
+    )
+    with (tmp_path / "l.tsv").open("a") as file:
+        file.write("chr9\t1\tA\tC\t2\n")
+    settings = config(
+        labels={
+            "mpra": {"table": "kept out", "column": "effect", "absolute": True},
+            "elsewhere": {"column": "kind", "cohort": "another"},
+        },
+        contrasts=[],
+        contigs=["chr1"],
+        frequencies=False,
+        bootstrap=0,
+    )
+    assert step(inputs.folder, settings, "--labels", f"mpra={tmp_path / 'l.tsv'}") == 0
+    summary = json.loads((inputs.folder / "out/evaluation.json").read_text())
+    assert [task["name"] for task in summary["tasks"]] == ["mpra"]
+    counts = summary["tasks"][0]["counts"]
+    assert counts["label_rows"] == labels.height + 1
+    assert counts["label_rows_unmatched"] == 1
+    assert "1 of " in caplog.text
+    assert "line " in counts["unmatched_examples"][0]
+    rows = read_evaluation(inputs.folder / "out/evaluation.tsv")
+    here = table.filter(chrom="chr1").unique(["chrom", "pos", "ref", "alt"]).height
+    assert rows.filter(group="all", metric="spearman")["alleles"].to_list() == [here, here]
+    assert summary["on_other_contigs"] == table.filter(pl.col("chrom") != "chr1").height
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"contigs": ["chr7"]}, "evaluate.contigs: chr7 is neither a contig of the cohort"),
+        ({"scores": {"phyloq": "higher"}}, "evaluate.scores.phyloq: the annotated table has no"),
+        ({"scores": {"gene": "higher"}}, "the column gene holds String"),
+        ({"labels": {"x": {"column": "absent"}}}, "has no column absent; it has chrom, pos"),
+        ({"labels": {"x": {"column": "gene"}}}, "are no numbers, the first is 'G"),
+    ],
+)
+def test_the_step_refuses(inputs, config, capsys, change, said):
+    assert step(inputs.folder, {**config(), **change}) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_step_refuses_tables_of_another_run(inputs, config, capsys):
+    assert step(inputs.folder, config(), cohort="other") == 2
+    assert "of the cohort 'cohort', expected 'other'" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("quick")
+def test_regions_have_no_info_and_repeated_alleles_count_once(tmp_path, config, monkeypatch):
+    def edit(piece):
+        twice = pl.concat([piece, piece.head(1)]).sort("pos", maintain_order=True)
+        return twice.drop("info_CLNSIG")
+
+    monkeypatch.setattr("making.report.EXTRA", EXTRA[1:])
+    given = make_inputs(
+        tmp_path,
+        rows=80,
+        models=("gpn", "other"),
+        edit=lambda piece: edit(piece.with_columns(pl.lit("x").alias("info_CLNSIG"))),
+    )
+    settings = config(
+        labels={"clin": {"info": "CLNSIG", "positive": ["a"], "negative": ["b"]}},
+        scores={"info_CLNSIG": "higher"},
+        combine=[["gpn", "info_CLNSIG"]],
+        bootstrap=0,
+    )
+    assert step(given.folder, settings) == 0
+    summary = json.loads((given.folder / "out/evaluation.json").read_text())
+    assert summary["repeated"] >= 2
+    assert summary["alleles"] + summary["repeated"] == summary["alleles_in"]
+    assert summary["scores_absent"] == ["gpn+info_CLNSIG", "info_CLNSIG"]
+    rows = read_evaluation(given.folder / "out/evaluation.tsv")
+    assert "too few: 0 positive" in rows.filter(task="clin")["note"][0]
+
+
+# The report
+
+
+def made_evaluation():
+    """Rows and counts of a small evaluation, with a name that would be markup."""
+    table = many()
+    scores = compared_scores(["gpn"], {"noise": "higher"}, [])
+    tasks = [
+        contrast_task(("stop_gained", "synonymous_variant"), table["consequence"]),
+        frequency_task(table),
+    ]
+    rows = measure(tasks, table, scores, Settings(20))
+    rows = rows.select(pl.lit("cohort").alias("cohort"), pl.all())
+    summary = {
+        "cohort": "cohort",
+        "alleles": table.height,
+        "repeated": 2,
+        "contigs": ["<b>1</b>"],
+        "on_other_contigs": 5,
+        "bootstrap": 20,
+        "scores": [{"name": s.name, "about": s.about} for s in scores],
+        "scores_absent": ["info_X"],
+        "tasks": [
+            {"name": t.name, "kind": t.kind, "about": t.about, "counts": t.counts, "notes": t.notes}
+            for t in tasks
+        ],
+    }
+    return rows, summary
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_report_has_a_section_where_there_is_an_evaluation(tmp_path, capsys):
+    given = make_inputs(tmp_path, rows=60)
+    assert 'id="evaluation"' not in given.make()
+    rows, summary = made_evaluation()
+    rows.write_csv(tmp_path / "e.tsv", separator="\t", null_value="NA", quote_style="never")
+    (tmp_path / "e.json").write_text(json.dumps(summary))
+    more = [
+        "--evaluation",
+        str(tmp_path / "e.tsv"),
+        "--evaluation-summary",
+        str(tmp_path / "e.json"),
+    ]
+    assert main([*given.arguments(), *more]) == 0
+    text = given.report.read_text()
+    for said in (
+        '<a href="#evaluation">',
+        "stop_gained vs synonymous_variant",
+        "the same alleles",
+        "&lt;b&gt;1&lt;/b&gt;",
+        "20 resamples",
+        "no INFO fields: info_X",
+        "turned where the alternate",
+        "evaluation_auroc",
+    ):
+        assert said in text, said
+    assert main([*given.arguments(), *more[:2]]) == 2
+    assert "together, or neither" in capsys.readouterr().err
+    (tmp_path / "e.json").write_text(json.dumps({**summary, "cohort": "b"}))
+    assert main([*given.arguments(), *more]) == 2
+    assert "the evaluation is of the cohort 'b'" in capsys.readouterr().err
+    (tmp_path / "e.json").write_text(json.dumps(summary))
+    (tmp_path / "e.tsv").write_text("x\ny\n")
+    assert main([*given.arguments(), *more]) == 2
+    assert "'evaluation'" in capsys.readouterr().err
+
+
+def test_section_and_figure_stay_small_however_many_tasks():
+    rows, summary = made_evaluation()
+    one = rows.filter(pl.col("task") == "stop_gained vs synonymous_variant")
+    names = [f"task{i}" for i in range(300)]
+    rows = pl.concat([one.with_columns(pl.lit(name).alias("task")) for name in names])
+    summary["tasks"] = [{**summary["tasks"][0], "name": name} for name in names]
+    section = evaluation_section(rows, summary)
+    assert sum(len(task["rows"]) for task in section["tasks"]) == 400
+    assert sum(task["left_out"] for task in section["tasks"]) == rows.height - 400
+    for entry in section["charts"]:
+        (points,) = entry.specification["datasets"].values()
+        assert len({point["line"] for point in points}) == 40
+    summary["tasks"].pop()
+    with pytest.raises(UserError, match=r"the task 'task299', which evaluation\.json lacks"):
+        evaluation_section(rows, summary)
+
+
+def test_the_figure_of_nothing_says_so():
+    text = json.dumps(evaluation_figure(EVALUATION.empty()))
+    assert "No task has enough alleles" in text
+
+
+# Config
+
+
+@pytest.mark.parametrize(
+    ("evaluate", "said"),
+    [
+        ({"labels": {"x": {}}}, "evaluate.labels.x: found neither of column and info"),
+        ({"labels": {"x": {"column": "af", "info": "CLNSIG"}}}, "found both of column and info"),
+        ({"labels": {"x": {"info": "Y"}}}, "x.info: Y is not carried along; add it to annotate.i"),
+        ({"labels": {"x": {"info": "CLNSIG", "table": "t"}}}, "give column instead of info"),
+        (
+            {"labels": {"x": {"column": "kindd"}}},
+            "no column has the name kindd; did you mean kind?",
+        ),
+        (
+            {"labels": {"x": {"column": "kind", "positive": ["snv"]}}},
+            "positive is given without negative",
+        ),
+        (
+            {"labels": {"x": {"column": "kind", "positive": ["a"], "negative": ["a"]}}},
+            "'a' is both positive and negative",
+        ),
+        (
+            {
+                "labels": {
+                    "x": {"column": "a", "table": "t", "positive": [1], "negative": [0]}
+                    | {"absolute": True}
+                }
+            },
+            "x.absolute: is for numbers",
+        ),
+        ({"scores": {"phylp": "higher"}}, "no column has the name phylp; did you mean phylop?"),
+        ({"scores": {"phylop": "up"}}, "found 'up'; use one of higher, lower, llr"),
+        ({"combine": [["gpn", "phylop"]]}, "no model or score has the name phylop"),
+        ({"combine": [["gpn", "gpn_llr"]]}, "gpn and gpn_llr are one score"),
+        ({"contrasts": [["stop", "intergenic"]]}, "no consequence has the name stop"),
+        ({"contrasts": [["stop_gained"]]}, "evaluate.contrasts.0"),
+        ({"quantiles": [0]}, "evaluate.quantiles.0"),
+        ({"boostrap": 3}, "evaluate.boostrap: unknown key (value 3); did you mean bootstrap?"),
+    ],
+)
+def test_config_errors(config, evaluate, said):
+    with pytest.raises(UserError) as caught:
+        config(**evaluate)
+    assert said in str(caught.value)
+
+
+def test_nothing_is_evaluated_by_default_and_an_empty_mapping_has_defaults(root):
+    schema = root / "config/schemas/config.schema.yaml"
+    assert load_config(MINIMAL, schema)["evaluate"] is None
+    whole = load_config({**MINIMAL, "evaluate": {}}, schema)["evaluate"]
+    assert whole["bootstrap"] == 1000
+    assert whole["frequencies"]
+    assert ["missense_variant", "intergenic"] in whole["contrasts"]
+    assert {term for pair in whole["contrasts"] for term in pair} <= set(CONSEQUENCES)
+
+
+def test_the_configs_consequences_are_the_annotations():
+    assert (*NAMES, "intergenic") == CONSEQUENCES
+
+
+def test_a_label_table_may_be_an_address(root):
+    from varlm.run.config import addresses
+
+    labels = {"x": {"table": "https://example.org/x.tsv", "column": "a"}}
+    whole = load_config(
+        {**MINIMAL, "evaluate": {"labels": labels}}, root / "config/schemas/config.schema.yaml"
+    )
+    assert ("evaluate.labels.x.table", "https://example.org/x.tsv") in list(addresses(whole, {}))
+
+
+# Real data
+
+
+@pytest.mark.real_data
+def test_yeast_mpra_labels_and_conservation(shared_data, tmp_path, config, capsys):
+    """Effects in a reporter assay and allele frequencies of yeast, against conservation."""
+    yeast = shared_data / "yeast"
+    made = real_cohort(yeast, tmp_path, yeast / "labels/mpra_renganaath2020.vcf.gz", "I")
+    assert made.height > 50
+    settings = {**config(), "scores": {"spar": "higher"}, "bootstrap": 100, "contrasts": []}
+    mpra = {"table": None, "column": "logFC", "absolute": True}
+    settings["labels"] = {"mpra": {**mpra, "positive": [], "negative": [], "cohort": None}}
+    tsv = yeast / "labels/mpra_renganaath2020.tsv.gz"
+    # Some alleles were measured in two libraries: which of them counts is the user's to say.
+    assert step(tmp_path, settings, "--labels", f"mpra={tsv}") == 2
+    assert "and 0.2183" in capsys.readouterr().err.replace("'", "")
+    table = pl.read_csv(gzip.decompress(tsv.read_bytes()), separator="\t", infer_schema=False)
+    table = table.unique(["chrom", "pos", "ref", "alt"], keep="first", maintain_order=True)
+    tsv = tmp_path / "mpra.tsv"
+    table.write_csv(tsv, separator="\t")
+    assert step(tmp_path, settings, "--labels", f"mpra={tsv}") == 0
+    summary = json.loads((tmp_path / "out/evaluation.json").read_text())
+    counts = summary["tasks"][0]["counts"]
+    rows = read_evaluation(tmp_path / "out/evaluation.tsv")
+    # Every allele of the VCF has its label: the table is of the same library.
+    assert counts["labelled"] == summary["alleles"]
+    assert counts["label_rows_unmatched"] == counts["label_rows"] - counts["labelled"]
+    conserved = rows.filter(task="mpra", group="all", score="spar").row(0, named=True)
+    joined = (
+        made.unique(["pos", "ref", "alt"])
+        .join(table.with_columns(pl.col("pos").cast(pl.UInt32)), on=["chrom", "pos", "ref", "alt"])
+        .filter(pl.col("spar").is_not_null())
+    )
+    oracle = stats.spearmanr(joined["spar"], joined["logFC"].cast(pl.Float64).abs())
+    assert conserved["value"] == pytest.approx(oracle.statistic, abs=1e-5)
+    assert conserved["p_value"] == pytest.approx(oracle.pvalue, rel=1e-3)
+    assert rows.filter(task="allele frequency")["value"].is_not_null().any()
+
+
+@pytest.mark.real_data
+def test_yeast_derived_alleles_are_polarised_by_the_outgroup(shared_data, tmp_path, config):
+    yeast = shared_data / "yeast"
+    made = real_cohort(yeast, tmp_path, yeast / "cohorts/scer7.vcf.gz", "I", ("AC", "AN", "AA"))
+    settings = {**config(), "scores": {"spar": "higher"}, "bootstrap": 50, "contrasts": []}
+    assert step(tmp_path, settings) == 0
+    (task,) = json.loads((tmp_path / "out/evaluation.json").read_text())["tasks"]
+    known = made.filter(pl.col("info_AA").is_not_null(), pl.col("af").is_between(1e-6, 1 - 1e-6))
+    derived_ref = known.filter(pl.col("info_AA") == pl.col("alt"))
+    assert task["counts"]["turned"] == derived_ref.height > 0
+    count = pl.when(pl.col("info_AA") == pl.col("alt")).then(pl.col("info_AN") - pl.col("info_AC"))
+    single = known.filter(
+        pl.col("info_AA").is_in([pl.col("ref"), pl.col("alt")])
+        if False
+        else (pl.col("info_AA") == pl.col("ref")) | (pl.col("info_AA") == pl.col("alt")),
+        count.otherwise(pl.col("info_AC")) == 1,
+    )
+    assert task["counts"]["rare"] == single.height > 100
+    rows = read_evaluation(tmp_path / "out/evaluation.tsv")
+    assert rows.filter(metric="odds_ratio")["value"].is_not_null().any()
+
+
+def real_cohort(yeast, folder, vcf, contig, fields=()):
+    """Write the annotated table of a contig's SNVs, with made-up LLRs and the real conservation."""
+    import pyBigWig
+    import pysam
+
+    from varlm.tables.schemas import Column, annotated, write_digest, write_table
+
+    alleles = []
+    with pysam.VariantFile(str(vcf)) as file:
+        for number, record in enumerate(file):
+            if record.chrom != contig:
+                continue
+            for i, alt in enumerate(record.alts or ()):
+                if len(record.ref) == len(alt) == 1:
+                    info = {name: record.info.get(name) for name in ("AF", *fields)}
+                    own = {k: v[i] if isinstance(v, tuple) else v for k, v in info.items()}
+                    alleles.append((record.pos, record.ref, alt, number, i + 1, own))
+    rng = np.random.default_rng(0)
+    with pyBigWig.open(str(yeast / "tracks/spar_identity.bw")) as track:
+        spar = [track.values(contig, pos - 1, pos)[0] for pos, *_ in alleles]
+    extra = [
+        Column(f"info_{name}", pl.String() if name == "AA" else pl.Int32(), "") for name in fields
+    ]
+    table = annotated(["gpn", "other"], [*extra, Column("spar", pl.Float32(), "")])
+    columns = {
+        "chrom": [contig] * len(alleles),
+        "pos": [a[0] for a in alleles],
+        "ref": [a[1] for a in alleles],
+        "alt": [a[2] for a in alleles],
+        "af": [a[5]["AF"] for a in alleles],
+        "spar": spar,
+        "record": [a[3] for a in alleles],
+        "allele": [a[4] for a in alleles],
+        **{f"info_{name}": [a[5][name] for a in alleles] for name in fields},
+        **{f"{model}_llr": rng.normal(-1, 2, len(alleles)) for model in ("gpn", "other")},
+    }
+    for name in ("pos", "ref", "alt"):
+        columns[f"input_{name}"] = columns[name]
+    columns |= {"kind": ["snv"] * len(alleles), "file": [0] * len(alleles)}
+    frame = pl.DataFrame(
+        {name: columns.get(name, [None] * len(alleles)) for name in table.names}, strict=False
+    )
+    frame = frame.cast(table.schema).with_columns(pl.col("spar").fill_nan(None))
+    write_table(frame, folder / "annotated.parquet", table)
+    write_digest(folder / "annotated.parquet")
+    accounting = {
+        "cohort": "cohort",
+        "contigs": [{"chrom": contig, "contig": contig}],
+        "contigs_without_records": [],
+    }
+    (folder / "accounting.json").write_text(json.dumps(accounting))
+    return frame
+
+
+def test_scipy_and_scikit_learn_are_loaded_by_what_measures_only(root):
+    code = (
+        f"import sys; sys.path.insert(0, {str(root / 'workflow_scripts')!r}); "
+        "import varlm.steps.report, varlm.steps.evaluate; "
+        "print([m for m in ('scipy', 'sklearn', 'torch') if m in sys.modules])"
+    )
+    shown = subprocess.run(
+        [root / ".venv/bin/python", "-c", code], capture_output=True, text=True, check=True
+    )
+    assert shown.stdout.strip() == "[]"

@@ -1,0 +1,116 @@
+"""A shard that takes some seconds to score, and its step as a program of its own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import psutil
+
+from making.toy_models import CONFIGS, make_checkpoint
+from varlm.models import checkpoint
+from varlm.tables.schemas import SHARD
+
+PROGRAM = [sys.executable, Path(__file__).resolve().parents[2] / "workflow_scripts"]
+WINDOW = 64
+CONTIG = "".join(np.random.default_rng(11).choice(list("ACGT"), 40_000))
+
+
+class Job:
+    """The step `score` on one shard of `sites` sites and some insertions.
+
+    Its settings, model and shard lie in `folder`; the outputs of a run in `folder/NAME`.
+    """
+
+    def __init__(self, folder: Path, reference: Path, sites: int, insertions: int = 8):
+        self.folder = folder
+        self.reference = reference
+        self.processes: list[subprocess.Popen] = []
+        checkpoint_folder = make_checkpoint(folder / "model", CONFIGS["legacy"])
+        files = checkpoint.describe(checkpoint_folder)
+        settings = {
+            "name": "toy",
+            "folder": str(checkpoint_folder),
+            "files": files.files,
+            "model_type": files.model_type,
+            "key": "0" * 32,
+            "window": WINDOW,
+            "strands": "both",
+            "precision": "float32",
+            "indels": "score",
+        }
+        (folder / "model.json").write_text(json.dumps(settings))
+        rows = [("one", pos, None, None) for pos in range(1, sites + 1)]
+        for pos in range(100, 100 * insertions + 100, 100):
+            ref = CONTIG[pos - 1]
+            rows.append(("one", pos, ref, ref + "GAT"))
+        pl.DataFrame(rows, schema=SHARD.schema, orient="row").write_parquet(
+            folder / "shard.parquet"
+        )
+
+    def out(self, name: str) -> Path:
+        return self.folder / name
+
+    def command(self, name: str, *options, supervise=True, patience=600) -> list[str]:
+        out = self.out(name)
+        words = ["supervise", "--patience", patience, "score"] if supervise else ["score"]
+        words += ["--shard", self.folder / "shard.parquet", "--reference", self.reference]
+        words += ["--model", self.folder / "model.json", "--device", "cpu", "--threads", "1"]
+        words += ["--sites", out / "sites.parquet", "--alleles", out / "alleles.parquet"]
+        words += ["--run", out / "run.json", "--partial", out / "partial", "--batch-size", "4"]
+        return [str(word) for word in (*PROGRAM, *words, *options)]
+
+    def start(
+        self, name: str, *options, supervise=True, patience=600, **environment
+    ) -> subprocess.Popen:
+        out = self.out(name)
+        out.mkdir(exist_ok=True)
+        with (out / "log").open("a") as log:
+            process = subprocess.Popen(
+                self.command(name, *options, supervise=supervise, patience=patience),
+                stderr=log,
+                env={**os.environ, **environment},
+                # As in a terminal, also where the tests run under nohup.
+                preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
+            )
+        self.processes.append(process)
+        return process
+
+    def end(self) -> None:
+        """End what a failed test left running."""
+        for process in self.processes:
+            process.kill()
+            process.wait()
+
+    def log(self, name: str) -> str:
+        return (self.out(name) / "log").read_text()
+
+    def tables(self, name: str) -> tuple[bytes, bytes]:
+        return tuple(
+            (self.out(name) / f).read_bytes() for f in ("sites.parquet", "alleles.parquet")
+        )
+
+
+def scored_so_far(job: Job, name: str) -> int:
+    """Bytes of the file of partial scores."""
+    path = job.out(name) / "partial"
+    return path.stat().st_size if path.exists() else 0
+
+
+def wait_until(condition, seconds: float = 60):
+    """Wait until `condition()` is true, and return what it returned."""
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+    return found
+
+
+def child_of(process: subprocess.Popen) -> psutil.Process:
+    """The child that a supervising step started."""
+    return wait_until(lambda: psutil.Process(process.pid).children())[0]

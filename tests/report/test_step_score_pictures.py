@@ -1,0 +1,118 @@
+"""The step `score_pictures`: every position of a logo, scored once, through the store."""
+
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+
+from making.toy_models import CONFIGS, make_checkpoint
+from varlm import cli
+from varlm.genome.reference import Genome
+from varlm.models import checkpoint
+from varlm.scoring import shard
+from varlm.store import Store
+from varlm.tables.schemas import SITES, annotated, read_table, write_digest
+
+CONTIG = "".join(np.random.default_rng(3).choice(list("ACGT"), 200))
+GENOME = {"chrI": CONTIG[:60] + "NN" + CONTIG[62:], "chrII": CONTIG[::-1]}
+KEY = "0" * 32
+# chrom, pos, LLR: two hits that share positions, one on another contig, one that is no hit.
+ALLELES = [("I", 20, -3.0), ("I", 24, -2.0), ("II", 3, -4.0), ("I", 150, 1.0)]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return make_checkpoint(tmp_path_factory.mktemp("toy") / "model", CONFIGS["legacy"])
+
+
+@pytest.fixture
+def job(tmp_path, make_reference, model):
+    """A function: options → the table of sites that the step writes."""
+    reference = make_reference(GENOME)
+    files = checkpoint.describe(model)
+    settings = {
+        "name": "toy",
+        "folder": str(model),
+        "files": files.files,
+        "model_type": files.model_type,
+        "key": KEY,
+        "window": 32,
+        "strands": "both",
+        "precision": "float32",
+    }
+    (tmp_path / "model.json").write_text(json.dumps(settings))
+    contigs = [{"chrom": "I", "contig": "chrI"}, {"chrom": "II", "contig": "chrII"}]
+    (tmp_path / "accounting.json").write_text(json.dumps({"contigs": contigs}))
+    table = annotated(["toy"])
+    rows = [
+        {"chrom": c, "pos": p, "ref": "A", "alt": "C", "toy_llr": llr, "record": i}
+        for i, (c, p, llr) in enumerate(ALLELES)
+    ]
+    path = tmp_path / "annotated.parquet"
+    pl.DataFrame(rows, {n: table.schema[n] for n in rows[0]}).select(
+        (pl.col(n) if n in rows[0] else pl.lit(None, dtype=t)).alias(n)
+        for n, t in table.schema.items()
+    ).write_parquet(path)
+    write_digest(path)
+
+    def run(pictures=3, flank=5, out="sites.parquet"):
+        options = {
+            "--annotated": path,
+            "--accounting": tmp_path / "accounting.json",
+            "--reference": reference,
+            "--model": tmp_path / "model.json",
+            "--name": "toy",
+            "--store": tmp_path / "store",
+            "--pictures": pictures,
+            "--flank": flank,
+            "--sites": tmp_path / out,
+            "--device": "cpu",
+            "--batch-size": 4,
+        }
+        words = [str(word) for pair in options.items() for word in pair]
+        assert cli.main(["score_pictures", *words]) == 0
+        return read_table(tmp_path / out, SITES)
+
+    run.genome, run.store, run.settings = Genome.open(reference), tmp_path / "store", settings
+    return run
+
+
+def test_every_position_once_in_genome_order(job):
+    sites = job()
+    expected = [*(("chrI", p) for p in range(15, 30)), *(("chrII", p) for p in range(1, 9))]
+    assert sites.select("contig", "pos").rows() == expected
+    rows = sites.select("contig", "pos", ref=pl.lit(None, pl.String), alt=pl.lit(None, pl.String))
+    direct = shard.score_rows(rows, job.genome, job.settings, shard.Hardware("cpu", 4))
+    assert np.allclose(sites.drop("contig", "pos"), direct.sites.drop("contig", "pos"), atol=1e-6)
+
+
+def test_what_the_store_has_loads_no_model(job, monkeypatch):
+    first = job()
+    stored = Store(job.store).read_sites(KEY, job.genome["chrI"].digest)
+    assert stored["pos"].to_list() == list(range(15, 30))
+
+    def refuse(*_):
+        raise AssertionError("a model was loaded")
+
+    monkeypatch.setattr(shard, "_scorer", refuse)
+    assert job(out="again.parquet").equals(first)
+    fewer = job(pictures=1, flank=2, out="fewer.parquet")
+    assert fewer.select("contig", "pos").rows() == [("chrII", p) for p in range(1, 6)]
+
+
+def test_only_what_is_lacking_is_scored(job, monkeypatch):
+    job(pictures=1)
+    inner, scored = shard._run, []
+
+    def noted(sites, *others):
+        scored.extend(sites.select("contig", "pos").rows())
+        return inner(sites, *others)
+
+    monkeypatch.setattr(shard, "_run", noted)
+    assert job().height == 23
+    assert scored == [("chrI", p) for p in range(15, 30)]
+
+
+def test_no_pictures_no_sites(job):
+    assert job(pictures=0).is_empty()

@@ -1,0 +1,75 @@
+"""summary.tsv: one row per cohort and model, and counts that must add up."""
+
+import csv
+import json
+
+import pytest
+
+from varlm.cli import main
+from varlm.errors import UserError
+from varlm.results.summary import summarise
+
+
+def accounting(cohort="c", **changes):
+    entry = {"cohort": cohort, "alleles_in": 9, "accepted": 6, "rejected": 3, "sites": 4}
+    return entry | {"other_alleles": 1, "by_reason": {"symbolic": 2, "breakend": 1}} | changes
+
+
+def plan(model="m", cohorts=("c",), **changes):
+    counts = {"sites": 4, "sites_scored": 1, "sites_from_store": 3}
+    counts |= {"alleles": 1, "alleles_scored": 1, "alleles_from_store": 0}
+    background = {"sites_scored": 7}
+    shared = {"model": model, "background": background, "damaged": {"x.parquet": "damaged"}}
+    return {**shared, "cohorts": dict.fromkeys(cohorts, counts | changes)}
+
+
+def test_one_row_per_cohort_and_model(tmp_path):
+    entries = [accounting("a"), accounting("b", by_reason={"too_long": 3})]
+    plans = [plan("x", "ab"), plan("y", "ab")]
+    step = ["summarise", "--summary", str(tmp_path / "summary.tsv")]
+    for flag, files in (("--accounting", entries), ("--plan", plans)):
+        for index, content in enumerate(files):
+            path = tmp_path / f"{flag[2:]}.{index}.json"
+            path.write_text(json.dumps(content))
+            step += [flag, str(path)]
+    assert main(step) == 0
+    with (tmp_path / "summary.tsv").open(newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    assert [(row["cohort"], row["model"]) for row in rows] == [
+        *(("a", "x"), ("a", "y"), ("b", "x"), ("b", "y"))
+    ]
+    assert rows[0] == {
+        "cohort": "a",
+        "model": "x",
+        "alleles_in": "9",
+        "accepted": "6",
+        "rejected": "3",
+        "sites": "4",
+        "sites_scored": "1",
+        "sites_from_store": "3",
+        "alleles": "1",
+        "alleles_scored": "1",
+        "alleles_from_store": "0",
+        "background_scored": "7",
+        "damaged_files": "1",
+        "rejected_breakend": "1",
+        "rejected_symbolic": "2",
+        "rejected_too_long": "0",
+    }
+    assert rows[2]["rejected_too_long"] == "3"
+    assert rows[2]["rejected_symbolic"] == "0"
+
+
+@pytest.mark.parametrize(
+    ("entry", "planned", "message"),
+    [
+        (accounting(accepted=7), plan(), "9 alleles in, 7 accepted, 3 rejected .* do not add up"),
+        (accounting(by_reason={"symbolic": 2}), plan(), "do not add up"),
+        (accounting(sites=9), plan(), "planned 4 sites and 1 other alleles, but 9 and 1"),
+        (accounting(), plan(sites_scored=0), "of 4 sites, model m scored or found .* 3; delete"),
+        (accounting(), plan(alleles_from_store=1), "of 1 alleles, model m .* 2; delete"),
+    ],
+)
+def test_counts_that_do_not_add_up(entry, planned, message):
+    with pytest.raises(UserError, match=message):
+        summarise([entry], [planned])

@@ -1,0 +1,284 @@
+"""The config and the cohort sheet: all errors at once, each with key, value and remedy."""
+
+import pytest
+import yaml
+
+from varlm.errors import UserError
+from varlm.run.config import label_tables, load_cohorts, load_config
+
+MINIMAL = {"reference": {"fasta": "g.fa"}, "cohorts": "c.tsv", "models": {"m": {"path": "ckpt"}}}
+
+
+@pytest.fixture
+def load(root):
+    return lambda config: load_config(config, root / "config/schemas/config.schema.yaml")
+
+
+def test_defaults_are_filled_in_and_the_input_is_left_alone(load):
+    config = load(MINIMAL)
+    assert config["scoring"]["window"] == 512
+    assert config["normalise"]["max_allele_length"] == 50
+    assert config["models"]["m"] == {
+        "path": "ckpt",
+        "train": None,
+        "revision": None,
+        "window": None,
+    }
+    assert config["reference"]["aliases"] is None
+    assert config["store"] == "store"
+    assert config["regions"] is None
+    assert "scoring" not in MINIMAL
+
+
+def test_every_key_is_described_and_the_defaults_are_valid(root, load):
+    schema = yaml.safe_load((root / "config/schemas/config.schema.yaml").read_text())
+
+    def walk(node, path):
+        for key, child in node.get("properties", {}).items():
+            assert child.get("description"), f"{path}{key} has no description"
+            if child.get("type") == "object":
+                assert child.get("additionalProperties", True) is not True, f"{path}{key} is open"
+            walk(child, f"{path}{key}.")
+
+    walk(schema, "")
+    full = load(MINIMAL)
+    assert load(full) == full
+
+
+def test_all_errors_at_once(load):
+    wrong = {
+        "reference": {"fasta": 3, "annotatoin": "x.gff"},
+        "models": {"1bad-name": {"path": "x"}, "ok": {"revision": "main"}},
+        "scoring": {"window": 5, "strands": "reverse", "batch_size": "big"},
+        "stroe": "s",
+        "regions": None,
+    }
+    with pytest.raises(UserError) as caught:
+        load(wrong)
+    message = str(caught.value)
+    assert message.startswith("10 errors in the config:")
+    for part in (
+        "stroe: unknown key (value 's'); did you mean store?",
+        "cohorts: missing; set it.",
+        "reference.fasta: found 3; expected string",
+        "reference.annotatoin: unknown key",
+        "models: the name '1bad-name' cannot be used",
+        "models.ok: found neither of path and train; give one of them",
+        "models.ok.revision: found 'main'; expected a full commit hash",
+        "scoring.window: found 5; expected at least 16",
+        "scoring.strands: found 'reverse'; use one of both, forward",
+        "scoring.batch_size: found 'big'",
+    ):
+        assert part in message
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"models": {}}, "models: found {}; name at least one"),
+        ({"normalise": {"min_af": 0.5, "max_af": 0.1}}, "min_af: 0.5 is above"),
+        ({"normalise": {"max_allele_length": 200}}, "more than a quarter of the window"),
+        ({"store": "results"}, "also the folder of the results"),
+        (
+            {"models": {"x": {"path": "p"}, "FWD_x": {"path": "p"}}},
+            "FWD_x and x would both write INFO/LLR_FWD_x",
+        ),
+        ({"scoring": None}, "scoring: found None; expected object"),
+    ],
+)
+def test_cross_field_errors(load, change, message):
+    with pytest.raises(UserError, match=message):
+        load({**MINIMAL, **change})
+
+
+WHOLE = {"bed": None, "contigs": None, "sample": None, "seed": 0}
+
+
+@pytest.mark.parametrize(
+    ("given", "whole"),
+    [
+        ("genes.bed", {"bed": "genes.bed"}),
+        ({"bed": "genes.bed"}, {"bed": "genes.bed"}),
+        ({"contigs": "all", "sample": 9, "seed": 3}, {"contigs": "all", "sample": 9, "seed": 3}),
+        ({"contigs": ["chr1", 2], "sample": None}, {"contigs": ["chr1", "2"]}),
+    ],
+)
+def test_regions_in_any_form_with_or_without_cohorts(load, given, whole):
+    for cohorts in ("c.tsv", None):
+        config = load({**MINIMAL, "cohorts": cohorts, "regions": given})
+        assert config["regions"] == {**WHOLE, **whole}
+        assert config["cohorts"] == cohorts
+        assert load(config) == config
+    alone = {key: value for key, value in MINIMAL.items() if key != "cohorts"}
+    assert load({**alone, "regions": given})["cohorts"] is None
+
+
+@pytest.mark.parametrize("nothing", [{}, {"cohorts": None}, {"cohorts": None, "regions": None}])
+def test_neither_cohorts_nor_regions_is_one_error(load, nothing):
+    config = {key: value for key, value in MINIMAL.items() if key != "cohorts"}
+    with pytest.raises(UserError, match=r"^1 error in the config:\n  - cohorts: missing.*regions"):
+        load({**config, **nothing})
+
+
+@pytest.mark.parametrize(
+    ("regions", "message"),
+    [
+        (3, "regions: found 3; expected string or object or null. A BED file, or"),
+        (["a.bed"], r"regions: found \['a.bed'\]; expected string or object"),
+        ("", "regions: found ''; A BED file, or"),
+        ({}, "regions: found neither of bed and contigs; give one"),
+        ({"sample": 5}, "regions: found neither of bed and contigs"),
+        ({"bed": "b", "contigs": "all"}, "regions: found both of bed and contigs; give one"),
+        ({"contigs": "chr1"}, "regions.contigs: found 'chr1'; all, for the whole genome, or a"),
+        ({"contigs": []}, r"regions.contigs: found \[\]; all, for"),
+        ({"contigs": [None]}, r"regions.contigs: found \[None\]; all, for"),
+        ({"bed": "b", "sample": 0}, "regions.sample: found 0; expected at least 1"),
+        ({"bed": "b", "sample": 2.5}, "regions.sample: found 2.5; expected integer or null"),
+        ({"bed": "b", "seed": -1}, "regions.seed: found -1; expected at least 0"),
+        ({"bed": "b", "smaple": 5}, "regions.smaple: unknown key .*; did you mean sample"),
+    ],
+)
+def test_wrong_regions(load, regions, message):
+    with pytest.raises(UserError, match=f"^1 error in the config:\n  - {message}"):
+        load({**MINIMAL, "regions": regions})
+
+
+def test_all_errors_of_regions_at_once_with_the_others(load):
+    wrong = {"bed": 1, "contig": "all", "sample": -1, "seed": "x"}
+    with pytest.raises(UserError, match="5 errors in the config") as caught:
+        load({**MINIMAL, "regions": wrong, "stroe": "s"})
+    assert "regions.contig: unknown key (value 'all'); did you mean contigs?" in str(caught.value)
+
+
+def test_the_keys_of_regions_are_described_and_their_defaults_filled_in(root, load):
+    schema = yaml.safe_load((root / "config/schemas/config.schema.yaml").read_text())
+    keys = schema["$defs"]["regions"]["properties"]
+    assert all(entry["description"] for entry in keys.values())
+    defaults = {name: entry["default"] for name, entry in keys.items()}
+    assert load({**MINIMAL, "regions": "x.bed"})["regions"] == {**defaults, "bed": "x.bed"}
+
+
+def test_long_alleles_are_fine_when_indels_are_skipped(load):
+    changed = {"normalise": {"max_allele_length": 5000}, "scoring": {"indels": "skip"}}
+    assert load({**MINIMAL, **changed})["normalise"]["max_allele_length"] == 5000
+
+
+@pytest.fixture
+def sheet(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.vcf", "b.vcf"):
+        (tmp_path / name).write_text("")
+
+    def write(text):
+        (tmp_path / "c.tsv").write_text(text)
+        return tmp_path / "c.tsv"
+
+    return write
+
+
+def test_cohort_sheet(sheet):
+    sha = "AB" * 32
+    cohorts = load_cohorts(
+        sheet(f"# made by hand\ncohort\tvcf\trecords\tsha256\nx\ta.vcf\t7\t\n\nx\tb.vcf\t\t{sha}\n")
+    )
+    assert [file.vcf for file in cohorts["x"]] == ["a.vcf", "b.vcf"]
+    assert [file.records for file in cohorts["x"]] == [7, None]
+    assert cohorts["x"][1].sha256 == sha.lower()
+
+
+def test_cohort_sheet_from_a_spreadsheet(sheet):
+    assert list(load_cohorts(sheet("\ufeffcohort\tvcf\r\nx\ta.vcf\r\n"))) == ["x"]
+
+
+def test_fault_25_all_errors_of_a_sheet_at_once(sheet):
+    text = (
+        "cohort\tvcf\trecords\nx\ta.vcf\t\nx\t./a.vcf\t\ny\tnone.vcf\t\n../z\tb.vcf\t\n"
+        "\tb.vcf\t\nw\tb.vcf\tmany\nshort\nX\tb.vcf\t\n"
+    )
+    with pytest.raises(UserError) as caught:
+        load_cohorts(sheet(text))
+    message = str(caught.value)
+    assert "7 errors in the cohort sheet" in message
+    for part in (
+        "line 3: ./a.vcf is already a file of cohort x (line 2)",
+        "line 4: none.vcf does not exist",
+        "line 5: the cohort name '../z' cannot be a folder name",
+        "line 6: the cohort is empty",
+        "line 7: records is 'many'",
+        "line 8: found 1 columns, expected 3",
+        "cohorts x and X differ only in case",
+    ):
+        assert part in message
+
+
+def test_a_cohort_has_one_file_of_labels(sheet):
+    head = "cohort\tvcf\tlabels\n"
+    found = load_cohorts(sheet(head + "x\ta.vcf\t\nx\tb.vcf\ta.vcf\ny\ta.vcf\t\n"))
+    evaluate = {"labels": {"own": {"table": "sheet"}, "all": {"table": "t"}, "c": {"table": None}}}
+    assert label_tables(evaluate, found["x"]) == {"own": "a.vcf", "all": "t"}
+    assert label_tables(evaluate, found["y"]) == {"all": "t"}
+    assert label_tables(None, found["x"]) == {}
+    with pytest.raises(UserError, match=r"cohort x has the labels a\.vcf and b\.vcf; a cohort has"):
+        load_cohorts(sheet(head + "x\ta.vcf\ta.vcf\nx\tb.vcf\tb.vcf\n"))
+    with pytest.raises(UserError, match=r"line 2: the labels none\.tsv do not exist"):
+        load_cohorts(sheet(head + "x\ta.vcf\tnone.tsv\n"))
+
+
+@pytest.mark.parametrize("name", ["regions", "Regions"])
+def test_a_cohort_cannot_have_the_name_of_the_regions(sheet, name):
+    path = sheet(f"cohort\tvcf\nx\ta.vcf\n{name}\tb.vcf\n")
+    assert list(load_cohorts(path)) == ["x", name]
+    message = f"the cohort name {name} is taken by the config key regions.* rename the cohort"
+    with pytest.raises(UserError, match=message):
+        load_cohorts(path, reserved=["regions"])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "is empty"),
+        ("cohort,vcf\nx,a.vcf\n", "unknown column 'cohort,vcf'"),
+        ("cohort\tvcf\n", "no cohort is listed"),
+        ("cohort\tvcf\tvcf\nx\ta.vcf\tb.vcf\n", "column 'vcf' is given twice"),
+        ("cohort\tvcf\tlabel\nx\ta.vcf\t1\n", "unknown column 'label'"),
+    ],
+)
+def test_broken_sheets(sheet, text, message):
+    with pytest.raises(UserError, match=message):
+        load_cohorts(sheet(text))
+
+
+def test_a_sheet_that_is_not_there(tmp_path):
+    with pytest.raises(UserError, match="cohort sheet cannot be read"):
+        load_cohorts(tmp_path / "none.tsv")
+
+
+def test_the_columns_that_names_may_not_make_are_the_tables():
+    from varlm.run.config import MODEL_COLUMNS, TABLE_COLUMNS
+    from varlm.tables.schemas import SCORE_COLUMNS, annotated
+
+    assert [*TABLE_COLUMNS] == annotated([]).names
+    assert [*MODEL_COLUMNS] == [name for name, _ in SCORE_COLUMNS]
+
+
+@pytest.mark.parametrize(
+    ("annotate", "named"),
+    [
+        ({"bigwigs": {"gene": "x.bw"}}, "bigwigs.gene: makes the column gene, which the annotated"),
+        ({"bigwigs": {"m_llr": "x.bw"}}, "makes the column m_llr, which the model m makes too"),
+        ({"info": ["AF"], "bigwigs": {"info_AF": "x"}}, "which annotate.info (AF) makes too"),
+        (
+            {"intervals": {"x": "x.bed"}, "bigwigs": {"x_name": "x.bw"}},
+            "x_name, which annotate.intervals.x makes too",
+        ),
+    ],
+)
+def test_tracks_that_would_make_a_column_twice(load, annotate, named):
+    with pytest.raises(UserError) as caught:
+        load({**MINIMAL, "annotate": annotate})
+    assert named in str(caught.value)
+
+
+def test_tracks_with_names_of_their_own(load):
+    tracks = {"intervals": {"exons": "x.bed"}, "bigwigs": {"exons_mean": "x.bw"}}
+    assert load({**MINIMAL, "annotate": tracks})["annotate"]["upstream"] == 5000

@@ -1,0 +1,174 @@
+"""Leases: never two jobs on one device, none idle while work waits, a crashed job frees its own."""
+
+import itertools
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from varlm.errors import UserError
+from varlm.run import devices
+from varlm.run.devices import lease, visible_devices
+
+# Takes a device, says when and which, works a while, says when it ended.
+JOB = """
+import json, sys, time
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from varlm.run.devices import lease
+got = lease(json.loads(sys.argv[2]), folder=Path(sys.argv[3]))
+started = time.time()
+print(json.dumps({"device": got.name, "index": got.index, "start": started}), flush=True)
+time.sleep(float(sys.argv[4]))
+print(json.dumps({"end": time.time()}), flush=True)
+"""
+
+
+@pytest.fixture
+def start(root, tmp_path):
+    """A function: devices and seconds of work → a running job; all are killed in the end."""
+    jobs = []
+
+    def run(names, seconds):
+        words = [sys.executable, "-c", JOB, root / "workflow_scripts", json.dumps(names)]
+        words += [tmp_path / "locks", seconds]
+        jobs.append(subprocess.Popen(list(map(str, words)), stdout=subprocess.PIPE, text=True))
+        return jobs[-1]
+
+    yield run
+    for job in jobs:
+        job.kill()
+        job.wait()
+        job.stdout.close()
+
+
+def test_eight_devices_sixteen_jobs(start):
+    names = [f"GPU-{i}" for i in range(8)]
+    running = [start(names, 1.5) for _ in range(16)]
+    told = []
+    for job in running:
+        lines = [json.loads(line) for line in job.communicate(timeout=120)[0].splitlines()]
+        assert job.returncode == 0
+        told.append(lines[0] | lines[1])
+    by_device = {name: [] for name in names}
+    for job in told:
+        assert names[job["index"]] == job["device"]
+        by_device[job["device"]].append((job["start"], job["end"]))
+    assert sum(map(len, by_device.values())) == 16
+    for spans in by_device.values():
+        spans.sort()
+        assert all(later[0] >= earlier[1] for earlier, later in itertools.pairwise(spans))
+    # No device is idle while a job waits: each freed one is taken again within a look or two.
+    waited = sorted(job["start"] for job in told)[8:]
+    freed = sorted(job["end"] for job in told)[:8]
+    assert all(start - end < 3 for start, end in zip(waited, freed, strict=True))
+
+
+def test_a_killed_job_frees_its_device(start):
+    first = start(["0"], 600)
+    assert json.loads(first.stdout.readline())["device"] == "0"
+    second = start(["0"], 0)
+    time.sleep(1)
+    assert second.poll() is None
+    os.kill(first.pid, signal.SIGKILL)
+    assert json.loads(second.communicate(timeout=60)[0].splitlines()[0])["device"] == "0"
+
+
+def test_a_device_by_name_is_waited_for_although_others_are_free(start, tmp_path):
+    holder = start(["5"], 600)
+    holder.stdout.readline()
+    free = lease(["5", "6"], folder=tmp_path / "locks")
+    assert (free.index, free.name) == (1, "6")
+    free.release()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(devices.time, "sleep", lambda _: holder.kill() or holder.wait())
+        assert lease(["5", "6"], wanted=0, folder=tmp_path / "locks").name == "5"
+
+
+def test_waiting_is_told_with_its_remedy(start, tmp_path, monkeypatch, caplog):
+    holder = start(["0"], 600)
+    holder.stdout.readline()
+    monkeypatch.setattr(devices, "_PATIENCE", 0)
+    looks = []
+
+    def look(_):
+        looks.append(1)
+        if len(looks) == 3:
+            holder.kill()
+            holder.wait()
+
+    monkeypatch.setattr(devices.time, "sleep", look)
+    with caplog.at_level(logging.WARNING):
+        lease(["0"], folder=tmp_path / "locks").release()
+    assert [record.message for record in caplog.records] == [
+        "every one of the 1 devices is used by another varlm job; waiting. Give snakemake "
+        "--resources gpu=1, so that no more jobs start than there are devices"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("uuids", "environment", "expected"),
+    [
+        (["u1", "u2"], None, ["u1", "u2"]),
+        (["u1", "u2"], "", ["u1", "u2"]),
+        (["u5", "u3"], "5,3", ["u5", "u3"]),
+        (["u5"], "0,9", ["u5"]),  # CUDA stops at a number that is not there
+        (["u1", "u2"], "GPU-aaa, MIG-bbb", ["GPU-aaa", "MIG-bbb"]),
+        ([], None, []),
+    ],
+)
+def test_the_machines_names_of_visible_devices(uuids, environment, expected):
+    assert visible_devices(uuids, environment) == expected
+
+
+def test_a_device_that_is_not_there(tmp_path):
+    with pytest.raises(UserError, match=r"cuda:2 is not here; 2 CUDA devices are visible \(4, 7\)"):
+        lease(["4", "7"], wanted=2, folder=tmp_path)
+    with pytest.raises(UserError, match=r"cuda is not here; 0 CUDA devices are visible \(none\)"):
+        lease([], folder=tmp_path)
+
+
+def test_a_lock_folder_that_is_a_link_or_a_file_is_refused(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "file").touch()
+    for name in ("link", "file"):
+        with pytest.raises(UserError, match="no folder that can be written"):
+            lease(["0"], folder=tmp_path / name)
+
+
+def test_all_users_may_use_the_folder_and_the_locks(tmp_path):
+    held = lease(["0"], folder=tmp_path / "locks")
+    assert (tmp_path / "locks").stat().st_mode & 0o7777 == 0o1777
+    assert (tmp_path / "locks/0.lock").stat().st_mode & 0o666 == 0o666
+    held.release()
+
+
+def test_a_score_job_takes_one_of_the_visible_devices(tmp_path, monkeypatch):
+    import torch
+
+    from varlm.scoring import scorer, shard
+
+    monkeypatch.setattr(devices.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    # As a scheduler numbers them that confines the job to three of eight.
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2")
+    uuids = ["u4", "u5", "u7"]
+    monkeypatch.setattr(
+        torch.cuda, "get_device_properties", lambda number: SimpleNamespace(uuid=uuids[number])
+    )
+    monkeypatch.setattr(scorer, "choose_device", torch.device)
+    monkeypatch.setattr(shard, "_held", [])
+    assert shard.take_device("cpu") == torch.device("cpu")
+    assert shard.take_device("cuda") == torch.device("cuda:0")
+    assert shard.take_device("cuda:2") == torch.device("cuda:2")
+    assert shard.take_device("cuda") == torch.device("cuda:1")
+    assert [held.name for held in shard._held] == ["u4", "u7", "u5"]
+    for held in shard._held:
+        held.release()

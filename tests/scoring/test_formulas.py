@@ -1,0 +1,101 @@
+"""Scores: hand-computed values and the invariants that a user relies on."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from varlm.scoring import formulas
+
+LOGITS = arrays(np.float32, (5, 2, 4), elements=st.floats(-30, 30, width=32))
+BASES = arrays(np.int64, 5, elements=st.integers(0, 3))
+
+
+def test_values_by_hand():
+    logits = np.array([[[0, math.log(3), 0, 0], [0, math.log(3), 0, math.log(9)]]])
+    found = formulas.snv_scores(logits, np.array([0]), np.array([3]))
+    assert found.llr_fwd[0] == pytest.approx(0)
+    assert found.llr_rev[0] == pytest.approx(math.log(9))
+    assert found.llr[0] == pytest.approx(math.log(3))
+    # Strand-averaged logits: 0, ln 3, 0, ln 3 → probabilities 1/8, 3/8, 1/8, 3/8.
+    assert found.p_ref[0] == pytest.approx(1 / 8)
+    assert found.p_alt[0] == pytest.approx(3 / 8)
+    expected = -2 * (1 / 8 * math.log(1 / 8) + 3 / 8 * math.log(3 / 8))
+    assert found.entropy[0] == pytest.approx(expected)
+
+
+def test_entropy_at_its_ends():
+    assert formulas.entropy(np.zeros(4)) == pytest.approx(math.log(4))
+    assert formulas.entropy(np.array([1000.0, 0, 0, 0])) == 0.0
+
+
+def test_forward_strand_alone():
+    logits = np.full((1, 2, 4), np.nan, dtype=np.float32)
+    logits[0, 0] = [1, 2, 3, 4]
+    found = formulas.snv_scores(logits, np.array([0]), np.array([2]))
+    assert found.llr[0] == found.llr_fwd[0] == 2
+    assert np.isnan(found.llr_rev[0])
+    assert found.p_alt[0] == pytest.approx(math.exp(3) / sum(map(math.exp, [1, 2, 3, 4])))
+
+
+@given(LOGITS, BASES)
+def test_ref_equal_to_alt_scores_zero(logits, base):
+    found = formulas.snv_scores(logits, base, base)
+    assert (found.llr == 0).all()
+    assert (found.llr_fwd == 0).all()
+    assert (found.llr_rev == 0).all()
+
+
+@given(LOGITS, BASES, BASES)
+def test_swapping_the_alleles_negates(logits, ref, alt):
+    one, two = formulas.snv_scores(logits, ref, alt), formulas.snv_scores(logits, alt, ref)
+    np.testing.assert_array_equal(one.llr, -two.llr)
+    np.testing.assert_array_equal(one.llr_rev, -two.llr_rev)
+    np.testing.assert_array_equal(one.p_ref, two.p_alt)
+    np.testing.assert_array_equal(one.entropy, two.entropy)
+
+
+@given(LOGITS, BASES, BASES)
+def test_swapping_the_strands_changes_nothing_but_their_names(logits, ref, alt):
+    one, two = formulas.snv_scores(logits, ref, alt), formulas.snv_scores(logits[:, ::-1], ref, alt)
+    np.testing.assert_array_equal(one.llr, two.llr)
+    np.testing.assert_array_equal(one.llr_fwd, two.llr_rev)
+    np.testing.assert_array_equal(one.entropy, two.entropy)
+
+
+@given(LOGITS, st.floats(-5, 5))
+def test_a_constant_added_to_all_logits_changes_nothing(logits, constant):
+    ref, alt = np.zeros(5, int), np.ones(5, int)
+    one, two = (
+        formulas.snv_scores(logits, ref, alt),
+        formulas.snv_scores(logits + constant, ref, alt),
+    )
+    np.testing.assert_allclose(one.p_ref, two.p_ref, atol=1e-5)
+    np.testing.assert_allclose(one.entropy, two.entropy, atol=1e-4)
+    np.testing.assert_allclose(one.llr, two.llr, atol=1e-4)
+
+
+@given(LOGITS)
+def test_probabilities_and_entropy_stay_in_range(logits):
+    p = formulas.probabilities(logits)
+    np.testing.assert_allclose(p.sum(axis=-1), 1)
+    h = formulas.entropy(logits)
+    assert (h >= -1e-12).all()
+    assert (h <= math.log(4) + 1e-12).all()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        direct = -np.where(p > 0, p * np.log(p), 0).sum(axis=-1)
+    np.testing.assert_allclose(h, direct, atol=1e-9)
+
+
+def test_base_index_takes_text_and_bytes():
+    assert formulas.base_index(np.array(["A", "T", "G", "C"])).tolist() == [0, 3, 2, 1]
+    assert formulas.base_index(np.frombuffer(b"CA", np.uint8)).tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("bases", [np.array(["A", "N"]), np.frombuffer(b"a", np.uint8)])
+def test_base_index_refuses_what_is_no_base(bases):
+    with pytest.raises(ValueError, match="not one of A, C, G, T"):
+        formulas.base_index(bases)

@@ -1,0 +1,99 @@
+"""Shards of minutes: by the last run's speed, else the model's size; a share for each job."""
+
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+
+from making.planning import Setting, variants
+from varlm.cli import main
+from varlm.scoring import shard_size
+from varlm.tables.schemas import SHARD, check_digest, read_table, write_digest
+
+RUN = {"device": "cpu", "sites": 6000, "alleles": 200, "seconds": 64.0}
+
+
+def test_a_rate_is_that_of_jobs_on_such_a_device():
+    gpu = {"device": "cuda:3", "sites": 90_000, "alleles": 0, "seconds": 9.0}
+    assert shard_size.measured_rate([RUN, RUN, gpu, {}], on_gpu=False, allele_cost=2) == 100
+    assert shard_size.measured_rate([RUN, RUN, gpu, {}], on_gpu=True, allele_cost=2) == 10_000
+    assert shard_size.measured_rate([RUN], on_gpu=True, allele_cost=2) is None
+
+
+def test_a_few_sites_are_no_measurement():
+    few = {"device": "cpu", "sites": 90, "alleles": 0, "seconds": 2.0}
+    assert shard_size.measured_rate([few], on_gpu=False, allele_cost=2) is None
+
+
+def test_without_a_measurement_the_models_size_counts(tmp_path):
+    (tmp_path / "model.safetensors").write_bytes(b"\0" * 4_000_000)
+    model = {"folder": tmp_path, "files": {"model.safetensors": "", "config.json": ""}}
+    model |= {"window": 512, "strands": "both"}
+    cpu = shard_size.expected_rate(model, on_gpu=False, cores=2)
+    assert cpu == pytest.approx(300e9 / (2 * 1e6 * 512 * 2))
+    assert shard_size.expected_rate(model | {"strands": "forward"}, False, 2) == 2 * cpu
+    assert shard_size.expected_rate(model, on_gpu=True, cores=2) > 50 * cpu
+
+
+def test_the_65_million_parameter_gpn_gets_minutes_on_two_cores():
+    """It was measured at 3.0 sites a second there (benchmarks/results/score.json)."""
+    rate = 300e9 / shard_size.flops_a_site(65_900_000, 512, "both")
+    assert 1 < rate < 9
+
+
+@pytest.mark.parametrize(
+    ("rate", "minutes", "size"),
+    [(100, 10, 60_000), (1e-3, 10, 1000), (1e9, 10, 2_000_000), (100, 0.5, 3000)],
+)
+def test_the_size_is_the_time_wanted_within_bounds(rate, minutes, size):
+    assert shard_size.wanted_size(rate, minutes) == size
+
+
+@pytest.mark.parametrize(
+    ("parts", "at_once", "together"),
+    [(1, 1, 1), (16, 1, 16), (400, 1, 16), (16, 8, 2), (3, 8, 1), (400, 8, 16), (40, 8, 5)],
+)
+def test_each_job_that_runs_at_once_gets_a_share(parts, at_once, together):
+    size = 60_000
+    part = shard_size.part_size(size)
+    assert size // part == 16
+    assert shard_size.parts_together(parts, part, size, at_once) == together
+    shards = -(-parts // together)
+    assert shards >= min(parts, at_once)
+
+
+def planned(folder):
+    """The shards' tables, in order, each checked against its digest; nothing else is there."""
+    paths = sorted((folder / "plan/shards").glob("*.parquet"), key=lambda path: int(path.stem))
+    for path in paths:
+        check_digest(path)
+    assert len(list((folder / "plan/shards").iterdir())) == 2 * len(paths)
+    return [read_table(path, SHARD) for path in paths]
+
+
+@pytest.mark.parametrize("at_once", [1, 4])
+def test_auto_cuts_the_same_rows_into_shares(tmp_path, monkeypatch, at_once):
+    setting = Setting(tmp_path)
+    rng = np.random.default_rng(3)
+    genome = {name: "".join(rng.choice(list("ACGT"), 9000)) for name in ("one", "two")}
+    setting.reference = setting.write_reference("long", genome)
+    rows = [("one", int(p), genome["one"][p - 1], "N") for p in range(1, 9001)]
+    setting.cohort = variants(tmp_path / "long.parquet", rows)
+    write_digest(setting.cohort)
+    monkeypatch.setenv("VARLM_JOBS", str(at_once))
+    monkeypatch.delenv("VARLM_GPUS", raising=False)
+    setting.plan()
+    whole = pl.concat(planned(tmp_path))
+    (tmp_path / "last.json").write_text(json.dumps({"runs": [RUN]}))
+
+    command = ["plan", "--model", tmp_path / "m.json", "--reference", setting.reference]
+    command += ["--store", setting.store.root, "--cohort", "c", "--variants", setting.cohort]
+    command += ["--sites-per-shard", "auto", "--minutes", 1, "--device", "cpu"]
+    command += ["--committed", tmp_path / "last.json", "--plan", tmp_path / "auto/plan"]
+    assert main(list(map(str, command))) == 0
+    plan = json.loads((tmp_path / "auto/plan/plan.json").read_text())
+    shards = planned(tmp_path / "auto")
+    assert plan["sites_per_shard"] == 6000  # 100 a second, one minute
+    assert plan["shards"] == len(shards) == {1: 2, 4: 3}[at_once]  # parts of 1,000 each
+    assert pl.concat(shards).equals(whole)

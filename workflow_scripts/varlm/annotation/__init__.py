@@ -1,0 +1,1 @@
+"""What genes, intervals, bigWigs and INFO fields say of an allele, beside its scores."""

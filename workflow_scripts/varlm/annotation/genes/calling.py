@@ -1,0 +1,434 @@
+"""A cohort's alleles and gene models → `schemas.CONSEQUENCES`, piece by piece.
+
+csq speaks first: what it says of an allele and a transcript stands. Where it says nothing
+(introns, non-coding transcripts, transcripts without coding calls), the parts that the allele
+touches do. An allele that touches no transcript is upstream or downstream of those near it, or
+intergenic.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from varlm.annotation.genes import csq, overlaps, terms
+from varlm.annotation.genes.models import CDS, EXONS, TRANSCRIPTS
+from varlm.genome.reference import Genome
+from varlm.genome.regions import Regions
+from varlm.tables.schemas import CONSEQUENCES, ROW_GROUP, read_table
+
+Ints = overlaps.Ints
+
+ROWS = ROW_GROUP  # alleles in a piece: the bound on memory
+BATCH = 1_000_000  # alleles that one child gets: reading a human GFF takes it seconds each time
+_NONE = np.uint32(0xFFFFFFFF)  # the transcript of an intergenic entry
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """A folder of `index_annotation`."""
+
+    folder: Path
+    transcripts: pl.DataFrame
+    exons: pl.DataFrame
+    cds: pl.DataFrame
+
+    @classmethod
+    def open(cls, folder: Path) -> Annotation:
+        """Read the tables; `UserError` if one is missing or another version's."""
+        return cls(
+            folder,
+            read_table(folder / "transcripts.parquet", TRANSCRIPTS),
+            read_table(folder / "exons.parquet", EXONS),
+            read_table(folder / "cds.parquet", CDS),
+        )
+
+    def gff3(self, code: int) -> Path:
+        """Return where the transcripts of a genetic code are, as csq reads them."""
+        return gff3_path(self.folder, code)
+
+    @cached_property
+    def labels(self) -> pl.DataFrame:
+        """What an entry repeats of its transcript; the last row is nobody's."""
+        columns = ["gene", "gene_id", "transcript", "biotype", "strand"]
+        nobody = pl.DataFrame(
+            {name: [None] for name in columns}, schema=dict.fromkeys(columns, pl.String)
+        )
+        return pl.concat([self.transcripts.select(columns), nobody])
+
+    def coding_reach(self, code: int, contig: str) -> Ints:
+        """Return the merged spans in which csq has something to say: shape (n, 2), 0-based."""
+        of_code = self.transcripts.filter(
+            (pl.col("contig") == contig) & (pl.col("genetic_code") == code)
+        )
+        spans = self.exons.join(of_code.select("index"), on="index", how="semi")
+        if spans.is_empty():
+            return np.empty((0, 2), np.int64)
+        beside = np.array([-csq.REACH, csq.REACH])
+        pairs = spans.select("start", "end").cast(pl.Int64).to_numpy() + beside
+        return Regions({contig: pairs}).merged(contig)
+
+
+def gff3_path(folder: Path, code: int) -> Path:
+    """Return the GFF3 of a genetic code in an annotation folder."""
+    return folder / f"coding.{code}.gff3"
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Alleles on one contig, each once, sorted.
+
+    `row` is the number in variants.parquet of each allele's first row; `which`, of shape
+    (rows of the piece,), says which allele a row has.
+    """
+
+    contig: str
+    row: Ints
+    pos: Ints
+    ref: pl.Series
+    alt: pl.Series
+    which: Ints
+
+
+@dataclass
+class _Batch:
+    """Pieces whose alleles one child is asked about."""
+
+    pieces: list[tuple[int, int]]  # first and last row (half-open) of each piece
+    calls: list[Future[csq.Calls]]
+
+
+def call_consequences(
+    variants: Path,
+    genome: Genome,
+    annotation: Annotation,
+    upstream: int,
+    downstream: int,
+    work: Path,
+) -> Iterator[pl.DataFrame]:
+    """Yield `schemas.CONSEQUENCES` for the rows of `variants.parquet`, in their order.
+
+    Parameters
+    ----------
+    variants : Path
+        `variants.parquet`: sorted, `contig` as in the reference.
+    upstream, downstream : int
+        bp beside a transcript that count as such.
+    work : Path
+        An existing folder for temporary files, some 100 bytes for each coding allele.
+    """
+    caller = _Caller(annotation, genome, upstream, downstream)
+    with (
+        tempfile.TemporaryDirectory(dir=work, prefix=".consequences.") as folder,
+        ThreadPoolExecutor(csq.workers()) as pool,
+    ):
+        reference = csq.Reference(genome.fasta, genome.contigs, Path(folder))
+        waiting: deque[_Batch] = deque()
+        for batch in caller.batches(variants, reference, Path(folder), pool):
+            waiting.append(batch)
+            if len(waiting) > csq.workers():
+                yield from caller.tables(variants, waiting.popleft())
+        while waiting:
+            yield from caller.tables(variants, waiting.popleft())
+
+
+class _Caller:
+    """Holds what every piece needs; arrays of a contig are made once, contig after contig."""
+
+    def __init__(self, annotation: Annotation, genome: Genome, upstream: int, downstream: int):
+        self.annotation = annotation
+        self.upstream, self.downstream = upstream, downstream
+        self.number = {contig: n for n, contig in enumerate(genome.names)}
+        self.codes = list(csq.codes_in_use(annotation.transcripts))
+        self._reach: tuple[str, dict[int, Ints]] = ("", {})
+        self._contig: _Contig | None = None
+
+    def batches(
+        self, variants: Path, reference: csq.Reference, folder: Path, pool: ThreadPoolExecutor
+    ) -> Iterator[_Batch]:
+        """Yield batches, csq at work on them."""
+        total = int(pl.scan_parquet(variants).select(pl.len()).collect().item())
+        size = min(BATCH, -(-total // csq.workers()))
+        pieces: list[tuple[int, int]] = []
+        asked: dict[int, list[pl.DataFrame]] = {code: [] for code in self.codes}
+        count = rows = made = 0
+
+        def batch() -> _Batch:
+            nonlocal made
+            calls = []
+            for code, frames in asked.items():
+                alleles = pl.concat(frames) if frames else pl.DataFrame()
+                frames.clear()
+                if alleles.height:
+                    made += 1
+                    stem = folder / f"batch{made}"
+                    gff3 = self.annotation.gff3(code)
+                    calls.append(pool.submit(csq.call, alleles, reference, gff3, code, stem))
+            return _Batch(pieces, calls)
+
+        for start, end in spans_of(variants, total):
+            piece = read_piece(variants, start, end)
+            pieces.append((start, end))
+            rows += end - start
+            for code in self.codes:
+                alleles = self._to_ask(piece, code)
+                count += alleles.height
+                if alleles.height:
+                    asked[code].append(alleles)
+            if count >= size or rows >= max(size, 8 * BATCH if size == BATCH else size):
+                yield batch()
+                pieces, count, rows = [], 0, 0
+        if pieces:
+            yield batch()
+
+    def _to_ask(self, piece: _Piece, code: int) -> pl.DataFrame:
+        """Return the alleles near coding transcripts, as csq is given them."""
+        if self._reach[0] != piece.contig:
+            spans = {c: self.annotation.coding_reach(c, piece.contig) for c in self.codes}
+            self._reach = (piece.contig, spans)
+        starts, ends = self._reach[1][code].T
+        start = piece.pos - 1
+        end = start + piece.ref.str.len_bytes().to_numpy()
+        index = np.searchsorted(starts, end) - 1
+        near = np.flatnonzero(index >= 0)
+        near = near[ends[index[near]] > start[near]]
+        return pl.DataFrame(
+            {
+                "contig": pl.Series([self.number[piece.contig]], dtype=pl.UInt32).new_from_index(
+                    0, len(near)
+                ),
+                "pos": piece.pos[near],
+                "row": piece.row[near],
+                "ref": piece.ref.gather(near),
+                "alt": piece.alt.gather(near),
+            }
+        )
+
+    def tables(self, variants: Path, batch: _Batch) -> Iterator[pl.DataFrame]:
+        """Yield the tables of a batch's pieces, once csq is done."""
+        calls = csq.joined([call.result() for call in batch.calls] or [csq.EMPTY])
+        for start, end in batch.pieces:
+            low, high = np.searchsorted(calls.row, [start, end])
+            part = csq.Calls(
+                calls.row[low:high],
+                calls.transcript[low:high],
+                calls.terms[low:high],
+                calls.protein[low:high],
+            )
+            yield self.table(read_piece(variants, start, end), part)
+
+    def table(self, piece: _Piece, calls: csq.Calls) -> pl.DataFrame:
+        """Return the table of a piece, given csq's calls of its alleles."""
+        if self._contig is None or self._contig.name != piece.contig:
+            self._contig = _Contig(piece.contig, self.annotation, self.upstream, self.downstream)
+        start, end = changed_span(piece)
+        entries = self._entries(piece, start, end, calls, self._contig)
+        distance = self._contig.nearest_starts(start, end)
+        table = _assembled(entries, len(start), self.annotation.labels).hstack(distance)
+        if len(piece.which) != table.height:
+            table = table[piece.which]
+        return table.select(CONSEQUENCES.names)
+
+    def _entries(
+        self, piece: _Piece, start: Ints, end: Ints, calls: csq.Calls, contig: _Contig
+    ) -> _Entries:
+        """Return every (allele, transcript) with its terms, most severe first."""
+        allele = np.searchsorted(piece.row, calls.row)
+        said = (allele << 32) | calls.transcript
+        low, high = int(start.min()), int(end.max())
+        inside = contig.features.within(low, high)
+        key, sets = _pairs(start, end, inside)
+        at = np.searchsorted(said, key)
+        own = np.ones(len(key), dtype=bool)
+        if len(said):
+            own = said[at.clip(max=len(said) - 1)] != key
+        keys = [said, key[own]]
+        values = [calls.terms | contig.always(calls.transcript), overlaps.plain(sets[own])]
+        spoken = np.zeros(len(start), dtype=bool)
+        for each in keys:
+            spoken[each >> 32] = True
+        outside = np.flatnonzero(~spoken)
+        if len(outside):
+            key, sets = _pairs(start[outside], end[outside], contig.beside.within(low, high))
+            keys.append((outside[key >> 32] << 32) | (key & 0xFFFFFFFF))
+            values.append(sets)
+            spoken[outside[key >> 32]] = True
+            nowhere = np.flatnonzero(~spoken)
+            keys.append((nowhere << 32) | np.int64(_NONE))
+            values.append(np.full(len(nowhere), terms.BIT["intergenic_variant"], np.uint32))
+        key = np.concatenate(keys)
+        sets = np.concatenate(values).astype(np.uint32)
+        rank = terms.rank(sets).astype(np.int64)
+        # By allele, then severity, then the transcript's place in the canonical order.
+        order = np.lexsort((key & 0xFFFFFFFF, (key >> 32 << 8) | rank))
+        protein = pl.concat(
+            [
+                calls.protein,
+                pl.Series("protein", [None], pl.String).new_from_index(0, len(key) - len(said)),
+            ]
+        ).gather(order)
+        key = key[order]
+        return _Entries(
+            key >> 32, (key & 0xFFFFFFFF).astype(np.uint32), sets[order], rank[order], protein
+        )
+
+
+@dataclass(frozen=True)
+class _Entries:
+    """Entries of the nested column, flat, by allele; arrays of shape (entries,)."""
+
+    allele: Ints
+    transcript: np.ndarray  # uint32; _NONE: intergenic
+    terms: terms.Terms
+    rank: Ints  # of the most severe term
+    protein: pl.Series
+
+
+class _Contig:
+    """The arrays of one contig."""
+
+    def __init__(self, name: str, annotation: Annotation, upstream: int, downstream: int):
+        self.name = name
+        transcripts = annotation.transcripts.filter(pl.col("contig") == name)
+        exons = annotation.exons.join(transcripts.select("index"), on="index", how="semi")
+        self.features = overlaps.transcript_features(transcripts, exons)
+        self.beside = overlaps.neighbourhoods(transcripts, upstream, downstream)
+        self.starts = overlaps.Starts(transcripts) if transcripts.height else None
+        nmd = (annotation.transcripts["biotype"] == "nonsense_mediated_decay").fill_null(False)
+        self._always = np.where(nmd.to_numpy(), terms.BIT["NMD_transcript_variant"], 0)
+
+    def always(self, transcript: Ints) -> terms.Terms:
+        """Return the terms that transcripts have whatever the allele."""
+        return self._always[transcript].astype(np.uint32)
+
+    def nearest_starts(self, start: Ints, end: Ints) -> pl.DataFrame:
+        """Return the columns nearest_gene and tss_distance."""
+        if self.starts is None:
+            return pl.DataFrame(
+                {
+                    "nearest_gene": pl.Series([None], dtype=pl.String).new_from_index(
+                        0, len(start)
+                    ),
+                    "tss_distance": pl.Series([None], dtype=pl.Int32).new_from_index(0, len(start)),
+                }
+            )
+        which, distance = self.starts.nearest(start, end)
+        return pl.DataFrame(
+            {
+                "nearest_gene": self.starts.gene.gather(which),
+                "tss_distance": pl.Series(distance).cast(pl.Int32),
+            }
+        )
+
+
+def _pairs(start: Ints, end: Ints, features: overlaps.Features) -> tuple[Ints, terms.Terms]:
+    """Return keys (allele << 32 | transcript), rising, and the terms of all features touched."""
+    allele, feature = overlaps.touching(start, end, features)
+    key = (allele << 32) | features.transcript[feature]
+    order = np.argsort(key, kind="stable")
+    key, sets = key[order], features.terms[feature[order]]
+    if not len(key):
+        return key, sets
+    first = np.flatnonzero(np.concatenate(([True], key[1:] != key[:-1])))
+    return key[first], np.bitwise_or.reduceat(sets, first)
+
+
+def _assembled(entries: _Entries, alleles: int, labels: pl.DataFrame) -> pl.DataFrame:
+    """Return the main columns and the nested one, a row an allele."""
+    codes, code = np.unique(entries.terms, return_inverse=True)
+    joined = pl.Series("consequence", [terms.joined(int(each)) for each in codes], pl.String)
+    impacts = pl.Series("impact", [terms.IMPACTS[name] for name in terms.NAMES], pl.String)
+    whose = np.where(entries.transcript == _NONE, labels.height - 1, entries.transcript)
+    flat = pl.DataFrame(
+        [
+            joined.gather(code),
+            impacts.gather(entries.rank),
+            *labels[whose].get_columns(),
+            entries.protein.alias("protein_change"),
+        ]
+    )
+    first = np.searchsorted(entries.allele, np.arange(alleles))
+    nested = (
+        pl.DataFrame({"allele": pl.Series(entries.allele).set_sorted()})
+        .with_columns(flat.to_struct("consequences"))
+        .group_by("allele", maintain_order=True)
+        .agg("consequences")
+    )
+    if nested.height != alleles:
+        raise AssertionError(f"{nested.height} alleles have consequences, of {alleles}")
+    names = pl.Series("consequence", list(terms.NAMES), pl.String)
+    return flat[first].with_columns(names.gather(entries.rank[first]), nested["consequences"])
+
+
+# variants.parquet ----------------------------------------------------------------------------
+
+
+def spans_of(variants: Path, total: int) -> Iterator[tuple[int, int]]:
+    """Yield the row numbers [start, end) of pieces: one contig, at most `ROWS` rows."""
+    for start in range(0, total, ROWS):
+        contigs = pl.scan_parquet(variants).slice(start, ROWS).select("contig").collect()["contig"]
+        at = start
+        for run in contigs.rle():
+            yield at, at + run["len"]
+            at += run["len"]
+
+
+def read_piece(variants: Path, start: int, end: int) -> _Piece:
+    """Read rows [start, end), one contig, and tell the distinct alleles among them."""
+    rows = (
+        pl.scan_parquet(variants)
+        .slice(start, end - start)
+        .select("contig", "pos", "ref", "alt")
+        .collect()
+    )
+    fresh = np.ones(rows.height, dtype=bool)
+    same = (
+        (rows["pos"][1:] == rows["pos"][:-1])
+        & (rows["ref"][1:] == rows["ref"][:-1])
+        & (rows["alt"][1:] == rows["alt"][:-1])
+    )
+    fresh[1:] = ~same.to_numpy()
+    which = fresh.cumsum() - 1
+    kept = np.flatnonzero(fresh)
+    if len(kept) < rows.height:
+        contig, rows = rows["contig"][0], rows[kept]
+    else:
+        contig = rows["contig"][0]
+    return _Piece(
+        contig,
+        kept + start,
+        rows["pos"].to_numpy().astype(np.int64),
+        rows["ref"],
+        rows["alt"],
+        which,
+    )
+
+
+def changed_span(piece: _Piece) -> tuple[Ints, Ints]:
+    """Return the reference bases that alleles change, [start, end), 0-based, shape (alleles,).
+
+    Normalised indels begin with the base before them, or end with the one after them where they
+    are at the start of the contig; it does not change. `start` = `end` is an insertion before the
+    base `start`.
+    """
+    start = piece.pos - 1
+    length = piece.ref.str.len_bytes().to_numpy().astype(np.int64)
+    other = piece.alt.str.len_bytes().to_numpy()
+    anchored = (length != other) & (
+        piece.ref.str.slice(0, 1) == piece.alt.str.slice(0, 1)
+    ).to_numpy()
+    behind = (
+        (length != other)
+        & ~anchored
+        & (piece.pos == 1)
+        & (piece.ref.str.slice(-1) == piece.alt.str.slice(-1)).to_numpy()
+    )
+    return start + anchored, start + length - behind

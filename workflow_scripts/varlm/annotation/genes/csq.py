@@ -1,0 +1,374 @@
+"""Coding consequences by `bcftools csq -l`, in child processes, a batch of alleles each.
+
+csq sees nothing of the user's files: a GFF3 of the coding transcripts alone, Ensembl-style, with
+ids made here; a FASTA index whose contigs are named c0, c1, …; a minimal sites-only VCF. So no
+name of a gene, transcript or contig can mean something to csq, and no INFO field can crash it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from varlm.annotation.genes import terms
+from varlm.errors import UserError
+from varlm.tables.schemas import atomic_path
+
+log = logging.getLogger(__name__)
+
+# The tables of csq.c in bcftools 1.24 (gencode_tables); its numbers are NCBI's, 0 is its default:
+# the standard code in which ATG alone starts a protein.
+GENETIC_CODES = frozenset({*range(7), *range(9, 17), *range(21, 32), 33})
+REACH = 10  # bp beyond an exon at which csq may still say something: 8, and one base of anchors
+
+_CHILD = (
+    "import sys, pysam.bcftools\n"
+    "try:\n"
+    "    pysam.bcftools.csq(*sys.argv[1:], catch_stdout=False)\n"
+    "except pysam.utils.SamtoolsError as error:\n"
+    "    sys.exit(str(error))\n"
+)
+
+
+class CrashError(RuntimeError):
+    """A signal ended csq."""
+
+
+@dataclass(frozen=True)
+class Calls:
+    """What csq says of (allele, transcript) pairs, sorted by both, each pair once.
+
+    Attributes
+    ----------
+    row : numpy.ndarray
+        int64, shape (n,): the allele's number in the VCF's ID.
+    transcript : numpy.ndarray
+        int64, shape (n,): the transcript's index.
+    terms : numpy.ndarray
+        uint32, shape (n,): sets of `varlm.annotation.genes.terms`.
+    protein : polars.Series
+        String, length n: change of amino acids as csq writes it, or null.
+    """
+
+    row: NDArray[np.int64]
+    transcript: NDArray[np.int64]
+    terms: terms.Terms
+    protein: pl.Series
+
+
+def write_gff3(
+    transcripts: pl.DataFrame,
+    exons: pl.DataFrame,
+    cds: pl.DataFrame,
+    contigs: Sequence[str],
+    path: Path,
+) -> None:
+    """Write the transcripts that have coding pieces as Ensembl-style GFF3, with derived UTRs.
+
+    Parameters
+    ----------
+    transcripts, exons, cds : polars.DataFrame
+        `gene_models.TRANSCRIPTS`, `EXONS`, `CDS`; those of one genetic code.
+    contigs : sequence of str
+        The reference's contigs, in order; the n-th is named c{n} in the file, the transcript of
+        index i t{i}. Its gene is g{i}: csq needs one, and nothing of it is read back.
+    """
+    number = {contig: f"c{n}" for n, contig in enumerate(contigs)}
+    called = transcripts.join(cds.select("index").unique(), on="index", how="semi").select(
+        "index",
+        pl.col("contig").replace_strict(number, return_dtype=pl.String),
+        "strand",
+        pl.col("start").alias("first"),
+        pl.col("end").alias("last"),
+        "coding_start",
+        "coding_end",
+    )
+    exons = exons.join(called, on="index")
+    forward = pl.col("strand") == "+"
+    before = exons.filter(pl.col("start") < pl.col("coding_start")).with_columns(
+        pl.min_horizontal("end", "coding_start").alias("end"),
+        pl.when(forward)
+        .then(pl.lit("five_prime_UTR"))
+        .otherwise(pl.lit("three_prime_UTR"))
+        .alias("type"),
+    )
+    after = exons.filter(pl.col("end") > pl.col("coding_end")).with_columns(
+        pl.max_horizontal("start", "coding_end").alias("start"),
+        pl.when(forward)
+        .then(pl.lit("three_prime_UTR"))
+        .otherwise(pl.lit("five_prime_UTR"))
+        .alias("type"),
+    )
+    t = pl.col("index").cast(pl.String)
+
+    def lines(rows: pl.DataFrame, order: int, kind: pl.Expr, attributes: pl.Expr) -> pl.DataFrame:
+        phase = pl.col("phase").cast(pl.String) if "phase" in rows.columns else pl.lit(".")
+        return rows.select(
+            "contig",
+            pl.col("first").alias("group"),
+            "index",
+            pl.lit(order).alias("order"),
+            kind.cast(pl.String).alias("type"),
+            (pl.col("start") + 1).alias("start"),
+            "end",
+            "strand",
+            phase.alias("phase"),
+            attributes.alias("attributes"),
+        )
+
+    whole = called.with_columns(start="first", end="last")
+    gene = pl.format("ID=gene:g{};Name=g{};biotype=protein_coding", t, t)
+    mrna = pl.format("ID=transcript:t{};Parent=gene:g{};biotype=protein_coding", t, t)
+    parent = pl.format("Parent=transcript:t{}", t)
+    everything = pl.concat(
+        [
+            lines(whole, 0, pl.lit("gene"), gene),
+            lines(whole, 1, pl.lit("mRNA"), mrna),
+            lines(exons, 2, pl.lit("exon"), parent),
+            lines(before, 3, pl.col("type"), parent),
+            lines(after, 3, pl.col("type"), parent),
+            lines(cds.join(called, on="index"), 4, pl.lit("CDS"), parent),
+        ]
+    )
+    rank = pl.col("contig").str.slice(1).cast(pl.UInt32)
+    everything = everything.sort(rank, "group", "index", "order", "start").select(
+        "contig",
+        pl.lit("varlm"),
+        "type",
+        "start",
+        "end",
+        pl.lit(".").alias("score"),
+        "strand",
+        "phase",
+        "attributes",
+    )
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        file.write(b"##gff-version 3\n")
+        everything.write_csv(file, separator="\t", include_header=False, quote_style="never")
+
+
+class Reference:
+    """The genome as csq reads it: a link and an index of its own, contigs named c0, c1, ….
+
+    Parameters
+    ----------
+    fasta : Path
+        `genome.fa` of the reference folder.
+    contigs : polars.DataFrame
+        `schemas.CONTIGS`.
+    folder : Path
+        Where the link and the index go; removed by who made it.
+    """
+
+    def __init__(self, fasta: Path, contigs: pl.DataFrame, folder: Path):
+        self.fasta = folder / "genome.fa"
+        self.fasta.symlink_to(fasta.resolve())
+        rows = list(contigs.select("length", "offset").iter_rows())
+        (folder / "genome.fa.fai").write_text(
+            "".join(
+                f"c{n}\t{size}\t{at}\t{size}\t{size + 1}\n" for n, (size, at) in enumerate(rows)
+            )
+        )
+        self.header = b"##fileformat=VCFv4.2\n" + b"".join(
+            b"##contig=<ID=c%d,length=%d>\n" % (n, size) for n, (size, _) in enumerate(rows)
+        )
+        self.header += b"#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+
+
+def write_alleles(alleles: pl.DataFrame, header: bytes, path: Path) -> None:
+    """Write the minimal VCF: columns `contig` (number), `pos`, `row`, `ref`, `alt`; sorted."""
+    dot = pl.lit(".")
+    with path.open("wb") as file:
+        file.write(header)
+        alleles.select(
+            pl.format("c{}", "contig"),
+            "pos",
+            "row",
+            "ref",
+            "alt",
+            dot.alias("qual"),
+            dot.alias("filter"),
+            dot.alias("info"),
+        ).write_csv(file, separator="\t", include_header=False, quote_style="never")
+
+
+def run(fasta: Path, gff3: Path, code: int, vcf: Path, out: Path) -> None:
+    """Run `bcftools csq -l` in a child process.
+
+    Raises
+    ------
+    CrashError
+        If a signal ended it.
+    UserError
+        If it refuses its input.
+    """
+    options = ["-l", "--no-version", "-v", "0", "-C", str(code), "-Ov"]
+    files = ["-f", str(fasta), "-g", str(gff3), "-o", str(out), str(vcf)]
+    child = subprocess.run(
+        [sys.executable, "-P", "-c", _CHILD, *options, *files],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    if child.returncode < 0:
+        raise CrashError(f"bcftools csq ended by signal {-child.returncode}")
+    if child.returncode:
+        said = child.stderr.decode("utf-8", "replace").replace("\\n", "\n").strip().splitlines()
+        raise UserError(
+            f"bcftools csq failed on {gff3.name} with genetic code {code}: "
+            f"{said[-1] if said else f'exit status {child.returncode}'}; the annotation or the "
+            "reference folder may be damaged: delete both and run the workflow again"
+        )
+
+
+def call(alleles: pl.DataFrame, reference: Reference, gff3: Path, code: int, stem: Path) -> Calls:
+    """Return csq's calls of a batch of alleles; files named `stem`.* come and go.
+
+    Should an allele crash csq, the batch is halved until that allele is alone; it is then left
+    without calls, with a warning, and the others keep theirs.
+
+    Parameters
+    ----------
+    alleles : polars.DataFrame
+        Columns as in `write_alleles`, sorted, `row` ascending.
+    """
+    vcf, out = stem.with_suffix(".vcf"), stem.with_suffix(".out")
+    try:
+        write_alleles(alleles, reference.header, vcf)
+        run(reference.fasta, gff3, code, vcf, out)
+        return read_calls(out, alleles["row"])
+    except CrashError as crash:
+        if alleles.height == 1:
+            contig, pos, _, ref, alt = alleles.row(0)
+            log.warning(
+                "contig number %d, position %d, %.60s>%.60s: %s; the allele has no coding "
+                "consequence from it",
+                contig,
+                pos,
+                ref,
+                alt,
+                crash,
+            )
+            return EMPTY
+    finally:
+        vcf.unlink(missing_ok=True)
+        out.unlink(missing_ok=True)
+    half = alleles.height // 2
+    parts = [call(part, reference, gff3, code, stem) for part in (alleles[:half], alleles[half:])]
+    return joined(parts)
+
+
+def read_calls(path: Path, sent: pl.Series) -> Calls:
+    """Read csq's output and check that it has a line for every allele that was sent, in order."""
+    table = pl.read_csv(
+        path,
+        separator="\t",
+        comment_prefix="##",
+        has_header=True,
+        quote_char=None,
+        columns=["ID", "INFO"],
+        schema_overrides={"ID": pl.Int64, "INFO": pl.String},
+    )
+    if not table["ID"].equals(sent.cast(pl.Int64).alias("ID")):
+        raise UserError(
+            f"{path}: bcftools csq returned {table.height} of {len(sent)} alleles; the disk may "
+            "be full or failing: run again"
+        )
+    entries = (
+        table.filter(pl.col("INFO").str.starts_with("BCSQ="))
+        .select("ID", pl.col("INFO").str.slice(5).str.split(","))
+        .explode("INFO", empty_as_null=True)
+        .select("ID", pl.col("INFO").str.splitn("|", 7).alias("fields"))
+        .unnest("fields")
+        .filter(pl.col("field_2").str.starts_with("t"))
+        .select(
+            row="ID",
+            transcript=pl.col("field_2").str.slice(1).cast(pl.Int64),
+            said="field_0",
+            protein="field_5",
+        )
+    )
+    kinds = entries.select(
+        "said", changes=pl.col("protein").str.contains(">", literal=True).fill_null(False)
+    )
+    distinct = kinds.unique()
+    distinct = distinct.with_columns(
+        pl.Series(
+            "terms", [terms.from_csq(*kind) for kind in distinct.iter_rows()], dtype=pl.UInt32
+        )
+    )
+    found = kinds.join(distinct, on=["said", "changes"], how="left", maintain_order="left")
+    return _by_pair(
+        entries["row"].to_numpy(),
+        entries["transcript"].to_numpy(),
+        found["terms"].to_numpy(),
+        entries["protein"],
+    )
+
+
+def _by_pair(
+    row: NDArray[np.int64], transcript: NDArray[np.int64], sets: terms.Terms, protein: pl.Series
+) -> Calls:
+    """Join the entries that csq gives one allele and transcript."""
+    order = np.lexsort((protein.is_null().to_numpy(), transcript, row))
+    row, transcript, sets = row[order], transcript[order], sets[order]
+    fresh = np.ones(len(row), dtype=bool)
+    fresh[1:] = (row[1:] != row[:-1]) | (transcript[1:] != transcript[:-1])
+    first = np.flatnonzero(fresh)
+    if len(first):
+        sets = np.bitwise_or.reduceat(sets, first)
+    return Calls(row[first], transcript[first], sets, protein.gather(order[first]))
+
+
+def joined(parts: Sequence[Calls]) -> Calls:
+    """Return the calls of several batches as one, sorted."""
+    if len(parts) == 1:
+        return parts[0]
+    return _by_pair(
+        np.concatenate([part.row for part in parts]),
+        np.concatenate([part.transcript for part in parts]),
+        np.concatenate([part.terms for part in parts]),
+        pl.concat([part.protein for part in parts]),
+    )
+
+
+EMPTY = Calls(
+    np.empty(0, np.int64),
+    np.empty(0, np.int64),
+    np.empty(0, np.uint32),
+    pl.Series("protein", [], pl.String),
+)
+
+
+def workers() -> int:
+    """Return how many children run at once: the CPUs that this process may use, at most two."""
+    return min(2, len(os.sched_getaffinity(0)))
+
+
+def check_code(code: int, contig: str) -> None:
+    """Raise `UserError` unless csq knows the genetic code."""
+    if code not in GENETIC_CODES:
+        raise UserError(
+            f"genetic code {code} of contig {contig!r} is unknown; expected one of NCBI's that "
+            f"bcftools csq has: {', '.join(map(str, sorted(GENETIC_CODES - {0})))} "
+            "(annotate.genetic_codes, or transl_table in the annotation)"
+        )
+
+
+def codes_in_use(transcripts: pl.DataFrame) -> Mapping[int, pl.DataFrame]:
+    """Return genetic code → its transcripts, of those that have coding calls."""
+    called = transcripts.filter(pl.col("genetic_code").is_not_null())
+    return {
+        int(code): called.filter(pl.col("genetic_code") == code)
+        for code in called["genetic_code"].unique().sort()
+    }

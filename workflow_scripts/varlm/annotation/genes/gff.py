@@ -1,0 +1,353 @@
+"""Read GFF3 and GTF of any dialect into one table of features, in chunks of text.
+
+Formats: GFF3 specification 1.26 (Sequence Ontology), GTF 2.2 (Brent lab), and what Ensembl,
+GENCODE, NCBI, SGD, MAKER, Augustus and Prokka make of them. All positions here are 0-based and
+half-open; the file's are 1-based and closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NoReturn
+from urllib.parse import unquote
+
+import polars as pl
+
+from varlm.errors import UserError
+from varlm.files import inflate
+from varlm.genome.reference import BYTE_ORDER_MARK
+
+_CHUNK = 32 << 20  # bytes of text parsed at a time: bounds memory at a few times this
+_MAX_LINE = 1 << 24  # bytes: a longer line is no feature
+
+EXON_TYPES = ("exon", "noncoding_exon", "pseudogenic_exon", "coding_exon")
+CDS_TYPES = ("CDS",)
+UTR_TYPES = (
+    *("five_prime_UTR", "three_prime_UTR", "UTR", "5UTR", "3UTR"),
+    *("five_prime_utr", "three_prime_utr", "5'-UTR", "3'-UTR", "five_prime_UTR_noncoding_exon"),
+)
+INTRON_TYPES = ("intron", "five_prime_UTR_intron", "three_prime_UTR_intron")
+PART_TYPES = (*EXON_TYPES, *CDS_TYPES, *UTR_TYPES, *INTRON_TYPES, "stop_codon")
+
+# Features that are never genes, transcripts or parts of them; some files have millions.
+_PASSED_OVER = (
+    *("match", "match_part", "cDNA_match", "EST_match", "expressed_sequence_match"),
+    *("protein_match", "translated_nucleotide_match", "nucleotide_match", "biological_region"),
+    *("chromosome", "scaffold", "supercontig", "contig", "start_codon", "Selenocysteine"),
+    *("transcription_start_site", "tss", "tts", "protein", "polypeptide", "sequence_feature"),
+    *("stop_codon_redefined_as_selenocysteine", "cds_start_nf", "mature_protein_region_of_CDS"),
+)
+
+FEATURES = {
+    "line": pl.UInt32(),  # 1-based, of the file
+    "contig": pl.String(),  # as the file names it
+    "source": pl.Categorical(),
+    "type": pl.String(),
+    "start": pl.Int64(),  # 0-based
+    "end": pl.Int64(),  # half-open
+    "strand": pl.String(),  # + or -, null where the file has . or ?
+    "phase": pl.Int8(),  # bases to skip to the next codon; null where the file has .
+    "id": pl.String(),
+    "parent": pl.String(),  # GFF3: several, commas between them
+    "gene_id": pl.String(),
+    "transcript_id": pl.String(),
+    "gene": pl.String(),  # symbol
+    "biotype": pl.String(),  # of the transcript, or of the gene on a gene's line
+    "gene_biotype": pl.String(),
+    "transl_table": pl.Int64(),
+    "recoded": pl.Boolean(),  # transl_except, or an exception such as ribosomal slippage
+    "trans_spliced": pl.Boolean(),
+    "pseudo": pl.Boolean(),
+}
+
+
+@dataclass(frozen=True)
+class AnnotationFile:
+    """The features of a file and what its header says.
+
+    Attributes
+    ----------
+    features : polars.DataFrame
+        `FEATURES`, in the file's order.
+    gtf : bool
+        GTF rather than GFF3.
+    dialect : str
+        Whose, as far as it shows: `Ensembl GFF3`, `GENCODE GTF`, `RefSeq GFF3` …
+    declared : dict
+        Contig → length in bp, of the `##sequence-region` lines.
+    circular : set of str
+        Contigs that a region line calls circular: there, a feature may pass the end.
+    organelles : set of str
+        Contigs that a region line calls a mitochondrion or plastid (`genome=`).
+    """
+
+    features: pl.DataFrame
+    gtf: bool
+    dialect: str
+    declared: dict[str, int]
+    circular: set[str]
+    organelles: set[str]
+
+
+@dataclass
+class _Header:
+    """What is gathered over the chunks."""
+
+    declared: dict[str, int] = field(default_factory=dict)
+    circular: set[str] = field(default_factory=set)
+    organelles: set[str] = field(default_factory=set)
+
+
+def read_annotation(path: Path) -> AnnotationFile:
+    """Read a GFF3 or GTF file, plain, gzip or bgzip, told by its content.
+
+    Raises
+    ------
+    UserError
+        Naming the line: fewer than nine columns, a position that is no number, start after end,
+        a strand or phase that is none; or a file without a feature, or truncated.
+    """
+    header = _Header()
+    frames: list[pl.DataFrame] = []
+    gtf: bool | None = None
+    seen = 0
+    for text in _chunks(path):
+        lines = pl.read_lines(text.decode("utf-8", "replace").encode(), name="text")
+        lines = lines.with_row_index("line", offset=seen + 1).with_columns(
+            pl.col("text").str.strip_chars_end("\r")
+        )
+        seen += lines.height
+        _read_directives(lines, header)
+        lines = lines.filter(
+            ~pl.col("text").str.starts_with("#") & (pl.col("text").str.strip_chars() != "")
+        )
+        if not lines.height:
+            continue
+        table = _columns(lines, path)
+        if gtf is None:
+            gtf = _is_gtf(table["attributes"])
+        _read_regions(table, header)
+        table = table.filter(~pl.col("type").is_in(_PASSED_OVER))
+        frames.append(_with_attributes(table, gtf))
+    if not frames or gtf is None:
+        raise UserError(
+            f"{path}: no feature found; expected a GFF3 or GTF file: lines of nine columns, "
+            "separated by tabs"
+        )
+    features = pl.concat(frames)
+    return AnnotationFile(
+        features, gtf, _dialect(features, gtf), header.declared, header.circular, header.organelles
+    )
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    """Yield the file's text in pieces of whole lines, up to a `##FASTA` section."""
+    rest = b""
+    sequences = False  # behind ##FASTA: read on, so that a truncated file is still found out
+    for piece in _inflated(path):
+        if sequences:
+            continue
+        rest += piece
+        if len(rest) < _CHUNK:
+            continue
+        end = rest.rfind(b"\n") + 1
+        if not end:
+            if len(rest) > _MAX_LINE:
+                raise UserError(
+                    f"{path}: a line of more than {_MAX_LINE} bytes; expected a GFF3 or GTF file"
+                )
+            continue
+        text, sequences = _before_sequences(rest[:end])
+        rest = b"" if sequences else rest[end:]
+        yield text
+    if rest:
+        yield _before_sequences(rest)[0]
+
+
+def _before_sequences(text: bytes) -> tuple[bytes, bool]:
+    """Return the text before a FASTA section, and whether there is one (GFF3: also a bare `>`)."""
+    starts = [0 for mark in (b"##FASTA", b">") if text.startswith(mark)]
+    starts += [at + 1 for mark in (b"\n##FASTA", b"\n>") if (at := text.find(mark)) >= 0]
+    return (text[: min(starts)], True) if starts else (text, False)
+
+
+def _inflated(path: Path) -> Iterator[bytes]:
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be read ({error.strerror}); reference.annotation must name a GFF3 or "
+            "GTF file"
+        ) from error
+    with file:
+        head = file.read(18)
+        file.seek(0)
+        if inflate.is_gzip(head):
+            yield from inflate.inflate(file, path, lambda _: None)
+            return
+        if head.startswith(BYTE_ORDER_MARK):
+            file.seek(len(BYTE_ORDER_MARK))
+        while piece := file.read(8 << 20):
+            yield piece
+
+
+def _read_directives(lines: pl.DataFrame, header: _Header) -> None:
+    """Take the lengths that `##sequence-region name start end` lines declare."""
+    for text in lines.filter(pl.col("text").str.starts_with("##sequence-region"))["text"]:
+        words = text.split()
+        if len(words) == 4 and words[3].isdigit():
+            header.declared[unquote(words[1])] = int(words[3])
+
+
+def _columns(lines: pl.DataFrame, path: Path) -> pl.DataFrame:
+    """Split lines into the nine columns, checked."""
+    fields = pl.col("text").str.split_exact("\t", 8)
+    names = ["contig", "source", "type", "start", "end", "score", "strand", "phase", "attributes"]
+    table = (
+        lines.select("line", fields.struct.rename_fields(names).alias("fields"), "text")
+        .unnest("fields")
+        .with_columns(
+            pl.col("start", "end").cast(pl.Int64, strict=False),
+            pl.col("source").cast(pl.Categorical),
+        )
+    )
+    nine = pl.col("attributes").is_not_null() & (pl.col("text").str.count_matches("\t") == 8)
+    checks = {
+        "expected nine columns, separated by tabs": nine,
+        "expected a start and an end, 1-based, start ≤ end": pl.col("start").is_not_null()
+        & pl.col("end").is_not_null()
+        & (pl.col("start") >= 1)
+        & (pl.col("start") <= pl.col("end")),
+        "expected the strand +, -, . or ?": pl.col("strand").is_in(["+", "-", ".", "?"]),
+        "expected the phase 0, 1, 2 or .": pl.col("phase").is_in(["0", "1", "2", "."]),
+    }
+    for expected, right in checks.items():
+        wrong = table.filter(~right.fill_null(False))
+        if wrong.height:
+            _malformed(wrong, path, expected)
+    return table.with_columns(
+        pl.col("start") - 1,
+        pl.when(pl.col("strand").is_in(["+", "-"])).then("strand").alias("strand"),
+        pl.col("phase").cast(pl.Int8, strict=False),
+    ).drop("score", "text")
+
+
+def _malformed(wrong: pl.DataFrame, path: Path, expected: str) -> NoReturn:
+    shown = wrong["text"][0][:80]
+    raise UserError(
+        f"{path}, line {wrong['line'][0]}: found {shown!r}; {expected} (GFF3 or GTF); "
+        "correct the line, or get the file again"
+    )
+
+
+def _is_gtf(attributes: pl.Series) -> bool:
+    """Tell GTF (`key "value";`) from GFF3 (`key=value;`) by the first thousand features."""
+    head = attributes.head(1000)
+    quoted = head.str.contains(r'^\s*[A-Za-z_]\w*\s+"').sum()
+    equals = head.str.contains(r"^\s*[^\s=;]+=").sum()
+    return bool(quoted > equals)
+
+
+def _read_regions(table: pl.DataFrame, header: _Header) -> None:
+    """Take what NCBI's region lines say of their contigs."""
+    regions = table.filter(pl.col("type").is_in(["region", "chromosome"]))
+    attributes = pl.col("attributes")
+    circular = regions.filter(attributes.str.contains("Is_circular=true", literal=True))
+    header.circular.update(circular["contig"])
+    organelles = regions.filter(
+        attributes.str.contains(r"(?:^|;)genome=(?:mitochondrion|chloroplast|plastid|apicoplast)")
+    )
+    header.organelles.update(organelles["contig"])
+
+
+def _with_attributes(table: pl.DataFrame, gtf: bool) -> pl.DataFrame:
+    """Replace the attributes column by those that are needed."""
+    between = " " if gtf else "="
+    attributes = pl.col("attributes").str.replace_all("; ", ";", literal=True)
+    if gtf:
+        attributes = attributes.str.replace_all('"', "", literal=True)
+    table = table.with_columns(pl.concat_str(pl.lit(";"), attributes).alias("attributes"))
+
+    def get(*keys: str) -> pl.Expr:
+        # Splitting at literals is some twenty times faster than a regular expression.
+        found = [
+            pl.col("attributes")
+            .str.splitn(f";{key}{between}", 2)
+            .struct[1]
+            .str.splitn(";", 2)
+            .struct[0]
+            .str.strip_chars(" ")
+            for key in keys
+        ]
+        # NCBI writes transcript_id "" on the lines of genes.
+        return pl.coalesce(pl.when(each != "").then(each) for each in found)
+
+    def has(pattern: str) -> pl.Expr:
+        return pl.col("attributes").str.contains(pattern, literal=True)
+
+    part = pl.col("type").is_in(PART_TYPES)
+    whole = table.filter(~part)
+    cds = pl.col("type").is_in(CDS_TYPES)
+    common = [
+        get("gene_id").alias("gene_id"),
+        get("transcript_id").alias("transcript_id"),
+        pl.lit(None, pl.String).alias("id") if gtf else get("ID").alias("id"),
+        pl.lit(None, pl.String).alias("parent") if gtf else get("Parent").alias("parent"),
+    ]
+    names = [
+        get("gene_name", "gene", "Name").alias("gene"),
+        get("transcript_biotype", "transcript_type", "biotype", "gene_biotype", "gene_type").alias(
+            "biotype"
+        ),
+        get("gene_biotype", "gene_type", "biotype").alias("gene_biotype"),
+        (has("trans-splicing") | has("trans_splicing")).alias("trans_spliced"),
+        has(f";pseudo{between}true").alias("pseudo"),
+    ]
+    of_cds = [
+        get("transl_table").cast(pl.Int64, strict=False).alias("transl_table"),
+        (has(";transl_except") | has(";exception")).alias("recoded"),
+    ]
+    nothing = [
+        pl.lit(None, FEATURES["transl_table"]).alias("transl_table"),
+        pl.lit(False).alias("recoded"),
+    ]
+    frames = [
+        whole.with_columns(*common, *names, *nothing),
+        table.filter(part & cds).with_columns(*common, *names, *of_cds),
+        table.filter(part & ~cds).with_columns(*common, *names, *nothing),
+    ]
+    features = pl.concat(frames).sort("line").select(FEATURES.keys())
+    if gtf:
+        return features
+    # Parents are decoded once they are split at their commas.
+    encoded = ("contig", "id", "gene_id", "transcript_id", "gene")
+    return features.with_columns(decoded(features[column]) for column in encoded)
+
+
+def decoded(values: pl.Series) -> pl.Series:
+    """Undo percent-encoding (GFF3), which few values have."""
+    encoded = values.filter(values.str.contains("%", literal=True)).unique().to_list()
+    return values.replace({value: unquote(value) for value in encoded}) if encoded else values
+
+
+def _dialect(features: pl.DataFrame, gtf: bool) -> str:
+    """Name the dialect for people; nothing depends on it."""
+    head = features.head(10_000)
+    sources = {str(source).casefold() for source in head["source"].unique()}
+    ids = head["id"].drop_nulls()
+    form = "GTF" if gtf else "GFF3"
+    if "sgd" in sources and not gtf and not ids.str.starts_with("gene:").any():
+        return f"SGD {form}"
+    if {"HAVANA", "ENSEMBL"} & set(map(str, head["source"].unique())):
+        return f"GENCODE {form}"
+    if ids.str.starts_with("gene:").any() or {"ensembl", "ensembl_havana"} & sources:
+        return f"Ensembl {form}"
+    if {"refseq", "bestrefseq", "gnomon", "genbank"} & sources:
+        return f"RefSeq {form}"
+    if {"maker", "augustus", "prokka", "simulated"} & sources:
+        return (
+            f"{next(iter(sorted({'maker', 'augustus', 'prokka', 'simulated'} & sources)))} {form}"
+        )
+    return form

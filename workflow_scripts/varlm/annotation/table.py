@@ -1,0 +1,252 @@
+"""A cohort's alleles, the store's scores and what tracks say → the annotated table, in pieces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from varlm.errors import UserError
+from varlm.genome.reference import Genome
+from varlm.scoring import formulas
+from varlm.scoring.background import Percentiles
+from varlm.tables.schemas import (
+    CONSEQUENCES,
+    LOGIT_COLUMNS,
+    ROW_GROUP,
+    SCORE_COLUMNS,
+    VARIANTS,
+    Column,
+    Table,
+    annotated,
+    scan_table,
+)
+
+ROWS = ROW_GROUP  # variants in a piece: the bound on memory
+# Positions (bp) that a piece may span: a sparse cohort must not read a dense store's whole contig.
+SPAN = 2_000_000
+
+
+class ScoreSource(Protocol):
+    """What is asked of the store; `varlm.store.Store` is one."""
+
+    def read_sites(self, key: str, contig: str, start: int, end: int) -> pl.DataFrame:
+        """Return `pos` and the eight logits between two 1-based positions, both included."""
+        ...
+
+    def read_alleles(self, key: str, contig: str, start: int, end: int) -> pl.DataFrame:
+        """Return `pos`, `ref`, `alt`, `llr_fwd`, `llr_rev`, likewise."""
+        ...
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model's name in the columns, its key in the store, and what ranks its LLRs, if anything."""
+
+    name: str
+    key: str
+    percentiles: Percentiles | None = None
+
+
+class Track(Protocol):
+    """A file over the genome, read by place; `IntervalColumns` and `BigWigColumns` are such."""
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns that it adds."""
+        ...
+
+    def series(
+        self, contig: str, start: NDArray[np.int64], end: NDArray[np.int64]
+    ) -> list[pl.Series]:
+        """Return its columns for spans [start, end), 0-based, sorted by start, on a contig."""
+        ...
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A table whose rows are those of `variants.parquet`, in their order; `table` is its schema."""
+
+    path: Path
+    table: Table
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What the annotated table is made of, besides the alleles and the store.
+
+    Attributes
+    ----------
+    consequences : Beside, optional
+        `schemas.CONSEQUENCES`; without it, its columns are null.
+    info : Beside, optional
+        INFO fields carried along, one column each.
+    tracks : sequence of Track
+    """
+
+    consequences: Beside | None = None
+    info: Beside | None = None
+    tracks: Sequence[Track] = ()
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns besides those that every annotated table has."""
+        carried = self.info.table.columns if self.info else ()
+        return (*carried, *(column for track in self.tracks for column in track.columns))
+
+
+NOTHING = Sources()
+
+
+def annotate(
+    variants: Path,
+    genome: Genome,
+    store: ScoreSource,
+    models: Sequence[Model],
+    sources: Sources = NOTHING,
+) -> Iterator[pl.DataFrame]:
+    """Yield the annotated table (`schemas.annotated`) in pieces, in the order of `variants`.
+
+    Raises
+    ------
+    LookupError
+        If the store lacks the score of a variant, or has one that is no number: `plan`, `score`
+        and `commit` make sure that neither happens.
+    UserError
+        If a table beside the variants has another number of rows.
+    """
+    table = annotated((model.name for model in models), sources.columns)
+    beside = [source for source in (sources.consequences, sources.info) if source]
+    nothing = [] if sources.consequences else _nulls(CONSEQUENCES)
+    for piece in pieces(variants, beside):
+        contig = piece["contig"][0]
+        start = piece["pos"].to_numpy().astype(np.int64) - 1
+        end = start + piece["ref"].str.len_bytes().to_numpy()
+        columns = [
+            *(c for track in sources.tracks for c in track.series(contig, start, end)),
+            *(
+                column
+                for model in models
+                for column in score_columns(piece, store, model, genome[contig].digest)
+            ),
+        ]
+        yield piece.with_columns(*columns, *nothing).select(table.names)
+
+
+def _nulls(table: Table) -> list[pl.Expr]:
+    return [pl.lit(None, dtype=dtype).alias(name) for name, dtype in table.schema.items()]
+
+
+def pieces(variants: Path, beside: Sequence[Beside] = ()) -> Iterator[pl.DataFrame]:
+    """Yield the rows of `variants.parquet` in order, the columns of tables beside it with them.
+
+    Each piece lies on one contig and is no wider than `ROWS` rows and `SPAN` bp.
+
+    Raises
+    ------
+    UserError
+        If a table beside the variants has other columns than it says, or other rows.
+    """
+    frame = scan_table(variants, VARIANTS)
+    total = frame.select(pl.len()).collect().item()
+    others = []
+    for other in beside:
+        rows = scan_table(other.path, other.table)
+        found = rows.select(pl.len()).collect().item()
+        if found != total:
+            raise UserError(
+                f"{other.path}: {found} rows, but {variants} has {total}; delete it and run the "
+                "workflow again"
+            )
+        others.append(rows)
+    for start in range(0, total, ROWS):
+        parts = [part.slice(start, ROWS).collect(engine="in-memory") for part in (frame, *others)]
+        rows_here = pl.concat(parts, how="horizontal", strict=True)
+        at = 0
+        for run in rows_here["contig"].rle():
+            part = rows_here[at : at + run["len"]]
+            at += run["len"]
+            pos = part["pos"].to_numpy()
+            low = 0
+            while low < len(pos):
+                high = int(np.searchsorted(pos, int(pos[low]) + SPAN))
+                yield part[low:high]
+                low = high
+
+
+def score_columns(
+    piece: pl.DataFrame, store: ScoreSource, model: Model, contig: str
+) -> list[pl.Series]:
+    """Return the model's score columns for the rows of a piece, float32, in the rows' order.
+
+    Parameters
+    ----------
+    piece : polars.DataFrame
+        Rows of `schemas.VARIANTS` on one contig, sorted by `pos`.
+    contig : str
+        The contig's digest.
+    """
+    start, end = int(piece["pos"][0]), int(piece["pos"][-1])
+    values = {name: np.full(piece.height, np.nan) for name, _ in SCORE_COLUMNS}
+    snv = (piece["kind"] == "snv").to_numpy()
+    if snv.any():
+        rows = piece.filter(snv)
+        found = store.read_sites(model.key, contig, start, end)
+        joined = rows.select("pos", "ref", "alt").join(
+            found, on="pos", how="left", maintain_order="left"
+        )
+        _check_found(joined, LOGIT_COLUMNS[0], model, rows)
+        logits = joined.select(LOGIT_COLUMNS).fill_null(np.nan).to_numpy().reshape(-1, 2, 4)
+        ref = formulas.base_index(_first_letters(joined["ref"]))
+        alt = formulas.base_index(_first_letters(joined["alt"]))
+        for name, column in vars(formulas.snv_scores(logits, ref, alt)).items():
+            values[name][snv] = column
+    if not snv.all():
+        rows = piece.filter(~snv)
+        found = store.read_alleles(model.key, contig, start, end)
+        joined = rows.select("pos", "ref", "alt").join(
+            found, on=["pos", "ref", "alt"], how="left", maintain_order="left"
+        )
+        _check_found(joined, "llr_fwd", model, rows)
+        by_strand = joined.select("llr_fwd", "llr_rev").fill_null(np.nan).to_numpy()
+        values["llr"][~snv] = formulas.strand_mean(by_strand)
+        values["llr_fwd"][~snv] = by_strand[:, 0]
+        values["llr_rev"][~snv] = by_strand[:, 1]
+    _check_numbers(values["llr"], model, piece)
+    if model.percentiles is not None:
+        values["percentile"] = model.percentiles(values["llr"])
+    return [
+        pl.Series(f"{model.name}_{name}", column, dtype=pl.Float32).fill_nan(None)
+        for name, column in values.items()
+    ]
+
+
+def _first_letters(alleles: pl.Series) -> np.ndarray:
+    """Return one-letter strings as uint8 ASCII, shape (n,)."""
+    return np.frombuffer("".join(alleles.to_list()).encode("ascii"), dtype=np.uint8)
+
+
+def _check_found(joined: pl.DataFrame, column: str, model: Model, rows: pl.DataFrame) -> None:
+    missing = joined[column].is_null()
+    if missing.any():
+        first = rows.filter(missing).row(0, named=True)
+        raise LookupError(
+            f"{int(missing.sum())} scores of model {model.name} are not in the store, the first "
+            f"of {first['contig']}:{first['pos']} {first['ref']}>{first['alt']}"
+        )
+
+
+def _check_numbers(llr: np.ndarray, model: Model, rows: pl.DataFrame) -> None:
+    """Refuse what would become a null or an infinite score, shape (rows,)."""
+    wrong = ~np.isfinite(llr)
+    if wrong.any():
+        first = rows.row(int(wrong.argmax()), named=True)
+        raise LookupError(
+            f"{int(wrong.sum())} scores of model {model.name} in the store are no finite numbers, "
+            f"the first of {first['contig']}:{first['pos']} {first['ref']}>{first['alt']}"
+        )

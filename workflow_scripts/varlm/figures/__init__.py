@@ -1,0 +1,1 @@
+"""What report, evaluation and training draw with."""

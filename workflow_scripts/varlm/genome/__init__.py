@@ -1,0 +1,1 @@
+"""The reference: its sequence, contig names, windows, regions and sites."""

@@ -1,0 +1,1 @@
+"""GPN: its options, its modules without gpn and transformers, and the fast engine."""

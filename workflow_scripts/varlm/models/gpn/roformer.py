@@ -1,0 +1,117 @@
+"""The RoFormer encoder of GPN: attention with rotary positions (Su et al. 2021, arXiv:2104.09864).
+
+The same sums as `transformers.models.roformer`, with fused attention; in the last layer only the
+wanted position asks, which is exact.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from varlm.models.gpn.options import RoFormerOptions
+
+Pointwise = Callable[[torch.Tensor], torch.Tensor]
+
+
+class RoFormerNetwork:
+    """Embedding, RoFormer layers and head of a loaded GPN, on a device, in one mode.
+
+    Parameters
+    ----------
+    embedding : float32, shape (vocabulary, channels)
+    encoder : the modules of transformers' RoFormerEncoder (`skeleton`)
+        Loaded; copied to `device`.
+    options : RoFormerOptions
+    head : modules that work on each position by itself
+    dtype : torch.dtype
+        Of the matrix products; the sums between layers stay in float32.
+    """
+
+    def __init__(
+        self,
+        embedding: torch.Tensor,
+        encoder: Any,
+        options: RoFormerOptions,
+        head: Iterable[nn.Module],
+        dtype: torch.dtype,
+        device: torch.device,
+    ):
+        self.dtype, self.device = dtype, device
+        self.embedding = embedding.to(device)
+        self.heads = options.num_attention_heads
+        self.rotary_value = options.rotary_value
+        # sin in the left half, cos in the right half; each serves two neighbouring channels.
+        sin, cos = encoder.embed_positions.weight.detach().float().to(device).chunk(2, dim=-1)
+        self.sin: torch.Tensor = sin.repeat_interleave(2, dim=-1)
+        self.cos: torch.Tensor = cos.repeat_interleave(2, dim=-1)
+        self.layers = [self._layer(layer) for layer in encoder.layer]
+        self.head = [self._module(module) for module in head]
+
+    def __call__(self, ids: torch.Tensor, index: int | None) -> torch.Tensor:
+        """Return the vocabulary's logits: float32, (batch, 1 or length, vocabulary)."""
+        x = self.embedding[ids]
+        for number, layer in enumerate(self.layers):
+            last = number == len(self.layers) - 1
+            x = self._attend(layer, x, index if last else None)
+            x = layer["out_norm"](x + layer["out"](layer["act"](layer["up"](x))))
+        if index is not None and not self.layers:
+            x = x[:, index : index + 1]
+        for module in self.head:
+            x = module(x)
+        return x
+
+    def _attend(
+        self, layer: dict[str, Pointwise], x: torch.Tensor, index: int | None
+    ) -> torch.Tensor:
+        asking = x if index is None else x[:, index : index + 1]
+        first = 0 if index is None else index
+        query = self._rotate(self._split(layer["query"](asking)), first)
+        key = self._rotate(self._split(layer["key"](x)), 0)
+        value = self._split(layer["value"](x))
+        if self.rotary_value:
+            value = self._rotate(value, 0)
+        query, key, value = (part.to(self.dtype) for part in (query, key, value))
+        mixed = F.scaled_dot_product_attention(query, key, value)
+        mixed = mixed.transpose(1, 2).flatten(2).float()
+        return layer["attention_norm"](asking + layer["attention_out"](mixed))
+
+    def _split(self, x: torch.Tensor) -> torch.Tensor:
+        return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)
+
+    def _rotate(self, x: torch.Tensor, first: int) -> torch.Tensor:
+        """Rotate each pair of channels by its position's angle; x: (batch, head, length, width)."""
+        stop = first + x.shape[2]
+        turned = torch.stack([-x[..., 1::2], x[..., ::2]], dim=-1).view_as(x)
+        return x * self.cos[first:stop] + turned * self.sin[first:stop]
+
+    def _layer(self, layer: Any) -> dict[str, Pointwise]:
+        attention = layer.attention
+        modules = {
+            "query": attention.self.query,
+            "key": attention.self.key,
+            "value": attention.self.value,
+            "attention_out": attention.output.dense,
+            "attention_norm": attention.output.LayerNorm,
+            "up": layer.intermediate.dense,
+            "out": layer.output.dense,
+            "out_norm": layer.output.LayerNorm,
+            "act": layer.intermediate.intermediate_act_fn,
+        }
+        return {name: self._module(module) for name, module in modules.items()}
+
+    def _module(self, module: nn.Module) -> Pointwise:
+        if not isinstance(module, nn.Linear):
+            return _frozen(module, self.device, torch.float32)
+        linear = _frozen(module, self.device, self.dtype)
+        return lambda x: linear(x.to(self.dtype)).float()
+
+
+def _frozen(module: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Module:
+    copied = copy.deepcopy(module).to(device)
+    return (copied.to(dtype) if isinstance(module, nn.Linear) else copied).requires_grad_(False)

@@ -1,0 +1,224 @@
+"""The annotated table → TSV, and the cohort's VCF with scores in INFO, each with its index."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import polars as pl
+import pysam
+
+from varlm.errors import UserError
+from varlm.files import inflate
+from varlm.files.bgzip import BgzfWriter
+from varlm.results import annotated_vcf
+from varlm.tables.flat_text import flat
+from varlm.tables.schemas import atomic_path, has_consequences, read_annotated_table
+from varlm.variants.rejected import read_rejected
+from varlm.vcf.lines import open_vcf
+
+log = logging.getLogger(__name__)
+
+ROWS = 100_000  # rows of the table formatted at a time
+TBI_LIMIT = 1 << 29  # bp; positions beyond it need a .csi index
+
+
+def export_tsv(table: Path, models: Sequence[str], path: Path) -> int:
+    """Write the annotated table as bgzipped TSV with a tabix index; return its rows.
+
+    Null is NA (a missing ID too); all else as in `varlm.tables.flat_text.flat`.
+    """
+    schema = read_annotated_table(table, models)
+    frame = pl.scan_parquet(table)
+    total = int(frame.select(pl.len()).collect().item())
+    last = int(frame.select(pl.col("pos").max()).collect().item() or 0)
+    with atomic_path(path) as temporary:
+        with BgzfWriter(temporary) as out:
+            out.write(("\t".join(schema.names) + "\n").encode())
+            for start in range(0, total, ROWS):
+                rows = flat(frame.slice(start, ROWS).collect(engine="in-memory"), schema)
+                text = rows.write_csv(
+                    include_header=False, separator="\t", quote_style="never", null_value="NA"
+                )
+                out.write(text.encode())
+        _check_lines(temporary, total + 1)
+        layout = {"seq_col": 0, "start_col": 1, "end_col": 1, "line_skip": 1}
+        _place_indexes(temporary, path, ["csi" if last >= TBI_LIMIT else "tbi"], layout)
+    return total
+
+
+def export_vcf(
+    table: Path,
+    rejected: Path,
+    vcfs: Sequence[Path],
+    models: Sequence[str],
+    contigs: Mapping[str, int],
+    path: Path,
+    expected_sha256: Sequence[str | None] | None = None,
+) -> int:
+    """Write the cohort's own records with the scores in INFO; return their number.
+
+    Every record of every file, in the files' order, accepted or not; where that order is not by
+    position, the records are sorted, with a warning, since nothing could read them by region.
+    The index is in place before the VCF is: .tbi; .csi for a position of 2²⁹ or more, and as well
+    for a cohort that came as BCF.
+
+    Parameters
+    ----------
+    table, rejected : Path
+        The cohort's `annotated.parquet` and `rejected.tsv.gz`.
+    vcfs : sequence of Path
+        Its files.
+    contigs : mapping
+        CHROM that the reference knows → length in bp.
+    path : Path
+        Output, `.vcf.gz`.
+    expected_sha256 : sequence of str or None, optional
+        Digest of each file when it was normalised.
+
+    Raises
+    ------
+    UserError
+        If a file is not the one that was normalised, or see `vcf_output.header`.
+    """
+    sources = [open_vcf(vcf) for vcf in vcfs]
+    turned_down = read_rejected(rejected)
+    consequences = has_consequences(table)
+    columns = [f"{m}_{column}" for m in models for column, _ in annotated_vcf.TAGS.values()]
+    if consequences:
+        columns += [column for column, _ in annotated_vcf.ANNOTATION_TAGS.values()]
+    alleles = [_alleles(table, turned_down, columns, index) for index in range(len(vcfs))]
+    records = pl.concat(annotated_vcf.record_positions(frame) for frame in alleles)
+    alleles = [frame.drop("chrom", "pos") for frame in alleles]
+    order = annotated_vcf.sorted_order(records)
+    present = records["chrom"].unique(maintain_order=True).to_list()
+    lengths = {name: contigs[name] for name in present if name in contigs}
+    header = annotated_vcf.header(sources, models, lengths, consequences)
+    last = int(records["pos"].max() or 0)  # type: ignore[arg-type]
+    from_bcf = any(source.format == "bcf" for source in sources)
+    with atomic_path(path) as temporary:
+        with BgzfWriter(temporary) as out:
+            out.write(header)
+            lines = (
+                block
+                for source, frame in zip(sources, alleles, strict=True)
+                for block in annotated_vcf.annotated_lines(source, frame, models)
+            )
+            if order is None:
+                for block in lines:
+                    if block:
+                        out.write(b"\n".join(block) + b"\n")
+            else:
+                log.warning(
+                    "the records are not in the order of contigs and positions; they are written "
+                    "sorted, since an index needs that"
+                )
+                scratch = temporary.with_suffix(".scratch")
+                for line in annotated_vcf.write_sorted(lines, order, scratch):
+                    out.write(line)
+        for source, expected in zip(sources, expected_sha256 or (), strict=False):
+            if expected is not None and source.sha256 != expected:
+                raise UserError(
+                    f"{source.path}: changed since it was normalised (SHA-256 {source.sha256}, "
+                    f"then {expected}); run the workflow again"
+                )
+        _check_lines(temporary, header.count(b"\n") + records.height)
+        kinds = ["csi"] if last >= TBI_LIMIT else ["tbi"]
+        if from_bcf and "csi" not in kinds:
+            kinds.append("csi")
+        _place_indexes(temporary, path, kinds, {"preset": "vcf"})
+    return records.height
+
+
+def _alleles(
+    table: Path, rejected: pl.DataFrame, columns: Sequence[str], file: int
+) -> pl.DataFrame:
+    """Return every allele of one of the cohort's files, sorted by record and allele.
+
+    A cohort's scores are held whole, since the table is in genome order and its files may not be:
+    40 bytes an allele with one model, 180 while they are sorted (measured on 1.46 M alleles).
+    """
+    name = pl.Categorical()
+    scored = (
+        pl.scan_parquet(table)
+        .filter(pl.col("file") == file)
+        .select(
+            pl.col("chrom").cast(name),
+            pl.col("input_pos").cast(pl.Int64).alias("pos"),
+            "record",
+            "allele",
+            *columns,
+        )
+        .with_columns(pl.col(pl.String).cast(name))  # four bytes a row, and each text once
+        .collect(engine="streaming")  # in any order: sorted below, by keys that are unique
+    )
+    turned_down = (
+        rejected.filter(pl.col("file") == file)
+        .with_columns(pl.col("pos").cast(pl.Int64, strict=False).fill_null(0))
+        .select(pl.col("chrom").cast(name), "pos", "record", "allele", pl.col("reason").cast(name))
+    )
+    return pl.concat([scored, turned_down], how="diagonal").sort("record", "allele")
+
+
+def _check_lines(path: Path, expected: int) -> None:
+    """Read the file again, every checksum, and count its lines."""
+    with path.open("rb") as file:
+        found = sum(piece.count(b"\n") for piece in inflate.inflate(file, path, lambda _: None))
+    if found != expected:
+        raise UserError(
+            f"{path}: {found} lines on disk, {expected} written; the disk may be failing: run again"
+        )
+
+
+def _place_indexes(
+    temporary: Path, path: Path, kinds: Sequence[str], layout: Mapping[str, object]
+) -> None:
+    """Index `temporary` and place the indexes beside `path`, which gets its name afterwards.
+
+    Indexes of an older output are removed, so that none is older than its file. Where a .tbi
+    cannot hold a record (INFO/END beyond 2²⁹), a .csi is made; where that cannot either (a POS of
+    ten digits, rejected but kept), there is none, with a warning.
+    """
+    for suffix in (".tbi", ".csi"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    made = [kind for kind in kinds if _place_index(temporary, path, kind, layout)]
+    if not made and "csi" not in kinds:
+        made = ["csi"] if _place_index(temporary, path, "csi", layout) else []
+    if not made:
+        log.warning(
+            "%s: has no index: a position in it is beyond what one can hold, or the records of a "
+            "contig are not together (see the lines above)",
+            path,
+        )
+
+
+def _place_index(temporary: Path, path: Path, kind: str, layout: Mapping[str, object]) -> bool:
+    """Make one index; return whether it can hold the file's positions.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    """
+    index = temporary.with_name(f"{temporary.name}.{kind}")
+    final = path.with_name(f"{path.name}.{kind}")
+    try:
+        pysam.tabix_index(str(temporary), force=True, csi=kind == "csi", index=str(index), **layout)
+        with index.open("rb") as file:
+            os.fsync(file.fileno())
+        index.replace(final)
+    except (OSError, pysam.SamtoolsError) as error:
+        # htslib says only that it failed. It begins the file once it has held all positions.
+        begun = index.exists()
+        index.unlink(missing_ok=True)
+        if begun:
+            raise UserError(
+                f"{final}: could not be written ({error}); is the disk full? Free some space and "
+                "run again"
+            ) from error
+        index.touch()  # an error here: the folder takes no new file
+        index.unlink()
+        return False
+    return True

@@ -1,0 +1,93 @@
+"""The alleles that a model finds least likely, as the reports show and picture them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from varlm.genome.reference import Genome
+from varlm.tables.schemas import ROW_GROUP
+
+# Beyond the score, what decides between equal ones: two runs show the same rows.
+_ORDER = ("chrom", "pos", "ref", "alt", "file", "record", "allele")
+_ALLELE = ("chrom", "pos", "ref", "alt")
+_ROWS = 500_000  # read at a time
+
+
+def top_hits(annotated: Path, models: Sequence[str], count: int) -> dict[str, pl.DataFrame]:
+    """Return, for each model, the `count` rows of the annotated table with the lowest LLR.
+
+    Sorted by LLR, then by allele and record; all columns. An allele of several records has
+    several rows. The best are found in the score and the columns that decide between equal ones;
+    only their rows are read whole, a slice of the table at a time.
+    """
+    frame = pl.scan_parquet(annotated)
+    total = int(frame.select(pl.len()).collect().item())
+    keys = frame.select(*(f"{model}_llr" for model in models), *_ORDER)
+    best: dict[str, pl.DataFrame] = {}
+    for start in range(0, max(total, 1), _ROWS):
+        rows = keys.slice(start, _ROWS).collect(engine="in-memory").with_row_index("row", start)
+        for model in models:
+            known = best.get(model)
+            both = rows if known is None else _with(known, rows, model, count)
+            best[model] = both.sort(f"{model}_llr", *_ORDER, nulls_last=True).head(count)
+    wanted = pl.concat(found["row"] for found in best.values()).unique().sort()
+    whole = _rows(frame, wanted)
+    return {
+        model: found.select("row")
+        .join(whole, on="row", how="left", maintain_order="left")
+        .drop("row")
+        for model, found in best.items()
+    }
+
+
+def _rows(frame: pl.LazyFrame, wanted: pl.Series) -> pl.DataFrame:
+    """Return these rows, with the column `row`; `wanted` is sorted."""
+    parts = [frame.clear().collect().with_row_index("row")]
+    numbers = wanted.to_numpy()
+    for piece in np.unique(numbers // ROW_GROUP):
+        start = int(piece) * ROW_GROUP
+        inside = numbers[(numbers >= start) & (numbers < start + ROW_GROUP)]
+        rows = frame.slice(start, ROW_GROUP).collect(engine="in-memory")
+        parts.append(rows.with_row_index("row", start)[inside - start])
+    return pl.concat(parts)
+
+
+def _with(known: pl.DataFrame, rows: pl.DataFrame, model: str, count: int) -> pl.DataFrame:
+    """Return the best so far and the rows that may be among the best, so that few are sorted."""
+    llr = f"{model}_llr"
+    if known.height == count and known[llr][-1] is not None:
+        rows = rows.filter(pl.col(llr) <= known[llr][-1])
+    return pl.concat([known, rows])
+
+
+def pictured(hits: pl.DataFrame, count: int) -> pl.DataFrame:
+    """Return the first `count` distinct alleles of a model's top hits, in their order."""
+    return hits.unique(_ALLELE, keep="first", maintain_order=True).head(count)
+
+
+def contig_of_chrom(accounting: Mapping[str, Any]) -> dict[str, str]:
+    """Return the reference's contig of each CHROM of a cohort (its `accounting.json`)."""
+    return {
+        entry["chrom"]: entry["contig"]
+        for entry in accounting["contigs"]
+        if entry["contig"] is not None
+    }
+
+
+def picture_positions(
+    genome: Genome, contig: str, pos: int, ref: str, flank: int
+) -> NDArray[np.uint32]:
+    """Return the positions (1-based, sorted) of an allele's picture.
+
+    REF's bases and `flank` on each side, less what is outside the contig or not A, C, G, T.
+    """
+    start = max(pos - 1 - flank, 0)
+    end = min(pos - 1 + len(ref) + flank, genome[contig].length)
+    known = np.isin(genome.sequence(contig)[start:end], np.frombuffer(b"ACGT", np.uint8))
+    return (start + 1 + np.flatnonzero(known)).astype(np.uint32)

@@ -1,0 +1,135 @@
+"""The background: LLRs of random SNVs of the genome, in which a score's percentile is its rank.
+
+An LLR's scale differs between models and genomes. Its rank among the LLRs of random sites, all
+three SNVs each, does not: 1 is as rare in a yeast under one model as in a human under another.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from varlm.genome.reference import Genome
+from varlm.scoring import formulas
+from varlm.store import Store
+from varlm.tables.schemas import BACKGROUND, BASES, LOGIT_COLUMNS
+from varlm.variants.saturation import sample_sites
+
+SEED = 0
+
+
+@dataclass(frozen=True)
+class Background:
+    """Which sites make the background of a genome.
+
+    Attributes
+    ----------
+    digest : str
+        Names this choice in the store: a hash of the genome's sequences (not their names or
+        order), the number of sites and the seed.
+    genome : Genome
+    count : int
+        Number of sites.
+    """
+
+    digest: str
+    genome: Genome
+    count: int
+
+    @cached_property
+    def sites(self) -> Mapping[str, NDArray[np.uint32]]:
+        """Contig name → 1-based positions, uint32, sorted. Reads the whole genome, once."""
+        return sample_sites(self.genome, self.count, SEED)
+
+
+def choose(genome: Genome, count: int) -> Background:
+    """Draw `count` of the genome's A, C, G, T positions, or take all where there are fewer."""
+    count = min(count, int(genome.contigs["acgt"].sum()))
+    sequences = sorted(genome.contigs["digest"].to_list())
+    text = "\n".join(["varlm background 1", str(count), str(SEED), *sequences])
+    short = hashlib.sha512(text.encode()).digest()[:24]
+    digest = "BG." + base64.urlsafe_b64encode(short).decode()
+    return Background(digest, genome, count)
+
+
+def background_llrs(background: Background, store: Store, key: str) -> pl.DataFrame:
+    """Return the LLRs of all three SNVs at the background's sites (`BACKGROUND`).
+
+    Raises
+    ------
+    LookupError
+        If the store lacks a site: `plan`, `score` and `commit` make sure that it does not.
+    """
+    genome = background.genome
+    frames = [BACKGROUND.empty()]
+    for contig, positions in background.sites.items():
+        if not len(positions):
+            continue
+        digest = genome[contig].digest
+        rows = store.sites_at(key, digest, positions)
+        if rows.height != len(positions):
+            raise LookupError(
+                f"{len(positions) - rows.height} of {len(positions)} background sites on contig "
+                f"{contig} are not in the store"
+            )
+        bases = genome.sequence(contig)[positions.astype(np.int64) - 1]
+        frames.append(_three_snvs(digest, rows, formulas.base_index(bases)))
+    # Two contigs of one sequence may give one site twice.
+    return pl.concat(frames).unique().sort("contig", "pos", "ref", "alt")
+
+
+def _three_snvs(digest: str, rows: pl.DataFrame, ref: NDArray[np.intp]) -> pl.DataFrame:
+    logits = rows.select(LOGIT_COLUMNS).fill_null(np.nan).to_numpy().reshape(-1, 2, 4)
+    letters = np.array(list(BASES))
+    frames = []
+    for step in (1, 2, 3):
+        alt = (ref + step) % 4
+        llr = formulas.strand_mean(formulas.llr_by_strand(logits, ref, alt))
+        frames.append(
+            pl.DataFrame(
+                {
+                    "contig": pl.repeat(digest, len(ref), eager=True),
+                    "pos": rows["pos"],
+                    "ref": letters[ref],
+                    "alt": letters[alt],
+                    "llr": llr.astype(np.float32),
+                },
+                schema=BACKGROUND.schema,
+            )
+        )
+    return pl.concat(frames)
+
+
+class Percentiles:
+    """Ranks LLRs among those of a background.
+
+    Parameters
+    ----------
+    llrs : float, shape (n,)
+        The background's, in any order, n > 0.
+    """
+
+    def __init__(self, llrs: NDArray[np.floating]):
+        self._sorted = np.sort(np.asarray(llrs, dtype=np.float32))
+
+    def __call__(self, llr: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Return the percentage of the background below each LLR, ties counted half: 0 to 100.
+
+        Parameters
+        ----------
+        llr : float, shape (n,)
+            NaN gives NaN.
+        """
+        # As they are stored: a background site ranks as itself.
+        values = np.asarray(llr, dtype=np.float32)
+        below = np.searchsorted(self._sorted, values, side="left")
+        not_above = np.searchsorted(self._sorted, values, side="right")
+        percent = 50.0 * (below + not_above) / len(self._sorted)
+        return np.where(np.isnan(values), np.nan, percent)

@@ -1,0 +1,255 @@
+"""What must be scored: the cohorts' unique sites and alleles less what the store holds."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from varlm.errors import UserError
+from varlm.genome.reference import Genome
+from varlm.store import ALLELE_KEY, Store
+from varlm.tables.schemas import SHARD, VARIANTS, scan_table
+
+# Passes of the model: a site needs one a strand, an allele two (REF's window and ALT's).
+ALLELE_COST = 2
+
+BLOCK = 500_000  # rows of a cohort read at a time
+_WANTED = ["pos", "ref", "alt", "kind"]
+
+
+@dataclass
+class Counts:
+    """How many unique rows a cohort, or all of them together, ask for."""
+
+    sites: int = 0
+    sites_from_store: int = 0
+    sites_scored: int = 0
+    alleles: int = 0
+    alleles_from_store: int = 0
+    alleles_scored: int = 0
+
+    def add(self, kind: str, wanted: int, new: int) -> None:
+        """Count `wanted` unique rows of a kind (sites or alleles), `new` of them unknown."""
+        setattr(self, kind, getattr(self, kind) + wanted)
+        setattr(self, f"{kind}_scored", getattr(self, f"{kind}_scored") + new)
+        setattr(self, f"{kind}_from_store", getattr(self, f"{kind}_from_store") + wanted - new)
+
+
+@dataclass
+class Tally:
+    """The counts of a plan: `total` over unique rows, and per cohort."""
+
+    total: Counts = field(default_factory=Counts)
+    cohorts: dict[str, Counts] = field(default_factory=dict)
+
+
+class Wanted(Protocol):
+    """Rows that somebody wants scored, read contig by contig, in order of position."""
+
+    def __contains__(self, contig: str) -> bool:
+        """Return whether any row is wanted on a contig."""
+        ...
+
+    def open(self, contig: str) -> None:
+        """Go to the first row of a contig."""
+        ...
+
+    def limit(self) -> int | None:
+        """Return the position (1-based) below which all rows are at hand; None: all of them."""
+        ...
+
+    def take(self, below: int | None) -> pl.DataFrame:
+        """Return the next rows, those below a position that `limit` allows: `pos`, `ref`, `alt`.
+
+        `ref` and `alt` are null where the site is wanted, for its SNVs.
+        """
+        ...
+
+
+class CohortRows:
+    """The rows that a cohort's `variants.parquet` asks for.
+
+    The file is sorted by contig and position, so that a contig is one slice of it; slices are cut
+    from blocks of `BLOCK` rows, whatever the contigs' sizes: a genome of thousands of contigs
+    takes few reads, and the largest cohort little memory.
+    """
+
+    def __init__(self, variants: Path):
+        self.path = variants
+        self._table = scan_table(variants, VARIANTS)
+        spans = (
+            self._table.select("contig")
+            .with_row_index("row")
+            .group_by("contig")
+            .agg(pl.col("row").min(), pl.len())
+            .collect(engine="streaming")
+        )
+        self._spans = {contig: (start, count) for contig, start, count in spans.iter_rows()}
+        self._row = self._end = self._start = 0
+        self._block = pl.DataFrame(schema={n: VARIANTS.schema[n] for n in _WANTED})
+
+    def __contains__(self, contig: str) -> bool:
+        return contig in self._spans
+
+    def open(self, contig: str) -> None:
+        """Go to the first row of a contig."""
+        start, count = self._spans.get(contig, (0, 0))
+        self._row, self._end = start, start + count
+
+    def limit(self) -> int | None:
+        """Return the position (1-based) below which all rows are at hand; None: all of them."""
+        if self._row == self._end:
+            return None
+        size = BLOCK
+        if not self._start <= self._row < self._start + self._block.height:
+            self._load(size)
+        while self._start + self._block.height < self._end:
+            pos = self._block["pos"]
+            if pos[self._row - self._start] < pos[-1]:
+                return int(pos[-1])  # the next block may begin with the same position
+            size *= 2
+            self._load(size)
+        return None
+
+    def take(self, below: int | None) -> pl.DataFrame:
+        """Return the next rows of the contig, those below a position: `pos`, `ref`, `alt`."""
+        end = min(self._end, self._start + self._block.height)
+        rows = self._block[self._row - self._start : end - self._start]
+        if not rows["pos"].is_sorted():
+            raise UserError(
+                f"{self.path}: not sorted by position; it is not as normalise wrote it: delete it "
+                "and run the workflow again"
+            )
+        if below is not None:
+            rows = rows[: int(rows["pos"].search_sorted(below, side="left"))]
+        self._row += rows.height
+        other = pl.col("kind") != "snv"
+        return rows.select(
+            "pos", *(pl.when(other).then(pl.col(name)).alias(name) for name in ("ref", "alt"))
+        )
+
+    def _load(self, size: int) -> None:
+        self._start = self._row
+        self._block = self._table.select(_WANTED).slice(self._row, size).collect(engine="in-memory")
+
+
+class SiteRows:
+    """Wanted sites by contig: positions, 1-based and sorted, uint32."""
+
+    def __init__(self, positions: Mapping[str, NDArray[np.uint32]]):
+        self._positions = {contig: found for contig, found in positions.items() if len(found)}
+        self._left = np.empty(0, np.uint32)
+
+    def __contains__(self, contig: str) -> bool:
+        return contig in self._positions
+
+    def open(self, contig: str) -> None:
+        """Go to the first site of a contig."""
+        self._left = self._positions.get(contig, np.empty(0, np.uint32))
+
+    def limit(self) -> int | None:
+        """All rows are at hand."""
+        return None
+
+    def take(self, below: int | None) -> pl.DataFrame:
+        """Return the next sites, those below a position: `pos`; `ref` and `alt` are null."""
+        count = len(self._left) if below is None else int(np.searchsorted(self._left, below))
+        found, self._left = self._left[:count], self._left[count:]
+        return pl.DataFrame(
+            {"pos": found, "ref": None, "alt": None},
+            schema={"pos": pl.UInt32(), "ref": pl.String(), "alt": pl.String()},
+        )
+
+
+def new_rows(
+    wanted: Mapping[str, Wanted], genome: Genome, store: Store, key: str, tally: Tally
+) -> Iterator[pl.DataFrame]:
+    """Yield the rows that the store lacks (`SHARD`), in genome order, each once.
+
+    Memory is bounded by `BLOCK` rows of each cohort and one part of the store. `tally` is filled
+    as the rows go by. Contigs of the same sequence have the same scores: what one of them asks
+    for is not asked for again by the next.
+    """
+    for name in wanted:
+        tally.cohorts.setdefault(name, Counts())
+    digests = Counter(genome[contig].digest for contig in genome.names)
+    asked_before = {digest: _no_rows() for digest, count in digests.items() if count > 1}
+    for contig in genome.names:
+        asking = {name: rows for name, rows in wanted.items() if contig in rows}
+        for rows in asking.values():
+            rows.open(contig)
+        more = bool(asking)
+        while more:
+            limits = [rows.limit() for rows in asking.values()]
+            below = min((limit for limit in limits if limit is not None), default=None)
+            more = below is not None
+            pieces = {
+                name: rows.take(below).unique().sort(ALLELE_KEY) for name, rows in asking.items()
+            }
+            union = pl.concat(pieces.values()).unique().sort(ALLELE_KEY)
+            digest = genome[contig].digest
+            before = asked_before.get(digest)
+            new = _unknown(union, store, key, digest)
+            if before is not None:
+                new = new.join(before, on=ALLELE_KEY, how="anti", nulls_equal=True)
+                new = new.sort(ALLELE_KEY)
+                asked_before[digest] = pl.concat([before, new])
+            _count(tally.total, union, new)
+            for name, rows_here in pieces.items():
+                mine = rows_here.join(new, on=ALLELE_KEY, how="semi", nulls_equal=True)
+                _count(tally.cohorts[name], rows_here, mine)
+            if new.height:
+                yield new.select(pl.lit(contig).alias("contig"), *ALLELE_KEY).select(SHARD.names)
+
+
+def _no_rows() -> pl.DataFrame:
+    return pl.DataFrame(schema={name: SHARD.schema[name] for name in ALLELE_KEY})
+
+
+def _unknown(rows: pl.DataFrame, store: Store, key: str, digest: str) -> pl.DataFrame:
+    """Return the rows, sites and alleles, that the store does not hold; their order is kept."""
+    site = rows["ref"].is_null().to_numpy()
+    known = np.zeros(rows.height, dtype=bool)
+    if site.any():
+        known[site] = store.has_sites(key, digest, rows["pos"].to_numpy()[site])
+    if not site.all():
+        known[~site] = store.has_alleles(key, digest, rows.filter(~site))
+    return rows.filter(~known)
+
+
+def _count(counts: Counts, wanted: pl.DataFrame, new: pl.DataFrame) -> None:
+    sites, new_sites = (int(rows["ref"].null_count()) for rows in (wanted, new))
+    counts.add("sites", sites, new_sites)
+    counts.add("alleles", wanted.height - sites, new.height - new_sites)
+
+
+def shards(rows: Iterator[pl.DataFrame], sites_per_shard: int) -> Iterator[pl.DataFrame]:
+    """Cut rows into shards, in order, of the cost of `sites_per_shard` sites each at most."""
+    held: list[pl.DataFrame] = []
+    room = sites_per_shard
+    for piece in rows:
+        cost = pl.when(pl.col("ref").is_null()).then(1).otherwise(ALLELE_COST)
+        total = piece.select(cost.cast(pl.Int64).cum_sum()).to_series()
+        done = spent = 0
+        while done < piece.height:
+            # The rows whose running cost still fits; at least one, so that any size makes progress.
+            until = int(total.search_sorted(spent + room, side="right"))
+            if until == done and not held:
+                until = done + 1
+            if until > done:
+                held.append(piece.slice(done, until - done))
+                now = int(total[until - 1])
+                room -= now - spent
+                spent, done = now, until
+            if done < piece.height or room <= 0:
+                yield pl.concat(held)
+                held, room = [], sites_per_shard
+    if held:
+        yield pl.concat(held)

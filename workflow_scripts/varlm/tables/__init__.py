@@ -1,0 +1,1 @@
+"""The contract of all tables, and how they are read and written."""

@@ -1,0 +1,519 @@
+"""One schema per table: column names, types and meanings; every read and write checks them.
+
+Coordinates: `pos` is 1-based, as in VCF; `start` and `end` are 0-based and half-open, as in BED.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from polars.io.plugins import register_io_source
+
+from varlm.errors import UserError
+
+_MEANING = "varlm.column."  # prefix of the Parquet metadata that says what a column means
+CONSEQUENCES_CALLED = "varlm.consequences"  # Parquet metadata: whether there was an annotation
+
+ROW_GROUP = 100_000  # rows: 64k to 256k read equally fast, and a reader can skip by position
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its name, Polars type and meaning (units, coordinate base, null)."""
+
+    name: str
+    dtype: pl.DataType
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: its name and its columns, in file order."""
+
+    name: str
+    columns: tuple[Column, ...]
+
+    @property
+    def schema(self) -> dict[str, pl.DataType]:
+        """Column name → Polars type, in file order."""
+        return {column.name: column.dtype for column in self.columns}
+
+    @property
+    def names(self) -> list[str]:
+        """Column names in file order."""
+        return [column.name for column in self.columns]
+
+    def empty(self) -> pl.DataFrame:
+        """Return the table without rows."""
+        return pl.DataFrame(schema=self.schema)
+
+    def check(self, frame: pl.DataFrame, where: str | Path) -> pl.DataFrame:
+        """Return `frame` unchanged, or raise `UserError` if its columns or types differ."""
+        self.check_schema(frame.schema, where)
+        return frame
+
+    def check_schema(self, found: pl.Schema, where: str | Path) -> None:
+        """Raise `UserError` unless `found` has exactly this table's columns, in order."""
+        if list(found.items()) == list(self.schema.items()):
+            return
+        expected = ", ".join(f"{name}: {dtype}" for name, dtype in self.schema.items())
+        got = ", ".join(f"{name}: {dtype}" for name, dtype in found.items())
+        raise UserError(
+            f"{where}: not a {self.name!r} table of this version of varlm: found columns "
+            f"({got}), expected ({expected}); delete the file and run the workflow again"
+        )
+
+
+_STRING = pl.String()
+_U16, _U32, _F32 = pl.UInt16(), pl.UInt32(), pl.Float32()
+
+CONTIGS = Table(
+    "contigs",
+    (
+        Column("contig", _STRING, "name in the reference FASTA, first word of the header"),
+        Column("length", _U32, "bp"),
+        Column("offset", pl.UInt64(), "byte offset of the first base in genome.fa"),
+        Column("digest", _STRING, "refget SQ.… digest (sha512t24u) of the upper-cased sequence"),
+        Column("acgt", _U32, "number of A, C, G, T bases; the rest are N or other IUPAC codes"),
+    ),
+)
+
+VARIANTS = Table(
+    "variants",
+    (
+        Column("chrom", _STRING, "contig as named in the cohort's VCF"),
+        Column("contig", _STRING, "the same contig as named in the reference"),
+        Column("pos", _U32, "1-based, after normalisation"),
+        Column("id", _STRING, "VCF ID; null when missing ('.')"),
+        Column("ref", _STRING, "reference allele after normalisation, upper case"),
+        Column("alt", _STRING, "alternate allele after normalisation, upper case"),
+        Column("input_pos", _U32, "POS as given"),
+        Column("input_ref", _STRING, "REF as given"),
+        Column("input_alt", _STRING, "the ALT allele as given"),
+        Column("kind", _STRING, "snv, mnv, ins, del or delins"),
+        Column("af", _F32, "this ALT's INFO/AF (or AC/AN); null when absent"),
+        Column("file", _U16, "0-based index of the file within the cohort"),
+        Column("record", _U32, "0-based index of the record within its file"),
+        Column("allele", _U16, "1-based index of the ALT within its record"),
+    ),
+)
+
+REJECTED = Table(
+    "rejected",
+    (
+        Column("chrom", _STRING, "CHROM as given"),
+        Column("pos", _STRING, "POS as given (text: it may be no valid position)"),
+        Column("id", _STRING, "ID as given"),
+        Column("ref", _STRING, "REF as given, cut to 60 characters"),
+        Column("alt", _STRING, "the ALT allele as given, cut to 60 characters"),
+        Column("reason", _STRING, "one of varlm.variants.cohort.REASONS"),
+        Column("detail", _STRING, "what was found, for a human"),
+        Column("file", _U16, "0-based index of the file within the cohort"),
+        Column("record", _U32, "0-based index of the record within its file"),
+        Column("allele", _U16, "1-based index of the ALT within its record; 0 where ALT is '.'"),
+    ),
+)
+
+WINDOWS = Table(
+    "windows",
+    (
+        Column("genome", _STRING, "name of the training genome"),
+        Column("contig", _STRING, "contig as its FASTA names it"),
+        Column("contig_start", pl.Int64(), "first base of the contig in bases.npy, 0-based"),
+        Column("contig_end", pl.Int64(), "end of the contig in bases.npy, half-open"),
+        Column("start", pl.Int64(), "first base of the window in bases.npy, 0-based"),
+        Column("set", _STRING, "train, validation or held_out"),
+        Column("genic", pl.Boolean(), "whether half of it or more is exons and promoters"),
+        Column("weight", pl.Float64(), "how often it is drawn, relative to the others of its set"),
+        Column("left_out", _STRING, "why it is never drawn; null: it is"),
+    ),
+)
+
+PERPLEXITY = Table(
+    "perplexity",
+    (
+        Column("model", _STRING, "of the key train; `, one side`: seeing only what is before"),
+        Column("strands", _STRING, "forward, reverse, mean (of probabilities) or product"),
+        Column("region", _STRING, "region class of the sites, or a group of classes"),
+        Column("sites", pl.Int64(), "sites of unseen sequence that were masked, one at a time"),
+        Column("perplexity", pl.Float64(), "exp of the mean loss; 4 is a guess, 1 is certain"),
+        Column("perplexity_low", pl.Float64(), "its 95 % bootstrap interval"),
+        Column("perplexity_high", pl.Float64(), "upper end"),
+        Column("ratio", pl.Float64(), "of the perplexity to the first model's (mean), same sites"),
+        Column("ratio_low", pl.Float64(), "its 95 % bootstrap interval, paired by site"),
+        Column("ratio_high", pl.Float64(), "upper end"),
+    ),
+)
+
+SHARD = Table(
+    "shard",
+    (
+        Column("contig", _STRING, "name in the reference FASTA"),
+        Column("pos", _U32, "1-based"),
+        Column("ref", _STRING, "normalised REF of an allele row; null: a site row"),
+        Column("alt", _STRING, "normalised ALT of an allele row; null: a site row"),
+    ),
+)
+
+BASES = "ACGT"
+LOGIT_COLUMNS = tuple(f"{strand}_{base.lower()}" for strand in ("fwd", "rev") for base in BASES)
+
+SITES = Table(
+    "sites",
+    (
+        Column("contig", _STRING, "name in the reference FASTA"),
+        Column("pos", _U32, "1-based"),
+        *(
+            Column(
+                name,
+                _F32,
+                f"masked-centre logit of forward-strand base {name[-1].upper()}, read on the "
+                f"{'forward' if name.startswith('fwd') else 'reverse'} strand"
+                + ("; null when only the forward strand is scored" if name[0] == "r" else ""),
+            )
+            for name in LOGIT_COLUMNS
+        ),
+    ),
+)
+
+ALLELES = Table(
+    "alleles",
+    (
+        Column("contig", _STRING, "name in the reference FASTA"),
+        Column("pos", _U32, "1-based, normalised"),
+        Column("ref", _STRING, "normalised REF"),
+        Column("alt", _STRING, "normalised ALT"),
+        Column("llr_fwd", _F32, "pseudo-log-likelihood ratio, alt − ref, forward strand, nats"),
+        Column("llr_rev", _F32, "the same on the reverse strand; null when not scored"),
+    ),
+)
+
+BACKGROUND = Table(
+    "background",
+    (
+        Column("contig", _STRING, "refget digest of the contig"),
+        Column("pos", _U32, "1-based"),
+        Column("ref", _STRING, "the reference's base"),
+        Column("alt", _STRING, "one of the three others"),
+        Column("llr", _F32, "log-likelihood ratio alt − ref, nats, strand mean"),
+    ),
+)
+
+_F64 = pl.Float64()
+
+EVALUATION = Table(
+    "evaluation",
+    (
+        Column("cohort", _STRING, "name of the cohort"),
+        Column("task", _STRING, "name of the label, `A vs B` of consequences, or allele frequency"),
+        Column("kind", _STRING, "labels, quantitative, contrast or frequency"),
+        Column("group", _STRING, "all alleles, those of one consequence, or the tail of the score"),
+        Column(
+            "metric",
+            _STRING,
+            "auroc, auprc, auroc_by_chromosome, auprc_by_chromosome, spearman or odds_ratio; null: "
+            "not measured",
+        ),
+        Column("score", _STRING, "model, column, or both scores of a combination; higher: worse"),
+        Column("alleles", _U32, "compared: those that all scores have"),
+        Column("positives", _U32, "of them in the first class (of frequency: rare)"),
+        Column("negatives", _U32, "of them in the second class (of frequency: common)"),
+        Column("missing", _U32, "alleles of the task for which this score has no value"),
+        Column("value", _F64, "the metric; null: not measured, see note"),
+        Column("low", _F64, "lower end of its 95 % interval"),
+        Column("high", _F64, "upper end"),
+        Column("difference", _F64, "value less that of the first model, on the same alleles"),
+        Column("difference_low", _F64, "lower end of its 95 % interval (paired bootstrap)"),
+        Column("difference_high", _F64, "upper end"),
+        Column("p_value", _F64, "two-sided: Fisher's exact test, or of the correlation"),
+        Column("note", _STRING, "what else is to be known, for a human"),
+    ),
+)
+
+TRANSCRIPT_CONSEQUENCE = (
+    Column("consequence", _STRING, "Sequence Ontology terms on one transcript, '&' between them"),
+    Column("impact", _STRING, "HIGH, MODERATE, LOW or MODIFIER, of the most severe term"),
+    Column("gene", _STRING, "gene symbol, or the gene's id where it has none"),
+    Column("gene_id", _STRING, "gene id as in the annotation"),
+    Column("transcript", _STRING, "transcript id as in the annotation"),
+    Column("biotype", _STRING, "transcript biotype"),
+    Column("strand", _STRING, "strand of the gene, + or -"),
+    Column("protein_change", _STRING, "as bcftools csq writes it, 12A>12V; null where none"),
+)
+
+# What an annotation adds to an allele: columns of `annotated`, null without one. The rows of
+# `consequences.parquet` are those of `variants.parquet`, in their order.
+CONSEQUENCES = Table(
+    "consequences",
+    (
+        Column(
+            "consequence", _STRING, "the most severe Sequence Ontology term; null: no annotation"
+        ),
+        *TRANSCRIPT_CONSEQUENCE[1:],
+        Column(
+            "nearest_gene", _STRING, "gene with the nearest transcription start, of all transcripts"
+        ),
+        Column(
+            "tss_distance",
+            pl.Int32(),
+            "bp to that start; negative: upstream of it, in the direction of the gene",
+        ),
+        Column(
+            "consequences",
+            pl.List(pl.Struct({column.name: column.dtype for column in TRANSCRIPT_CONSEQUENCE})),
+            "one entry a transcript, the most severe first, the first of them in the columns above",
+        ),
+    ),
+)
+
+SCORE_COLUMNS = (
+    ("llr", "log-likelihood ratio alt − ref, natural log, strand mean; negative: less likely"),
+    ("llr_fwd", "the forward strand's log-likelihood ratio, nats"),
+    ("llr_rev", "the reverse strand's log-likelihood ratio, nats; null when not scored"),
+    ("entropy", "entropy of A, C, G, T at the site, nats; null for indels and MNVs"),
+    ("p_ref", "probability of REF at the site; null for indels and MNVs"),
+    ("p_alt", "probability of ALT at the site; null for indels and MNVs"),
+    (
+        "percentile",
+        "percentage of the genome's background SNVs with a lower LLR, ties half, 0 to 100; null "
+        "where scoring.background_sites is 0",
+    ),
+)
+
+
+def annotated(models: Iterable[str], extra: Iterable[Column] = ()) -> Table:
+    """Return the annotated table: variants, consequences, `extra` (INFO, tracks), scores, keys."""
+    head = VARIANTS.columns[:-3]
+    return Table(
+        "annotated",
+        (
+            *(column for column in head if column.name != "contig"),
+            *CONSEQUENCES.columns,
+            *extra,
+            *(
+                Column(f"{model}_{name}", _F32, meaning)
+                for model in models
+                for name, meaning in SCORE_COLUMNS
+            ),
+            *VARIANTS.columns[-3:],
+        ),
+    )
+
+
+def read_annotated_table(path: Path, models: Iterable[str]) -> Table:
+    """Return the schema of an annotated table, the columns of INFO and tracks among it.
+
+    Raises
+    ------
+    UserError
+        If the file is no annotated table of these models.
+    """
+    names = list(models)
+    plain = annotated(names)
+    found = described_table("annotated", path)
+    extra = [column for column in found.columns if column.name not in plain.schema]
+    table = annotated(names, extra)
+    table.check_schema(pl.Schema(found.schema), path)
+    return table
+
+
+def described_table(name: str, path: Path) -> Table:
+    """Return the schema that a Parquet file has, with the meanings that its metadata gives.
+
+    Raises
+    ------
+    UserError
+        If the file is missing or no Parquet file.
+    """
+    try:
+        found = pl.scan_parquet(path).collect_schema()
+        meanings = pl.read_parquet_metadata(path)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise _unreadable(path, Table(name, ()), error) from error
+    columns = (
+        Column(column, dtype, meanings.get(f"{_MEANING}{column}", ""))
+        for column, dtype in found.items()
+    )
+    return Table(name, tuple(columns))
+
+
+def meanings(table: Table) -> dict[str, str]:
+    """Return the Parquet metadata that says what each column means, for `described_table`."""
+    return {f"{_MEANING}{column.name}": column.meaning for column in table.columns}
+
+
+def has_consequences(annotated_table: Path) -> bool:
+    """Return whether an annotated table was made with an annotation."""
+    return pl.read_parquet_metadata(annotated_table).get(CONSEQUENCES_CALLED) == "yes"
+
+
+def scan_table(path: Path, table: Table) -> pl.LazyFrame:
+    """Return a lazy frame of a Parquet file, its columns checked against `table`.
+
+    Raises
+    ------
+    UserError
+        If the file is missing, is no Parquet file, or has other columns.
+    """
+    frame = pl.scan_parquet(path)
+    try:
+        found = frame.collect_schema()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise _unreadable(path, table, error) from error
+    table.check_schema(found, path)
+    return frame
+
+
+def read_table(path: Path, table: Table) -> pl.DataFrame:
+    """Read a Parquet file and check its columns against `table`; errors as in `scan_table`."""
+    try:
+        return scan_table(path, table).collect(engine="in-memory")
+    except pl.exceptions.PolarsError as error:
+        raise _unreadable(path, table, error) from error
+
+
+def _unreadable(path: Path, table: Table, error: Exception) -> UserError:
+    reason = "not found" if isinstance(error, FileNotFoundError) else str(error).split("\n")[0]
+    return UserError(
+        f"{path}: cannot be read as the table {table.name!r} ({reason}); delete the file and run "
+        "the workflow again"
+    )
+
+
+def write_table(frame: pl.DataFrame, path: Path, table: Table) -> None:
+    """Check `frame` against `table` and write it as Parquet, atomically."""
+    table.check(frame, path)
+    with atomic_path(path) as temporary:
+        frame.write_parquet(temporary, compression="zstd", compression_level=3)
+
+
+def write_pieces(
+    pieces: Iterable[pl.DataFrame],
+    path: Path,
+    table: Table,
+    metadata: dict[str, str] | None = None,
+) -> int:
+    """Write a table that comes in pieces as one Parquet file, atomically; return its rows.
+
+    Memory holds a few pieces at a time, however long the table is. `metadata` goes into the
+    file's key-value metadata. An error that `pieces` raises comes out as it is.
+    """
+    failure: list[Exception] = []
+    given = 0
+
+    def source(*_: Any) -> Iterator[pl.DataFrame]:
+        # Polars asks for all columns and rows here, for nothing is selected before the sink.
+        nonlocal given
+        try:
+            for piece in pieces:
+                given += piece.height
+                yield table.check(piece, path)
+        except Exception as error:
+            failure.append(error)  # Polars wraps it in an error of its own
+            raise
+
+    with atomic_path(path) as temporary:
+        try:
+            register_io_source(source, schema=table.schema).sink_parquet(
+                temporary,
+                compression="zstd",
+                compression_level=3,
+                row_group_size=ROW_GROUP,
+                maintain_order=True,
+                metadata=metadata,
+            )
+        except pl.exceptions.PolarsError:
+            if failure:
+                raise failure[0] from None
+            raise
+        written = int(pl.scan_parquet(temporary).select(pl.len()).collect().item())
+        if written != given:
+            raise UserError(
+                f"{path}: {written} rows on disk, {given} written; the disk may be failing: "
+                "run again"
+            )
+    return written
+
+
+def digest_path(path: Path) -> Path:
+    """Return where the digest of a file lies: beside it, as `sha256sum` writes it."""
+    return path.with_name(path.name + ".sha256")
+
+
+def write_digest(path: Path) -> str:
+    """Write the SHA-256 of a finished file beside it and return it (hexadecimal)."""
+    digest = sha256(path)
+    with atomic_path(digest_path(path)) as temporary:
+        temporary.write_text(f"{digest}  {path.name}\n")
+    return digest
+
+
+def check_digest(path: Path) -> None:
+    """Raise `UserError` unless the file is the one that `write_digest` saw.
+
+    Later steps read what earlier ones wrote, perhaps weeks before; the modification time does
+    not tell whether it is still the same.
+    """
+    beside = digest_path(path)
+    for needed in (path, beside):
+        if not needed.exists():
+            raise UserError(f"{needed}: not found; run the workflow again: it is made anew")
+    expected = beside.read_text().split()[0]
+    found = sha256(path)
+    if found != expected:
+        raise UserError(
+            f"{path}: changed since varlm wrote it (SHA-256 {found[:16]}…, expected "
+            f"{expected[:16]}…); delete it and run the workflow again: it is made anew"
+        )
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def raise_os_error(error: BaseException | None, path: Path) -> None:
+    """Raise the `OSError` that Polars wrapped in an error of its own (a full disk), if it did."""
+    if isinstance(error, pl.exceptions.PolarsError):
+        found = re.search(r"\(os error (\d+)\)", str(error))
+        if found:
+            number = int(found[1])
+            raise OSError(number, os.strerror(number), str(path)) from error
+
+
+class atomic_path:  # noqa: N801
+    """Context manager: a path to write to, renamed onto `path` on success, removed on failure.
+
+    The data is on disk (fsync) before the rename, so that a crash leaves the old file or the
+    new one, never a part of it.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+    def __enter__(self) -> Path:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        return self.temporary
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, *_: object
+    ) -> None:
+        if kind is not None:
+            self.temporary.unlink(missing_ok=True)
+            raise_os_error(error, self.path)
+            return
+        descriptor = os.open(self.temporary, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        self.temporary.replace(self.path)

@@ -1,0 +1,1 @@
+"""Scores along the genome: bigWig files, and what UCSC, IGV and JBrowse open."""

@@ -1,0 +1,256 @@
+"""What a model says of each site, as tracks for genome browsers.
+
+`worst_llr` is the lowest of the log-likelihood ratios of the site's three SNVs, `entropy` that of
+A, C, G, T: the numbers of the annotated table. `logo_A` … `logo_T` are the heights of the four
+letters of a sequence logo, p × (2 − H) with H in bits (Schneider and Stephens 1990, without their
+correction for small samples): browsers that stack the four draw the logo.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import log as ln
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from varlm.errors import UserError
+from varlm.genome.reference import Genome
+from varlm.scoring import formulas
+from varlm.scoring.planning import CohortRows
+from varlm.tables.schemas import BASES, LOGIT_COLUMNS, atomic_path
+from varlm.tracks.bigwig import Spool, write_bigwigs
+
+# A site of a bigWig has one value; the lowest of a track is where its display begins, and a few
+# odd sites should not make all others flat: 1 % of them may lie below.
+LOW = 0.01
+_SAMPLE = 1_000_000  # values that this share is taken from
+
+
+@dataclass(frozen=True)
+class Track:
+    """A track: its name and that of its file less `.bw`, unit and meaning."""
+
+    name: str
+    unit: str
+    meaning: str
+
+
+WORST_LLR, ENTROPY = "worst_llr", "entropy"
+TRACKS = (
+    Track(
+        WORST_LLR,
+        "nats",
+        "lowest log-likelihood ratio (alt − ref, strand mean) of the site's three SNVs",
+    ),
+    Track(ENTROPY, "nats", "entropy of A, C, G, T at the site; low: the model is sure"),
+    *(
+        Track(
+            f"logo_{base}",
+            "bits",
+            f"height of the letter {base} in a sequence logo: p × (2 − entropy in bits)",
+        )
+        for base in BASES
+    ),
+)
+
+
+class SiteSource(Protocol):
+    """What is asked of the store; `varlm.store.Store` is one."""
+
+    def sites_at(self, key: str, contig: str, positions: NDArray[np.uint32]) -> pl.DataFrame:
+        """Return `pos` and the eight logits at these positions (1-based, sorted), if known."""
+        ...
+
+
+def site_values(logits: NDArray[Any], ref: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
+    """Return the value of each track at n sites, shape (n,) each.
+
+    Parameters
+    ----------
+    logits : shape (n, 2, 4)
+        As in `varlm.scoring.formulas`: strands; A, C, G, T of the forward strand.
+    ref : shape (n,)
+        Index 0…3 of the reference's base.
+    """
+    llr = [
+        formulas.strand_mean(formulas.llr_by_strand(logits, ref, (ref + step) % 4))
+        for step in (1, 2, 3)
+    ]
+    mean = formulas.strand_mean(logits)
+    entropy = formulas.entropy(mean)
+    heights = formulas.probabilities(mean) * (2 - entropy / ln(2))[:, None]
+    values = {
+        WORST_LLR: np.min(llr, axis=0),
+        ENTROPY: entropy,
+        **{f"logo_{base}": heights[:, number] for number, base in enumerate(BASES)},
+    }
+    return {name: column.astype(np.float32) for name, column in values.items()}
+
+
+def snv_sites(variants: Sequence[Path], genome: Genome) -> Iterator[tuple[str, NDArray[np.uint32]]]:
+    """Yield the sites of all SNVs of some `variants.parquet`, each once: (contig, positions).
+
+    In genome order; positions are 1-based and sorted. Memory holds a block of each file.
+
+    Raises
+    ------
+    UserError
+        If a file has rows on a contig that the reference lacks, or is not sorted.
+    """
+    files = [CohortRows(path) for path in variants]
+    taken = [0] * len(files)
+    for contig in genome.names:
+        asking = [number for number, rows in enumerate(files) if contig in rows]
+        for number in asking:
+            files[number].open(contig)
+        more = bool(asking)
+        while more:
+            limits = [files[number].limit() for number in asking]
+            below = min((limit for limit in limits if limit is not None), default=None)
+            more = below is not None
+            found = []
+            for number in asking:
+                rows = files[number].take(below)
+                taken[number] += rows.height
+                found.append(rows.filter(pl.col("ref").is_null())["pos"].to_numpy())
+            positions = np.sort(np.concatenate(found))  # np.unique takes ten times as long
+            positions = positions[np.diff(positions, prepend=np.uint32(0)) > 0]
+            if len(positions):
+                yield contig, positions
+    for path, count in zip(variants, taken, strict=True):
+        height = pl.scan_parquet(path).select(pl.len()).collect().item()
+        if count != height:
+            raise UserError(
+                f"{path}: {height - count} of {height} rows lie on contigs that are not in "
+                f"{genome.fasta}; delete it and run the workflow again: it is made anew"
+            )
+
+
+def spool_values(
+    variants: Sequence[Path], genome: Genome, store: SiteSource, key: str, spool: Spool
+) -> dict[str, tuple[float, float]]:
+    """Write the values of all tracks at all SNV sites to a spool; return their extremes.
+
+    Returns
+    -------
+    dict
+        Track → lowest and highest value; empty where there is no site.
+
+    Raises
+    ------
+    LookupError
+        If the store lacks a site, or has logits that are no finite numbers.
+    UserError
+        As `snv_sites`.
+    """
+    extremes: dict[str, tuple[float, float]] = {}
+    for contig, positions in snv_sites(variants, genome):
+        entry = genome[contig]
+        found = store.sites_at(key, entry.digest, positions)
+        if found.height != len(positions):
+            first = np.setdiff1d(positions, found["pos"].to_numpy())
+            raise LookupError(
+                f"{len(first)} sites are not in the store, the first of them {contig}:{first[0]}"
+            )
+        logits = found.select(LOGIT_COLUMNS).fill_null(np.nan).to_numpy().reshape(-1, 2, 4)
+        ref = formulas.base_index(genome.sequence(contig)[positions.astype(np.int64) - 1])
+        values = site_values(logits, ref)
+        wrong = ~np.isfinite(list(values.values())).all(axis=0)
+        if wrong.any():
+            raise LookupError(
+                f"{int(wrong.sum())} sites in the store have no finite scores, the first of them "
+                f"{contig}:{positions[wrong.argmax()]}"
+            )
+        spool.add(contig, entry.length, positions, values)
+        for name, column in values.items():
+            low, high = extremes.get(name, (np.inf, -np.inf))
+            extremes[name] = (min(low, float(column.min())), max(high, float(column.max())))
+    return extremes
+
+
+def draw_tracks(
+    variants: Sequence[Path],
+    genome: Genome,
+    store: SiteSource,
+    key: str,
+    folder: Path,
+    processes: int = 1,
+) -> dict[str, Any]:
+    """Write the bigWigs of one model into `folder` and return what they hold.
+
+    A bigWig cannot be empty: without any SNV no file is written, and those of an earlier run are
+    removed. No old file is touched before all new ones are complete.
+
+    Parameters
+    ----------
+    variants : sequence of Path
+        `variants.parquet` of cohorts; the tracks show every site that has an SNV in any of them.
+    key : str
+        The model's key in the store.
+    processes : int
+        Files that are written at a time.
+
+    Returns
+    -------
+    dict
+        `sites`; `contigs`, name → sites; `first`, the first stretch of neighbouring sites
+        (contig, and start and end, 0-based, half-open), or None; `tracks`, name → file, unit,
+        meaning, min, max and low, below which 1 % of the values lie.
+
+    Raises
+    ------
+    LookupError, UserError
+        As `spool_values` and `bigwig_output.write_bigwigs`.
+    """
+    work = folder / ".drawing"
+    shutil.rmtree(work, ignore_errors=True)  # of a run that was killed
+    work.mkdir(parents=True)
+    try:
+        names = [track.name for track in TRACKS]
+        with Spool(work, names) as spool:
+            extremes = spool_values(variants, genome, store, key, spool)
+        files = write_bigwigs(spool, processes) if spool.count else {}
+        for name in names:
+            path = folder / f"{name}.bw"
+            if name in files:
+                with atomic_path(path) as temporary:
+                    files[name].replace(temporary)
+            else:
+                path.unlink(missing_ok=True)
+        return {
+            "sites": spool.count,
+            "contigs": {section.contig: section.count for section in spool.sections},
+            "first": _first_stretch(spool),
+            "tracks": {
+                track.name: {
+                    "file": f"{track.name}.bw",
+                    "unit": track.unit,
+                    "meaning": track.meaning,
+                    "min": extremes[track.name][0],
+                    "max": extremes[track.name][1],
+                    "low": float(np.quantile(spool.sample(track.name, _SAMPLE), LOW)),
+                }
+                for track in TRACKS
+                if track.name in files
+            },
+        }
+    finally:
+        shutil.rmtree(work)
+
+
+def _first_stretch(spool: Spool) -> dict[str, Any] | None:
+    """Return where a browser may open: the first sites that are neighbours, 200 at most."""
+    if not spool.count:
+        return None
+    section = spool.sections[0]
+    count = min(section.count, 200)
+    positions = np.fromfile(spool.folder / "positions.spool", "<u4", count).astype(np.int64)
+    gaps = np.flatnonzero(np.diff(positions) != 1)
+    last = positions[gaps[0] if len(gaps) else -1]
+    return {"contig": section.contig, "start": int(positions[0]) - 1, "end": int(last)}

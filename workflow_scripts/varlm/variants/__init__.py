@@ -1,0 +1,1 @@
+"""A cohort's alleles: accepted, normalised, rejected with a reason, counted."""

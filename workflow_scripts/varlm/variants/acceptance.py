@@ -1,0 +1,401 @@
+"""Alleles in, each accepted or set aside with its reason: the rules, and their order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import polars as pl
+
+from varlm.errors import UserError
+from varlm.genome.contig_names import Match
+from varlm.genome.reference import Genome
+from varlm.genome.regions import Regions
+from varlm.variants.frequencies import allele_frequencies
+from varlm.variants.normalisation import left_align, trim
+from varlm.vcf.lines import VcfSource
+
+# Reason → meaning. An allele has the first that applies, in this order.
+REASONS = {
+    "missing_alt": "ALT is '.': the record has no alternate allele",
+    "spanning_deletion": "ALT is '*': the base is deleted by another record's allele",
+    "breakend": "ALT is a breakend ('A[chr2:5[', 'A.', '.A'): no small variant",
+    "symbolic": "ALT is symbolic ('<DEL>', '<*>', '<NON_REF>'): its bases are not given",
+    "ref_not_acgt": "REF has a letter other than A, C, G, T (upper or lower case)",
+    "alt_not_acgt": "ALT has a letter other than A, C, G, T (upper or lower case)",
+    "alt_equals_ref": "ALT is REF: nothing varies",
+    "filtered": "FILTER is neither PASS nor '.', and normalise.filter is pass",
+    "contig_unknown": "CHROM is not in the reference, by name, alias file or convention",
+    "out_of_bounds": "POS is 0 (telomere), or REF reaches past the end of the contig",
+    "ref_mismatch": "REF is not what the reference has there",
+    "too_long": "longer than normalise.max_allele_length, without the bases REF and ALT share",
+    "indels_skipped": "no single-base substitution, and scoring.indels is skip",
+    "af_missing": "no readable AF or AC/AN, and normalise.min_af or max_af is set",
+    "af_out_of_range": "allele frequency below normalise.min_af or above normalise.max_af",
+    "outside_regions": "no base of the normalised REF is in normalise.regions",
+}
+
+_KINDS = pl.Enum(["snv", "mnv", "ins", "del", "delins"])
+_SHOWN = 60  # characters of an allele in the table of rejected ones, as its schema says
+_MAX_ALTS = 65_535  # the ALT's index has 16 bits
+_BASE = pl.Series([chr(code) for code in range(128)], dtype=pl.String)
+
+
+@dataclass(frozen=True)
+class NormaliseOptions:
+    """Which alleles are accepted; the keys of the config's `normalise`, and `scoring.indels`.
+
+    Attributes
+    ----------
+    filter : str
+        `pass`: only records whose FILTER is PASS or '.'; `all`: any.
+    min_af, max_af : float or None
+        Limits of the allele frequency, inclusive; with one set, alleles without a frequency are
+        rejected (`af_missing`), for they cannot be shown to be within.
+    regions : Path or None
+        BED file; the normalised REF must share a base with a region.
+    max_allele_length : int
+        bp, of the longer of REF and ALT without the bases they share.
+    on_ref_mismatch : str
+        `reject` the allele, or `error`: stop.
+    max_ref_mismatch : float
+        Stop when a larger share of the cohort's alleles has a wrong REF, and at least
+        `varlm.variants.cohort.MIN_REF_MISMATCHES` have: the cohort was called against another
+        assembly.
+    indels : str
+        `score` them, or `skip`: reject all but single-base substitutions.
+    aliases : Path or None
+        TSV of contig aliases, or NCBI assembly report.
+    """
+
+    filter: Literal["all", "pass"] = "all"
+    min_af: float | None = None
+    max_af: float | None = None
+    regions: Path | None = None
+    max_allele_length: int = 50
+    on_ref_mismatch: Literal["reject", "error"] = "reject"
+    max_ref_mismatch: float = 0.1
+    indels: Literal["score", "skip"] = "score"
+    aliases: Path | None = None
+
+
+@dataclass
+class CohortContig:
+    """What one CHROM of the cohort was matched to, and what was counted on it."""
+
+    match: Match
+    code: int  # index of the contig in the reference; −1: unknown
+    records: int = 0
+    checked: int = 0  # alleles whose REF was compared with the reference
+    mismatches: int = 0
+
+
+@dataclass
+class Sorter:
+    """Sorts alleles into accepted and rejected; holds both.
+
+    Attributes
+    ----------
+    genome, options, regions
+        What an allele is held against.
+    seen : mapping
+        CHROM → contig; every CHROM of the alleles that are taken is in it.
+    accepted : dict
+        Code of the contig → tables, their columns those of `schemas.VARIANTS` without `contig`;
+        `chrom` and `kind` as categories.
+    rejected : list
+        Tables with the columns of `schemas.REJECTED`.
+    af_unreadable : int
+        Alleles whose AF, or AC and AN, is given but is no frequency.
+    """
+
+    genome: Genome
+    options: NormaliseOptions
+    regions: Regions | None
+    seen: Mapping[str, CohortContig]
+    accepted: dict[int, list[pl.DataFrame]] = field(default_factory=dict)
+    rejected: list[pl.DataFrame] = field(default_factory=list)
+    af_unreadable: int = 0
+    file: int = field(default=0, init=False)
+    source: VcfSource = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._names = self.genome.names
+
+    def take(self, records: pl.DataFrame, file: int, source: VcfSource) -> None:
+        """Sort all alleles of some records (`vcf_columns.read_columns`) of one file.
+
+        Raises
+        ------
+        UserError
+            If `on_ref_mismatch` is `error` and a REF is not the reference's.
+        """
+        self.file, self.source = file, source
+        alleles = split_alleles(records, source)
+        frequency = allele_frequencies(alleles)
+        self.af_unreadable += int(frequency.unreadable.sum())
+        position = alleles["pos"].cast(pl.Int64, strict=False)  # null: more than 18 digits
+        alleles = alleles.with_columns(
+            frequency.af.alias("af"),
+            position.alias("position"),
+            pl.col("ref").str.to_uppercase().alias("REF"),
+            pl.col("alt").str.to_uppercase().alias("ALT"),
+            self._code_of(alleles["chrom"]).alias("code"),
+        ).drop("info")
+        bases = ["A", "C", "G", "T"]
+        substitution = alleles["REF"].is_in(bases) & alleles["ALT"].is_in(bases)
+        if substitution.all():
+            self._take_substitutions(alleles)
+            return
+        self._take_substitutions(alleles.filter(substitution))
+        self._take_others(alleles.filter(~substitution))
+
+    def _code_of(self, chrom: pl.Series) -> pl.Series:
+        names = chrom.unique()
+        if len(names) == 1:
+            return pl.repeat(self.seen[names[0]].code, len(chrom), dtype=pl.Int32(), eager=True)
+        codes = [self.seen[name].code for name in names]
+        return chrom.replace_strict(names, codes, return_dtype=pl.Int32)
+
+    def _take_substitutions(self, alleles: pl.DataFrame) -> None:
+        """Take single bases: no trimming or shifting, so all by columns."""
+        alleles = self._reject(alleles, alleles["REF"] == alleles["ALT"], "alt_equals_ref")
+        alleles = self._reject_by_site(alleles)
+        expected = _BASE.gather(self._reference_codes(alleles)) if alleles.height else _BASE.head(0)
+        wrong = alleles["REF"] != expected
+        self._count_ref_checks(alleles, wrong)
+        alleles = self._reject(alleles.with_columns(expected.alias("found")), wrong, "ref_mismatch")
+        self._accept(alleles.with_columns(pl.lit("snv", dtype=_KINDS).alias("kind")))
+
+    def _take_others(self, alleles: pl.DataFrame) -> None:
+        """Take what is no single-base substitution, at first sight: classify, trim, align."""
+        alt = pl.col("ALT")
+        acgt = "^[ACGT]+$"
+        for reason, test in (
+            ("missing_alt", alt == "."),
+            ("spanning_deletion", alt == "*"),
+            ("breakend", alt.str.contains(r"[\[\]]|^\.|\.$")),
+            ("symbolic", alt.str.contains("[<>]")),
+            ("ref_not_acgt", ~pl.col("REF").str.contains(acgt)),
+            ("alt_not_acgt", ~alt.str.contains(acgt)),
+            ("alt_equals_ref", alt == pl.col("REF")),
+        ):
+            alleles = self._reject(alleles, alleles.select(test).to_series(), reason)
+        alleles = self._reject_by_site(alleles)
+        if alleles.is_empty():
+            return
+        found, wrong = self._reference_texts(alleles)
+        self._count_ref_checks(alleles, wrong)
+        alleles = self._reject(alleles.with_columns(found), wrong, "ref_mismatch")
+        self._accept(self._trimmed_and_aligned(alleles))
+
+    def _reject_by_site(self, alleles: pl.DataFrame) -> pl.DataFrame:
+        """Reject by FILTER, contig and position; return the rest, `position` a valid one."""
+        if self.options.filter == "pass":
+            filtered = ~alleles["filter"].is_in(["PASS", "."])
+            alleles = self._reject(alleles, filtered, "filtered")
+        alleles = self._reject(alleles, alleles["code"] < 0, "contig_unknown")
+        lengths = self.genome.contigs["length"].cast(pl.Int64)
+        length = lengths.gather(alleles["code"])
+        last = alleles["position"] + alleles["REF"].str.len_bytes().cast(pl.Int64) - 1
+        outside = ~((alleles["position"] >= 1) & (last <= length)).fill_null(False)
+        return self._reject(alleles.with_columns(length.alias("found")), outside, "out_of_bounds")
+
+    def _by_contig(self, alleles: pl.DataFrame) -> list[tuple[str, np.ndarray]]:
+        """Return (contig of the reference, row numbers) of the contigs present."""
+        codes = alleles["code"].to_numpy()
+        order = np.argsort(codes, kind="stable")
+        present, first = np.unique(codes[order], return_index=True)
+        last = [*first[1:], len(order)]
+        spans = zip(present, first, last, strict=False)  # of no alleles, no contig is present
+        return [(self._names[code], order[start:end]) for code, start, end in spans]
+
+    def _reference_codes(self, alleles: pl.DataFrame) -> np.ndarray:
+        """Return the reference's base at each position, as ASCII codes."""
+        start = alleles["position"].to_numpy() - 1
+        bases = np.empty(alleles.height, np.uint8)
+        for contig, rows in self._by_contig(alleles):
+            bases[rows] = self.genome.sequence(contig)[start[rows]]
+        return bases
+
+    def _reference_texts(self, alleles: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
+        """Return the reference at each REF (first characters, for a message), and if it differs."""
+        starts, refs = (alleles["position"] - 1).to_list(), alleles["REF"].to_list()
+        found = [""] * alleles.height
+        wrong = np.zeros(alleles.height, dtype=bool)
+        for contig, rows in self._by_contig(alleles):
+            sequence = self.genome.sequence(contig).view(np.ndarray)
+            for row in rows.tolist():
+                ref, start = refs[row], starts[row]
+                there = sequence[start : start + len(ref)].tobytes()
+                if there != ref.encode():
+                    wrong[row] = True
+                    found[row] = there[:_SHOWN].decode("ascii")
+        return pl.Series("found", found, dtype=pl.String), pl.Series(wrong)
+
+    def _count_ref_checks(self, alleles: pl.DataFrame, wrong: pl.Series) -> None:
+        if alleles.is_empty():
+            return
+        counts = (
+            alleles.select("chrom", wrong.alias("wrong"))
+            .group_by("chrom")
+            .agg(pl.len(), pl.col("wrong").sum())
+        )
+        for name, checked, mismatches in counts.iter_rows():
+            self.seen[name].checked += checked
+            self.seen[name].mismatches += mismatches
+        if self.options.on_ref_mismatch == "error" and wrong.any():
+            row = alleles.filter(wrong).sort("record", "allele").row(0, named=True)
+            raise UserError(
+                f"{self.source.where(row['record'])}: REF {row['ref'][:_SHOWN]!r} at "
+                f"{row['chrom']}:{row['pos']} is not in the reference "
+                f"{self.seen[row['chrom']].match.contig!r} there; give the reference that the "
+                "cohort was called against, or set normalise.on_ref_mismatch: reject"
+            )
+
+    def _trimmed_and_aligned(self, alleles: pl.DataFrame) -> pl.DataFrame:
+        """Return the alleles that are short enough, with `position`, `REF`, `ALT` and `kind`."""
+        longest, skip = self.options.max_allele_length, self.options.indels == "skip"
+        starts = (alleles["position"] - 1).to_list()
+        refs, alts = alleles["REF"].to_list(), alleles["ALT"].to_list()
+        rows: list[tuple[int, str, str, str]] = [(0, "", "", "snv")] * alleles.height
+        length = np.zeros(alleles.height, np.int64)
+        skipped = np.zeros(alleles.height, dtype=bool)
+        for contig, indices in self._by_contig(alleles):
+            sequence = self.genome.sequence(contig).view(np.ndarray)
+            for row in indices.tolist():
+                trimmed = trim(starts[row], refs[row].encode(), alts[row].encode())
+                length[row] = trimmed.length
+                skipped[row] = skip and trimmed.kind != "snv"
+                if trimmed.length <= longest and not skipped[row]:
+                    pos, ref, alt, kind = left_align(sequence, trimmed)
+                    rows[row] = (pos, ref.decode(), alt.decode(), kind)
+        aligned = pl.DataFrame(
+            rows,
+            schema={"position": pl.Int64, "REF": pl.String, "ALT": pl.String, "kind": _KINDS},
+            orient="row",
+        )
+        alleles = alleles.with_columns(
+            *aligned, pl.Series("found", length), pl.Series("skipped", skipped)
+        )
+        alleles = self._reject(alleles, alleles["found"] > longest, "too_long")
+        return self._reject(alleles, alleles["skipped"], "indels_skipped")
+
+    def _accept(self, alleles: pl.DataFrame) -> None:
+        """Apply the limits on frequency and region, which see the normalised allele; keep it."""
+        low, high = self.options.min_af, self.options.max_af
+        if low is not None or high is not None:
+            alleles = self._reject(alleles, alleles["af"].is_null(), "af_missing")
+            # The limits in the column's own precision: AF=0.05 is not below a limit of 0.05.
+            lowest = float(np.float32(0 if low is None else low))
+            highest = float(np.float32(1 if high is None else high))
+            within = alleles["af"].cast(pl.Float64).is_between(lowest, highest)
+            alleles = self._reject(alleles, ~within, "af_out_of_range")
+        if self.regions is not None and alleles.height:
+            inside = np.zeros(alleles.height, dtype=bool)
+            start = alleles["position"].to_numpy() - 1
+            end = start + alleles["REF"].str.len_bytes().to_numpy().astype(np.int64)
+            for contig, rows in self._by_contig(alleles):
+                inside[rows] = self.regions.overlap(contig, start[rows], end[rows])
+            alleles = self._reject(alleles, pl.Series(~inside), "outside_regions")
+        if alleles.is_empty():
+            return
+        kept = alleles.select(
+            pl.col("chrom").cast(pl.Categorical),
+            pl.col("code"),
+            pl.col("position").cast(pl.UInt32).alias("pos"),
+            pl.when(pl.col("id") != ".").then("id").alias("id"),
+            pl.col("REF").alias("ref"),
+            pl.col("ALT").alias("alt"),
+            pl.col("pos").cast(pl.UInt32).alias("input_pos"),
+            pl.col("ref").alias("input_ref"),
+            pl.col("alt").alias("input_alt"),
+            "kind",
+            "af",
+            pl.lit(self.file, pl.UInt16).alias("file"),
+            "record",
+            "allele",
+        )
+        tables = kept.partition_by("code", include_key=False, as_dict=True)
+        for (code,), table in tables.items():
+            self.accepted.setdefault(code, []).append(table)
+
+    def _reject(self, alleles: pl.DataFrame, where: pl.Series, reason: str) -> pl.DataFrame:
+        """Set the alleles of `where` aside with `reason`; return the others."""
+        if not where.any():
+            return alleles
+        self.rejected.append(
+            alleles.filter(where).select(
+                "chrom",
+                "pos",
+                "id",
+                pl.col("ref").str.slice(0, _SHOWN),
+                pl.col("alt").str.slice(0, _SHOWN),
+                pl.lit(reason).alias("reason"),
+                self._detail(reason).alias("detail"),
+                pl.lit(self.file, pl.UInt16).alias("file"),
+                "record",
+                pl.when((pl.col("alt") == ".") & (pl.col("n_alt") == 1))
+                .then(0)
+                .otherwise("allele")
+                .cast(pl.UInt16)
+                .alias("allele"),
+            )
+        )
+        return alleles.filter(~where)
+
+    def _detail(self, reason: str) -> pl.Expr:
+        """Return what was found, for the table of rejected alleles."""
+        options = self.options
+        match reason:
+            case "filtered":
+                return pl.format("FILTER is {}", pl.col("filter").str.slice(0, _SHOWN))
+            case "contig_unknown":
+                how = {name: contig.match.how for name, contig in self.seen.items()}
+                return pl.col("chrom").replace_strict(how, return_dtype=pl.String)
+            case "out_of_bounds":
+                return pl.format("the contig has {} bp", "found")
+            case "ref_mismatch":
+                return pl.format("the reference has {}", "found")
+            case "too_long":
+                return pl.format(f"{{}} bp, the limit is {options.max_allele_length}", "found")
+            case "af_out_of_range":
+                low = 0 if options.min_af is None else options.min_af
+                high = 1 if options.max_af is None else options.max_af
+                return pl.format(f"AF is {{}}, the limits are {low} and {high}", "af")
+        return pl.lit("")
+
+
+def split_alleles(records: pl.DataFrame, source: VcfSource) -> pl.DataFrame:
+    """Return one row per ALT: `alt`, its 1-based index `allele`, and `n_alt` of the record.
+
+    Raises
+    ------
+    UserError
+        If a record has more ALTs than an index can count.
+    """
+    commas = records["alt"].str.count_matches(",", literal=True)
+    most = int(commas.to_numpy().max(initial=0))
+    if not most:
+        return records.with_columns(
+            pl.lit(1, pl.UInt16).alias("allele"), pl.lit(1, pl.UInt32).alias("n_alt")
+        )
+    if most >= _MAX_ALTS:
+        record = records.filter(commas == most)["record"][0]
+        raise UserError(
+            f"{source.where(record)}: {most + 1} ALT alleles, at most {_MAX_ALTS} are read; "
+            "split the record with 'bcftools norm -m-'"
+        )
+    several = records.filter(commas > 0).with_columns(
+        pl.col("alt").str.split(","), n_alt=commas.filter(commas > 0) + 1
+    )
+    several = several.with_columns(
+        allele=pl.int_ranges(1, pl.col("n_alt").cast(pl.Int64) + 1, dtype=pl.UInt16)
+    ).explode("alt", "allele", empty_as_null=False)
+    one = records.filter(commas == 0).with_columns(
+        pl.lit(1, pl.UInt16).alias("allele"), pl.lit(1, pl.UInt32).alias("n_alt")
+    )
+    return pl.concat([one, several.select(one.columns)])

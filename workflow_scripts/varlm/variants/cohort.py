@@ -1,0 +1,334 @@
+"""A cohort's VCF files → normalised alleles, each accepted, or rejected with a reason.
+
+Every ALT allele of every record ends in exactly one of two tables; the counts are checked. (A
+record whose ALT is '.' counts as one allele, rejected as `missing_alt`.)
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from varlm.errors import UserError
+from varlm.genome.contig_names import ContigNames
+from varlm.genome.reference import Genome
+from varlm.genome.regions import read_regions
+from varlm.tables.schemas import REJECTED, VARIANTS
+from varlm.variants.acceptance import REASONS, CohortContig, NormaliseOptions, Sorter
+from varlm.vcf.columns import read_columns
+from varlm.vcf.lines import VcfSource, open_vcf
+
+__all__ = [
+    "MIN_REF_MISMATCHES",
+    "REASONS",
+    "CohortVcf",
+    "NormaliseOptions",
+    "NormalisedCohort",
+    "normalise",
+]
+
+log = logging.getLogger(__name__)
+
+# Fewer wrong REFs than this are reported, but are no sign of another assembly.
+MIN_REF_MISMATCHES = 10
+
+
+@dataclass(frozen=True)
+class CohortVcf:
+    """One file of a cohort, and what the cohort sheet says it must be (None: nothing)."""
+
+    path: Path
+    expected_records: int | None = None
+    expected_sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class NormalisedCohort:
+    """`variants` (`schemas.VARIANTS`), `rejected` (`schemas.REJECTED`) and their `accounting`."""
+
+    variants: pl.DataFrame
+    rejected: pl.DataFrame
+    accounting: dict[str, Any]
+
+
+def normalise(
+    cohort: str, files: Sequence[CohortVcf], genome: Genome, options: NormaliseOptions
+) -> NormalisedCohort:
+    """Read a cohort's files and return every allele, normalised or rejected.
+
+    Raises
+    ------
+    UserError
+        If a file is damaged, malformed or not the expected one; a file is given twice; no contig
+        is the reference's; or REF mismatches say that the assembly is another one.
+    """
+    names = ContigNames.of(genome.lengths, options.aliases)
+    regions = read_regions(options.regions, names) if options.regions else None
+    seen: dict[str, CohortContig] = {}
+    intake = _Intake(genome, options, names, Sorter(genome, options, regions, seen), seen)
+    _check_paths(cohort, files)
+    for index, file in enumerate(files):
+        intake.read(index, file)
+    return intake.finish(cohort)
+
+
+def _check_paths(cohort: str, files: Sequence[CohortVcf]) -> None:
+    seen: dict[Path, Path] = {}
+    for file in files:
+        real = file.path.resolve()
+        if real in seen:
+            raise UserError(
+                f"cohort {cohort!r}: {file.path} is listed twice (also as {seen[real]}); its "
+                "alleles would count twice: remove one row of the cohort sheet"
+            )
+        seen[real] = file.path
+
+
+@dataclass
+class _Intake:
+    """Takes the files one after the other; holds what they gave."""
+
+    genome: Genome
+    options: NormaliseOptions
+    names: ContigNames
+    sorter: Sorter
+    seen: dict[str, CohortContig]  # CHROM → contig, shared with the sorter
+    files: list[dict[str, Any]] = field(default_factory=list)
+    alleles_in: int = 0
+
+    def __post_init__(self) -> None:
+        self.codes = {name: code for code, name in enumerate(self.names.lengths)}
+
+    def read(self, index: int, file: CohortVcf) -> None:
+        """Read one file and check that it is the one the cohort sheet expects."""
+        source = open_vcf(file.path, genotypes=False)
+        before = self.alleles_in
+        matched: set[str] = set()
+        for chunk in source.chunks():
+            records = read_columns(chunk, source)
+            self._match_contigs(records, source)
+            matched.update(records["chrom"].unique())
+            self.sorter.take(records, index, source)
+            # Counted from the records, not from what became of their alleles.
+            self.alleles_in += records.height + int(
+                records["alt"].str.count_matches(",", literal=True).sum()
+            )
+        assert source.records is not None
+        assert source.sha256 is not None
+        _check_expected(file, source.records, source.sha256)
+        for other in self.files:
+            if source.records and other["sha256"] == source.sha256:
+                raise UserError(
+                    f"{file.path}: the same file as {other['path']}, byte for byte; its alleles "
+                    "would count twice: remove one row of the cohort sheet"
+                )
+        if source.records and not any(self.seen[name].match.contig for name in matched):
+            log.warning("%s: none of its contigs is in the reference", file.path)
+        self.files.append(
+            {
+                "path": str(file.path),
+                "format": source.format,
+                "records": source.records,
+                "alleles": self.alleles_in - before,
+                "sha256": source.sha256,
+            }
+        )
+        log.info(
+            "%s: %s, %d records, %d alleles",
+            file.path,
+            source.format,
+            source.records,
+            self.alleles_in - before,
+        )
+
+    def _match_contigs(self, records: pl.DataFrame, source: VcfSource) -> None:
+        counts = records.group_by("chrom", maintain_order=True).len()
+        for name, count in counts.iter_rows():
+            if name not in self.seen:
+                match = self.names.match(name, source.contig_lengths)
+                code = -1 if match.contig is None else self.codes[match.contig]
+                self.seen[name] = CohortContig(match, code)
+            self.seen[name].records += count
+
+    def finish(self, cohort: str) -> NormalisedCohort:
+        """Check the counts and return the tables, sorted, and the accounting."""
+        self._log_contigs()
+        self._check_contigs(cohort)
+        self._check_assembly(cohort)
+        rejected = _concat(self.sorter.rejected, REJECTED.schema).sort("file", "record", "allele")
+        variants = self._sorted_variants()
+        if variants.height + rejected.height != self.alleles_in:
+            raise AssertionError(
+                f"cohort {cohort!r}: {self.alleles_in} alleles in, {variants.height} accepted, "
+                f"{rejected.height} rejected"
+            )
+        reasons = Counter(dict(rejected["reason"].value_counts().iter_rows()))
+        accounting = {
+            "cohort": cohort,
+            "files": self.files,
+            "alleles_in": self.alleles_in,
+            "accepted": variants.height,
+            "rejected": rejected.height,
+            "by_reason": {reason: reasons[reason] for reason in REASONS if reasons[reason]},
+            **_distinct(variants),
+            "af_unreadable": self.sorter.af_unreadable,
+            "contigs": [
+                {
+                    "chrom": name,
+                    "contig": contig.match.contig,
+                    "records": contig.records,
+                    "how": contig.match.how,
+                    "ref_checked": contig.checked,
+                    "ref_mismatches": contig.mismatches,
+                }
+                for name, contig in self.seen.items()
+            ],
+            "contigs_without_records": self._contigs_without_records(),
+        }
+        _log_outcome(accounting)
+        return NormalisedCohort(
+            VARIANTS.check(variants, cohort), REJECTED.check(rejected, cohort), accounting
+        )
+
+    def _log_contigs(self) -> None:
+        """Say what the contigs were matched to: one line a way, for there may be thousands."""
+        by_how: dict[str, list[str]] = {}
+        for name, contig in self.seen.items():
+            to = contig.match.contig
+            shown = f"{name!r}" if to in (name, None) else f"{name!r} is {to!r}"
+            by_how.setdefault(contig.match.how, []).append(shown)
+        for how, names in by_how.items():
+            known = any(c.match.contig and c.match.how == how for c in self.seen.values())
+            log.log(
+                logging.INFO if known else logging.WARNING,
+                "%d contigs %s (%s): %s",
+                len(names),
+                "matched" if known else "rejected",
+                how,
+                _listed(names),
+            )
+
+    def _check_contigs(self, cohort: str) -> None:
+        if self.seen and not any(contig.match.contig for contig in self.seen.values()):
+            raise UserError(
+                f"cohort {cohort!r}: none of its contigs is in the reference (cohort: "
+                f"{_quoted(self.seen)}; reference: {_quoted(self.genome.names)}); give the "
+                "reference it was called against, or name the contigs in reference.aliases"
+            )
+
+    def _check_assembly(self, cohort: str) -> None:
+        limit = self.options.max_ref_mismatch
+        for name, contig in self.seen.items():
+            if contig.mismatches >= MIN_REF_MISMATCHES:
+                share = contig.mismatches / contig.checked
+                if share > limit:
+                    log.warning(
+                        "contig %r: %d of %d REF alleles are not the reference's (%.1f %%)",
+                        name,
+                        contig.mismatches,
+                        contig.checked,
+                        100 * share,
+                    )
+        wrong = sum(contig.mismatches for contig in self.seen.values())
+        checked = sum(contig.checked for contig in self.seen.values())
+        if wrong >= MIN_REF_MISMATCHES and wrong > limit * checked:
+            raise UserError(
+                f"cohort {cohort!r}: {wrong} of {checked} alleles ({100 * wrong / checked:.1f} %) "
+                f"have a REF that the reference does not have there; at most {100 * limit:g} % are "
+                "allowed. The cohort was called against another assembly: give that reference, or "
+                "raise normalise.max_ref_mismatch"
+            )
+
+    def _contigs_without_records(self) -> list[str]:
+        present = {contig.match.contig for contig in self.seen.values() if contig.records}
+        return [name for name in self.genome.names if name not in present]
+
+    def _sorted_variants(self) -> pl.DataFrame:
+        """Return the accepted alleles in the order of `design.md`.
+
+        Contig by contig, so that no second copy of the whole table is in memory.
+        """
+        tables = []
+        for code, contig in enumerate(self.genome.names):
+            if code not in self.sorter.accepted:
+                continue
+            table = pl.concat(self.sorter.accepted.pop(code))
+            table = table.sort("pos", "ref", "alt", "file", "record", "allele")
+            tables.append(
+                table.select(
+                    pl.col("chrom").cast(pl.String),
+                    pl.lit(contig).alias("contig"),
+                    *VARIANTS.names[2:9],
+                    pl.col("kind").cast(pl.String),
+                    *VARIANTS.names[10:],
+                )
+            )
+        return pl.concat(tables) if tables else pl.DataFrame(schema=VARIANTS.schema)
+
+
+def _check_expected(file: CohortVcf, records: int, sha256: str) -> None:
+    if file.expected_sha256 is not None and file.expected_sha256.lower() != sha256:
+        raise UserError(
+            f"{file.path}: its SHA-256 is {sha256}, the cohort sheet expects "
+            f"{file.expected_sha256}; copy or download the file again, or correct the sheet"
+        )
+    if file.expected_records is not None and file.expected_records != records:
+        raise UserError(
+            f"{file.path}: {records} records, the cohort sheet expects {file.expected_records}; "
+            "the file may be cut: copy or download it again, or correct the sheet"
+        )
+
+
+def _concat(frames: list[pl.DataFrame], schema: dict[str, pl.DataType]) -> pl.DataFrame:
+    return pl.concat(frames) if frames else pl.DataFrame(schema=schema)
+
+
+def _distinct(variants: pl.DataFrame) -> dict[str, int]:
+    """Return the number of distinct SNV sites and of distinct other alleles (sorted input)."""
+    snv = variants["kind"] == "snv"
+    sites = variants.select("contig", "pos").filter(snv)
+    others = variants.select("contig", "pos", "ref", "alt").filter(~snv)
+    return {"sites": _runs(sites), "other_alleles": _runs(others)}
+
+
+def _runs(table: pl.DataFrame) -> int:
+    """Return the number of distinct rows of a table whose equal rows are neighbours."""
+    changes = table.select(pl.any_horizontal(pl.all() != pl.all().shift(1)).sum()).item()
+    return int(changes) + (table.height > 0)
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return _listed(list(map(repr, names)), shown=5)
+
+
+def _listed(names: Sequence[str], shown: int = 20) -> str:
+    listed = ", ".join(names[:shown])
+    return f"{listed}, … ({len(names)} in all)" if len(names) > shown else listed
+
+
+def _log_outcome(accounting: dict[str, Any]) -> None:
+    log.info(
+        "cohort %r: %d alleles, %d accepted (%d SNV sites, %d other alleles), %d rejected",
+        accounting["cohort"],
+        accounting["alleles_in"],
+        accounting["accepted"],
+        accounting["sites"],
+        accounting["other_alleles"],
+        accounting["rejected"],
+    )
+    for reason, count in accounting["by_reason"].items():
+        log.info("rejected %d: %s (%s)", count, reason, REASONS[reason])
+    if accounting["af_unreadable"]:
+        log.warning(
+            "%d alleles have an AF (or AC, AN) that is no frequency; it is taken as missing",
+            accounting["af_unreadable"],
+        )
+    absent = accounting["contigs_without_records"]
+    if absent:
+        log.info("contigs of the reference without a record: %s", _quoted(absent))

@@ -1,0 +1,71 @@
+"""The table of rejected alleles as a file: gzipped TSV, safe to open in a spreadsheet."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from pathlib import Path
+
+import polars as pl
+
+from varlm.tables.schemas import REJECTED, atomic_path
+
+_BATCH = 1 << 18  # rows formatted at a time
+
+
+def write_rejected(rejected: pl.DataFrame, path: Path) -> None:
+    r"""Write `schemas.REJECTED` as `.tsv.gz`, atomically; the same rows give the same bytes.
+
+    Text that a spreadsheet would run as a formula (starting with =, +, -, @) gets an apostrophe
+    in front; control characters and backslashes are written as `\xHH` escapes.
+    """
+    REJECTED.check(rejected, path)
+    with (
+        atomic_path(path) as temporary,
+        temporary.open("wb") as raw,
+        gzip.GzipFile(fileobj=raw, mode="wb", compresslevel=6, mtime=0, filename="") as out,
+    ):
+        out.write(("\t".join(REJECTED.names) + "\n").encode())
+        for batch in rejected.iter_slices(_BATCH):
+            batch = batch.with_columns(spreadsheet_safe(pl.col(pl.String)))
+            text = batch.write_csv(include_header=False, separator="\t", quote_style="never")
+            out.write(text.encode())
+
+
+def read_rejected(path: Path) -> pl.DataFrame:
+    """Return the table that `write_rejected` wrote (`schemas.REJECTED`), escapes undone."""
+    text = pl.read_csv(
+        path,
+        separator="\t",
+        quote_char=None,
+        schema=dict.fromkeys(REJECTED.names, pl.String),
+    ).fill_null("")
+    escaped = pl.col(pl.String)
+    return text.with_columns(
+        pl.when(escaped.str.contains(r"\\x|^'"))
+        .then(escaped.map_elements(_unescaped, return_dtype=pl.String))
+        .otherwise(escaped)
+        .name.keep()
+    ).cast(REJECTED.schema)  # type: ignore[arg-type]
+
+
+def spreadsheet_safe(text: pl.Expr) -> pl.Expr:
+    """Escape a text column; an ordinary row passes two tests and is not copied."""
+    special = r"[\x00-\x1f\x7f\\]|^[=+\-@]"
+    return (
+        pl.when(text.str.contains(special))
+        .then(text.map_elements(_escaped, return_dtype=pl.String))
+        .otherwise(text)
+        .name.keep()
+    )
+
+
+def _escaped(text: str) -> str:
+    text = "".join(f"\\x{ord(c):02x}" if c < " " or c in "\x7f\\" else c for c in text)
+    return "'" + text if text[:1] in ("=", "+", "-", "@") else text
+
+
+def _unescaped(text: str) -> str:
+    if text[:1] == "'" and text[1:2] in ("=", "+", "-", "@"):
+        text = text[1:]
+    return re.sub(r"\\x([0-9a-f]{2})", lambda match: chr(int(match[1], 16)), text)

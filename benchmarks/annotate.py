@@ -29,9 +29,10 @@ import polars as pl
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "workflow_scripts"))
 
-from varlm.genome.reference import Genome  # noqa: E402
-from varlm.store import Store  # noqa: E402
-from varlm.tables.schemas import BACKGROUND, LOGIT_COLUMNS, write_table  # noqa: E402
+from varlm.genome.reference import Genome
+from varlm.store import Store
+from varlm.tables.parquet import write_table
+from varlm.tables.schemas import BACKGROUND, LOGIT_COLUMNS
 
 CSQ = "import sys, pysam.bcftools as b; b.csq(*sys.argv[1:], catch_stdout=False)"
 MODEL = {

@@ -37,16 +37,9 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "workflow_scripts"))
 
-from varlm.tables.schemas import (  # noqa: E402
-    ALLELES,
-    CONTIGS,
-    LOGIT_COLUMNS,
-    SHARD,
-    SITES,
-    VARIANTS,
-    write_digest,
-    write_table,
-)
+from varlm.files.whole import write_digest
+from varlm.tables.parquet import write_table
+from varlm.tables.schemas import ALLELES, CONTIGS, LOGIT_COLUMNS, SHARD, SITES, VARIANTS
 
 FEW = 5  # shards of the smaller run of a slope
 

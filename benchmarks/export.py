@@ -31,11 +31,13 @@ import pysam
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "workflow_scripts"))
 
-from varlm.genome.reference import Genome, index_reference  # noqa: E402
-from varlm.results.annotated_vcf import TAGS  # noqa: E402
-from varlm.tables.schemas import annotated, write_table  # noqa: E402
-from varlm.variants.cohort import CohortVcf, NormaliseOptions, normalise  # noqa: E402
-from varlm.variants.rejected import write_rejected  # noqa: E402
+from varlm.genome.encoding import index_reference
+from varlm.genome.reference import Genome
+from varlm.results.annotated_vcf import TAGS
+from varlm.tables.parquet import write_table
+from varlm.tables.schemas import annotated
+from varlm.variants.cohort import CohortVcf, NormaliseOptions, normalise
+from varlm.variants.rejected import write_rejected
 
 SAMPLES = 2500
 LENGTH = 5_000_000  # bp of the made contig

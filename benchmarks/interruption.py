@@ -23,8 +23,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "workflow_scripts"), str(ROOT / "tests")]
 
-from making.scoring import CONTIG, Job, child_of, wait_until  # noqa: E402
-from varlm.genome.reference import index_reference  # noqa: E402
+from making.scoring import CONTIG, Job, child_of, wait_until
+from varlm.genome.encoding import index_reference
 
 RESULTS = ROOT / "benchmarks/results/interruption.json"
 

@@ -30,11 +30,12 @@ import polars as pl
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "workflow_scripts"), str(ROOT / "tests")]
 
-from making.parity_cases import FOLDER, peer_python  # noqa: E402
-from making.toy_models import LEGACY_66M, make_checkpoint  # noqa: E402
-from varlm.genome.reference import index_reference  # noqa: E402
-from varlm.models import checkpoint  # noqa: E402
-from varlm.tables.schemas import SHARD, write_table  # noqa: E402
+from making.parity_cases import FOLDER, peer_python
+from making.toy_models import LEGACY_66M, make_checkpoint
+from varlm.genome.encoding import index_reference
+from varlm.models import checkpoint
+from varlm.tables.parquet import write_table
+from varlm.tables.schemas import SHARD
 
 WINDOW = 512
 SMALL = {

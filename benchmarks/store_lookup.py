@@ -27,8 +27,10 @@ import polars as pl
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "workflow_scripts"))
 
-from varlm.store import KINDS, Store  # noqa: E402
-from varlm.tables.schemas import CONTIGS, LOGIT_COLUMNS, VARIANTS, write_digest, write_table  # noqa: E402
+from varlm.files.whole import write_digest
+from varlm.store import KINDS, Store
+from varlm.tables.parquet import write_table
+from varlm.tables.schemas import CONTIGS, LOGIT_COLUMNS, VARIANTS
 
 MEGABASES = [248, 242, 198, 190, 181, 170, 159, 145, 138, 133, 135, 133]
 MEGABASES += [114, 107, 101, 90, 83, 80, 58, 64, 46, 50, 156, 57]

@@ -29,8 +29,8 @@ import polars as pl
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "workflow_scripts")]
 
-from varlm.training.checkpoints import write_checkpoint  # noqa: E402
-from varlm.training.families import new_network  # noqa: E402
+from varlm.training.checkpoints import write_checkpoint
+from varlm.training.families import new_network
 
 WINDOW = 512
 SHAPES = {

@@ -17,8 +17,9 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "workflow_scripts"))
 
-from varlm.genome.reference import Genome, index_reference  # noqa: E402
-from varlm.genome.windows import reverse_complement, site_windows  # noqa: E402
+from varlm.genome.encoding import index_reference
+from varlm.genome.reference import Genome
+from varlm.genome.windows import reverse_complement, site_windows
 
 WIDTH = 512
 

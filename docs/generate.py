@@ -22,10 +22,10 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "workflow_scripts"))
 
-from varlm.results import annotated_vcf, summary  # noqa: E402
-from varlm.tables import schemas  # noqa: E402
-from varlm.tracks import sites  # noqa: E402
-from varlm.variants import acceptance  # noqa: E402
+from varlm.results import annotated_vcf, summary
+from varlm.tables import parquet, schemas
+from varlm.tracks import sites
+from varlm.variants import options
 
 SCHEMA = ROOT / "config/schemas/config.schema.yaml"
 NOTE = "<!-- Made by docs/generate.py: change its source, not this page. -->\n"
@@ -347,7 +347,7 @@ def outputs_page() -> str:
         "Reasons:\n",
         table(
             ("reason", "meaning"),
-            [(f"`{name}`", text) for name, text in acceptance.REASONS.items()],
+            [(f"`{name}`", text) for name, text in options.REASONS.items()],
         ),
         "## variants.parquet\n",
         columns(schemas.VARIANTS.columns),
@@ -370,7 +370,7 @@ def outputs_page() -> str:
     return "\n".join(parts)
 
 
-def columns(found: Iterable[schemas.Column]) -> str:
+def columns(found: Iterable[parquet.Column]) -> str:
     """Return a table of columns."""
     rows = [(f"`{each.name}`", type_name(each.dtype), each.meaning) for each in found]
     return table(("column", "type", "meaning"), rows)

@@ -17,8 +17,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "workflow_scripts"))
 
-from varlm.scoring.planning import ALLELE_COST  # noqa: E402
-from varlm.scoring.shard_size import wanted_size  # noqa: E402
+from varlm.scoring.planning import ALLELE_COST
+from varlm.scoring.shard_size import wanted_size
 
 PAGE = ROOT / "docs/scaling.md"
 

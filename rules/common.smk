@@ -44,7 +44,10 @@ VARLM = str(ROOT / "workflow_scripts")
 if VARLM not in sys.path:
     sys.path.insert(0, VARLM)
 
-from varlm.run.config import (
+from varlm.errors import UserError
+from varlm.run.cohort_sheet import load_cohorts
+from varlm.run.config import load_config
+from varlm.run.config_keys import (
     LOOP,
     REGIONS_COHORT,
     SHEET_LABELS,
@@ -52,11 +55,8 @@ from varlm.run.config import (
     is_address,
     label_tables,
     labels_of,
-    load_cohorts,
-    load_config,
     window_of,
 )
-from varlm.errors import UserError
 from varlm.run.fingerprint import fingerprint
 
 # Whether another workflow imports this one. Its rules may make the files that the config names.

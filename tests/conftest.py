@@ -45,7 +45,7 @@ def shared_data() -> Path:
 @pytest.fixture
 def make_reference(tmp_path):
     """A function: {contig: sequence} → the `reference/` folder that index_reference makes."""
-    from varlm.genome.reference import index_reference
+    from varlm.genome.encoding import index_reference
 
     def make(contigs: dict[str, str], folder: str = "reference") -> Path:
         fasta = tmp_path / f"{folder}.input.fa"

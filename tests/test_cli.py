@@ -66,6 +66,6 @@ def test_other_errors_keep_their_traceback(monkeypatch, tmp_path):
     def defect(*_):
         raise OSError(errno.EBADF, os.strerror(errno.EBADF))
 
-    monkeypatch.setattr("varlm.genome.reference.index_reference", defect)
+    monkeypatch.setattr("varlm.genome.encoding.index_reference", defect)
     with pytest.raises(OSError, match="Bad file descriptor"):
         cli.main(["index_reference", "--fasta", "x", "--reference", str(tmp_path)])

@@ -13,11 +13,14 @@ from making.hard_vcf import crude_records, permissive_genome
 from making.vcf import bcf_of, bgzipped, vcf_text
 from varlm import cli
 from varlm.annotation import info as info_columns
-from varlm.annotation.info import read_info_table, write_info
+from varlm.annotation.info import write_info
+from varlm.annotation.info_fields import read_info_table
 from varlm.errors import UserError
-from varlm.genome.reference import Genome, index_reference
+from varlm.files import whole
+from varlm.genome.encoding import index_reference
+from varlm.genome.reference import Genome
 from varlm.steps import carry_info
-from varlm.tables import schemas
+from varlm.tables import parquet, schemas
 from varlm.variants.cohort import CohortVcf, NormaliseOptions, normalise
 from varlm.vcf import lines as vcf_input
 
@@ -65,11 +68,11 @@ def carry(reference, folder, vcfs, tags):
     files = [CohortVcf(vcf) for vcf in vcfs]
     genome = reference if isinstance(reference, Genome) else Genome.open(reference)
     result = normalise("c", files, genome, NormaliseOptions())
-    schemas.write_table(result.variants, folder / "variants.parquet", schemas.VARIANTS)
+    parquet.write_table(result.variants, folder / "variants.parquet", schemas.VARIANTS)
     out = folder / "info.parquet"
     count = write_info(folder / "variants.parquet", vcfs, result.accounting, tags, out)
     table = read_info_table(out)
-    info = schemas.read_table(out, table)
+    info = parquet.read_table(out, table)
     assert count == info.height == result.variants.height
     assert table.names == [f"info_{tag}" for tag in tags]
     assert sorted(path.name for path in folder.glob(".*")) == []
@@ -467,7 +470,7 @@ def step(folder, paths, fields=("X",)):
 def test_the_step_writes_the_table_and_its_digest(cohort, tmp_path):
     step(tmp_path, cohort)
     out = tmp_path / "out" / "info.parquet"
-    schemas.check_digest(out)
+    whole.check_digest(out)
     assert pl.read_parquet(out).to_dict(as_series=False) == {"info_X": [1, 1]}
     before = out.read_bytes()
     step(tmp_path, cohort)
@@ -495,8 +498,8 @@ def test_files_in_another_order_are_refused(cohort, tmp_path):
 def test_variants_of_other_files_are_refused(cohort, tmp_path):
     path = tmp_path / "variants.parquet"
     rows = pl.read_parquet(path).with_columns(pl.lit(7, pl.UInt32).alias("record"))
-    schemas.write_table(rows, path, schemas.VARIANTS)
-    schemas.write_digest(path)
+    parquet.write_table(rows, path, schemas.VARIANTS)
+    whole.write_digest(path)
     with pytest.raises(UserError, match="records that the cohort's files do not have"):
         step(tmp_path, cohort)
 

@@ -14,7 +14,7 @@ from making.vcf import bgzipped
 from varlm.annotation import intervals as interval_columns
 from varlm.annotation.intervals import MAX_INTERVALS, MAX_NAMES, IntervalColumns
 from varlm.errors import UserError
-from varlm.genome import regions
+from varlm.genome import bed
 from varlm.genome.contig_names import ContigNames
 
 LENGTH = 60
@@ -154,7 +154,7 @@ def test_every_dialect_of_bed(tmp_path, pack, end, last):
 
 @pytest.mark.parametrize("chunk", [1, 7, 64])
 def test_lines_are_whole_and_numbered_wherever_the_file_is_cut(tmp_path, monkeypatch, chunk):
-    monkeypatch.setattr(regions, "_CHUNK", chunk)
+    monkeypatch.setattr(bed, "_CHUNK", chunk)
     text = "".join(f"chr1\t{i}\t{i + 1}\tname {i}\n" for i in range(40))
     for pack in (bytes, gzip.compress):
         columns = track(tmp_path, pack(text.encode()))
@@ -286,12 +286,12 @@ def test_a_pile_of_intervals_is_cut(tmp_path, nested):
 
 
 def test_a_line_without_end_is_refused_before_it_is_read_whole(tmp_path, monkeypatch):
-    monkeypatch.setattr(regions, "_MAX_LINE", 1 << 20)
-    monkeypatch.setattr(regions, "_CHUNK", 1 << 18)
+    monkeypatch.setattr(bed, "_MAX_LINE", 1 << 20)
+    monkeypatch.setattr(bed, "_CHUNK", 1 << 18)
     seen = []
-    taken = regions.inflate.inflate
+    taken = bed.inflate.inflate
     monkeypatch.setattr(
-        regions.inflate, "inflate", lambda *a: (seen.append(len(p)) or p for p in taken(*a))
+        bed.inflate, "inflate", lambda *a: (seen.append(len(p)) or p for p in taken(*a))
     )
     bomb = gzip.compress(b"chr1\t1\t2\t" + b"A" * (64 << 20))
     with pytest.raises(UserError, match=r"t\.bed, line 1: longer than 1048576 bytes"):

@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 from varlm.annotation import table as annotation
 from varlm.annotation.table import Beside, Model, Sources, annotate
 from varlm.errors import UserError
-from varlm.genome.reference import Genome, index_reference
+from varlm.genome.encoding import index_reference
+from varlm.genome.reference import Genome
 from varlm.store import ALLELE_SCHEMA, SITE_SCHEMA
-from varlm.tables.schemas import CONSEQUENCES, VARIANTS, Column, Table, annotated
+from varlm.tables.parquet import Column, Table
+from varlm.tables.schemas import CONSEQUENCES, VARIANTS, annotated
 
 LENGTH = 60
 KINDS = {(1, 1): "snv", (2, 2): "mnv", (1, 2): "ins", (2, 1): "del"}

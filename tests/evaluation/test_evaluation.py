@@ -27,7 +27,8 @@ from varlm.evaluation.measuring import Settings, measure
 from varlm.evaluation.spectrum import spectrum
 from varlm.evaluation.tasks import contrast_task, frequency_task, label_task
 from varlm.report.evaluation import evaluation_figure, evaluation_section, read_evaluation
-from varlm.run.config import CONSEQUENCES, load_config
+from varlm.run.config import load_config
+from varlm.run.config_keys import CONSEQUENCES
 from varlm.tables.schemas import EVALUATION
 
 MINIMAL = {"reference": {"fasta": "g.fa"}, "cohorts": "c.tsv", "models": {"gpn": {"path": "x"}}}
@@ -884,7 +885,7 @@ def test_the_configs_consequences_are_the_annotations():
 
 
 def test_a_label_table_may_be_an_address(root):
-    from varlm.run.config import addresses
+    from varlm.run.config_keys import addresses
 
     labels = {"x": {"table": "https://example.org/x.tsv", "column": "a"}}
     whole = load_config(
@@ -959,7 +960,9 @@ def real_cohort(yeast, folder, vcf, contig, fields=()):
     import pyBigWig
     import pysam
 
-    from varlm.tables.schemas import Column, annotated, write_digest, write_table
+    from varlm.files.whole import write_digest
+    from varlm.tables.parquet import Column, write_table
+    from varlm.tables.schemas import annotated
 
     alleles = []
     with pysam.VariantFile(str(vcf)) as file:

@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from varlm.errors import UserError
-from varlm.genome import reference
-from varlm.genome.reference import Genome, index_reference
+from varlm.genome import encoding
+from varlm.genome.encoding import index_reference
+from varlm.genome.reference import Genome
 
 
 def index(tmp_path, content: bytes, name="in.fa"):
@@ -159,7 +160,7 @@ def test_any_wrapping_and_chunking(tmp_path_factory, sequences, width, chunk):
         lines += [sequence[i : i + width] for i in range(0, len(sequence), width)]
     (folder / "in.fa").write_text("\n".join(lines) + "\n")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reference, "CHUNK", chunk)
+        patch.setattr(encoding, "CHUNK", chunk)
         index_reference(folder / "in.fa", folder / "reference")
     genome = Genome.open(folder / "reference")
     assert [text(genome, name) for name in genome.names] == [s.upper() for s in sequences]

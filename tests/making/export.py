@@ -8,7 +8,8 @@ import polars as pl
 
 from varlm.results.annotated_vcf import tag_names
 from varlm.results.export import export_vcf
-from varlm.tables.schemas import annotated, write_table
+from varlm.tables.parquet import write_table
+from varlm.tables.schemas import annotated
 from varlm.variants.cohort import NormalisedCohort
 from varlm.variants.rejected import write_rejected
 

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from varlm.annotation.genes import terms
+from varlm.files.whole import write_digest
 from varlm.steps import call_consequences, index_annotation
-from varlm.tables.schemas import CONSEQUENCES, VARIANTS, read_table, write_digest, write_table
+from varlm.tables.parquet import read_table, write_table
+from varlm.tables.schemas import CONSEQUENCES, VARIANTS
 
 _CSQ = "import sys, pysam.bcftools\npysam.bcftools.csq(*sys.argv[1:], catch_stdout=False)\n"
 

@@ -8,9 +8,11 @@ import polars as pl
 
 from making.toy_models import CONFIGS, make_checkpoint
 from varlm.cli import main
-from varlm.genome.reference import Genome, index_reference
+from varlm.files.whole import write_digest
+from varlm.genome.encoding import index_reference
+from varlm.genome.reference import Genome
 from varlm.store import Store
-from varlm.tables.schemas import LOGIT_COLUMNS, VARIANTS, write_digest
+from varlm.tables.schemas import LOGIT_COLUMNS, VARIANTS
 
 
 def variants(path, rows):

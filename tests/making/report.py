@@ -10,19 +10,16 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from varlm.files.whole import write_digest
 from varlm.report.counts import of_values
+from varlm.tables.parquet import ROW_GROUP, Column, write_pieces, write_table
 from varlm.tables.schemas import (
     BACKGROUND,
     LOGIT_COLUMNS,
     REJECTED,
-    ROW_GROUP,
     SCORE_COLUMNS,
     SITES,
-    Column,
     annotated,
-    write_digest,
-    write_pieces,
-    write_table,
 )
 from varlm.variants.rejected import write_rejected
 
@@ -167,7 +164,7 @@ def make_inputs(
 
 def write_reference(folder: Path, lengths: dict[str, int], rng: np.random.Generator) -> None:
     """Write a random genome with an N stretch at the start of its first contig."""
-    from varlm.genome.reference import index_reference
+    from varlm.genome.encoding import index_reference
 
     folder.mkdir(parents=True, exist_ok=True)
     fasta = folder.parent / "input.fa"
@@ -312,7 +309,8 @@ def _write_model(folder, model, i, cohort, accounting, rng, lengths, background_
 def write_pictures(folder, model, rng, lengths, strands="both", count=24, flank=30):
     """Write logits around the model's lowest alleles, as score_pictures would."""
     from varlm.genome.reference import Genome
-    from varlm.results.top_hits import contig_of_chrom, picture_positions, pictured, top_hits
+    from varlm.results.top_hits import picture_positions, pictured, top_hits
+    from varlm.variants.accounting import contig_of_chrom
 
     genome = Genome.open(folder / "reference")
     accounting = json.loads((folder / "accounting.json").read_text())

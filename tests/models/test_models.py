@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from making.hub import Hub
 from making.toy_models import CONFIGS, VARIANTS, make_checkpoint
 from varlm.errors import UserError
-from varlm.models import checkpoint, load_model
+from varlm.models import checkpoint, download, load_model
 from varlm.models.gpn import model as gpn
 from varlm.models.tokeniser import read_tokens
 
@@ -450,19 +450,19 @@ def test_describe_needs_no_torch(folder, root):
 
 
 def test_a_local_folder_resolves_to_itself(folder):
-    assert checkpoint.resolve(str(folder)) == folder
+    assert download.resolve(str(folder)) == folder
 
 
 @pytest.mark.parametrize("revision", [None, "main", "v1.0", "eb9c35d0"])
 def test_a_hub_id_needs_a_commit(revision):
     with pytest.raises(UserError, match="40 hexadecimal digits of a commit"):
-        checkpoint.resolve("songlab/gpn-brassicales", revision)
+        download.resolve("songlab/gpn-brassicales", revision)
 
 
 @pytest.mark.parametrize("path", ["no/such/folder", "/nowhere", "name", "../x"])
 def test_neither_folder_nor_hub_id(path):
     with pytest.raises(UserError, match="no such folder, and not a hub id"):
-        checkpoint.resolve(path, "0" * 40)
+        download.resolve(path, "0" * 40)
 
 
 def test_a_cached_snapshot_is_used_without_the_network(folder, tmp_path, monkeypatch):
@@ -472,7 +472,7 @@ def test_a_cached_snapshot_is_used_without_the_network(folder, tmp_path, monkeyp
     snapshot = tmp_path / "cache" / "models--owner--name" / "snapshots" / commit
     snapshot.parent.mkdir(parents=True)
     folder.rename(snapshot)
-    found = checkpoint.resolve("owner/name", commit, tmp_path / "cache")
+    found = download.resolve("owner/name", commit, tmp_path / "cache")
     assert found == snapshot
     load_model(found)
 
@@ -503,7 +503,7 @@ def look_at(server, monkeypatch):
 def test_a_model_of_the_hub_is_downloaded_once_and_then_needs_no_network(hub, folder, tmp_path):
     """Fault 39."""
     cache = tmp_path / "cache"
-    found = checkpoint.resolve("owner/name", COMMIT, cache)
+    found = download.resolve("owner/name", COMMIT, cache)
     assert sorted(path.name for path in found.iterdir()) == [
         "config.json",
         "model.safetensors",
@@ -512,20 +512,20 @@ def test_a_model_of_the_hub_is_downloaded_once_and_then_needs_no_network(hub, fo
     ]
     assert checkpoint.describe(found).files == checkpoint.describe(folder).files
     asked = len(hub.requests)
-    assert checkpoint.resolve("owner/name", COMMIT, cache) == found
+    assert download.resolve("owner/name", COMMIT, cache) == found
     assert len(hub.requests) == asked
     hub.stop()
-    assert checkpoint.resolve("owner/name", COMMIT, cache) == found
+    assert download.resolve("owner/name", COMMIT, cache) == found
     load_model(found, checkpoint.describe(found).files)
 
 
 def test_pickled_weights_are_downloaded_only_where_there_are_no_others(hub, folder, tmp_path):
     torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
-    found = checkpoint.resolve("owner/name", COMMIT, tmp_path / "both")
+    found = download.resolve("owner/name", COMMIT, tmp_path / "both")
     assert checkpoint.describe(found).weights == ("model.safetensors",)
     assert not (found / "pytorch_model.bin").exists()
     (folder / "model.safetensors").unlink()
-    found = checkpoint.resolve("owner/name", COMMIT, tmp_path / "pickled")
+    found = download.resolve("owner/name", COMMIT, tmp_path / "pickled")
     assert checkpoint.describe(found).weights == ("pytorch_model.bin",)
     assert not (found / "training.bin").exists()
 
@@ -533,10 +533,10 @@ def test_pickled_weights_are_downloaded_only_where_there_are_no_others(hub, fold
 def test_a_server_that_dies_in_a_download(hub, folder, tmp_path, monkeypatch):
     hub.cut = 1000
     with pytest.raises(UserError, match=r"owner/name at revision 0123.*the download failed"):
-        checkpoint.resolve("owner/name", COMMIT, tmp_path / "cache")
+        download.resolve("owner/name", COMMIT, tmp_path / "cache")
     again = Hub(folder, "owner/name", COMMIT)
     look_at(again, monkeypatch)
-    found = checkpoint.resolve("owner/name", COMMIT, tmp_path / "cache")
+    found = download.resolve("owner/name", COMMIT, tmp_path / "cache")
     assert checkpoint.describe(found).files == checkpoint.describe(folder).files
     again.stop()
 
@@ -546,36 +546,36 @@ def test_a_download_that_was_altered_on_its_way(hub, folder, tmp_path):
     with pytest.raises(
         UserError, match=r"blobs/\w+: the file model.safetensors .* is damaged"
     ) as e:
-        checkpoint.resolve("owner/name", COMMIT, tmp_path / "cache")
+        download.resolve("owner/name", COMMIT, tmp_path / "cache")
     hub.alter = None
     Path(str(e.value).partition(":")[0]).unlink()
-    found = checkpoint.resolve("owner/name", COMMIT, tmp_path / "cache")
+    found = download.resolve("owner/name", COMMIT, tmp_path / "cache")
     assert checkpoint.describe(found).files == checkpoint.describe(folder).files
 
 
 @pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model.safetensors"])
 def test_a_flipped_bit_in_the_hubs_cache(hub, tmp_path, name):
-    found = checkpoint.resolve("owner/name", COMMIT, tmp_path / "cache")
+    found = download.resolve("owner/name", COMMIT, tmp_path / "cache")
     content = bytearray((found / name).read_bytes())
     content[-2] ^= 1
     (found / name).write_bytes(content)
     with pytest.raises(UserError, match=f"the file {name} of the hub's cache is damaged"):
-        checkpoint.resolve("owner/name", COMMIT, tmp_path / "cache")
+        download.resolve("owner/name", COMMIT, tmp_path / "cache")
 
 
 def test_a_commit_that_the_hub_does_not_have(hub, tmp_path):
     with pytest.raises(UserError, match="the hub has no such commit"):
-        checkpoint.resolve("owner/name", "f" * 40, tmp_path)
+        download.resolve("owner/name", "f" * 40, tmp_path)
 
 
 def test_a_repository_that_the_hub_does_not_have(hub, tmp_path):
     with pytest.raises(UserError, match=r"the hub has no such repository.*HF_TOKEN"):
-        checkpoint.resolve("owner/other", COMMIT, tmp_path)
+        download.resolve("owner/other", COMMIT, tmp_path)
 
 
 def test_a_repository_without_weights(hub, folder, tmp_path):
     (folder / "model.safetensors").unlink()
-    found = checkpoint.resolve("owner/name", COMMIT, tmp_path)
+    found = download.resolve("owner/name", COMMIT, tmp_path)
     with pytest.raises(UserError, match="no weights; expected one of"):
         checkpoint.describe(found)
 
@@ -583,4 +583,4 @@ def test_a_repository_without_weights(hub, folder, tmp_path):
 def test_a_download_that_fails_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(UserError, match="not in the cache, and the download failed"):
-        checkpoint.resolve("owner/name", "0" * 40, tmp_path)
+        download.resolve("owner/name", "0" * 40, tmp_path)

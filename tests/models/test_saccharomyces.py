@@ -8,7 +8,8 @@ import pytest
 import torch
 
 import making.toy_models as toy_models  # noqa: F401  one thread
-from varlm.genome.reference import Genome, index_reference
+from varlm.genome.encoding import index_reference
+from varlm.genome.reference import Genome
 from varlm.genome.windows import centre, site_windows
 from varlm.models import load_model
 from varlm.scoring.scorer import Scorer

@@ -11,7 +11,8 @@ from making.report import EXTRA, make_inputs
 from varlm.report import hits
 from varlm.report.links import BrowserLink
 from varlm.results.top_hits import top_hits
-from varlm.tables.schemas import Column, annotated
+from varlm.tables.parquet import Column
+from varlm.tables.schemas import annotated
 
 MODELS = ["gpn", "other"]
 

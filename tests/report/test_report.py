@@ -10,8 +10,9 @@ import pytest
 from making.report import make_inputs
 from varlm.cli import main
 from varlm.figures.files import FIGURES
-from varlm.report import cohort
-from varlm.report.charts import llr as charts
+from varlm.report import facts as facts_module
+from varlm.report import pictures
+from varlm.report.charts import chart as chart_module
 from varlm.tables.schemas import REJECTED
 
 LIMIT = 8_000_000
@@ -177,7 +178,7 @@ def test_each_class_shown_has_a_colour(tmp_path, classes, other):
 
 @pytest.mark.usefixtures("quick")
 def test_size_holds_for_long_text_many_contigs_and_many_classes(tmp_path, monkeypatch):
-    monkeypatch.setattr(cohort, "_PICTURE_BYTES", 500_000)
+    monkeypatch.setattr(pictures, "_PICTURE_BYTES", 500_000)
     lengths = {f"scaffold_{i}": 4000 if i < 30 else 200 for i in range(300)}
     long = "GENE<&>" * 2000
 
@@ -267,7 +268,7 @@ def test_warnings_say_what_is_odd(tmp_path):
 
 def test_density_integrates_to_one(made):
     rows = block(made.html, "charts")["llr_density"]["datasets"]["rows"]
-    one = [r for r in rows if (r["model"], r["class"]) == ("gpn", charts.BACKGROUND_LABEL)]
+    one = [r for r in rows if (r["model"], r["class"]) == ("gpn", chart_module.BACKGROUND_LABEL)]
     step = one[1]["llr"] - one[0]["llr"]
     assert sum(row["density"] for row in one) * step == pytest.approx(1, abs=0.03)
 
@@ -283,7 +284,7 @@ def test_settings_may_be_text(tmp_path):
 
 
 def test_settings_are_flat_names_and_values():
-    pairs = cohort._flat({"a": {"b": [1, 2], "c": []}, "d": [{"e": None}], "f": True})
+    pairs = facts_module._flat({"a": {"b": [1, 2], "c": []}, "d": [{"e": None}], "f": True})
     assert pairs == [("a.b", "1, 2"), ("a.c", "none"), ("d[0].e", None), ("f", True)]
 
 
@@ -291,7 +292,7 @@ def test_settings_are_flat_names_and_values():
     ("seconds", "said"), [(3.25, "3.2 s"), (125, "2 min 05 s"), (7325, "2 h 02 min")]
 )
 def test_times(seconds, said):
-    assert cohort._time(seconds) == said
+    assert facts_module._time(seconds) == said
 
 
 @pytest.mark.parametrize(
@@ -299,7 +300,7 @@ def test_times(seconds, said):
     [(0, 0, "–"), (0, 5, "0 %"), (5, 5, "100 %"), (1, 10**6, "< 0.01 %"), (1, 3, "33.33 %")],
 )
 def test_shares(part, total, said):
-    assert cohort._share(part, total) == said
+    assert facts_module._share(part, total) == said
 
 
 def test_the_annotation_is_told_in_few_lines_however_many_contigs(tmp_path):
@@ -310,12 +311,12 @@ def test_the_annotation_is_told_in_few_lines_however_many_contigs(tmp_path):
         "refused_contigs": [],
         "left_out": {"no strand": {"count": 2, "first": ["t1", "t2"]}},
     }
-    facts = dict(cohort._annotation_facts(annotation))
+    facts = dict(facts_module._annotation_facts(annotation))
     assert len(facts) < 10
     assert facts["contigs matched"] == "2,999 of 3,000"
     assert facts["genetic codes"] == "c2999: 3"
     assert facts["left_out.no strand.first"] == "t1, t2"
-    assert cohort._annotation_facts({}) == []
+    assert facts_module._annotation_facts({}) == []
 
 
 def test_an_organelle_without_a_genetic_code_is_a_warning(tmp_path):

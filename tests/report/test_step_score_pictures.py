@@ -8,11 +8,13 @@ import pytest
 
 from making.toy_models import CONFIGS, make_checkpoint
 from varlm import cli
+from varlm.files.whole import write_digest
 from varlm.genome.reference import Genome
 from varlm.models import checkpoint
-from varlm.scoring import shard
+from varlm.scoring import hardware, shard
 from varlm.store import Store
-from varlm.tables.schemas import SITES, annotated, read_table, write_digest
+from varlm.tables.parquet import read_table
+from varlm.tables.schemas import SITES, annotated
 
 CONTIG = "".join(np.random.default_rng(3).choice(list("ACGT"), 200))
 GENOME = {"chrI": CONTIG[:60] + "NN" + CONTIG[62:], "chrII": CONTIG[::-1]}
@@ -83,7 +85,7 @@ def test_every_position_once_in_genome_order(job):
     expected = [*(("chrI", p) for p in range(15, 30)), *(("chrII", p) for p in range(1, 9))]
     assert sites.select("contig", "pos").rows() == expected
     rows = sites.select("contig", "pos", ref=pl.lit(None, pl.String), alt=pl.lit(None, pl.String))
-    direct = shard.score_rows(rows, job.genome, job.settings, shard.Hardware("cpu", 4))
+    direct = shard.score_rows(rows, job.genome, job.settings, hardware.Hardware("cpu", 4))
     assert np.allclose(sites.drop("contig", "pos"), direct.sites.drop("contig", "pos"), atol=1e-6)
 
 

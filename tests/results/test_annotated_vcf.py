@@ -23,7 +23,8 @@ from making.export import (
 )
 from making.hard_vcf import crude_records, hard_files, permissive_genome
 from varlm.errors import UserError
-from varlm.genome.reference import Genome, index_reference
+from varlm.genome.encoding import index_reference
+from varlm.genome.reference import Genome
 from varlm.results import annotated_vcf
 from varlm.results.annotated_vcf import SOURCE, TAGS, header, tag_names
 from varlm.tables.schemas import annotated

@@ -22,7 +22,8 @@ from varlm.results.annotated_vcf import TAGS, tag_names
 from varlm.scoring.background import Percentiles
 from varlm.scoring.planning import CohortRows
 from varlm.store import ALLELE_SCHEMA, SITE_SCHEMA, Store
-from varlm.tables.schemas import BACKGROUND, LOGIT_COLUMNS, annotated, write_table
+from varlm.tables.parquet import write_table
+from varlm.tables.schemas import BACKGROUND, LOGIT_COLUMNS, annotated
 
 BACKGROUND_LLRS = [-2.0, -1.0, 0.5, 1.5]
 HEADER = "##fileformat=VCFv4.2\n##contig=<ID=chr1,length=400>\n"
@@ -438,7 +439,7 @@ def test_fault_26_a_full_disk_leaves_no_short_file(pipeline, sequence, tmp_path,
     ],
 )
 def test_real_cohorts_less_our_fields_are_the_input(pipeline, tmp_path, shared_data, fasta, vcf):
-    from varlm.genome.reference import index_reference
+    from varlm.genome.encoding import index_reference
 
     index_reference(shared_data / fasta, tmp_path / "real")
     out, status = pipeline([shared_data / vcf], reference=tmp_path / "real")

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from varlm.genome.reference import Genome
 from varlm.results import top_hits as module
-from varlm.results.top_hits import contig_of_chrom, picture_positions, pictured, top_hits
+from varlm.results.top_hits import picture_positions, pictured, top_hits
 from varlm.tables.schemas import annotated
+from varlm.variants.accounting import contig_of_chrom
 
 TABLE = annotated(["a", "b"])
 

@@ -4,7 +4,9 @@ import pytest
 import yaml
 
 from varlm.errors import UserError
-from varlm.run.config import label_tables, load_cohorts, load_config
+from varlm.run.cohort_sheet import load_cohorts
+from varlm.run.config import load_config
+from varlm.run.config_keys import label_tables
 
 MINIMAL = {"reference": {"fasta": "g.fa"}, "cohorts": "c.tsv", "models": {"m": {"path": "ckpt"}}}
 
@@ -254,7 +256,7 @@ def test_a_sheet_that_is_not_there(tmp_path):
 
 
 def test_the_columns_that_names_may_not_make_are_the_tables():
-    from varlm.run.config import MODEL_COLUMNS, TABLE_COLUMNS
+    from varlm.run.config_keys import MODEL_COLUMNS, TABLE_COLUMNS
     from varlm.tables.schemas import SCORE_COLUMNS, annotated
 
     assert [*TABLE_COLUMNS] == annotated([]).names

@@ -15,6 +15,7 @@ import pytest
 from varlm.errors import UserError
 from varlm.run import devices
 from varlm.run.devices import lease, visible_devices
+from varlm.scoring import hardware
 
 # Takes a device, says when and which, works a while, says when it ended.
 JOB = """
@@ -153,7 +154,7 @@ def test_all_users_may_use_the_folder_and_the_locks(tmp_path):
 def test_a_score_job_takes_one_of_the_visible_devices(tmp_path, monkeypatch):
     import torch
 
-    from varlm.scoring import scorer, shard
+    from varlm.scoring import batch_size
 
     monkeypatch.setattr(devices.tempfile, "gettempdir", lambda: str(tmp_path))
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
@@ -163,12 +164,12 @@ def test_a_score_job_takes_one_of_the_visible_devices(tmp_path, monkeypatch):
     monkeypatch.setattr(
         torch.cuda, "get_device_properties", lambda number: SimpleNamespace(uuid=uuids[number])
     )
-    monkeypatch.setattr(scorer, "choose_device", torch.device)
-    monkeypatch.setattr(shard, "_held", [])
-    assert shard.take_device("cpu") == torch.device("cpu")
-    assert shard.take_device("cuda") == torch.device("cuda:0")
-    assert shard.take_device("cuda:2") == torch.device("cuda:2")
-    assert shard.take_device("cuda") == torch.device("cuda:1")
-    assert [held.name for held in shard._held] == ["u4", "u7", "u5"]
-    for held in shard._held:
+    monkeypatch.setattr(batch_size, "choose_device", torch.device)
+    monkeypatch.setattr(hardware, "_held", [])
+    assert hardware.take_device("cpu") == torch.device("cpu")
+    assert hardware.take_device("cuda") == torch.device("cuda:0")
+    assert hardware.take_device("cuda:2") == torch.device("cuda:2")
+    assert hardware.take_device("cuda") == torch.device("cuda:1")
+    assert [held.name for held in hardware._held] == ["u4", "u7", "u5"]
+    for held in hardware._held:
         held.release()

@@ -17,9 +17,10 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from making.scoring import CONTIG, PROGRAM, Job, child_of, scored_so_far, wait_until
-from varlm.genome.reference import index_reference
+from varlm.genome.encoding import index_reference
 from varlm.scoring import shard
-from varlm.tables.schemas import SITES, read_table
+from varlm.tables.parquet import read_table
+from varlm.tables.schemas import SITES
 
 HEADER = 2000  # bytes: what the file of partial scores surely exceeds once sites are in it
 MEMORY_GROUPS = Path("/sys/fs/cgroup/memory")

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from making.planning import variants
 from varlm.errors import UserError
-from varlm.genome.reference import Genome, index_reference
+from varlm.genome.encoding import index_reference
+from varlm.genome.reference import Genome
 from varlm.scoring import planning
 from varlm.scoring.planning import ALLELE_COST, CohortRows, SiteRows, Tally, new_rows, shards
 from varlm.store import ALLELE_SCHEMA, SITE_SCHEMA, Store

@@ -13,9 +13,10 @@ from varlm.errors import UserError
 from varlm.genome.windows import allele_windows, reverse_complement, site_windows
 from varlm.models import load_model
 from varlm.run.progress import Progress, duration
-from varlm.scoring import formulas
-from varlm.scoring import scorer as inference
-from varlm.scoring.scorer import Scorer, score_alleles, score_sites, tune
+from varlm.scoring import batch_size as batch_size_module
+from varlm.scoring import formulas, tuning
+from varlm.scoring.scorer import Scorer, score_alleles, score_sites
+from varlm.scoring.tuning import tune
 
 PAIRS = {"A": "T", "C": "G", "G": "C", "T": "A", "N": "N"}
 
@@ -242,7 +243,7 @@ def test_a_gpu_gives_the_cpus_numbers(tmp_path):
     for name, config in CONFIGS.items():
         folder = make_checkpoint(tmp_path / name, config)
         here = score_sites(Scorer(load_model(folder)), SEQUENCE, POSITIONS, 64)
-        model = load_model(folder, device=inference.choose_device("cuda"))
+        model = load_model(folder, device=batch_size_module.choose_device("cuda"))
         tolerances = {"float32": 1e-4, "winograd": 1e-3, "bfloat16": 0.3}
         for mode in model.modes():
             model.set_mode(mode)
@@ -363,11 +364,11 @@ def test_a_device_that_is_not_there_is_an_error():
         if not there
     )
     with pytest.raises(UserError, match=rf"'{missing}' is not available here; available: .*cpu"):
-        inference.choose_device(missing)
+        batch_size_module.choose_device(missing)
 
 
 def test_choosing_a_device_switches_tf32_off():
-    assert inference.choose_device("cpu").type == "cpu"
+    assert batch_size_module.choose_device("cpu").type == "cpu"
     assert not torch.backends.cuda.matmul.allow_tf32
     assert not torch.backends.cudnn.allow_tf32
 
@@ -378,7 +379,7 @@ def test_choosing_a_device_switches_tf32_off():
 def test_the_default_batch_depends_on_the_model_alone(channels, window, size):
     toy = ToyModel()
     toy.channels = channels
-    assert inference.default_batch(toy, window) == size
+    assert batch_size_module.default_batch(toy, window) == size
 
 
 # Precision (fault 61)
@@ -450,7 +451,7 @@ def test_alleles_go_back_to_float32_where_the_rounding_adds_up(caplog):
     """Sites agree within 0.05; a constant shift of one base's logit over a window does not."""
     model = Moody({"bfloat16": 0.04})
     assert tune(model, SAMPLE, "both", "auto", 8).mode == "bfloat16"
-    inference.confirm_for_alleles(Scorer(model), ALLELES)
+    tuning.confirm_for_alleles(Scorer(model), ALLELES)
     assert model.mode == "float32"
     assert "2 indels and MNVs, more than 0.05: not used" in caplog.text
 
@@ -459,10 +460,10 @@ def test_alleles_go_back_to_float32_where_the_rounding_adds_up(caplog):
 def test_alleles_keep_a_mode_that_agrees(strands):
     model = Moody({"bfloat16": 1e-5})
     model.set_mode("bfloat16")
-    inference.confirm_for_alleles(Scorer(model, strands), ALLELES)
+    tuning.confirm_for_alleles(Scorer(model, strands), ALLELES)
     assert model.mode == "bfloat16"
     model.off["bfloat16"] = float("nan")
-    inference.confirm_for_alleles(Scorer(model, strands), ALLELES)
+    tuning.confirm_for_alleles(Scorer(model, strands), ALLELES)
     assert model.mode == "float32"
 
 
@@ -495,18 +496,18 @@ def test_winograd_agrees_with_float32_within_its_tolerance(tmp_path):
         plain = score_sites(Scorer(model), SEQUENCE, POSITIONS, 64)
         model.set_mode("winograd")
         fast = score_sites(Scorer(model), SEQUENCE, POSITIONS, 64)
-        assert inference.largest_difference(plain, fast) < inference.TOLERANCE["winograd"] / 10
+        assert tuning.largest_difference(plain, fast) < tuning.TOLERANCE["winograd"] / 10
 
 
 def test_largest_difference_is_of_log_likelihood_ratios():
     a = np.zeros((3, 2, 4), dtype=np.float32)
     b = a + 5  # a constant is no difference
-    assert inference.largest_difference(a, b) == 0
+    assert tuning.largest_difference(a, b) == 0
     b[1, :, 2] += 0.5
     b[1, :, 3] -= 0.25
-    assert inference.largest_difference(a, b) == pytest.approx(0.75)
+    assert tuning.largest_difference(a, b) == pytest.approx(0.75)
     a[:, 1] = b[:, 1] = np.nan
-    assert inference.largest_difference(a, b) == pytest.approx(0.75)
+    assert tuning.largest_difference(a, b) == pytest.approx(0.75)
 
 
 # Progress

@@ -8,8 +8,10 @@ import pytest
 
 from making.planning import Setting, variants
 from varlm.cli import main
+from varlm.files.whole import check_digest, write_digest
 from varlm.scoring import shard_size
-from varlm.tables.schemas import SHARD, check_digest, read_table, write_digest
+from varlm.tables.parquet import read_table
+from varlm.tables.schemas import SHARD
 
 RUN = {"device": "cpu", "sites": 6000, "alleles": 200, "seconds": 64.0}
 

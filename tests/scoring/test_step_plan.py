@@ -9,7 +9,8 @@ import pytest
 from making.planning import SEQUENCES, Setting
 from making.toy_models import CONFIGS, make_checkpoint
 from varlm.cli import main
-from varlm.genome.reference import Genome, index_reference
+from varlm.genome.encoding import index_reference
+from varlm.genome.reference import Genome
 from varlm.store import Store
 from varlm.tables.schemas import LOGIT_COLUMNS
 

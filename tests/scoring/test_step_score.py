@@ -14,7 +14,8 @@ from varlm import cli
 from varlm.genome.reference import Genome
 from varlm.models import checkpoint, load_model
 from varlm.scoring.scorer import Scorer, score_alleles, score_sites
-from varlm.tables.schemas import ALLELES, LOGIT_COLUMNS, SHARD, SITES, read_table
+from varlm.tables.parquet import read_table
+from varlm.tables.schemas import ALLELES, LOGIT_COLUMNS, SHARD, SITES
 
 WINDOW = 32
 

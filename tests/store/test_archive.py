@@ -32,7 +32,7 @@ from varlm.store.archive import MANIFEST, checksum, export
 from varlm.store.compaction import compact
 from varlm.store.importing import import_archive
 from varlm.store.verification import verify
-from varlm.tables.schemas import ROW_GROUP
+from varlm.tables.parquet import ROW_GROUP
 
 
 def rich_store(folder):

@@ -42,7 +42,8 @@ from varlm.genome.reference import Genome
 from varlm.store import KINDS, Store
 from varlm.store.compaction import compact
 from varlm.store.repair import repair
-from varlm.tables.schemas import ALLELES, SHARD, SITES, write_table
+from varlm.tables.parquet import write_table
+from varlm.tables.schemas import ALLELES, SHARD, SITES
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "workflow_scripts"

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from varlm.tables.flat_text import FIELDS, consequence_text, flat
-from varlm.tables.schemas import CONSEQUENCES, Column, annotated
+from varlm.tables.parquet import Column
+from varlm.tables.schemas import CONSEQUENCES, annotated
 
 NESTED = CONSEQUENCES.schema["consequences"]
 TEXT = st.one_of(

@@ -11,16 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from varlm import cli
-from varlm.tracks.hub import (
-    COLOURS,
-    ModelTracks,
-    build_hub,
-    display_limits,
-    hub_files,
-    jbrowse_config,
-    ucsc_hub,
-)
+from varlm.tracks.hub import build_hub, hub_files
+from varlm.tracks.jbrowse import jbrowse_config
+from varlm.tracks.model_tracks import COLOURS, ModelTracks, display_limits
 from varlm.tracks.sites import TRACKS
+from varlm.tracks.ucsc import ucsc_hub
 
 NAMES = [track.name for track in TRACKS]
 FIRST = {"contig": "chr1", "start": 9, "end": 30}

@@ -17,10 +17,12 @@ from hypothesis.extra import numpy as hnp
 from making.store import KEY, MODEL
 from varlm import cli
 from varlm.annotation.table import Model, pieces, score_columns
-from varlm.genome.reference import Genome, index_reference
+from varlm.files.whole import write_digest
+from varlm.genome.encoding import index_reference
+from varlm.genome.reference import Genome
 from varlm.scoring import formulas, planning
 from varlm.store import SITE_SCHEMA, Store
-from varlm.tables.schemas import LOGIT_COLUMNS, VARIANTS, write_digest
+from varlm.tables.schemas import LOGIT_COLUMNS, VARIANTS
 from varlm.tracks import bigwig
 from varlm.tracks.sites import TRACKS, draw_tracks, site_values, snv_sites
 

@@ -56,7 +56,7 @@ def test_the_learning_rate_rises_and_falls():
 def test_the_config_has_every_setting_of_the_loop():
     from dataclasses import fields
 
-    from varlm.run.config import LOOP
+    from varlm.run.config_keys import LOOP
 
     assert {field.name for field in fields(settings())} == {*LOOP, "jitter"}
 

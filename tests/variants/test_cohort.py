@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from making.vcf import alleles_of, bgzipped, intake, norm_of_file, norm_oracle, reasons, vcf_text
 from varlm.errors import UserError
-from varlm.genome.reference import index_reference
+from varlm.genome.encoding import index_reference
 from varlm.tables.schemas import REJECTED, VARIANTS
 from varlm.variants.cohort import REASONS
 

@@ -25,13 +25,18 @@ from making.workflow import (
 )
 from varlm import cli
 from varlm.errors import UserError
+from varlm.files.whole import check_digest
+from varlm.genome import sites as sites_module
 from varlm.genome.contig_names import ContigNames
-from varlm.genome.reference import Genome, index_reference
+from varlm.genome.encoding import index_reference
+from varlm.genome.reference import Genome
 from varlm.genome.regions import read_regions, whole_contigs
+from varlm.genome.sites import Area, Sample, sample_sites
 from varlm.results.summary import summarise
-from varlm.tables.schemas import VARIANTS, check_digest, read_table
+from varlm.tables.parquet import read_table
+from varlm.tables.schemas import VARIANTS
 from varlm.variants import saturation
-from varlm.variants.saturation import Area, Sample, Saturation, sample_sites
+from varlm.variants.saturation import Saturation
 
 CONTIGS = {"two": "ACGTNNACGTRACGT", "one": "NGGCCAATT", "gap": "NNNN", "three": "ACGTTGCA"}
 SITES = sum(base in "ACGT" for sequence in CONTIGS.values() for base in sequence)
@@ -230,7 +235,7 @@ def test_any_bed_against_a_set_of_bases(tmp_path_factory, sequences, intervals, 
     if not inside:
         return
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(saturation, "_CHUNK", chunk)
+        patch.setattr(sites_module, "_CHUNK", chunk)
         patch.setattr(saturation, "PIECE_SITES", piece)
         names = ContigNames({name: genome[name].length for name in genome.names})
         area = Area(genome, read_regions(folder / "a.bed", names))
@@ -343,7 +348,7 @@ def test_a_sample_depends_on_sequences_not_on_names_or_order(
     count = int(one.contigs["acgt"].sum()) // 2
     here = sample_sites(one, count, seed)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(saturation, "_CHUNK", chunk)
+        patch.setattr(sites_module, "_CHUNK", chunk)
         there = sample_sites(other, count, seed)
     for name, sites in here.items():
         assert there[new_names[name]].tolist() == sites.tolist()
@@ -392,13 +397,13 @@ def test_too_large_a_sample_states_the_number(genome):
 def test_the_largest_key_of_a_sample_is_the_one_of_its_rank(count):
     total = 100_000
     keys = np.sort(np.random.PCG64DXSM(7).random_raw(total))
-    assert saturation._largest_key(total, count, 7) == keys[count - 1]
+    assert sites_module._largest_key(total, count, 7) == keys[count - 1]
 
 
 def test_the_largest_key_is_found_where_chance_put_it_far_off(monkeypatch):
-    monkeypatch.setattr(saturation, "sqrt", lambda _: 0.0)
+    monkeypatch.setattr(sites_module, "sqrt", lambda _: 0.0)
     keys = np.sort(np.random.PCG64DXSM(7).random_raw(100_000))
-    assert saturation._largest_key(100_000, 50_000, 7) == keys[49_999]
+    assert sites_module._largest_key(100_000, 50_000, 7) == keys[49_999]
 
 
 # --- errors ---
@@ -426,7 +431,7 @@ def test_errors(saturate, options, message, tmp_path, monkeypatch, capsys):
 
 
 def test_no_table_is_left_behind_when_counts_disagree(genome, tmp_path):
-    from varlm.tables.schemas import write_pieces
+    from varlm.tables.parquet import write_pieces
 
     area = Area.whole(genome)
     area.count += 1

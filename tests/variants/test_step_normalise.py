@@ -12,7 +12,8 @@ import pytest
 
 from making.vcf import bcf_of, bgzipped, read_rejected, tabix, vcf_text
 from varlm import cli
-from varlm.tables.schemas import REJECTED, VARIANTS, read_table
+from varlm.tables.parquet import read_table
+from varlm.tables.schemas import REJECTED, VARIANTS
 
 CONTIGS = {"1": "ACGTTGCAAC" * 20, "2": "TTGCA" * 20}
 INFO = ['##INFO=<ID=AF,Number=A,Type=Float,Description="x">']

@@ -17,7 +17,8 @@ from making.workflow import (
     write_sheet,
 )
 from varlm.errors import UserError
-from varlm.run.config import load_cohorts, load_config
+from varlm.run.cohort_sheet import load_cohorts
+from varlm.run.config import load_config
 
 # What a shell would run, or cut the command at; and what Snakemake would take for a wildcard.
 NASTY = "a $(touch PWNED) `touch PWNED`;touch PWNED&'\"|touch PWNED>{x}"

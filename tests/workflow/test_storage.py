@@ -25,7 +25,9 @@ from making.workflow import (
     write_sheet,
 )
 from varlm.errors import UserError
-from varlm.run.config import addresses, is_address, load_cohorts, load_config
+from varlm.run.cohort_sheet import load_cohorts
+from varlm.run.config import load_config
+from varlm.run.config_keys import addresses, is_address
 
 TABLES = ["cohorts/a/annotated.parquet", "cohorts/a/annotated.tsv.gz"]
 

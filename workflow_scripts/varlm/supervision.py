@@ -8,7 +8,6 @@ which goes on from what it kept (`varlm.scoring.partial_scores`).
 from __future__ import annotations
 
 import argparse
-import contextlib
 import logging
 import os
 import platform
@@ -21,12 +20,11 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from varlm.errors import UserError
+from varlm.run.heartbeat import HALVINGS, HEARTBEAT
 from varlm.run.signals import SNAKEMAKE, Stopped, stop_in_good_order
 
 log = logging.getLogger("varlm")
 
-HEARTBEAT = "VARLM_HEARTBEAT"  # descriptor that the child writes to whenever a batch is done
-HALVINGS = "VARLM_HALVINGS"  # how often the batch is to be halved before the start
 
 PATIENCE = 900.0  # seconds without a batch after which the child is taken for hung
 _OUT_OF_MEMORY = 6  # starts with ever smaller batches, at most
@@ -54,19 +52,6 @@ def run(args: argparse.Namespace) -> int:
     if not args.command:
         raise UserError("supervise: no step is named; expected varlm supervise STEP …")
     return supervise(args.command, args.patience)
-
-
-def beat() -> None:
-    """Tell the parent, where there is one, that a batch is done."""
-    descriptor = os.environ.get(HEARTBEAT)
-    if descriptor is not None:
-        with contextlib.suppress(BlockingIOError, BrokenPipeError):
-            os.write(int(descriptor), b".")
-
-
-def halvings() -> int:
-    """Return how often the batch is to be halved, since memory ran out with a larger one."""
-    return int(os.environ.get(HALVINGS, "0"))
 
 
 def supervise(command: Sequence[str], patience: float = PATIENCE) -> int:

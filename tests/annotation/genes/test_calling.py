@@ -13,9 +13,9 @@ from polars.testing import assert_frame_equal
 
 import making.gff as making
 from making.gff import GENES, Transcript, called, csq_by_hand, entries, genome, index
-from varlm.annotation.genes import calling, csq, terms
+from varlm.annotation.genes import annotation, calling, csq, csq_input, pieces, terms
 from varlm.annotation.genes import overlaps as noncoding
-from varlm.annotation.genes.models import EXONS, TRANSCRIPTS
+from varlm.annotation.genes.tables import EXONS, TRANSCRIPTS
 from varlm.errors import UserError
 
 
@@ -94,7 +94,7 @@ def test_lines_in_any_order_carriage_returns_and_compression_change_nothing(worl
 
 def test_the_same_bytes_every_time_and_in_small_batches(world, monkeypatch):
     world.consequences(making.gtf(), name="a")
-    monkeypatch.setattr(calling, "ROWS", 997)
+    monkeypatch.setattr(pieces, "ROWS", 997)
     monkeypatch.setattr(calling, "BATCH", 400)
     world.consequences(making.gtf(), name="b")
     monkeypatch.undo()
@@ -249,10 +249,10 @@ def test_a_genetic_code_that_is_none_is_an_error(world, given):
 
 def test_csq_knows_exactly_these_codes(world):
     world.consequences(making.ensembl_gff3())
-    gff3 = calling.gff3_path(world.folder / "a", 0)
+    gff3 = annotation.gff3_path(world.folder / "a", 0)
     (world.folder / "fasta").mkdir()
     contigs = pl.read_parquet(world.reference / "contigs.parquet")
-    fasta = csq.Reference(world.reference / "genome.fa", contigs, world.folder / "fasta")
+    fasta = csq_input.Reference(world.reference / "genome.fa", contigs, world.folder / "fasta")
     vcf = world.folder / "empty.vcf"
     vcf.write_bytes(fasta.header)
     for code in range(35):
@@ -626,7 +626,8 @@ def _csq_cases(shared_data):
 @pytest.mark.real_data
 @pytest.mark.slow
 def test_the_cases_of_bcftools_own_tests(shared_data, tmp_path):
-    from varlm.genome.reference import Genome, index_reference
+    from varlm.genome.encoding import index_reference
+    from varlm.genome.reference import Genome
 
     cases = 0
     for number, (name, fasta, gff, lines) in enumerate(_csq_cases(shared_data)):

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from varlm.errors import UserError
 from varlm.genome.contig_names import ContigNames
-from varlm.tables.schemas import Column
+from varlm.tables.parquet import Column
 
 log = logging.getLogger(__name__)
 

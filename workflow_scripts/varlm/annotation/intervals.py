@@ -15,9 +15,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from varlm.genome.bed import Bed, check_some, read_bed
 from varlm.genome.contig_names import ContigNames
-from varlm.genome.regions import Bed, check_some, read_bed
-from varlm.tables.schemas import Column
+from varlm.tables.parquet import Column
 
 log = logging.getLogger(__name__)
 

@@ -15,17 +15,8 @@ from varlm.errors import UserError
 from varlm.genome.reference import Genome
 from varlm.scoring import formulas
 from varlm.scoring.background import Percentiles
-from varlm.tables.schemas import (
-    CONSEQUENCES,
-    LOGIT_COLUMNS,
-    ROW_GROUP,
-    SCORE_COLUMNS,
-    VARIANTS,
-    Column,
-    Table,
-    annotated,
-    scan_table,
-)
+from varlm.tables.parquet import ROW_GROUP, Column, Table, scan_table
+from varlm.tables.schemas import CONSEQUENCES, LOGIT_COLUMNS, SCORE_COLUMNS, VARIANTS, annotated
 
 ROWS = ROW_GROUP  # variants in a piece: the bound on memory
 # Positions (bp) that a piece may span: a sparse cohort must not read a dense store's whole contig.

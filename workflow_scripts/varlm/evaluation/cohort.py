@@ -21,8 +21,8 @@ from varlm.evaluation.labels import (
 from varlm.evaluation.measuring import Settings, measure
 from varlm.evaluation.spectrum import ANCESTRAL, COUNT, NUMBER
 from varlm.evaluation.tasks import Task, contrast_task, frequency_task, label_task
-from varlm.results.top_hits import contig_of_chrom
 from varlm.tables.schemas import EVALUATION
+from varlm.variants.accounting import contig_of_chrom
 
 log = logging.getLogger(__name__)
 

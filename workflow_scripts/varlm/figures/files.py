@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from varlm.tables.schemas import atomic_path
+from varlm.files.whole import atomic_path
 
 # Every figure of a report; all of them are written, those without data with a line that says so,
 # so that a workflow can name them beforehand.

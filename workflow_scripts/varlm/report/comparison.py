@@ -12,8 +12,9 @@ import numpy as np
 from varlm import __version__
 from varlm.figures import theme
 from varlm.report import page
+from varlm.report.charts import chart as chart_module
 from varlm.report.charts import llr
-from varlm.report.charts.llr import Chart, Row
+from varlm.report.charts.chart import Chart, Row
 from varlm.report.counts import Distribution, ModelCounts, distribution
 
 SHOWN_COHORTS = 40  # in a chart; the table has all
@@ -142,21 +143,21 @@ def _llr_chart(
 ) -> Chart:
     rows: list[Row] = []
     for model, background in backgrounds.items():
-        entries = [(llr.BACKGROUND_LABEL, background)]
+        entries = [(chart_module.BACKGROUND_LABEL, background)]
         entries += [(str(entry["cohort"]), _all(entry, model)) for entry in summaries]
         rows += [
-            {"model": model, "class": label, **llr.five(values)}
+            {"model": model, "class": label, **chart_module.five(values)}
             for label, values in entries
             if values.total
         ]
-    order = [llr.BACKGROUND_LABEL, *(str(entry["cohort"]) for entry in summaries)]
+    order = [chart_module.BACKGROUND_LABEL, *(str(entry["cohort"]) for entry in summaries)]
     return Chart(
         "llr_by_cohort",
         "LLR by cohort",
         "The bar holds the middle half of a cohort's alleles, the line nine tenths, the mark is "
         "the median; the grey row is the genome's background of random SNVs.",
         rows,
-        lambda data, shown, _: llr.interval_rows(data, shown, order),
+        lambda data, shown, _: chart_module.interval_rows(data, shown, order),
         "" if rows else "No cohort has a scored allele.",
     )
 
@@ -218,7 +219,7 @@ def _shares(data: alt.Data, classes: list[str], cohorts: list[str]) -> alt.Layer
                 title="share of alleles",
                 stack="zero",
                 scale=alt.Scale(domain=[0, 1]),
-                axis=llr.axis(format="%"),
+                axis=chart_module.axis(format="%"),
             ),
             y=alt.Y("cohort:N", title=None, scale=alt.Scale(domain=cohorts), sort=None),
             color=alt.Color(
@@ -280,7 +281,7 @@ def _medians(data: alt.Data, classes: list[str], cohorts: list[str]) -> alt.Laye
                 "median:Q",
                 title="median LLR (nats)",
                 scale=alt.Scale(zero=False),
-                axis=llr.axis(),
+                axis=chart_module.axis(),
             ),
             y=alt.Y("class:N", title=None, scale=alt.Scale(domain=classes), sort=None),
             color=alt.Color(

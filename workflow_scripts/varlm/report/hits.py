@@ -11,7 +11,8 @@ import polars as pl
 
 from varlm.report.links import BrowserLink, addresses
 from varlm.report.page import cut, packed
-from varlm.tables.schemas import CONSEQUENCES, SCORE_COLUMNS, Table, annotated
+from varlm.tables.parquet import Table
+from varlm.tables.schemas import CONSEQUENCES, SCORE_COLUMNS, annotated
 
 # Bytes of the packed table: half of what a report may have. Longer ones lose text, then rows.
 BUDGET = 3_500_000

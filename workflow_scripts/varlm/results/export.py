@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
-import pysam
 
 from varlm.errors import UserError
-from varlm.files import inflate
 from varlm.files.bgzip import BgzfWriter
+from varlm.files.whole import atomic_path
 from varlm.results import annotated_vcf
+from varlm.results.indexes import TBI_LIMIT, check_lines, place_indexes
 from varlm.tables.flat_text import flat
-from varlm.tables.schemas import atomic_path, has_consequences, read_annotated_table
+from varlm.tables.schemas import has_consequences, read_annotated_table
 from varlm.variants.rejected import read_rejected
 from varlm.vcf.lines import open_vcf
 
 log = logging.getLogger(__name__)
 
 ROWS = 100_000  # rows of the table formatted at a time
-TBI_LIMIT = 1 << 29  # bp; positions beyond it need a .csi index
 
 
 def export_tsv(table: Path, models: Sequence[str], path: Path) -> int:
@@ -43,9 +41,9 @@ def export_tsv(table: Path, models: Sequence[str], path: Path) -> int:
                     include_header=False, separator="\t", quote_style="never", null_value="NA"
                 )
                 out.write(text.encode())
-        _check_lines(temporary, total + 1)
+        check_lines(temporary, total + 1)
         layout = {"seq_col": 0, "start_col": 1, "end_col": 1, "line_skip": 1}
-        _place_indexes(temporary, path, ["csi" if last >= TBI_LIMIT else "tbi"], layout)
+        place_indexes(temporary, path, ["csi" if last >= TBI_LIMIT else "tbi"], layout)
     return total
 
 
@@ -124,11 +122,11 @@ def export_vcf(
                     f"{source.path}: changed since it was normalised (SHA-256 {source.sha256}, "
                     f"then {expected}); run the workflow again"
                 )
-        _check_lines(temporary, header.count(b"\n") + records.height)
+        check_lines(temporary, header.count(b"\n") + records.height)
         kinds = ["csi"] if last >= TBI_LIMIT else ["tbi"]
         if from_bcf and "csi" not in kinds:
             kinds.append("csi")
-        _place_indexes(temporary, path, kinds, {"preset": "vcf"})
+        place_indexes(temporary, path, kinds, {"preset": "vcf"})
     return records.height
 
 
@@ -160,65 +158,3 @@ def _alleles(
         .select(pl.col("chrom").cast(name), "pos", "record", "allele", pl.col("reason").cast(name))
     )
     return pl.concat([scored, turned_down], how="diagonal").sort("record", "allele")
-
-
-def _check_lines(path: Path, expected: int) -> None:
-    """Read the file again, every checksum, and count its lines."""
-    with path.open("rb") as file:
-        found = sum(piece.count(b"\n") for piece in inflate.inflate(file, path, lambda _: None))
-    if found != expected:
-        raise UserError(
-            f"{path}: {found} lines on disk, {expected} written; the disk may be failing: run again"
-        )
-
-
-def _place_indexes(
-    temporary: Path, path: Path, kinds: Sequence[str], layout: Mapping[str, object]
-) -> None:
-    """Index `temporary` and place the indexes beside `path`, which gets its name afterwards.
-
-    Indexes of an older output are removed, so that none is older than its file. Where a .tbi
-    cannot hold a record (INFO/END beyond 2²⁹), a .csi is made; where that cannot either (a POS of
-    ten digits, rejected but kept), there is none, with a warning.
-    """
-    for suffix in (".tbi", ".csi"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
-    made = [kind for kind in kinds if _place_index(temporary, path, kind, layout)]
-    if not made and "csi" not in kinds:
-        made = ["csi"] if _place_index(temporary, path, "csi", layout) else []
-    if not made:
-        log.warning(
-            "%s: has no index: a position in it is beyond what one can hold, or the records of a "
-            "contig are not together (see the lines above)",
-            path,
-        )
-
-
-def _place_index(temporary: Path, path: Path, kind: str, layout: Mapping[str, object]) -> bool:
-    """Make one index; return whether it can hold the file's positions.
-
-    Raises
-    ------
-    OSError
-        If it cannot be written.
-    """
-    index = temporary.with_name(f"{temporary.name}.{kind}")
-    final = path.with_name(f"{path.name}.{kind}")
-    try:
-        pysam.tabix_index(str(temporary), force=True, csi=kind == "csi", index=str(index), **layout)
-        with index.open("rb") as file:
-            os.fsync(file.fileno())
-        index.replace(final)
-    except (OSError, pysam.SamtoolsError) as error:
-        # htslib says only that it failed. It begins the file once it has held all positions.
-        begun = index.exists()
-        index.unlink(missing_ok=True)
-        if begun:
-            raise UserError(
-                f"{final}: could not be written ({error}); is the disk full? Free some space and "
-                "run again"
-            ) from error
-        index.touch()  # an error here: the folder takes no new file
-        index.unlink()
-        return False
-    return True

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from varlm.genome.reference import Genome
-from varlm.tables.schemas import ROW_GROUP
+from varlm.tables.parquet import ROW_GROUP
 
 # Beyond the score, what decides between equal ones: two runs show the same rows.
 _ORDER = ("chrom", "pos", "ref", "alt", "file", "record", "allele")
@@ -69,15 +68,6 @@ def _with(known: pl.DataFrame, rows: pl.DataFrame, model: str, count: int) -> pl
 def pictured(hits: pl.DataFrame, count: int) -> pl.DataFrame:
     """Return the first `count` distinct alleles of a model's top hits, in their order."""
     return hits.unique(_ALLELE, keep="first", maintain_order=True).head(count)
-
-
-def contig_of_chrom(accounting: Mapping[str, Any]) -> dict[str, str]:
-    """Return the reference's contig of each CHROM of a cohort (its `accounting.json`)."""
-    return {
-        entry["chrom"]: entry["contig"]
-        for entry in accounting["contigs"]
-        if entry["contig"] is not None
-    }
 
 
 def picture_positions(

@@ -17,10 +17,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from varlm.genome.reference import Genome
+from varlm.genome.sites import sample_sites
 from varlm.scoring import formulas
 from varlm.store import Store
 from varlm.tables.schemas import BACKGROUND, BASES, LOGIT_COLUMNS
-from varlm.variants.saturation import sample_sites
 
 SEED = 0
 

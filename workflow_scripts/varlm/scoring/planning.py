@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from varlm.errors import UserError
 from varlm.genome.reference import Genome
 from varlm.store import ALLELE_KEY, Store
-from varlm.tables.schemas import SHARD, VARIANTS, scan_table
+from varlm.tables.parquet import scan_table
+from varlm.tables.schemas import SHARD, VARIANTS
 
 # Passes of the model: a site needs one a strand, an allele two (REF's window and ALT's).
 ALLELE_COST = 2

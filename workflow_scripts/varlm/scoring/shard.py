@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import logging
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,18 +15,17 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from varlm import supervision
 from varlm.errors import UserError
+from varlm.files.whole import sha256
 from varlm.genome.reference import Genome
 from varlm.genome.windows import CHUNK, AlleleWindows, Bytes, allele_windows, site_windows
-from varlm.run.devices import Lease, lease, visible_devices
+from varlm.run import heartbeat
 from varlm.run.progress import Progress
+from varlm.scoring.hardware import Hardware, take_device
 from varlm.scoring.partial_scores import Method, PartialScores, open_partial_scores
-from varlm.tables.schemas import LOGIT_COLUMNS, sha256
+from varlm.tables.schemas import LOGIT_COLUMNS
 
 if TYPE_CHECKING:
-    import torch
-
     from varlm.scoring.scorer import Scorer
 
 log = logging.getLogger("varlm")
@@ -36,17 +33,7 @@ log = logging.getLogger("varlm")
 _SAMPLE = 64  # sites on which a faster mode has to agree with float32
 _FEW = 64  # with fewer rows, modes are not worth measuring
 _INTERVAL = 5.0  # seconds of work that a stopped job may lose, or one batch where that takes longer
-_held: list[Lease] = []  # a lock is freed when nothing holds it any more
 _KEYS = {"name", "folder", "files", "window", "strands", "precision"}
-
-
-@dataclass(frozen=True)
-class Hardware:
-    """Where to compute: `device` (auto, cpu, cuda, cuda:N, mps), windows a batch, cores."""
-
-    device: str = "auto"
-    batch_size: int | None = None
-    threads: int = 1
 
 
 @dataclass(frozen=True)
@@ -121,10 +108,6 @@ def _run(
     partial: PartialScores,
 ) -> dict[str, Any]:
     """Score what `partial` lacks; return `Scores.run`."""
-    from varlm.scoring import (
-        scorer as inference,  # torch, seconds: only once the inputs are known to be good
-    )
-
     total, window = sites.height + alleles.height, settings["window"]
     if partial.resumed:
         log.info(
@@ -151,9 +134,11 @@ def _run(
     _in_stretches(scorer, sites, len(partial.sites()), "sites", score_sites, partial.add_sites)
     done = len(partial.alleles())
     if settings["precision"] == "auto" and done < alleles.height:
+        from varlm.scoring.tuning import confirm_for_alleles
+
         picked = np.unique(np.linspace(0, alleles.height - 1, _SAMPLE // 8).astype(int))
         sample = _allele_windows(genome, alleles[picked], window)
-        inference.confirm_for_alleles(scorer, sample)
+        confirm_for_alleles(scorer, sample)
     _in_stretches(scorer, alleles, done, "alleles", score_alleles, partial.add_alleles)
     run |= {"device": str(scorer.model.device), "arithmetic": arithmetic}
     return run | {"seconds": round(partial.seconds, 3)}
@@ -176,7 +161,7 @@ def _in_stretches(
 
     def batch_done(count: int) -> None:
         progress(count)
-        supervision.beat()
+        heartbeat.beat()
 
     scorer.progress = batch_done
     batches = 1
@@ -193,24 +178,6 @@ def _in_stretches(
             batches = max(batches // 2, 1)
 
 
-def take_device(name: str) -> torch.device:
-    """Return the device to compute on; a CUDA device is this job's alone until it ends."""
-    import torch
-
-    from varlm.scoring import scorer as inference
-
-    device = inference.choose_device(name)
-    if device.type != "cuda":
-        return device
-    uuids = [
-        str(torch.cuda.get_device_properties(number).uuid)
-        for number in range(torch.cuda.device_count())
-    ]
-    names = visible_devices(uuids, os.environ.get("CUDA_VISIBLE_DEVICES"))
-    _held.append(lease(names, device.index))
-    return torch.device("cuda", _held[-1].index)
-
-
 def _scorer(
     hardware: Hardware,
     settings: dict[str, Any],
@@ -225,7 +192,9 @@ def _scorer(
     import torch
 
     from varlm.models import load_model
-    from varlm.scoring import scorer as inference
+    from varlm.scoring.batch_size import default_batch, fitting_batch
+    from varlm.scoring.scorer import Scorer
+    from varlm.scoring.tuning import tune
 
     torch.set_num_threads(hardware.threads)
     device = take_device(hardware.device)
@@ -239,7 +208,7 @@ def _scorer(
         time.monotonic() - started,
         rows.height,
     )
-    supervision.beat()
+    heartbeat.beat()
     before = partial.method
     if before is not None and before.device != device.type:
         before = None
@@ -250,18 +219,18 @@ def _scorer(
         precision = "float32"
     wanted = hardware.batch_size or (before.batch_size if before is not None else None)
     if wanted is None:
-        wanted = inference.default_batch(model, settings["window"])
-        wanted = inference.fitting_batch(model, settings["window"], wanted)
-    batch_size = max(wanted >> supervision.halvings(), 1)
+        wanted = default_batch(model, settings["window"])
+        wanted = fitting_batch(model, settings["window"], wanted)
+    batch_size = max(wanted >> heartbeat.halvings(), 1)
     # Spread over the shard; a share of it, as the sample is computed in float32 as well.
     size = min(_SAMPLE, max(8, rows.height // 32), rows.height)
     picked = np.unique(np.linspace(0, rows.height - 1, size).astype(int))
     windows = _site_windows(genome, rows[picked], settings["window"])
-    choice = inference.tune(model, windows, settings["strands"], precision, batch_size)
+    choice = tune(model, windows, settings["strands"], precision, batch_size)
     log.info("%s; %d windows a batch", choice.summary(len(windows)), batch_size)
-    supervision.beat()
+    heartbeat.beat()
     partial.begin(Method(choice.mode, batch_size, device.type))
-    return inference.Scorer(model, settings["strands"], batch_size), choice.mode
+    return Scorer(model, settings["strands"], batch_size), choice.mode
 
 
 def _allele_windows(genome: Genome, rows: pl.DataFrame, window: int) -> AlleleWindows:
@@ -350,18 +319,3 @@ def read_settings(path: Path) -> dict[str, Any]:
     if missing:
         raise UserError(f"{path}: lacks {', '.join(sorted(missing))}; delete it and run again")
     return dict(settings)
-
-
-def add_hardware_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of every step that loads a model."""
-    parser.add_argument("--threads", type=int, default=1, help="processor cores to use")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
-    parser.add_argument("--batch-size", default="auto", help="windows a forward pass, or auto")
-
-
-def hardware(args: argparse.Namespace) -> Hardware:
-    """Return what `add_hardware_options` made of the command line."""
-    text = args.batch_size
-    if text != "auto" and (not text.isdigit() or int(text) < 1):
-        raise UserError(f"scoring.batch_size: {text!r}; expected auto or a positive number")
-    return Hardware(args.device, None if text == "auto" else int(text), args.threads)

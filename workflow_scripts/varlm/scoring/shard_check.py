@@ -7,7 +7,8 @@ from pathlib import Path
 import polars as pl
 
 from varlm.errors import UserError
-from varlm.tables.schemas import ALLELES, LOGIT_COLUMNS, SHARD, SITES, read_table
+from varlm.tables.parquet import read_table
+from varlm.tables.schemas import ALLELES, LOGIT_COLUMNS, SHARD, SITES
 
 
 def checked_scores(

@@ -11,25 +11,17 @@ import polars as pl
 
 from varlm import __version__
 from varlm.annotation.bigwigs import BigWigColumns
-from varlm.annotation.info import read_info_table
+from varlm.annotation.info_fields import read_info_table
 from varlm.annotation.intervals import IntervalColumns
 from varlm.annotation.table import Beside, Model, Sources, Track, annotate
 from varlm.errors import UserError
+from varlm.files.whole import check_digest, write_digest
 from varlm.genome.contig_names import ContigNames
 from varlm.genome.reference import Genome
 from varlm.scoring.background import Percentiles
 from varlm.store import Store
-from varlm.tables.schemas import (
-    BACKGROUND,
-    CONSEQUENCES,
-    CONSEQUENCES_CALLED,
-    annotated,
-    check_digest,
-    meanings,
-    read_table,
-    write_digest,
-    write_pieces,
-)
+from varlm.tables.parquet import meanings, read_table, write_pieces
+from varlm.tables.schemas import BACKGROUND, CONSEQUENCES, CONSEQUENCES_CALLED, annotated
 
 log = logging.getLogger("varlm")
 

@@ -7,7 +7,7 @@ import json
 import logging
 from pathlib import Path
 
-from varlm.tables.schemas import atomic_path
+from varlm.files.whole import atomic_path
 from varlm.tracks.hub import build_hub
 
 log = logging.getLogger("varlm")

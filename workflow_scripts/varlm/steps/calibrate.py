@@ -11,7 +11,8 @@ from varlm.errors import UserError
 from varlm.genome.reference import Genome
 from varlm.scoring import background
 from varlm.store import Store
-from varlm.tables.schemas import BACKGROUND, write_table
+from varlm.tables.parquet import write_table
+from varlm.tables.schemas import BACKGROUND
 
 log = logging.getLogger("varlm")
 

@@ -8,10 +8,13 @@ from pathlib import Path
 
 import polars as pl
 
-from varlm.annotation.genes.calling import Annotation, call_consequences
+from varlm.annotation.genes.annotation import Annotation
+from varlm.annotation.genes.calling import call_consequences
 from varlm.errors import UserError
+from varlm.files.whole import check_digest, write_digest
 from varlm.genome.reference import Genome
-from varlm.tables.schemas import CONSEQUENCES, check_digest, write_digest, write_pieces
+from varlm.tables.parquet import write_pieces
+from varlm.tables.schemas import CONSEQUENCES
 
 log = logging.getLogger("varlm")
 

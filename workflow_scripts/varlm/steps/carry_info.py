@@ -11,7 +11,7 @@ import polars as pl
 
 from varlm.annotation.info import write_info
 from varlm.errors import UserError
-from varlm.tables.schemas import check_digest, write_digest
+from varlm.files.whole import check_digest, write_digest
 
 log = logging.getLogger("varlm")
 

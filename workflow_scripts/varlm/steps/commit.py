@@ -10,11 +10,11 @@ from pathlib import Path
 
 import polars as pl
 
+from varlm.files.whole import atomic_path, check_digest
 from varlm.genome.reference import Genome
 from varlm.scoring.shard_check import checked_scores
 from varlm.store import Committed, Store
 from varlm.store.repair import repair
-from varlm.tables.schemas import atomic_path, check_digest
 
 log = logging.getLogger("varlm")
 

@@ -8,9 +8,11 @@ import logging
 from pathlib import Path
 
 from varlm.errors import UserError
+from varlm.files.whole import atomic_path
 from varlm.report.comparison import make_index
 from varlm.report.counts import of_values
-from varlm.tables.schemas import BACKGROUND, atomic_path, read_table
+from varlm.tables.parquet import read_table
+from varlm.tables.schemas import BACKGROUND
 
 log = logging.getLogger("varlm")
 

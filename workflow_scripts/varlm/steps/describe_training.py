@@ -9,7 +9,8 @@ from pathlib import Path
 import polars as pl
 
 from varlm.figures.files import write_figures
-from varlm.tables.schemas import PERPLEXITY, atomic_path
+from varlm.files.whole import atomic_path
+from varlm.tables.schemas import PERPLEXITY
 from varlm.training.card import learning_curve, model_card
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from varlm import __version__
 from varlm.errors import UserError
+from varlm.files.whole import atomic_path, check_digest
 from varlm.genome.reference import Genome
 from varlm.store import Store
-from varlm.tables.schemas import atomic_path, check_digest
 from varlm.tracks.sites import draw_tracks
 
 log = logging.getLogger("varlm")

@@ -12,8 +12,8 @@ import polars as pl
 from varlm.errors import UserError
 from varlm.evaluation.cohort import Given, evaluate
 from varlm.figures.files import write_figures
+from varlm.files.whole import atomic_path, check_digest
 from varlm.report.evaluation import evaluation_figure
-from varlm.tables.schemas import atomic_path, check_digest
 
 log = logging.getLogger("varlm")
 

@@ -8,9 +8,9 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from varlm.files.whole import check_digest
 from varlm.genome.reference import Genome
 from varlm.results.export import export_tsv, export_vcf
-from varlm.tables.schemas import check_digest
 
 log = logging.getLogger("varlm")
 

@@ -6,8 +6,8 @@ import argparse
 import logging
 from pathlib import Path
 
+from varlm.files.whole import check_digest
 from varlm.results.export import export_tsv
-from varlm.tables.schemas import check_digest
 
 log = logging.getLogger("varlm")
 

@@ -11,14 +11,16 @@ from typing import Any
 
 import polars as pl
 
-from varlm.annotation.genes import csq
-from varlm.annotation.genes.calling import gff3_path
+from varlm.annotation.genes import csq, csq_input
+from varlm.annotation.genes.annotation import gff3_path
 from varlm.annotation.genes.gff import AnnotationFile, read_annotation
-from varlm.annotation.genes.models import CDS, EXONS, TRANSCRIPTS, GeneModels, build
+from varlm.annotation.genes.models import GeneModels, build
+from varlm.annotation.genes.tables import CDS, EXONS, TRANSCRIPTS
 from varlm.errors import UserError
+from varlm.files.whole import atomic_path
 from varlm.genome.contig_names import ContigNames
 from varlm.genome.reference import Genome
-from varlm.tables.schemas import atomic_path, write_table
+from varlm.tables.parquet import write_table
 
 log = logging.getLogger("varlm")
 
@@ -65,7 +67,7 @@ def run(args: argparse.Namespace) -> None:
     for code, transcripts in csq.codes_in_use(models.transcripts).items():
         path = gff3_path(args.out, code)
         cds = models.cds.join(transcripts.select("index"), on="index", how="semi")
-        csq.write_gff3(transcripts, models.exons, cds, genome.names, path)
+        csq_input.write_gff3(transcripts, models.exons, cds, genome.names, path)
         _try(genome, path, code)
         stale.discard(path)
     for path in stale:
@@ -107,7 +109,7 @@ def _genetic_codes(given: list[str], names: ContigNames) -> dict[str, int]:
 def _try(genome: Genome, gff3: Path, code: int) -> None:
     """Let csq read what it will be given, so that it cannot fail on it later."""
     with tempfile.TemporaryDirectory(dir=gff3.parent, prefix=".csq.") as folder:
-        reference = csq.Reference(genome.fasta, genome.contigs, Path(folder))
+        reference = csq_input.Reference(genome.fasta, genome.contigs, Path(folder))
         nothing = pl.DataFrame(
             schema={
                 "contig": pl.UInt32,

@@ -7,8 +7,8 @@ import json
 import logging
 from pathlib import Path
 
-from varlm.genome import reference
-from varlm.tables.schemas import atomic_path
+from varlm.files.whole import atomic_path
+from varlm.genome import encoding
 
 log = logging.getLogger("varlm")
 
@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Write `genome.fa`, `genome.fa.fai`, `contigs.parquet` and `reference.json`."""
-    indexed = reference.index_reference(args.fasta, args.reference)
+    indexed = encoding.index_reference(args.fasta, args.reference)
     contigs = indexed.contigs
     summary = {
         "fasta": str(args.fasta),

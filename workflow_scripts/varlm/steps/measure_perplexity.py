@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from varlm.errors import UserError
+from varlm.files.whole import atomic_path
 from varlm.genome.windows import CHUNK
-from varlm.scoring.shard import add_hardware_options, hardware, take_device
-from varlm.tables.schemas import PERPLEXITY, atomic_path
+from varlm.scoring.hardware import add_hardware_options, hardware, take_device
+from varlm.tables.schemas import PERPLEXITY
 from varlm.training.corpus import Corpus
 from varlm.training.perplexity import losses, one_sided, sample_sites, table
 
@@ -40,7 +41,8 @@ def run(args: argparse.Namespace) -> None:
     import torch
 
     from varlm.models import load_model
-    from varlm.scoring.scorer import Scorer, default_batch, fitting_batch
+    from varlm.scoring.batch_size import default_batch, fitting_batch
+    from varlm.scoring.scorer import Scorer
 
     chosen = hardware(args)
     torch.set_num_threads(chosen.threads)

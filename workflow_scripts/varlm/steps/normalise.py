@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from varlm.errors import UserError
+from varlm.files.whole import atomic_path, write_digest
 from varlm.genome.reference import Genome
-from varlm.tables.schemas import VARIANTS, atomic_path, write_digest, write_table
+from varlm.tables.parquet import write_table
+from varlm.tables.schemas import VARIANTS
 from varlm.variants.cohort import CohortVcf, NormaliseOptions, normalise
 from varlm.variants.rejected import write_rejected
 

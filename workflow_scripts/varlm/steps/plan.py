@@ -14,18 +14,13 @@ from typing import Any
 import polars as pl
 
 from varlm.errors import UserError
+from varlm.files.whole import atomic_path, check_digest, write_digest
 from varlm.genome.reference import Genome
 from varlm.scoring import background, planning, shard_size
 from varlm.store import Store
 from varlm.store.repair import repair
-from varlm.tables.schemas import (
-    SHARD,
-    atomic_path,
-    check_digest,
-    read_table,
-    write_digest,
-    write_table,
-)
+from varlm.tables.parquet import read_table, write_table
+from varlm.tables.schemas import SHARD
 
 log = logging.getLogger("varlm")
 

@@ -7,8 +7,8 @@ import json
 import logging
 from pathlib import Path
 
-from varlm.models import checkpoint
-from varlm.tables.schemas import atomic_path
+from varlm.files.whole import atomic_path
+from varlm.models import checkpoint, download
 
 log = logging.getLogger("varlm")
 
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Write the JSON that `plan`, `score` and `annotate` identify the model by."""
-    folder = checkpoint.resolve(args.path, args.revision)
+    folder = download.resolve(args.path, args.revision)
     files = checkpoint.describe(folder)
     key = checkpoint.model_key(
         files, window=args.window, strands=args.strands, precision=args.precision

@@ -13,7 +13,9 @@ import numpy as np
 import polars as pl
 
 from varlm.errors import UserError
-from varlm.tables.schemas import WINDOWS, atomic_path, sha256, write_table
+from varlm.files.whole import atomic_path, sha256
+from varlm.tables.parquet import write_table
+from varlm.tables.schemas import WINDOWS
 from varlm.training.corpus import REGION_SHIFT, REGIONS, SETS
 from varlm.training.genomes import Contig, Source, read_genome, sets_of
 from varlm.training.windows import Layout, lay_windows

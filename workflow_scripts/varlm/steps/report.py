@@ -10,11 +10,13 @@ from typing import Any
 
 from varlm.errors import UserError
 from varlm.figures.files import write_figures
-from varlm.report.cohort import EXAMPLES, ReportInput, ReportModel, make_report
+from varlm.files.whole import atomic_path, check_digest
+from varlm.report.cohort import make_report
 from varlm.report.evaluation import read_evaluation
+from varlm.report.facts import EXAMPLES
+from varlm.report.given import ReportInput, ReportModel
 from varlm.report.links import BrowserLink
 from varlm.report.rejected import read_examples
-from varlm.tables.schemas import atomic_path, check_digest
 
 log = logging.getLogger("varlm")
 

@@ -7,11 +7,14 @@ import json
 import logging
 from pathlib import Path
 
+from varlm.files.whole import atomic_path, write_digest
 from varlm.genome.contig_names import ContigNames
 from varlm.genome.reference import Genome
 from varlm.genome.regions import Regions, read_regions, whole_contigs
-from varlm.tables.schemas import VARIANTS, atomic_path, write_digest, write_pieces
-from varlm.variants.saturation import Area, Sample, Saturation, Sites
+from varlm.genome.sites import Area, Sample, Sites
+from varlm.tables.parquet import write_pieces
+from varlm.tables.schemas import VARIANTS
+from varlm.variants.saturation import Saturation
 
 log = logging.getLogger("varlm")
 

@@ -6,17 +6,13 @@ import argparse
 import json
 from pathlib import Path
 
+from varlm.files.whole import atomic_path
 from varlm.genome.reference import Genome
+from varlm.scoring.hardware import add_hardware_options, hardware
 from varlm.scoring.partial_scores import open_partial_scores
-from varlm.scoring.shard import (
-    add_hardware_options,
-    check_rows,
-    hardware,
-    identity,
-    read_settings,
-    score_rows,
-)
-from varlm.tables.schemas import ALLELES, SHARD, SITES, atomic_path, read_table, write_table
+from varlm.scoring.shard import check_rows, identity, read_settings, score_rows
+from varlm.tables.parquet import read_table, write_table
+from varlm.tables.schemas import ALLELES, SHARD, SITES
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

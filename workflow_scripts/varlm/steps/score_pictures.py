@@ -12,11 +12,15 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from varlm.files.whole import check_digest
 from varlm.genome.reference import Genome
-from varlm.results.top_hits import contig_of_chrom, picture_positions, pictured, top_hits
-from varlm.scoring.shard import add_hardware_options, hardware, read_settings, score_rows
+from varlm.results.top_hits import picture_positions, pictured, top_hits
+from varlm.scoring.hardware import add_hardware_options, hardware
+from varlm.scoring.shard import read_settings, score_rows
 from varlm.store import Store
-from varlm.tables.schemas import SHARD, SITES, check_digest, read_annotated_table, write_table
+from varlm.tables.parquet import write_table
+from varlm.tables.schemas import SHARD, SITES, read_annotated_table
+from varlm.variants.accounting import contig_of_chrom
 
 log = logging.getLogger("varlm")
 

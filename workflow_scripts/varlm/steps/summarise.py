@@ -7,8 +7,8 @@ import csv
 import json
 from pathlib import Path
 
+from varlm.files.whole import atomic_path
 from varlm.results.summary import summarise
-from varlm.tables.schemas import atomic_path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

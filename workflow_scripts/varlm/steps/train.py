@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import polars as pl
 
 from varlm.errors import UserError
-from varlm.tables.schemas import atomic_path
+from varlm.files.whole import atomic_path
 from varlm.training.corpus import Corpus
 from varlm.training.settings import Settings
 
@@ -93,8 +93,8 @@ def _learn(
     """Train a network."""
     import torch
 
-    from varlm.scoring.scorer import choose_device
-    from varlm.scoring.shard import take_device
+    from varlm.scoring.batch_size import choose_device
+    from varlm.scoring.hardware import take_device
     from varlm.training.checkpoints import write_checkpoint
     from varlm.training.families import new_network
     from varlm.training.loop import Training, identity

@@ -28,10 +28,10 @@ from tqdm import tqdm
 
 from varlm import __version__
 from varlm.errors import UserError
+from varlm.files.whole import atomic_path
 from varlm.store.identity import one_model, portable
 from varlm.store.layout import LAYOUT, Part
 from varlm.store.store import LOST, Store
-from varlm.tables.schemas import atomic_path
 
 log = logging.getLogger("varlm")
 

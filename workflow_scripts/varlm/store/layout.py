@@ -14,7 +14,8 @@ from typing import Any, BinaryIO
 import polars as pl
 
 from varlm.errors import UserError
-from varlm.tables.schemas import ALLELES, BACKGROUND, SITES, raise_os_error, sha256
+from varlm.files.whole import raise_os_error, sha256
+from varlm.tables.schemas import ALLELES, BACKGROUND, SITES
 
 LAYOUT = 2  # raised when the files change in a way that an older varlm would misread
 READABLE = (1, 2)  # 1: parts without metadata of their own

@@ -11,9 +11,9 @@ from typing import Any
 
 import polars as pl
 
+from varlm.files.whole import sha256
 from varlm.store.layout import DamagedCommitError, Part, describe_part, read_commit
 from varlm.store.store import Store
-from varlm.tables.schemas import sha256
 
 log = logging.getLogger("varlm")
 

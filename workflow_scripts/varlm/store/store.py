@@ -19,6 +19,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from varlm.errors import UserError
+from varlm.files.whole import sha256
 from varlm.run.progress import Progress
 from varlm.store.layout import (
     ALLELE_KEY,
@@ -34,7 +35,7 @@ from varlm.store.layout import (
     read_commit,
     tolerance,
 )
-from varlm.tables.schemas import ROW_GROUP, sha256
+from varlm.tables.parquet import ROW_GROUP
 
 log = logging.getLogger("varlm")
 

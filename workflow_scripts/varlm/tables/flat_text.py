@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import polars as pl
 
-from varlm.tables.schemas import TRANSCRIPT_CONSEQUENCE, Table
-from varlm.variants.rejected import spreadsheet_safe
+from varlm.tables.parquet import Table
+from varlm.tables.schemas import TRANSCRIPT_CONSEQUENCE
+from varlm.tables.spreadsheet import spreadsheet_safe
 
 FIELDS = tuple(column.name for column in TRANSCRIPT_CONSEQUENCE)
 _NAMES = ("gene", "gene_id", "transcript", "biotype")  # as the annotation's author liked them

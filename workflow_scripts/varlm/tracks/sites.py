@@ -20,10 +20,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from varlm.errors import UserError
+from varlm.files.whole import atomic_path
 from varlm.genome.reference import Genome
 from varlm.scoring import formulas
 from varlm.scoring.planning import CohortRows
-from varlm.tables.schemas import BASES, LOGIT_COLUMNS, atomic_path
+from varlm.tables.schemas import BASES, LOGIT_COLUMNS
 from varlm.tracks.bigwig import Spool, write_bigwigs
 
 # A site of a bigWig has one value; the lowest of a track is where its display begins, and a few

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from varlm.tables.schemas import atomic_path
+from varlm.files.whole import atomic_path
 
 # The vocabulary of GPN's published checkpoints.
 TOKENS = ("[PAD]", "[MASK]", "[UNK]", "a", "c", "g", "t")

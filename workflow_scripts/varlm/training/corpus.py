@@ -16,7 +16,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from varlm.errors import UserError
-from varlm.tables.schemas import WINDOWS, read_table
+from varlm.tables.parquet import read_table
+from varlm.tables.schemas import WINDOWS
 
 BASE, SOFT_MASKED, REGION_SHIFT = 0b111, 0b1000, 4
 

@@ -17,7 +17,8 @@ from varlm.annotation.genes.gff import read_annotation
 from varlm.annotation.genes.models import build
 from varlm.errors import UserError
 from varlm.genome.contig_names import ContigNames
-from varlm.genome.reference import Genome, index_reference
+from varlm.genome.encoding import index_reference
+from varlm.genome.reference import Genome
 from varlm.training.corpus import REGION_SHIFT, REGIONS, SOFT_MASKED
 
 log = logging.getLogger(__name__)

@@ -20,7 +20,8 @@ from varlm.genome.contig_names import ContigNames
 from varlm.genome.reference import Genome
 from varlm.genome.regions import read_regions
 from varlm.tables.schemas import REJECTED, VARIANTS
-from varlm.variants.acceptance import REASONS, CohortContig, NormaliseOptions, Sorter
+from varlm.variants.acceptance import CohortContig, Sorter
+from varlm.variants.options import REASONS, NormaliseOptions
 from varlm.vcf.columns import read_columns
 from varlm.vcf.lines import VcfSource, open_vcf
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gzip
-import re
 from pathlib import Path
 
 import polars as pl
 
-from varlm.tables.schemas import REJECTED, atomic_path
+from varlm.files.whole import atomic_path
+from varlm.tables.schemas import REJECTED
+from varlm.tables.spreadsheet import spreadsheet_safe, unescaped
 
 _BATCH = 1 << 18  # rows formatted at a time
 
@@ -43,29 +44,7 @@ def read_rejected(path: Path) -> pl.DataFrame:
     escaped = pl.col(pl.String)
     return text.with_columns(
         pl.when(escaped.str.contains(r"\\x|^'"))
-        .then(escaped.map_elements(_unescaped, return_dtype=pl.String))
+        .then(escaped.map_elements(unescaped, return_dtype=pl.String))
         .otherwise(escaped)
         .name.keep()
     ).cast(REJECTED.schema)  # type: ignore[arg-type]
-
-
-def spreadsheet_safe(text: pl.Expr) -> pl.Expr:
-    """Escape a text column; an ordinary row passes two tests and is not copied."""
-    special = r"[\x00-\x1f\x7f\\]|^[=+\-@]"
-    return (
-        pl.when(text.str.contains(special))
-        .then(text.map_elements(_escaped, return_dtype=pl.String))
-        .otherwise(text)
-        .name.keep()
-    )
-
-
-def _escaped(text: str) -> str:
-    text = "".join(f"\\x{ord(c):02x}" if c < " " or c in "\x7f\\" else c for c in text)
-    return "'" + text if text[:1] in ("=", "+", "-", "@") else text
-
-
-def _unescaped(text: str) -> str:
-    if text[:1] == "'" and text[1:2] in ("=", "+", "-", "@"):
-        text = text[1:]
-    return re.sub(r"\\x([0-9a-f]{2})", lambda match: chr(int(match[1], 16)), text)

@@ -34,6 +34,7 @@ import numpy as np
 from varlm.errors import UserError
 from varlm.files import inflate
 from varlm.vcf import bcf
+from varlm.vcf.header import structured
 
 log = logging.getLogger(__name__)
 
@@ -401,30 +402,6 @@ def _long_lines(data: bytes, array: np.ndarray) -> tuple[np.ndarray, np.ndarray,
         tabs.append(np.count_nonzero(array[at:end] == 9))
         at = end + 1
     return np.array(starts, np.int64), np.array(ends, np.int64), np.array(tabs, np.int64)
-
-
-def structured(text: str) -> dict[str, str]:
-    """Return the key=value pairs of a structured header line after its '<', quoted or not."""
-    fields: dict[str, str] = {}
-    key, value, quoted, in_value = "", "", False, False
-    for letter in text:
-        if letter == '"':
-            quoted = not quoted
-        elif quoted:
-            value += letter
-        elif letter in ",>":
-            if in_value:
-                fields.setdefault(key.strip(), value)
-            key, value, in_value = "", "", False
-            if letter == ">":
-                break
-        elif letter == "=" and not in_value:
-            in_value = True
-        elif in_value:
-            value += letter
-        else:
-            key += letter
-    return fields
 
 
 def _shown(text: bytes) -> str:

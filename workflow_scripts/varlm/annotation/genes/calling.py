@@ -13,89 +13,21 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from varlm.annotation.genes import csq, overlaps, terms
-from varlm.annotation.genes.models import CDS, EXONS, TRANSCRIPTS
+from varlm.annotation.genes import csq, csq_input, overlaps, terms
+from varlm.annotation.genes.annotation import Annotation
+from varlm.annotation.genes.pieces import Piece, changed_span, read_piece, spans_of
 from varlm.genome.reference import Genome
-from varlm.genome.regions import Regions
-from varlm.tables.schemas import CONSEQUENCES, ROW_GROUP, read_table
+from varlm.tables.schemas import CONSEQUENCES
 
 Ints = overlaps.Ints
 
-ROWS = ROW_GROUP  # alleles in a piece: the bound on memory
 BATCH = 1_000_000  # alleles that one child gets: reading a human GFF takes it seconds each time
 _NONE = np.uint32(0xFFFFFFFF)  # the transcript of an intergenic entry
-
-
-@dataclass(frozen=True)
-class Annotation:
-    """A folder of `index_annotation`."""
-
-    folder: Path
-    transcripts: pl.DataFrame
-    exons: pl.DataFrame
-    cds: pl.DataFrame
-
-    @classmethod
-    def open(cls, folder: Path) -> Annotation:
-        """Read the tables; `UserError` if one is missing or another version's."""
-        return cls(
-            folder,
-            read_table(folder / "transcripts.parquet", TRANSCRIPTS),
-            read_table(folder / "exons.parquet", EXONS),
-            read_table(folder / "cds.parquet", CDS),
-        )
-
-    def gff3(self, code: int) -> Path:
-        """Return where the transcripts of a genetic code are, as csq reads them."""
-        return gff3_path(self.folder, code)
-
-    @cached_property
-    def labels(self) -> pl.DataFrame:
-        """What an entry repeats of its transcript; the last row is nobody's."""
-        columns = ["gene", "gene_id", "transcript", "biotype", "strand"]
-        nobody = pl.DataFrame(
-            {name: [None] for name in columns}, schema=dict.fromkeys(columns, pl.String)
-        )
-        return pl.concat([self.transcripts.select(columns), nobody])
-
-    def coding_reach(self, code: int, contig: str) -> Ints:
-        """Return the merged spans in which csq has something to say: shape (n, 2), 0-based."""
-        of_code = self.transcripts.filter(
-            (pl.col("contig") == contig) & (pl.col("genetic_code") == code)
-        )
-        spans = self.exons.join(of_code.select("index"), on="index", how="semi")
-        if spans.is_empty():
-            return np.empty((0, 2), np.int64)
-        beside = np.array([-csq.REACH, csq.REACH])
-        pairs = spans.select("start", "end").cast(pl.Int64).to_numpy() + beside
-        return Regions({contig: pairs}).merged(contig)
-
-
-def gff3_path(folder: Path, code: int) -> Path:
-    """Return the GFF3 of a genetic code in an annotation folder."""
-    return folder / f"coding.{code}.gff3"
-
-
-@dataclass(frozen=True)
-class _Piece:
-    """Alleles on one contig, each once, sorted.
-
-    `row` is the number in variants.parquet of each allele's first row; `which`, of shape
-    (rows of the piece,), says which allele a row has.
-    """
-
-    contig: str
-    row: Ints
-    pos: Ints
-    ref: pl.Series
-    alt: pl.Series
-    which: Ints
 
 
 @dataclass
@@ -130,7 +62,7 @@ def call_consequences(
         tempfile.TemporaryDirectory(dir=work, prefix=".consequences.") as folder,
         ThreadPoolExecutor(csq.workers()) as pool,
     ):
-        reference = csq.Reference(genome.fasta, genome.contigs, Path(folder))
+        reference = csq_input.Reference(genome.fasta, genome.contigs, Path(folder))
         waiting: deque[_Batch] = deque()
         for batch in caller.batches(variants, reference, Path(folder), pool):
             waiting.append(batch)
@@ -152,7 +84,7 @@ class _Caller:
         self._contig: _Contig | None = None
 
     def batches(
-        self, variants: Path, reference: csq.Reference, folder: Path, pool: ThreadPoolExecutor
+        self, variants: Path, reference: csq_input.Reference, folder: Path, pool: ThreadPoolExecutor
     ) -> Iterator[_Batch]:
         """Yield batches, csq at work on them."""
         total = int(pl.scan_parquet(variants).select(pl.len()).collect().item())
@@ -189,7 +121,7 @@ class _Caller:
         if pieces:
             yield batch()
 
-    def _to_ask(self, piece: _Piece, code: int) -> pl.DataFrame:
+    def _to_ask(self, piece: Piece, code: int) -> pl.DataFrame:
         """Return the alleles near coding transcripts, as csq is given them."""
         if self._reach[0] != piece.contig:
             spans = {c: self.annotation.coding_reach(c, piece.contig) for c in self.codes}
@@ -225,7 +157,7 @@ class _Caller:
             )
             yield self.table(read_piece(variants, start, end), part)
 
-    def table(self, piece: _Piece, calls: csq.Calls) -> pl.DataFrame:
+    def table(self, piece: Piece, calls: csq.Calls) -> pl.DataFrame:
         """Return the table of a piece, given csq's calls of its alleles."""
         if self._contig is None or self._contig.name != piece.contig:
             self._contig = _Contig(piece.contig, self.annotation, self.upstream, self.downstream)
@@ -238,7 +170,7 @@ class _Caller:
         return table.select(CONSEQUENCES.names)
 
     def _entries(
-        self, piece: _Piece, start: Ints, end: Ints, calls: csq.Calls, contig: _Contig
+        self, piece: Piece, start: Ints, end: Ints, calls: csq.Calls, contig: _Contig
     ) -> _Entries:
         """Return every (allele, transcript) with its terms, most severe first."""
         allele = np.searchsorted(piece.row, calls.row)
@@ -369,66 +301,3 @@ def _assembled(entries: _Entries, alleles: int, labels: pl.DataFrame) -> pl.Data
 
 
 # variants.parquet ----------------------------------------------------------------------------
-
-
-def spans_of(variants: Path, total: int) -> Iterator[tuple[int, int]]:
-    """Yield the row numbers [start, end) of pieces: one contig, at most `ROWS` rows."""
-    for start in range(0, total, ROWS):
-        contigs = pl.scan_parquet(variants).slice(start, ROWS).select("contig").collect()["contig"]
-        at = start
-        for run in contigs.rle():
-            yield at, at + run["len"]
-            at += run["len"]
-
-
-def read_piece(variants: Path, start: int, end: int) -> _Piece:
-    """Read rows [start, end), one contig, and tell the distinct alleles among them."""
-    rows = (
-        pl.scan_parquet(variants)
-        .slice(start, end - start)
-        .select("contig", "pos", "ref", "alt")
-        .collect()
-    )
-    fresh = np.ones(rows.height, dtype=bool)
-    same = (
-        (rows["pos"][1:] == rows["pos"][:-1])
-        & (rows["ref"][1:] == rows["ref"][:-1])
-        & (rows["alt"][1:] == rows["alt"][:-1])
-    )
-    fresh[1:] = ~same.to_numpy()
-    which = fresh.cumsum() - 1
-    kept = np.flatnonzero(fresh)
-    if len(kept) < rows.height:
-        contig, rows = rows["contig"][0], rows[kept]
-    else:
-        contig = rows["contig"][0]
-    return _Piece(
-        contig,
-        kept + start,
-        rows["pos"].to_numpy().astype(np.int64),
-        rows["ref"],
-        rows["alt"],
-        which,
-    )
-
-
-def changed_span(piece: _Piece) -> tuple[Ints, Ints]:
-    """Return the reference bases that alleles change, [start, end), 0-based, shape (alleles,).
-
-    Normalised indels begin with the base before them, or end with the one after them where they
-    are at the start of the contig; it does not change. `start` = `end` is an insertion before the
-    base `start`.
-    """
-    start = piece.pos - 1
-    length = piece.ref.str.len_bytes().to_numpy().astype(np.int64)
-    other = piece.alt.str.len_bytes().to_numpy()
-    anchored = (length != other) & (
-        piece.ref.str.slice(0, 1) == piece.alt.str.slice(0, 1)
-    ).to_numpy()
-    behind = (
-        (length != other)
-        & ~anchored
-        & (piece.pos == 1)
-        & (piece.ref.str.slice(-1) == piece.alt.str.slice(-1)).to_numpy()
-    )
-    return start + anchored, start + length - behind

@@ -20,8 +20,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from varlm.annotation.genes import terms
+from varlm.annotation.genes.csq_input import Reference, write_alleles
 from varlm.errors import UserError
-from varlm.tables.schemas import atomic_path
 
 log = logging.getLogger(__name__)
 
@@ -63,142 +63,6 @@ class Calls:
     transcript: NDArray[np.int64]
     terms: terms.Terms
     protein: pl.Series
-
-
-def write_gff3(
-    transcripts: pl.DataFrame,
-    exons: pl.DataFrame,
-    cds: pl.DataFrame,
-    contigs: Sequence[str],
-    path: Path,
-) -> None:
-    """Write the transcripts that have coding pieces as Ensembl-style GFF3, with derived UTRs.
-
-    Parameters
-    ----------
-    transcripts, exons, cds : polars.DataFrame
-        `gene_models.TRANSCRIPTS`, `EXONS`, `CDS`; those of one genetic code.
-    contigs : sequence of str
-        The reference's contigs, in order; the n-th is named c{n} in the file, the transcript of
-        index i t{i}. Its gene is g{i}: csq needs one, and nothing of it is read back.
-    """
-    number = {contig: f"c{n}" for n, contig in enumerate(contigs)}
-    called = transcripts.join(cds.select("index").unique(), on="index", how="semi").select(
-        "index",
-        pl.col("contig").replace_strict(number, return_dtype=pl.String),
-        "strand",
-        pl.col("start").alias("first"),
-        pl.col("end").alias("last"),
-        "coding_start",
-        "coding_end",
-    )
-    exons = exons.join(called, on="index")
-    forward = pl.col("strand") == "+"
-    before = exons.filter(pl.col("start") < pl.col("coding_start")).with_columns(
-        pl.min_horizontal("end", "coding_start").alias("end"),
-        pl.when(forward)
-        .then(pl.lit("five_prime_UTR"))
-        .otherwise(pl.lit("three_prime_UTR"))
-        .alias("type"),
-    )
-    after = exons.filter(pl.col("end") > pl.col("coding_end")).with_columns(
-        pl.max_horizontal("start", "coding_end").alias("start"),
-        pl.when(forward)
-        .then(pl.lit("three_prime_UTR"))
-        .otherwise(pl.lit("five_prime_UTR"))
-        .alias("type"),
-    )
-    t = pl.col("index").cast(pl.String)
-
-    def lines(rows: pl.DataFrame, order: int, kind: pl.Expr, attributes: pl.Expr) -> pl.DataFrame:
-        phase = pl.col("phase").cast(pl.String) if "phase" in rows.columns else pl.lit(".")
-        return rows.select(
-            "contig",
-            pl.col("first").alias("group"),
-            "index",
-            pl.lit(order).alias("order"),
-            kind.cast(pl.String).alias("type"),
-            (pl.col("start") + 1).alias("start"),
-            "end",
-            "strand",
-            phase.alias("phase"),
-            attributes.alias("attributes"),
-        )
-
-    whole = called.with_columns(start="first", end="last")
-    gene = pl.format("ID=gene:g{};Name=g{};biotype=protein_coding", t, t)
-    mrna = pl.format("ID=transcript:t{};Parent=gene:g{};biotype=protein_coding", t, t)
-    parent = pl.format("Parent=transcript:t{}", t)
-    everything = pl.concat(
-        [
-            lines(whole, 0, pl.lit("gene"), gene),
-            lines(whole, 1, pl.lit("mRNA"), mrna),
-            lines(exons, 2, pl.lit("exon"), parent),
-            lines(before, 3, pl.col("type"), parent),
-            lines(after, 3, pl.col("type"), parent),
-            lines(cds.join(called, on="index"), 4, pl.lit("CDS"), parent),
-        ]
-    )
-    rank = pl.col("contig").str.slice(1).cast(pl.UInt32)
-    everything = everything.sort(rank, "group", "index", "order", "start").select(
-        "contig",
-        pl.lit("varlm"),
-        "type",
-        "start",
-        "end",
-        pl.lit(".").alias("score"),
-        "strand",
-        "phase",
-        "attributes",
-    )
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        file.write(b"##gff-version 3\n")
-        everything.write_csv(file, separator="\t", include_header=False, quote_style="never")
-
-
-class Reference:
-    """The genome as csq reads it: a link and an index of its own, contigs named c0, c1, ….
-
-    Parameters
-    ----------
-    fasta : Path
-        `genome.fa` of the reference folder.
-    contigs : polars.DataFrame
-        `schemas.CONTIGS`.
-    folder : Path
-        Where the link and the index go; removed by who made it.
-    """
-
-    def __init__(self, fasta: Path, contigs: pl.DataFrame, folder: Path):
-        self.fasta = folder / "genome.fa"
-        self.fasta.symlink_to(fasta.resolve())
-        rows = list(contigs.select("length", "offset").iter_rows())
-        (folder / "genome.fa.fai").write_text(
-            "".join(
-                f"c{n}\t{size}\t{at}\t{size}\t{size + 1}\n" for n, (size, at) in enumerate(rows)
-            )
-        )
-        self.header = b"##fileformat=VCFv4.2\n" + b"".join(
-            b"##contig=<ID=c%d,length=%d>\n" % (n, size) for n, (size, _) in enumerate(rows)
-        )
-        self.header += b"#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
-
-
-def write_alleles(alleles: pl.DataFrame, header: bytes, path: Path) -> None:
-    """Write the minimal VCF: columns `contig` (number), `pos`, `row`, `ref`, `alt`; sorted."""
-    dot = pl.lit(".")
-    with path.open("wb") as file:
-        file.write(header)
-        alleles.select(
-            pl.format("c{}", "contig"),
-            "pos",
-            "row",
-            "ref",
-            "alt",
-            dot.alias("qual"),
-            dot.alias("filter"),
-            dot.alias("info"),
-        ).write_csv(file, separator="\t", include_header=False, quote_style="never")
 
 
 def run(fasta: Path, gff3: Path, code: int, vcf: Path, out: Path) -> None:

@@ -17,7 +17,7 @@ import polars as pl
 
 from varlm.errors import UserError
 from varlm.files import inflate
-from varlm.genome.reference import BYTE_ORDER_MARK
+from varlm.genome.encoding import BYTE_ORDER_MARK
 
 _CHUNK = 32 << 20  # bytes of text parsed at a time: bounds memory at a few times this
 _MAX_LINE = 1 << 24  # bytes: a longer line is no feature

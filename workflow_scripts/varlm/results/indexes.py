@@ -1,0 +1,78 @@
+"""Indexes of annotated VCFs: tabix where contigs are short enough, else CSI."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pysam
+
+from varlm.errors import UserError
+from varlm.files import inflate
+
+log = logging.getLogger(__name__)
+TBI_LIMIT = 1 << 29  # bp; positions beyond it need a .csi index
+
+
+def check_lines(path: Path, expected: int) -> None:
+    """Read the file again, every checksum, and count its lines."""
+    with path.open("rb") as file:
+        found = sum(piece.count(b"\n") for piece in inflate.inflate(file, path, lambda _: None))
+    if found != expected:
+        raise UserError(
+            f"{path}: {found} lines on disk, {expected} written; the disk may be failing: run again"
+        )
+
+
+def place_indexes(
+    temporary: Path, path: Path, kinds: Sequence[str], layout: Mapping[str, object]
+) -> None:
+    """Index `temporary` and place the indexes beside `path`, which gets its name afterwards.
+
+    Indexes of an older output are removed, so that none is older than its file. Where a .tbi
+    cannot hold a record (INFO/END beyond 2²⁹), a .csi is made; where that cannot either (a POS of
+    ten digits, rejected but kept), there is none, with a warning.
+    """
+    for suffix in (".tbi", ".csi"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    made = [kind for kind in kinds if _place_index(temporary, path, kind, layout)]
+    if not made and "csi" not in kinds:
+        made = ["csi"] if _place_index(temporary, path, "csi", layout) else []
+    if not made:
+        log.warning(
+            "%s: has no index: a position in it is beyond what one can hold, or the records of a "
+            "contig are not together (see the lines above)",
+            path,
+        )
+
+
+def _place_index(temporary: Path, path: Path, kind: str, layout: Mapping[str, object]) -> bool:
+    """Make one index; return whether it can hold the file's positions.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    """
+    index = temporary.with_name(f"{temporary.name}.{kind}")
+    final = path.with_name(f"{path.name}.{kind}")
+    try:
+        pysam.tabix_index(str(temporary), force=True, csi=kind == "csi", index=str(index), **layout)
+        with index.open("rb") as file:
+            os.fsync(file.fileno())
+        index.replace(final)
+    except (OSError, pysam.SamtoolsError) as error:
+        # htslib says only that it failed. It begins the file once it has held all positions.
+        begun = index.exists()
+        index.unlink(missing_ok=True)
+        if begun:
+            raise UserError(
+                f"{final}: could not be written ({error}); is the disk full? Free some space and "
+                "run again"
+            ) from error
+        index.touch()  # an error here: the folder takes no new file
+        index.unlink()
+        return False
+    return True

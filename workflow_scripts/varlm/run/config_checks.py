@@ -1,0 +1,185 @@
+"""What a JSON schema cannot say of a config: keys that contradict each other or name nothing."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from varlm.run.config_keys import CONSEQUENCES, MODEL_COLUMNS, TABLE_COLUMNS, is_address, window_of
+
+
+def cross_checks(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is wrong between the keys of a config."""
+    regions = config["regions"]
+    if regions is not None and (regions["bed"] is None) == (regions["contigs"] is None):
+        found = "neither" if regions["bed"] is None else "both"
+        yield f"regions: found {found} of bed and contigs; give one of them"
+    limits = config["normalise"]
+    low, high = limits["min_af"], limits["max_af"]
+    if low is not None and high is not None and low > high:
+        yield f"normalise.min_af: {low} is above normalise.max_af ({high}); swap or widen them"
+    for name in config["models"]:
+        for prefix in ("FWD_", "REV_"):
+            if (other := name.removeprefix(prefix)) != name and other in config["models"]:
+                yield (f"models: {name} and {other} would both write INFO/LLR_{name}; rename one")
+    for name, model in config["models"].items():
+        window = window_of(config, model)
+        longest = limits["max_allele_length"]
+        if config["scoring"]["indels"] == "score" and longest > window // 4:
+            yield (
+                f"normalise.max_allele_length: {longest} is more than a quarter of the window of "
+                f"model {name} ({window} bp), which leaves too little context; lower it to "
+                f"{window // 4} or less, or set scoring.indels: skip"
+            )
+    yield from _column_clashes(config)
+    yield from _training_checks(config)
+    if config["evaluate"] is not None:
+        yield from _evaluation_errors(config)
+    for key in ("cohorts", "results", "store"):
+        if is_address(config[key]):
+            kind = "file" if key == "cohorts" else "folder"
+            yield f"{key}: found {config[key]!r}; this must be a {kind} on a disk, not an address"
+    results, store = Path(config["results"]).absolute(), Path(config["store"]).absolute()
+    if results == store:
+        yield f"store: {config['store']} is also the folder of the results; give it its own"
+
+
+def _training_checks(config: Mapping[str, Any]) -> Iterator[str]:
+    """Say which models to train cannot be, and which models name none."""
+    trained = config["train"]
+    known = ", ".join(trained) or "none"
+    for name, model in config["models"].items():
+        if (model["path"] is None) == (model["train"] is None):
+            found = "neither" if model["path"] is None else "both"
+            yield f"models.{name}: found {found} of path and train; give one of them"
+        elif model["train"] is not None and model["train"] not in trained:
+            yield f"models.{name}.train: found {model['train']!r}; the key train has {known}"
+    for name, training in trained.items():
+        twice = set(map(str, training["held_out"])) & set(map(str, training["validation"]))
+        for contig in sorted(twice):
+            yield (
+                f"train.{name}.validation: {contig} is in held_out too; a contig that chose the "
+                "model cannot test it: name it in one of them"
+            )
+        yield from _start_errors(name, trained)
+        for other in training["compare"]:
+            if other not in trained or other == name:
+                yield (
+                    f"train.{name}.compare: found {other!r}; name others of the key train, {known}"
+                )
+            elif any(
+                trained[other][key] != training[key]
+                for key in ("genomes", "held_out", "validation", "windows")
+            ):
+                yield (
+                    f"train.{name}.compare: {other} is trained on other genomes, contigs or "
+                    "windows; what one was trained on would test the other"
+                )
+
+
+def _start_errors(name: str, trained: Mapping[str, Any]) -> Iterator[str]:
+    """Say why a training cannot start from another."""
+    start = trained[name]["start"]
+    if trained[name]["model"]["family"] == "markov" and start is not None:
+        yield (
+            f"train.{name}.start: found {start!r}; a Markov chain is counted anew from its "
+            "genomes: remove the key"
+        )
+    if start not in trained:
+        return
+    seen, other = [name], start
+    while other in trained and other not in seen:
+        seen.append(other)
+        other = trained[other]["start"]
+    if other == name:
+        yield f"train.{name}.start: found {start!r}; the trainings {', '.join(seen)} wait in a ring"
+    for key in ("held_out", "validation"):
+        if set(map(str, trained[start][key])) != set(map(str, trained[name][key])):
+            yield (
+                f"train.{name}.start: {start} has other contigs in {key}; what it was trained on "
+                "could not test this one"
+            )
+
+
+def _column_clashes(config: Mapping[str, Any]) -> Iterator[str]:
+    """Say which names of tracks would make a column that is there already."""
+    made = dict.fromkeys(TABLE_COLUMNS, "the annotated table itself")
+    made |= {f"{m}_{c}": f"the model {m}" for m in config["models"] for c in MODEL_COLUMNS}
+    made |= {f"info_{tag}": f"annotate.info ({tag})" for tag in config["annotate"]["info"]}
+    for key, suffixes in (("intervals", ("_overlap", "_name", "_distance")), ("bigwigs", ("",))):
+        for name in config["annotate"][key]:
+            for column in (name + suffix for suffix in suffixes):
+                if column in made:
+                    yield (
+                        f"annotate.{key}.{name}: makes the column {column}, which {made[column]} "
+                        "makes too; give it another name"
+                    )
+                made.setdefault(column, f"annotate.{key}.{name}")
+
+
+def _evaluation_errors(config: Mapping[str, Any]) -> Iterator[str]:
+    """Say what is wrong in `evaluate` that its schema cannot tell."""
+    evaluate, models = config["evaluate"], config["models"]
+    columns = [*_columns(config)]
+    for name, label in evaluate["labels"].items():
+        key = f"evaluate.labels.{name}"
+        yield from _label_errors(key, label, config["annotate"]["info"])
+        if label["table"] is None and label["column"] is not None:
+            yield from _unknown(f"{key}.column", "column", label["column"], columns)
+    for name in evaluate["scores"]:
+        yield from _unknown(f"evaluate.scores.{name}", "column", name, columns)
+        if name in models:
+            yield (
+                f"evaluate.scores.{name}: is the name of a model too, whose score is compared "
+                "anyway; give the column another name"
+            )
+    for pair in evaluate["contrasts"]:
+        for term in pair:
+            yield from _unknown("evaluate.contrasts", "consequence", term, CONSEQUENCES)
+    own = {f"{model}_llr": model for model in models}
+    for pair in evaluate["combine"]:
+        for name in pair:
+            known = [*models, *own, *evaluate["scores"]]
+            yield from _unknown("evaluate.combine", "model or score", name, known)
+        if len({own.get(name, name) for name in pair}) < len(pair):
+            yield f"evaluate.combine: {pair[0]} and {pair[1]} are one score; combine two"
+
+
+def _label_errors(key: str, label: Mapping[str, Any], carried: Collection[str]) -> Iterator[str]:
+    if (label["column"] is None) == (label["info"] is None):
+        found = "neither" if label["column"] is None else "both"
+        yield f"{key}: found {found} of column and info; give one of them"
+    elif label["info"] is not None and label["table"] is not None:
+        yield f"{key}: found info and table; a table has a column: give column instead of info"
+    elif label["info"] is not None and label["info"] not in carried:
+        yield f"{key}.info: {label['info']} is not carried along; add it to annotate.info"
+    if bool(label["positive"]) != bool(label["negative"]):
+        given, other = ("positive", "negative") if label["positive"] else ("negative", "positive")
+        yield (
+            f"{key}: {given} is given without {other}; give the values of both classes, or "
+            "neither where the label is a number"
+        )
+    if both := [value for value in label["positive"] if value in label["negative"]]:
+        yield f"{key}: {both[0]!r} is both positive and negative; keep one"
+    if label["absolute"] and label["positive"]:
+        yield f"{key}.absolute: is for numbers, not for classes; remove it"
+
+
+def _unknown(key: str, what: str, name: str, known: Sequence[str]) -> Iterator[str]:
+    if name not in known:
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
+        yield f"{key}: no {what} has the name {name}; {hint}"
+
+
+def _columns(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yield every column of the annotated table."""
+    annotate = config["annotate"]
+    yield from TABLE_COLUMNS
+    yield from (f"{model}_{name}" for model in config["models"] for name in MODEL_COLUMNS)
+    yield from (f"info_{tag}" for tag in annotate["info"])
+    for name in annotate["intervals"]:
+        yield from (f"{name}_overlap", f"{name}_name", f"{name}_distance")
+    yield from annotate["bigwigs"]

@@ -4,15 +4,20 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 CORES ?= 2
+# snakefmt calls shfmt, which its wheel puts beside it, by name.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test check format lock clean
+.PHONY: demo test test-slow check docs format lock clean
 
 demo: $(INSTALLED)  ## score the embedded genome and cohorts; the outputs are in results/
 	$(BIN)/snakemake --cores $(CORES) --workflow-profile profiles/default
 	@$(BIN)/python resources/demo/show.py results
 
-test: $(INSTALLED)  ## all tests that this machine can run
-	$(BIN)/pytest --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder
+test: $(INSTALLED)  ## the fast tests
+	$(BIN)/pytest --numprocesses $(CORES) --dist worksteal -m "not slow"
+
+test-slow: $(INSTALLED)  ## the slow ones
+	$(BIN)/pytest --numprocesses $(CORES) --dist worksteal -m slow
 
 check: $(INSTALLED)  ## format, lint, types, workflow lint
 	$(BIN)/ruff check .
@@ -21,6 +26,9 @@ check: $(INSTALLED)  ## format, lint, types, workflow lint
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --lint
 	$(BIN)/python docs/generate.py --check
+
+docs: $(INSTALLED)  ## the documentation as a site, in site/
+	$(BIN)/mkdocs build --strict
 
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
@@ -43,4 +51,4 @@ $(INSTALLED): requirements.lock
 	touch $(INSTALLED)
 
 clean:
-	rm -rf results store .snakemake
+	rm -rf results store .snakemake site

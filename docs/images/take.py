@@ -1,4 +1,4 @@
-"""Take the README's pictures from a finished demo: `.venv/bin/python docs/images/take.py`.
+"""Take the pictures of README.md and docs/ from a demo: `.venv/bin/python docs/images/take.py`.
 
 Needs Debian's chromium. Look at what it made before it is committed.
 """
@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 REPORT = "cohorts/denovo/report.html"
 # Picture → page, width and height in pixels, colours, the section at its top.
 PICTURES = {
-    "report": (REPORT, 1100, 760, "light", "scores"),
+    "report": (REPORT, 1100, 590, "light", "scores"),
     "logos": (REPORT, 1100, 700, "light", "pictures"),
     "hits": (REPORT, 1100, 560, "dark", "hits"),
     "index": ("index.html", 1100, 700, "light", None),

@@ -138,7 +138,8 @@ def test_every_output_of_a_rule_is_listed(root, generate):
 
 
 def pages(root):
-    return [root / "README.md", *sorted((root / "docs").glob("*.md"))]
+    beside = ("README.md", "CONTRIBUTING.md", "config/README.md", "benchmarks/README.md")
+    return [*(root / name for name in beside), *sorted((root / "docs").glob("*.md"))]
 
 
 def anchors(page):
@@ -169,7 +170,7 @@ def test_generated_pages_say_so(root, generate):
         assert (root / "docs" / name).read_text(encoding="utf-8").startswith(generate.NOTE)
 
 
-def test_the_readmes_flow_names_every_rule(root):
-    flow = re.search(r"```mermaid\n(.*?)```", (root / "README.md").read_text(), re.S)[1]
+def test_the_picture_of_the_flow_names_every_rule(root):
+    flow = re.search(r"```mermaid\n(.*?)```", (root / "docs/flow.md").read_text(), re.S)[1]
     drawn = set(re.findall(r"[a-z_]{4,}", flow)) - {"flowchart"}
     assert drawn == set(STEPS)

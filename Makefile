@@ -16,8 +16,8 @@ demo: $(INSTALLED)  ## score the embedded genome and cohorts; the outputs are in
 test: $(INSTALLED)  ## the fast tests
 	$(BIN)/pytest --numprocesses $(CORES) --dist worksteal -m "not slow"
 
-test-slow: $(INSTALLED)  ## the slow ones
-	$(BIN)/pytest --numprocesses $(CORES) --dist worksteal -m slow
+test-slow: $(INSTALLED)  ## the slow ones, and drawn inputs in greater number
+	$(BIN)/pytest --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder -m "slow or drawn" --hypothesis-profile thorough
 
 check: $(INSTALLED)  ## format, lint, types, workflow lint
 	$(BIN)/ruff check .

@@ -7,6 +7,8 @@ from itertools import pairwise
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 SIZES = (20, 120, 220)  # shards
 
 # Snakemake as it is called, and how many functions it called: unlike seconds, no other load on

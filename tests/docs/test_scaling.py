@@ -64,6 +64,7 @@ def test_the_pages_tables_are_fresh(scaling):
     assert scaling.filled(page) == page, "run .venv/bin/python docs/scaling.py"
 
 
+@pytest.mark.slow
 def test_a_stale_table_is_told_and_mended(scaling, tmp_path, monkeypatch, capsys):
     stale = tmp_path / "scaling.md"
     text = scaling.PAGE.read_text(encoding="utf-8")

@@ -10,7 +10,7 @@ from making.report import make_inputs
 from varlm.cli import main
 from varlm.run.config import load_config
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 READY = "document.documentElement.dataset.charts === 'drawn'"
 

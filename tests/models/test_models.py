@@ -54,6 +54,7 @@ def test_every_tensor_of_the_file_is_in_the_model_bit_for_bit(tmp_path, name):
     assert not model.module.training
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(CONFIGS))
 def test_the_model_is_transformers_own(tmp_path, name):
     """`from_pretrained`, as run_vep calls it, gives the same logits."""
@@ -530,6 +531,7 @@ def test_pickled_weights_are_downloaded_only_where_there_are_no_others(hub, fold
     assert not (found / "training.bin").exists()
 
 
+@pytest.mark.slow
 def test_a_server_that_dies_in_a_download(hub, folder, tmp_path, monkeypatch):
     hub.cut = 1000
     with pytest.raises(UserError, match=r"owner/name at revision 0123.*the download failed"):

@@ -61,6 +61,7 @@ def test_gpn_gives_the_same_logits(folder):
     assert torch.allclose(ours.site_logits(ids, centre(WINDOW)), expected, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 def test_it_predicts_chromosomes_that_it_never_saw(folder, genome):
     rng = np.random.default_rng(2)
@@ -75,6 +76,7 @@ def test_it_predicts_chromosomes_that_it_never_saw(folder, genome):
     assert np.exp(loss.mean()) < 3.8
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 def test_stops_are_less_likely_than_synonymous_changes(folder, genome, shared_data, tmp_path):
     """Each SNV of some codons of genes on chromosome IX, classed by the standard code."""
@@ -124,6 +126,7 @@ def test_stops_are_less_likely_than_synonymous_changes(folder, genome, shared_da
     assert pairs.mean() > 0.65
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 def test_the_second_example_of_the_readme(folder, shared_data, tmp_path):
     """A slice of natural variants with config/yeast.yaml, the inputs by the names that it has."""

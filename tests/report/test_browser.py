@@ -204,6 +204,7 @@ def test_the_page_of_all_cohorts_draws_and_leads_to_the_reports(browser, tmp_pat
             assert "<script>pwned" in page.locator(".chart").nth(1).evaluate("e => e.textContent")
 
 
+@pytest.mark.slow
 def test_a_window_of_no_width_on_its_way_to_another_size(browser, made):
     with opened(browser, made.report) as found:
         found.wait(READY)

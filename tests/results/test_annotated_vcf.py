@@ -381,6 +381,7 @@ def vcf_export(folder, vcf):
 # -- real files -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 def test_hard_files_less_our_fields_are_the_input(shared_data, tmp_path, caplog):
     caplog.set_level(logging.ERROR)

@@ -425,6 +425,7 @@ def test_fault_26_a_full_disk_leaves_no_short_file(pipeline, sequence, tmp_path,
     assert not list(out.glob(".2.*"))
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 @pytest.mark.parametrize(
     ("fasta", "vcf"),

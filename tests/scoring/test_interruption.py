@@ -54,6 +54,7 @@ def resumed(job, name) -> int:
     return json.loads((job.out(name) / "run.json").read_text())["resumed"]
 
 
+@pytest.mark.slow
 def test_fault_29_killed_at_random_moments_loses_at_most_one_interval(job):
     rng = random.Random(29)
     kills = 0
@@ -126,6 +127,7 @@ def test_fault_30_nohup_is_respected(job):
     assert job.tables("nohup") == job.tables("whole")
 
 
+@pytest.mark.slow
 def test_fault_31_an_orphan_ends_and_the_next_job_goes_on(job):
     """Snakemake is killed; then the parent of the step that scores is."""
     snakemake = subprocess.Popen(["sleep", "600"])
@@ -147,6 +149,7 @@ def test_fault_31_an_orphan_ends_and_the_next_job_goes_on(job):
     finish(job, "orphan")
 
 
+@pytest.mark.slow
 def test_fault_31_two_jobs_on_one_shard_end_in_the_same_tables(job):
     first = job.start("two", supervise=False)
     begun(job, "two")
@@ -168,6 +171,7 @@ def test_fault_33_a_job_that_the_kernel_kills_goes_on_with_half_the_batch(job):
     assert resumed(job, "killed") > 0
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not os.access(MEMORY_GROUPS, os.W_OK), reason="no memory control group can be made here"
 )
@@ -196,6 +200,7 @@ def test_fault_33_a_real_limit_on_memory_ends_in_a_smaller_batch(job, tmp_path):
         group.rmdir()
 
 
+@pytest.mark.slow
 def test_fault_37_a_job_that_hangs_is_started_once_more(job):
     process = job.start("hung", patience=12)
     begun(job, "hung")
@@ -208,6 +213,7 @@ def test_fault_37_a_job_that_hangs_is_started_once_more(job):
     assert resumed(job, "hung") > 0
 
 
+@pytest.mark.slow
 def test_fault_37_a_job_that_crashes_again_is_an_error(job):
     process = job.start("crash")
     for _ in range(2):
@@ -221,6 +227,7 @@ def test_fault_37_a_job_that_crashes_again_is_an_error(job):
     finish(job, "crash")
 
 
+@pytest.mark.slow
 def test_a_job_that_was_suspended_as_a_whole_is_not_taken_for_hung(job):
     process = job.start("slept", patience=8)
     begun(job, "slept")

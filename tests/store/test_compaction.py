@@ -218,6 +218,7 @@ def run_python(root, code, *arguments, **kwargs):
     return subprocess.Popen(command, env=environment, text=True, **kwargs)
 
 
+@pytest.mark.slow
 def test_a_kill_at_any_stage_loses_nothing(root, tmp_path):
     original = tmp_path / "original"
     store = make_store(original, [range(n, 100, 10) for n in range(1, 6)] + [range(200, 230)])

@@ -596,6 +596,7 @@ def kill_at_random(store, snapshots, seed):
         shutil.copytree(store, snapshots / f"{number:02}")
 
 
+@pytest.mark.slow
 def test_fault_32_writers_killed_at_random_lose_nothing(tmp_path):
     store, snapshots = tmp_path / "store", tmp_path / "snapshots"
     store.mkdir()

@@ -211,6 +211,7 @@ def curve(out):
     return pl.read_csv(out / "curve.tsv", separator="\t").drop("seconds")
 
 
+@pytest.mark.slow
 def test_a_killed_training_reaches_the_same_curve(tmp_path):
     """SIGKILL at any time: the state on disk is whole, and the rest is computed again."""
     small_corpus(tmp_path)
@@ -237,6 +238,7 @@ def test_a_killed_training_reaches_the_same_curve(tmp_path):
         assert one.read_bytes() == other.read_bytes()
 
 
+@pytest.mark.slow
 def test_two_processes_train_one_model(tmp_path):
     """As torchrun starts them: each has a share of every batch, the sums are the same."""
     small_corpus(tmp_path)

@@ -502,6 +502,7 @@ def project(tmp_path_factory):
     return folder, snakemake(folder)
 
 
+@pytest.mark.slow
 def test_regions_beside_a_cohort(project):
     folder, _ = project
     results = folder / "results"
@@ -533,6 +534,7 @@ def test_regions_beside_a_cohort(project):
     ]
 
 
+@pytest.mark.slow
 def test_regions_alone_are_in_the_store(project):
     folder, _ = project
     output = snakemake(folder, config="alone.yaml")
@@ -544,6 +546,7 @@ def test_regions_alone_are_in_the_store(project):
     assert "Nothing to be done" in snakemake(folder, config="alone.yaml")
 
 
+@pytest.mark.slow
 def test_changed_regions_are_made_anew(project):
     folder, _ = project
     bed = folder / "areas.bed"
@@ -563,6 +566,7 @@ def test_changed_regions_are_made_anew(project):
     assert "rule saturate" in snakemake(folder, "--dry-run", config="sample.yaml")
 
 
+@pytest.mark.slow
 def test_a_cohort_may_be_called_regions_where_none_are_saturated(project):
     folder, _ = project
     (folder / "named.tsv").write_text("cohort\tvcf\nregions\tone.vcf\n")

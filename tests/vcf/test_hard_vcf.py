@@ -35,6 +35,7 @@ def outcome(path, folder, **options):
     return result
 
 
+@pytest.mark.slow
 def test_every_hard_file_ends_in_tables_or_one_error(shared_data, tmp_path, caplog):
     caplog.set_level(logging.ERROR)
     files = hard_files(shared_data)

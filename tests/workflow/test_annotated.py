@@ -21,6 +21,8 @@ from making.workflow import (
 from varlm.figures.files import FIGURES
 from varlm.tables.schemas import read_annotated_table
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):

@@ -224,6 +224,7 @@ def cut_off(tmp_path, monkeypatch):
     return cut
 
 
+@pytest.mark.slow
 def test_fault_39_after_the_download_a_run_tries_no_network(root, tmp_path, monkeypatch, cut_off):
     """A model of the hub, prepared while there is a network; everything else without one."""
     import making.workflow as workflow_making

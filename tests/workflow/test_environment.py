@@ -95,6 +95,7 @@ def recorded(tmp_path_factory):
     return folder, [line.split("\t") for line in lines]
 
 
+@pytest.mark.slow
 def test_fault_39_no_process_of_a_run_asks_for_a_host(recorded):
     _, lines = recorded
     commands = "\n".join(command for what, command, _ in lines if what == "start")
@@ -118,6 +119,7 @@ def no_network():
     return command
 
 
+@pytest.mark.slow
 def test_fault_39_a_run_without_a_network_gives_the_same_bytes(recorded, no_network, tmp_path):
     folder = make_project(tmp_path / "offline")
     run(folder, before=no_network)
@@ -136,6 +138,7 @@ def locales():
 ASCII = {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("locale", "letters"),
     [

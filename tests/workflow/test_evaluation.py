@@ -8,6 +8,8 @@ import pytest
 from making.workflow import made_genome, snakemake, write_config, write_fasta, write_sheet
 from varlm.report.evaluation import read_evaluation
 
+pytestmark = pytest.mark.slow
+
 LABELS = {
     "assay": {"table": "sheet", "column": "effect"},
     "class": {"info": "CLASS", "positive": ["bad"], "negative": ["good"]},

@@ -120,6 +120,7 @@ def undisturbed(tmp_path_factory):
     return tables(folder)
 
 
+@pytest.mark.slow
 def test_fault_29_twenty_kills_of_the_run_change_nothing(tmp_path, undisturbed):
     rng = random.Random(20)
     folder = prepare(tmp_path, "user")
@@ -159,6 +160,7 @@ def scoring(folder) -> Path:
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_fault_30_snakemake_told_to_stop_stops_its_jobs_and_unlocks(tmp_path, undisturbed, number):
     """Only Snakemake is told, as by `kill`; by itself it would wait for the shard."""
@@ -180,6 +182,7 @@ def test_fault_30_snakemake_told_to_stop_stops_its_jobs_and_unlocks(tmp_path, un
     assert int(re.search(r"(\d+) of \d+ rows are scored already", log)[1]) * 32 > kept / 2
 
 
+@pytest.mark.slow
 def test_a_lock_of_a_run_that_lives_stays(tmp_path):
     folder = prepare(tmp_path, "user")
     run = Run(folder)

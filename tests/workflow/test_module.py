@@ -154,6 +154,7 @@ def local(alone, genome, tmp_path_factory, root):
     return folder, run(folder)
 
 
+@pytest.mark.slow
 def test_a_module_by_path_makes_the_same_tables_below_its_prefix(local, alone):
     folder, output = local
     for name in TABLES:
@@ -177,6 +178,7 @@ def test_the_callers_default_target_and_what_it_makes_are_its_own(local):
     assert "rule varlm_report:" not in output
 
 
+@pytest.mark.slow
 def test_a_second_run_of_a_module_does_nothing(local):
     """`calls.vcf` was not there in the first run, and is now."""
     folder, _ = local
@@ -186,6 +188,7 @@ def test_a_second_run_of_a_module_does_nothing(local):
     assert "varlm_normalise" in run(folder, "--dry-run"), planned
 
 
+@pytest.mark.slow
 def test_two_imports_with_other_settings(alone, genome, tmp_path, root):
     """Each has its results; `use rule … with` changes one rule of one of them.
 
@@ -290,6 +293,7 @@ def hosted_at(repository):
     }
 
 
+@pytest.mark.slow
 def test_a_module_from_a_git_host_by_tag_with_reports(alone, genome, repository, tmp_path):
     folder = make_project(tmp_path, genome)
     snakefile = 'github("lab/varlm", path="Snakefile", tag="v1")'
@@ -317,6 +321,7 @@ def test_a_module_from_a_git_host_by_tag_with_reports(alone, genome, repository,
     assert "/lab/varlm/v1/envs/torch.yaml" in listed
 
 
+@pytest.mark.slow
 def test_the_example_of_the_docs(genome, repository, tmp_path, root):
     text = (root / "docs/deployment.md").read_text()
     (snakefile,) = re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
@@ -333,6 +338,7 @@ def test_the_example_of_the_docs(genome, repository, tmp_path, root):
     assert "rule varlm_report:" in planned
 
 
+@pytest.mark.slow
 def test_a_module_from_a_git_server_of_ones_own(genome, repository, tmp_path):
     folder = make_project(tmp_path, genome)
     write_caller(

@@ -375,6 +375,7 @@ def yeast(shared_data, runs):
     return runs["yeast"]
 
 
+@pytest.mark.slow
 def test_a_run_on_two_nodes_gives_the_tables_of_a_local_run(cohort, local):
     assert cohort.status == 0, cohort.output
     assert len(tables(local)) == 6
@@ -424,6 +425,7 @@ def test_real_variants_of_yeast_give_the_tables_of_a_local_run(yeast):
     assert tables(outcome.folder) == tables(local)
 
 
+@pytest.mark.slow
 def test_a_cancelled_score_job_is_reported_and_the_next_run_finishes(cancelled, local_everywhere):
     first, left, second = cancelled
     assert first.status == 1

@@ -29,6 +29,8 @@ from varlm.run.cohort_sheet import load_cohorts
 from varlm.run.config import load_config
 from varlm.run.config_keys import addresses, is_address
 
+pytestmark = pytest.mark.slow
+
 TABLES = ["cohorts/a/annotated.parquet", "cohorts/a/annotated.tsv.gz"]
 
 

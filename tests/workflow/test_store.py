@@ -11,6 +11,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from making.once import once
+from making.steps import Steps
 from making.workflow import (
     BARE_ENVIRONMENT,
     made_genome,
@@ -56,13 +58,21 @@ def tables(results, cohorts=COHORTS):
     }
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def fresh(tmp_path_factory):
     """All three cohorts in one run on an empty store: what every other run must equal."""
-    shards = {"sites_per_shard": 600}
-    folder = make_project(tmp_path_factory.mktemp("fresh") / "project", shards=shards)
-    snakemake(folder)
-    return folder
+
+    def run(folder):
+        make_project(folder / "project", shards={"sites_per_shard": 600})
+        (folder / "output.txt").write_text(snakemake(folder / "project", "--printshellcmds"))
+
+    return once(tmp_path_factory, "store", run) / "project"
+
+
+@pytest.fixture(scope="session")
+def steps(fresh):
+    """The steps of that run, to be called one by one where Snakemake is not the subject."""
+    return Steps.of_output((fresh.parent / "output.txt").read_text())
 
 
 @pytest.fixture
@@ -77,6 +87,7 @@ def parts(folder):
     return sorted((folder / "store").glob("*/SQ.*/*.parquet"))
 
 
+@pytest.mark.slow
 def test_each_new_cohort_costs_the_set_difference_and_the_tables_are_a_fresh_runs(fresh, tmp_path):
     folder = make_project(tmp_path / "growing", cohorts="a")
     done_sites, done_others = set(), set()
@@ -115,7 +126,17 @@ def test_fault_47_known_rows_and_cohort_order_give_the_same_bytes(known, fresh):
     assert tables(known / "results") == tables(fresh / "results")
 
 
-def test_fault_42_other_names_wrapping_and_case_reuse_every_row(known, fresh):
+def test_the_steps_called_one_by_one_make_the_tables_of_a_run(steps, fresh, tmp_path):
+    """What the tests below rest on: from an empty store, and again from the store of that."""
+    folder = make_project(tmp_path / "project")
+    assert steps.run(folder).count("score") == 2
+    assert tables(folder / "results") == tables(fresh / "results")
+    shutil.rmtree(folder / "results")
+    assert "score" not in steps.run(folder)
+    assert tables(folder / "results") == tables(fresh / "results")
+
+
+def test_fault_42_other_names_wrapping_and_case_reuse_every_row(known, fresh, steps):
     genome = made_genome()
     text = "".join(
         f">{name.replace('chr', 'Chr0')}\n"
@@ -124,8 +145,7 @@ def test_fault_42_other_names_wrapping_and_case_reuse_every_row(known, fresh):
         for name, seq in reversed(genome.items())
     )
     (known / "genome.fa.gz").write_bytes(text.encode())
-    output = snakemake(known)
-    assert "rule score:" not in output
+    assert "score" not in steps.run(known)
     for name in COHORTS:
         here, there = (
             pl.read_parquet(f / f"results/cohorts/{name}/annotated.parquet") for f in (known, fresh)
@@ -152,11 +172,10 @@ def foreign(path):
 
 
 @pytest.mark.parametrize("damage", [flip, cut, foreign, Path.unlink])
-def test_fault_43_a_damaged_part_is_set_aside_named_and_computed_again(known, fresh, damage):
+def test_fault_43_a_damaged_part_is_set_aside_named_and_computed_again(known, fresh, steps, damage):
     part = max(parts(known), key=lambda path: path.stat().st_size)
     damage(part)
-    output = snakemake(known)
-    assert "rule score:" in output
+    assert "score" in steps.run(known)
     row = summary(known / "results")["a"]
     assert row["damaged_files"] == "1"
     assert 0 < int(row["sites_scored"]) <= int(row["sites"])
@@ -166,15 +185,15 @@ def test_fault_43_a_damaged_part_is_set_aside_named_and_computed_again(known, fr
     assert tables(known / "results") == tables(fresh / "results")
 
 
-def test_fault_46_a_lost_manifest_costs_nothing(known, fresh):
+def test_fault_46_a_lost_manifest_costs_nothing(known, fresh, steps):
     for commit in (known / "store").glob("*/commits/*"):
         commit.unlink()
-    output = snakemake(known)
-    assert "rule score:" not in output
+    assert "score" not in steps.run(known)
     assert "parts that no commit lists" in (known / "results/logs/plan/tiny.log").read_text()
     assert tables(known / "results") == tables(fresh / "results")
 
 
+@pytest.mark.slow
 def test_a_part_that_is_damaged_after_the_plan_is_an_error_with_its_remedy(known, fresh):
     snakemake(known)
     (known / "results/cohorts/a/annotated.parquet").unlink()
@@ -186,6 +205,7 @@ def test_a_part_that_is_damaged_after_the_plan_is_an_error_with_its_remedy(known
     assert tables(known / "results") == tables(fresh / "results")
 
 
+@pytest.mark.slow
 def test_fault_34_two_runs_at_once_on_one_store(fresh, tmp_path):
     folders = [
         make_project(tmp_path / name, cohorts=names, store=str(tmp_path / "shared"))
@@ -232,6 +252,7 @@ def read_only_store(known):
     subprocess.run(["umount", str(store)], check=True)
 
 
+@pytest.mark.slow
 def test_fault_35_a_read_only_store_is_used_and_one_that_must_be_written_fails_early(
     read_only_store, fresh
 ):
@@ -247,7 +268,7 @@ def test_fault_35_a_read_only_store_is_used_and_one_that_must_be_written_fails_e
     assert "the store cannot be written" in errors[0]
 
 
-def test_fault_26_a_full_disk_under_the_store(fresh, tmp_path):
+def test_fault_26_a_full_disk_under_the_store(fresh, steps, tmp_path):
     store = tmp_path / "small"
     store.mkdir()
     size = "16k"
@@ -255,21 +276,25 @@ def test_fault_26_a_full_disk_under_the_store(fresh, tmp_path):
     if os.geteuid() or subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("mounting a small tmpfs needs root")
     try:
-        folder = make_project(tmp_path / "project", store=str(store))
-        output = snakemake(folder, check=False)
-        errors = [line for line in output.splitlines() if line.startswith("error: ")]
-        assert len(errors) == 1
-        assert "No space left" in errors[0]
-        assert "free some space" in errors[0]
+        folder = make_project(tmp_path / "project")
+        (folder / "store").symlink_to(store)
+        for step in steps.steps[: [step.name for step in steps.steps].index("commit")]:
+            steps.call(folder, step)
+        said = steps.refused(folder, "commit")
+        assert said.startswith("error: ")
+        assert said.count("\n") == 1
+        assert "No space left" in said
+        assert "free some space" in said
         assert not list(store.glob("**/.*.tmp"))
         remount(store, ["-o", "remount,size=64m"])
-        output = snakemake(folder)
-        assert "rule score:" not in output, "finished shards were scored again"
+        for step in steps.steps[[step.name for step in steps.steps].index("commit") :]:
+            steps.call(folder, step)  # with the shards' scores as they are
         assert tables(folder / "results") == tables(fresh / "results")
     finally:
         subprocess.run(["umount", str(store)], check=True)
 
 
+@pytest.mark.slow
 def test_fault_36_content_decides_not_the_time(known):
     snakemake(known)
     for name in ("a.vcf", "genome.fa.gz"):
@@ -282,6 +307,7 @@ def test_fault_36_content_decides_not_the_time(known):
     assert a.read_bytes() == b.read_bytes()
 
 
+@pytest.mark.slow
 def test_fault_38_an_edited_or_deleted_intermediate_is_detected_and_made_again(known, fresh):
     snakemake(known)
     results = known / "results"
@@ -309,6 +335,7 @@ def test_fault_38_an_edited_or_deleted_intermediate_is_detected_and_made_again(k
     assert tables(results) == tables(fresh / "results")
 
 
+@pytest.mark.slow
 def test_a_rerun_imports_no_torch(known):
     """A torch that cannot be imported stands before the real one, in every process of the run."""
     hook = known / "hook"
@@ -330,6 +357,7 @@ def test_a_rerun_imports_no_torch(known):
     assert run.returncode == 0, run.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 def test_yeast_cohorts_one_after_the_other(shared_data, tmp_path):
     """by_rm, then scer7, then sgrp, on three small chromosomes: exact differences, equal tables."""

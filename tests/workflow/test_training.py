@@ -18,6 +18,8 @@ from making.workflow import (
 from varlm.errors import UserError
 from varlm.run.config import load_config
 
+pytestmark = pytest.mark.slow
+
 BLOCK = {
     "genomes": {"own": {"fasta": "genome.fa.gz", "annotation": "genes.gff3"}},
     "held_out": ["test"],

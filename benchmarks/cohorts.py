@@ -54,6 +54,11 @@ use rule annotate from varlm as annotate with:
         contigs="without/reference/contigs.parquet",
         models=["without/models/gpn.json"],
         backgrounds=["background.parquet"],
+        consequences=[],
+        info=[],
+        intervals=[],
+        bigwigs=[],
+        aliases=[],
 
 use rule export from varlm as export with:
     input:
@@ -67,13 +72,17 @@ use rule export from varlm as export with:
 
 
 class Runs:
-    def __init__(self, folder: Path, data: Path, model: Path, window: int):
+    def __init__(self, folder: Path, data: Path, model: Path, window: int, background: int):
         self.folder, self.data = folder, data
         self.config = {
             "reference": {"fasta": str(data / "yeast/genome.fa.gz")},
             "cohorts": "cohorts.tsv",
             "models": {"gpn": {"path": str(model)}},
-            "scoring": {"window": window, "precision": "float32"},
+            "scoring": {
+                "window": window,
+                "precision": "float32",
+                "background_sites": background,
+            },
             "normalise": {"max_allele_length": window // 4},
             "report": {"pictures": 0},  # their sites are no cohort's
         }
@@ -199,11 +208,13 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=ROOT / "resources/demo/model")
     parser.add_argument("--window", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--background", type=int, default=10_000, help="sites")
     parser.add_argument("--only-known", action="store_true", help="a folder that (1) has filled")
     args = parser.parse_args()
     folder = args.folder or Path(tempfile.mkdtemp())
     folder.mkdir(parents=True, exist_ok=True)
-    runs = Runs(folder.resolve(), args.data.resolve(), args.model.resolve(), args.window)
+    model = args.model.resolve()
+    runs = Runs(folder.resolve(), args.data.resolve(), model, args.window, args.background)
     before = json.loads(args.out.read_text()) if args.only_known else {}
     result: dict = {
         "machine": f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores, "

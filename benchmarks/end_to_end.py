@@ -42,7 +42,7 @@ def alleles_by_bcftools(vcf: Path) -> int:
     return sum(line.count(",") + 1 for line in rows.splitlines())
 
 
-def run(data: Path, fasta: str, cohorts: dict[str, str], model: Path, window: int, folder: Path):
+def run(data: Path, fasta: str, cohorts: dict[str, str], scoring: dict, model: Path, folder: Path):
     sheet = folder / "cohorts.tsv"
     lines = [f"{name}\t{data / vcf}\n" for name, vcf in cohorts.items()]
     sheet.write_text("cohort\tvcf\n" + "".join(lines))
@@ -50,8 +50,8 @@ def run(data: Path, fasta: str, cohorts: dict[str, str], model: Path, window: in
         "reference": {"fasta": str(data / fasta)},
         "cohorts": str(sheet),
         "models": {"gpn": {"path": str(model)}},
-        "scoring": {"window": window},
-        "normalise": {"max_allele_length": window // 4},
+        "scoring": scoring,
+        "normalise": {"max_allele_length": scoring["window"] // 4},
     }
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     command = [sys.executable, "-m", "snakemake", "--cores", "2", "--snakefile", ROOT / "Snakefile"]
@@ -67,12 +67,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="Markdown table to write")
     parser.add_argument("--model", type=Path, default=ROOT / "resources/demo/model")
     parser.add_argument("--window", type=int, default=128)
+    parser.add_argument("--background", type=int, default=10_000, help="sites")
     args = parser.parse_args()
+    scoring = {"window": args.window, "background_sites": args.background}
     rows = []
     for title, (fasta, cohorts) in RUNS.items():
         with tempfile.TemporaryDirectory() as folder:
             model = args.model.resolve()
-            results = run(args.data.resolve(), fasta, cohorts, model, args.window, Path(folder))
+            results = run(args.data.resolve(), fasta, cohorts, scoring, model, Path(folder))
             with (results / "summary.tsv").open() as file:
                 for row in csv.DictReader(file, delimiter="\t"):
                     known = alleles_by_bcftools(args.data / cohorts[row["cohort"]])
@@ -86,7 +88,7 @@ def main() -> None:
                 with record.open() as file:
                     entry = next(csv.DictReader(file, delimiter="\t"))
                 step = str(record.relative_to(results / "benchmarks").with_suffix(""))
-                log = (results / "logs" / step).with_suffix(".log").read_text()
+                log = (results / f"logs/{step}.log").read_text()
                 peak = re.search(r"peak memory (\d+) MB\s*$", log)
                 assert peak is not None, log
                 print(title, step, entry["s"], peak[1], flush=True)

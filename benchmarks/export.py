@@ -31,6 +31,7 @@ import pysam
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "workflow_scripts"))
 
+from varlm.files.whole import write_digest
 from varlm.genome.encoding import index_reference
 from varlm.genome.reference import Genome
 from varlm.results.annotated_vcf import TAGS
@@ -92,13 +93,14 @@ def score(folder: Path, vcf: Path) -> int:
     rows = result.variants.with_columns(
         (
             pl.Series(name, rng.normal(size=result.variants.height), dtype=pl.Float32)
-            if name.startswith("m_") and not name.endswith("percentile")
+            if name.startswith("m_")
             else pl.lit(None, dtype=kind).alias(name)
         )
         for name, kind in table.schema.items()
         if name not in result.variants.columns
     ).select(table.names)
     write_table(rows, folder / "annotated.parquet", table)
+    write_digest(folder / "annotated.parquet")
     columns = [f"m_{column}" for column, _ in TAGS.values()]
     text = rows.select(
         "chrom", "pos", "ref", "alt", *(pl.col(c).round_sig_figs(6) for c in columns)
@@ -117,7 +119,7 @@ def timed(*commands: list[str]) -> tuple[float, float, float]:
     wall, cpu, peak = 0.0, 0.0, 0.0
     for command in commands:
         start = time.perf_counter()
-        child = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        child = subprocess.Popen(command)
         # Not ru_maxrss, which starts from what this process had when it forked.
         status = Path(f"/proc/{child.pid}/status")
         while (ended := os.wait4(child.pid, os.WNOHANG))[0] == 0:
@@ -162,6 +164,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--wide", type=int, default=20_000, help="records with 2,500 samples")
     parser.add_argument("--narrow", type=int, default=500_000, help="records without samples")
+    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks/results/export.json")
     args = parser.parse_args()
     results: dict[str, object] = {
         "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores",
@@ -200,9 +203,7 @@ def main() -> None:
             }
         figures["bytes of the VCF: varlm, bcftools annotate"] = sizes
         results[title] = figures
-    path = ROOT / "benchmarks/results/export.json"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(results, indent=2) + "\n")
+    args.out.write_text(json.dumps(results, indent=2) + "\n")
 
 
 if __name__ == "__main__":

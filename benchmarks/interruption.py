@@ -26,8 +26,6 @@ sys.path[:0] = [str(ROOT / "workflow_scripts"), str(ROOT / "tests")]
 from making.scoring import CONTIG, Job, child_of, wait_until
 from varlm.genome.encoding import index_reference
 
-RESULTS = ROOT / "benchmarks/results/interruption.json"
-
 
 def kills(job: Job, count: int) -> list[float]:
     """Return, for each kill, the seconds since the last scores were kept."""
@@ -95,6 +93,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--sites", type=int, default=6_000)
+    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks/results/interruption.json")
     args = parser.parse_args()
     load = round(os.getloadavg()[0], 1)
     with tempfile.TemporaryDirectory() as name:
@@ -118,7 +117,7 @@ def main() -> None:
             "seconds_to_stop": round(max(seconds_to_stop(job)), 2),
             "seconds_of_scoring": price(job),
         }
-    RESULTS.write_text(json.dumps(figures, indent=1) + "\n")
+    args.out.write_text(json.dumps(figures, indent=1) + "\n")
     print(json.dumps(figures, indent=1))
 
 

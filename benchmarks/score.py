@@ -1,15 +1,16 @@
 """Scoring speed on a CPU against `python -m gpn.ss.run_vep`, in one run on one machine.
 
-    python benchmarks/score.py [--shapes 66M 0.5M] [--rounds 2] [--threads 2]
+    python benchmarks/score.py [--shapes 66M 0.5M] [--rounds 2] [--threads 2] [--alone]
 
 Both score the same random sites of a random genome with the same random checkpoint, W = 512,
 both strands, in float32 (varlm at `precision: auto` as well), each as a process of its own, in
-turns. Milliseconds a site of `steady` scoring, by the clock (`wall`) and of processor time
-(`cpu`, which other load on the machine disturbs less; meant for --threads 1, as waiting threads
-spin): the peer's `Trainer.predict`, and varlm's scoring loop. `whole` is the process from start
-to end. The peer runs at its default batch size, 8, and at 32; the better one counts. The best
-of the rounds counts. Results go to `benchmarks/results/score.json`. Needs a Python with gpn's
-inference extra (CONTRIBUTING.md).
+turns. Milliseconds a site of steady scoring, by the clock (`wall`) and of processor time (`cpu`,
+which other load on the machine disturbs less; meant for --threads 1, as waiting threads spin): the
+peer's `Trainer.predict`, and the batches of the step `score`, which its run.json tells. `whole` is
+the process from start to end. The peer runs at its default batch size, 8, and at 32; the better one
+counts. The best of the rounds counts. Results go to `benchmarks/results/score.json`. Needs a Python
+with gpn's inference extra (CONTRIBUTING.md); with --alone varlm runs without it, and there are no
+ratios.
 """
 
 import argparse
@@ -47,23 +48,30 @@ SMALL = {
     "dilation_cycle": 6,
 }
 PATHS = {"PYTHONPATH": str(ROOT / "workflow_scripts")}
-# The step `score`, timed where it scores; the last line of its output is the seconds.
+# The step `score`; the last line of its output is the seconds of its batches: by the clock as
+# run.json has them, and the processor time of the calls that compute logits.
 TIMED = """
 import json, sys, time
+from pathlib import Path
 from varlm import cli
-from varlm import scoring
-inner = scoring._score_sites
+from varlm.scoring.scorer import Scorer
+cpu = 0.0
+inner = Scorer.sites
 def timed(*args):
-    start, cpu = time.perf_counter(), time.process_time()
-    found = inner(*args)
-    now = {"wall": time.perf_counter() - start, "cpu": time.process_time() - cpu}
-    print(json.dumps(now))
-    return found
-scoring._score_sites = timed
-sys.exit(cli.main(sys.argv[1:]))
+    global cpu
+    start = time.process_time()
+    logits = inner(*args)
+    cpu += time.process_time() - start
+    return logits
+Scorer.sites = timed
+status = cli.main(sys.argv[1:])
+run = json.loads(Path(sys.argv[sys.argv.index("--run") + 1]).read_text())
+print(json.dumps({"wall": run["seconds"], "cpu": cpu}))
+sys.exit(status)
 """
 # Shape → config, sites for varlm, sites for the peer.
 SHAPES = {"66M": (LEGACY_66M, 64, 16), "0.5M": (SMALL, 1200, 600)}
+PEERS = ("run_vep, batch 8", "run_vep, batch 32", "run_vep, three SNVs a site")
 
 
 class Bench:
@@ -137,8 +145,9 @@ class Bench:
         return self.run(argv, count)
 
 
-def measure(shape: str, rounds: int, threads: int) -> dict:
-    config, ours, theirs = SHAPES[shape]
+def measure(shape: str, rounds: int, threads: int, alone: bool, share: float) -> dict:
+    config, *sites = SHAPES[shape]
+    ours, theirs = (max(int(count * share), 6) for count in sites)
     runs: dict[str, list[dict[str, float]]] = {}
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(Path(folder), config, threads)
@@ -149,6 +158,8 @@ def measure(shape: str, rounds: int, threads: int) -> dict:
             "run_vep, batch 32": lambda: bench.peer(theirs, 1, 32),
             "run_vep, three SNVs a site": lambda: bench.peer(theirs // 3, 3, 8),
         }
+        if alone:
+            todo = {name: run for name, run in todo.items() if name not in PEERS}
         for number in range(rounds):
             for name, run in todo.items():
                 found = run()
@@ -169,6 +180,8 @@ def measure(shape: str, rounds: int, threads: int) -> dict:
             for label, peer in (("one SNV a site", one), ("three SNVs a site", three))
         }
 
+    if alone:
+        return {"sites": {"varlm": ours}, "ms_a_site": best}
     return {
         "sites": {"varlm": ours, "run_vep": theirs},
         "ms_a_site": best,
@@ -190,11 +203,13 @@ def main() -> None:
     parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=list(SHAPES))
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--share", type=float, default=1, help="of the sites, to try it out")
+    parser.add_argument("--alone", action="store_true", help="without the peer")
+    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks/results/score.json")
     args = parser.parse_args()
-    if peer_python() is None:
-        sys.exit("no Python with gpn[inference] found; set VARLM_PEER_PYTHON")
-    path = ROOT / "benchmarks" / "results" / "score.json"
-    results = json.loads(path.read_text()) if path.exists() else {}
+    if not args.alone and peer_python() is None:
+        sys.exit("no Python with gpn[inference] found; set VARLM_PEER_PYTHON, or use --alone")
+    results = json.loads(args.out.read_text()) if args.out.exists() else {}
     for shape in args.shapes:
         name = f"{shape}, threads: {args.threads}"
         results[name] = {
@@ -202,10 +217,9 @@ def main() -> None:
             "date": datetime.date.today().isoformat(),
             "load": round(os.getloadavg()[0], 1),  # before: others on the same machine
             "rounds": args.rounds,
-        } | measure(shape, args.rounds, args.threads)
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(json.dumps(results, indent=2) + "\n")
-        print(json.dumps(results[name]["times_run_vep"], indent=2))
+        } | measure(shape, args.rounds, args.threads, args.alone, args.share)
+        args.out.write_text(json.dumps(results, indent=2) + "\n")
+        print(json.dumps(results[name], indent=2))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,53 @@
+"""Every benchmark runs, at a size of seconds: figures come from `benchmarks/`, never from here."""
+
+import subprocess
+import sys
+
+import pytest
+
+from making.small_data import make_small_data
+
+pytestmark = pytest.mark.slow
+
+# Script → options at a size to try out; {data}, {out} and {folder} are filled in.
+SMALL = {
+    "annotate": "--data {data} --out {out} --folder {folder} --rounds 1",
+    "cohorts": "--data {data} --out {out} --folder {folder} --rounds 1 --background 40",
+    "dag": "--out {out} --shards 20 --empty 2 --single 1 --sites 2000 --scratch {folder}",
+    "end_to_end": "--data {data} --out {out} --background 40",
+    "export": "--rounds 1 --wide 20 --narrow 200 --out {out}",
+    "interruption": "--kills 1 --sites 600 --out {out}",
+    "normalise": "--data {data} --out {out} --repeats 1 --records 50 --samples 20",
+    "score": "--alone --shapes 0.5M --rounds 1 --threads 1 --share 0.02 --out {out}",
+    "store_lookup": "--folder {folder} --out {out} --rows 50000 --sites 1000 --rounds 1 --alone",
+    "train": "--alone --steps 2 --batch 2 --rounds 1 --threads 1 --out {out}",
+    "windows": "--windows 2000 --megabases 1",
+}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return make_small_data(tmp_path_factory.mktemp("data"))
+
+
+def test_every_benchmark_is_tried(root):
+    assert {path.stem for path in (root / "benchmarks").glob("*.py")} == set(SMALL)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_it_runs_and_writes_its_figures(root, data, tmp_path, name):
+    (tmp_path / "folder").mkdir()
+    out = tmp_path / "figures"
+    options = SMALL[name].format(data=data, out=out, folder=tmp_path / "folder")
+    kept = {path: path.read_bytes() for path in (root / "benchmarks/results").iterdir()}
+    done = subprocess.run(
+        [sys.executable, root / "benchmarks" / f"{name}.py", *options.split()],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(out.read_text() if "{out}" in SMALL[name] else done.stdout) > 100
+    now = {path: path.read_bytes() for path in (root / "benchmarks/results").iterdir()}
+    assert now == kept, "a trial must not replace the figures that are kept"

@@ -10,13 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from varlm.errors import UserError
+from varlm.genome.bases import IS_ACGT
 from varlm.genome.reference import Genome
 from varlm.genome.regions import Regions
-from varlm.tables.schemas import BASES
 
 _CHUNK = 1 << 20  # bases, or keys, looked at at a time
-_ACGT = np.zeros(256, dtype=bool)
-_ACGT[list(BASES.encode())] = True
 
 
 class Sites(Protocol):
@@ -87,7 +85,7 @@ class Area:
             if first == last:
                 continue
             low, high = max(chunk, int(starts[first])), min(chunk + _CHUNK, int(ends[last - 1]))
-            wanted = _ACGT[sequence[low:high]]
+            wanted = IS_ACGT[sequence[low:high]]
             if last - first > 1:
                 wanted &= _inside(starts[first:last] - low, ends[first:last] - low, high - low)
             yield low, wanted

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from varlm.errors import UserError
+from varlm.genome.bases import COMPLEMENT, IS_ACGT
 
 Bytes = NDArray[np.uint8]
 Strand = Literal["forward", "reverse"]
@@ -25,10 +26,6 @@ Strand = Literal["forward", "reverse"]
 CHUNK = 4096  # windows held at a time, so that memory does not grow with the number of sites
 
 _N = ord("N")
-_COMPLEMENT = np.arange(256, dtype=np.uint8)
-_COMPLEMENT[list(b"ACGTRYSWKMBDHVN")] = list(b"TGCAYRSWMKVHDBN")
-IS_ACGT = np.zeros(256, dtype=bool)
-IS_ACGT[list(b"ACGT")] = True
 
 
 def centre(window: int, strand: Strand = "forward") -> int:
@@ -62,7 +59,7 @@ def site_windows(sequence: Bytes, positions: NDArray[Any], window: int) -> Bytes
 
 def reverse_complement(windows: Bytes) -> Bytes:
     """Return the reverse complements, shape (n, W); IUPAC codes are complemented as well."""
-    return np.take(_COMPLEMENT, windows[:, ::-1])
+    return np.take(COMPLEMENT, windows[:, ::-1])
 
 
 def chunks(count: int, batch_size: int) -> list[tuple[int, int]]:

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from varlm.errors import UserError
+from varlm.genome.bases import CODES
 from varlm.models import checkpoint, weights
 from varlm.models.language_model import MaskedModel
 from varlm.models.tokeniser import Tokens, read_tokens
@@ -50,10 +51,6 @@ class Markov(MaskedModel):
         self.order = len(tables) - 1
         self.device, self.mode = device, "float32"
         self.channels = 4 * (self.order + 1)
-        table = np.full(256, 4, np.uint8)
-        for i, base in enumerate("ACGT"):
-            table[[ord(base), ord(base.lower())]] = i
-        self._codes = table
         self.tokens = tokens
 
     def describe(self) -> str:
@@ -62,7 +59,7 @@ class Markov(MaskedModel):
 
     def encode(self, windows: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """ASCII windows (batch, length) → 0 to 3 for A, C, G, T, 4 for anything else."""
-        return np.take(self._codes, windows)
+        return np.take(CODES, windows)
 
     @torch.inference_mode()
     def site_logits(self, ids: torch.Tensor, index: int) -> torch.Tensor:

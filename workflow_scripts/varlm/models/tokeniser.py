@@ -17,8 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from varlm.errors import UserError
-
-_BASES = "ACGT"
+from varlm.genome.bases import BASES
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class Tokens:
     def table(self) -> NDArray[np.uint8]:
         """ASCII byte → id, shape (256,); A, C, G, T in either case, everything else is N."""
         table = np.full(256, self.n, dtype=np.uint8)
-        for base, token in zip(_BASES, self.bases, strict=True):
+        for base, token in zip(BASES, self.bases, strict=True):
             table[[ord(base), ord(base.lower())]] = token
         return table
 
@@ -90,7 +89,7 @@ def read_tokens(folder: Path) -> Tokens:
             "varlm masks the site that it scores: use a masked language model's tokeniser"
         )
     ids = {}
-    for letter in "ACGTN":
+    for letter in BASES + "N":
         found = tokeniser.encode(letter).ids
         if len(found) != 1:
             raise UserError(

@@ -15,8 +15,8 @@ import numpy as np
 from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
+from varlm.genome.bases import BASES
 from varlm.scoring import formulas
-from varlm.tables.schemas import BASES
 
 # Each letter fills a box 100 wide and 100 high, y downwards; paths, for no font is sure to be
 # there.

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from varlm.genome.bases import IS_ACGT
 from varlm.genome.reference import Genome
 from varlm.tables.parquet import ROW_GROUP
 
@@ -79,5 +80,5 @@ def picture_positions(
     """
     start = max(pos - 1 - flank, 0)
     end = min(pos - 1 + len(ref) + flank, genome[contig].length)
-    known = np.isin(genome.sequence(contig)[start:end], np.frombuffer(b"ACGT", np.uint8))
+    known = IS_ACGT[genome.sequence(contig)[start:end]]
     return (start + 1 + np.flatnonzero(known)).astype(np.uint32)

@@ -16,11 +16,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from varlm.genome.bases import BASES
 from varlm.genome.reference import Genome
 from varlm.genome.sites import sample_sites
 from varlm.scoring import formulas
 from varlm.store import Store
-from varlm.tables.schemas import BACKGROUND, BASES, LOGIT_COLUMNS
+from varlm.tables.schemas import BACKGROUND, LOGIT_COLUMNS
 
 SEED = 0
 

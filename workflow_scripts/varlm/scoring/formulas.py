@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from varlm.genome.bases import CODES, UNKNOWN
+
 Floats = NDArray[np.float64]
 
 
@@ -54,9 +56,9 @@ def base_index(bases: NDArray[Any]) -> NDArray[np.intp]:
     array = np.asarray(bases)
     if array.dtype.kind != "u":
         array = np.array([ord(base) for base in array.astype("U1")], dtype=np.uint8)
-    index = _INDEX[array]
-    if (index < 0).any():
-        raise ValueError(f"not one of A, C, G, T: {chr(array[index < 0][0])!r}")
+    index = CODES[array]
+    if (index == UNKNOWN).any():
+        raise ValueError(f"not one of A, C, G, T: {chr(array[index == UNKNOWN][0])!r}")
     return np.asarray(index, dtype=np.intp)
 
 
@@ -117,7 +119,3 @@ def snv_scores(logits: NDArray[Any], ref: NDArray[Any], alt: NDArray[Any]) -> Sn
         p_ref=p[rows, ref],
         p_alt=p[rows, alt],
     )
-
-
-_INDEX = np.full(256, -1, dtype=np.int8)
-_INDEX[list(b"ACGT")] = range(4)

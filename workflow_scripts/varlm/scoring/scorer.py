@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from varlm.errors import UserError
+from varlm.genome.bases import CODE_COMPLEMENT, CODES
 from varlm.genome.windows import (
     AlleleWindows,
     Bytes,
@@ -31,9 +32,8 @@ from varlm.models.language_model import MaskedModel
 log = logging.getLogger(__name__)
 
 
-_BASE_INDEX = np.zeros(256, dtype=np.int64)
-_BASE_INDEX[list(b"ACGT")] = range(4)
-_REVERSED = [3, 2, 1, 0]  # A, C, G, T of the reverse strand, as bases of the forward strand
+# A, C, G, T of the reverse strand, as bases of the forward strand.
+_REVERSED = CODE_COMPLEMENT[:4].tolist()
 
 Locate = Callable[[int], str]
 """Row of the input → what a message calls it, such as `chr1:12345`."""
@@ -135,7 +135,7 @@ class Scorer:
     def _log_p(self, batch: Bytes) -> torch.Tensor:
         """Return log p of each window's own bases, (batch, W); of A where the base is not ACGT."""
         logits = self.model.base_logits(self._ids(batch))
-        bases = torch.from_numpy(_BASE_INDEX[batch]).to(logits.device)
+        bases = torch.from_numpy(CODES[batch] & 3).long().to(logits.device)
         return logits.log_softmax(dim=-1).gather(-1, bases[..., None])[..., 0]
 
     def _run(

@@ -106,8 +106,7 @@ SHARD = Table(
     ),
 )
 
-BASES = "ACGT"
-LOGIT_COLUMNS = tuple(f"{strand}_{base.lower()}" for strand in ("fwd", "rev") for base in BASES)
+LOGIT_COLUMNS = tuple(f"{strand}_{base}" for strand in ("fwd", "rev") for base in "acgt")
 
 SITES = Table(
     "sites",

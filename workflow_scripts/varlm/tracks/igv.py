@@ -5,7 +5,7 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 
-from varlm.tables.schemas import BASES
+from varlm.genome.bases import BASES
 from varlm.tracks.model_tracks import COLOURS, ENTROPY_COLOUR, LLR_COLOUR, ModelTracks, track_id
 from varlm.tracks.sites import ENTROPY, WORST_LLR
 

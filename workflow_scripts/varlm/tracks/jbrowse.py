@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
-from varlm.tables.schemas import BASES
+from varlm.genome.bases import BASES
 from varlm.tracks.model_tracks import COLOURS, ModelTracks, track_id
 from varlm.tracks.sites import ENTROPY, WORST_LLR
 

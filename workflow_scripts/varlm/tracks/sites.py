@@ -21,10 +21,11 @@ from numpy.typing import NDArray
 
 from varlm.errors import UserError
 from varlm.files.whole import atomic_path
+from varlm.genome.bases import BASES
 from varlm.genome.reference import Genome
 from varlm.scoring import formulas
 from varlm.scoring.planning import CohortRows
-from varlm.tables.schemas import BASES, LOGIT_COLUMNS
+from varlm.tables.schemas import LOGIT_COLUMNS
 from varlm.tracks.bigwig import Spool, write_bigwigs
 
 # A site of a bigWig has one value; the lowest of a track is where its display begins, and a few

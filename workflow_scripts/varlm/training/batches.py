@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from varlm.genome.bases import CODE_COMPLEMENT
 from varlm.training.corpus import BASE, SOFT_MASKED, Corpus
 
 # The tokens of GPN: [PAD] 0, [MASK] 1, [UNK] 2, a 3, c 4, g 5, t 6.
 MASK, UNK, FIRST_BASE = 1, 2, 3
-_COMPLEMENT = np.array([3, 2, 1, 0, 4], dtype=np.uint8)
 _TOKENS = np.array([3, 4, 5, 6, UNK], dtype=np.int64)
 
 
@@ -113,7 +113,7 @@ def oriented(codes: NDArray[np.uint8], reverse: NDArray[np.bool_]) -> NDArray[np
     """Return the windows, those in `reverse` as their reverse complement."""
     turned = codes[reverse, ::-1]
     result = codes.copy()
-    result[reverse] = (turned & ~np.uint8(BASE)) | _COMPLEMENT[turned & BASE]
+    result[reverse] = (turned & ~np.uint8(BASE)) | CODE_COMPLEMENT[turned & BASE]
     return result
 
 

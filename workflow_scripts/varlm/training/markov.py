@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from varlm.genome.bases import CODE_COMPLEMENT
 from varlm.training.corpus import BASE, Corpus
 
 log = logging.getLogger(__name__)
@@ -25,7 +26,6 @@ STRENGTHS = tuple(10.0 ** (exponent / 2) for exponent in range(-1, 9))
 _UNTESTED = 100.0  # where no contig tells which is best
 
 _PIECE = 1 << 24  # bases counted at once
-_COMPLEMENTS = np.array([3, 2, 1, 0])
 
 
 def fit(corpus: Corpus, order: int) -> tuple[list[NDArray[np.float32]], list[dict[str, Any]]]:
@@ -101,7 +101,7 @@ def both_strands(counts: Floats, order: int) -> Floats:
     cube = counts.reshape((4,) * (order + 1))
     turned = cube.transpose(*range(order, -1, -1))
     for axis in range(order + 1):
-        turned = np.take(turned, _COMPLEMENTS, axis=axis)
+        turned = np.take(turned, CODE_COMPLEMENT[:4], axis=axis)
     return np.asarray((cube + turned).reshape(-1, 4))
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from varlm.evaluation.resampling import Measured
 from varlm.evaluation.resampling import resamples as draw
+from varlm.genome.bases import LETTERS
 from varlm.tables.schemas import PERPLEXITY
 from varlm.training.corpus import BASE, REGION_SHIFT, REGIONS, Corpus
 
@@ -21,8 +22,6 @@ GROUPS = {"outside genes": ("intergenic", "promoter"), "all": REGIONS}
 
 if TYPE_CHECKING:
     from varlm.models.language_model import MaskedModel
-
-_ASCII = np.frombuffer(b"ACGTN", np.uint8)
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ def sample_sites(corpus: Corpus, which: str, count: int, seed: int) -> Sites:
     codes = corpus.bases[start[:, None] + np.arange(size)]
     at = corpus.bases[centre]
     return Sites(
-        windows=_ASCII[codes & BASE],
+        windows=LETTERS[codes & BASE],
         base=(at & BASE).astype(np.int64),
         region=(at >> REGION_SHIFT).astype(np.int64),
     )

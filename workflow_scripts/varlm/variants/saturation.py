@@ -24,8 +24,9 @@ from numpy.typing import NDArray
 
 from varlm.errors import UserError
 from varlm.files.whole import sha256
+from varlm.genome.bases import BASES, CODES
 from varlm.genome.sites import Sites
-from varlm.tables.schemas import BASES, VARIANTS
+from varlm.tables.schemas import VARIANTS
 
 log = logging.getLogger(__name__)
 
@@ -33,8 +34,6 @@ PIECE_SITES = 100_000  # sites in a piece of the table, at least: three rows eac
 # A record's number has 32 bits, and so has a row's in Polars, but for its 64-bit build.
 MAX_SITES = 2**32 - 1 if pl.get_index_type() == pl.UInt64 else (2**32 - 1) // 3
 
-_CODE = np.zeros(256, dtype=np.uint8)
-_CODE[list(BASES.encode())] = range(4)
 _OTHERS = np.array([[code for code in range(4) if code != ref] for ref in range(4)], np.uint8)
 _LETTERS = pl.Series(list(BASES))
 
@@ -142,7 +141,7 @@ def _three_snvs(
 ) -> pl.DataFrame:
     """Return the rows of sites on one contig, after `done` sites of the table."""
     sites = len(positions)
-    code = _CODE[bases]
+    code = CODES[bases]
     rows = pl.DataFrame(
         {
             "pos": np.repeat(positions, 3),

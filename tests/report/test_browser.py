@@ -13,6 +13,7 @@ from making.report import make_inputs, summary
 from varlm.report.comparison import make_index
 from varlm.report.counts import of_values
 from varlm.tables.schemas import REJECTED
+from varlm.tables.spreadsheet import escaped
 
 pytestmark = pytest.mark.browser
 
@@ -45,7 +46,7 @@ def browser():
 
 
 # What a spreadsheet would run, or take for other cells.
-FORMULAS = ["=cmd|' /C calc'!A0", "+1+1", "-2+3", "@SUM(A1)", "tab\there", 'quo"te,comma']
+FORMULAS = ["=cmd|' /C calc'!A0", "+1+1", "-2+3", "@SUM(A1)", "tab\there", 'quo"te,comma', "'=1+1"]
 
 
 @pytest.fixture(scope="module")
@@ -183,6 +184,7 @@ def test_fault_55_a_download_runs_nothing_in_a_spreadsheet(browser, tmp_path):
             ids = {row["id"] for row in csv.DictReader(io.StringIO(text), delimiter=separator)}
             assert len(ids) == len(FORMULAS)
             assert not [name for name in ids if name[:1] in "=+-@" or "\t" in name]
+            assert {escaped(name) for name in FORMULAS} == ids
             assert {f"'{name}" for name in FORMULAS[:4]} <= ids
 
 

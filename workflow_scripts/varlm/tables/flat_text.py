@@ -21,7 +21,7 @@ def flat(rows: pl.DataFrame, table: Table) -> pl.DataFrame:
     The nested column becomes one text an allele: transcripts joined by ',', the fields of each
     (`FIELDS`) by '|'; letters that would break it are percent-encoded. Other lists are joined by
     ','. Floats have six significant digits. Text is made safe for
-    spreadsheets (`varlm.variants.rejected`).
+    spreadsheets (`varlm.tables.spreadsheet`).
     """
     lists = [
         c.name for c in table.columns if isinstance(c.dtype, pl.List) and c.name != "consequences"

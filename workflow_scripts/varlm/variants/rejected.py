@@ -18,7 +18,8 @@ def write_rejected(rejected: pl.DataFrame, path: Path) -> None:
     r"""Write `schemas.REJECTED` as `.tsv.gz`, atomically; the same rows give the same bytes.
 
     Text that a spreadsheet would run as a formula (starting with =, +, -, @) gets an apostrophe
-    in front; control characters and backslashes are written as `\xHH` escapes.
+    in front; control characters, backslashes and an apostrophe before one of =, +, -, @ are
+    written as `\xHH` escapes.
     """
     REJECTED.check(rejected, path)
     with (
@@ -41,10 +42,10 @@ def read_rejected(path: Path) -> pl.DataFrame:
         quote_char=None,
         schema=dict.fromkeys(REJECTED.names, pl.String),
     ).fill_null("")
-    escaped = pl.col(pl.String)
+    written = pl.col(pl.String)
     return text.with_columns(
-        pl.when(escaped.str.contains(r"\\x|^'"))
-        .then(escaped.map_elements(unescaped, return_dtype=pl.String))
-        .otherwise(escaped)
+        pl.when(written.str.contains(r"\\x|^'"))
+        .then(written.map_elements(unescaped, return_dtype=pl.String))
+        .otherwise(written)
         .name.keep()
     ).cast(REJECTED.schema)  # type: ignore[arg-type]

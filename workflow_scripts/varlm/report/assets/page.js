@@ -131,10 +131,10 @@
     if (/^[<>=]+\s*-?$/.test(wanted)) return () => true; // not finished yet
     return (v) => asText(v).startsWith(wanted);
   };
-  /* As varlm.rejects.spreadsheet_safe: no formula, no control character. Numbers stay numbers. */
+  /* As varlm.tables.spreadsheet: no formula, no control character. Numbers stay numbers. */
   const spreadsheetSafe = (value) => {
     if (typeof value === "number") return String(value);
-    const text = asText(value).replace(/[\x00-\x1f\x7f\\]/g, (c) => "\\x" + c.charCodeAt(0).toString(16).padStart(2, "0"));
+    const text = asText(value).replace(/[\x00-\x1f\x7f\\]/g, (c) => "\\x" + c.charCodeAt(0).toString(16).padStart(2, "0")).replace(/^'(?=[=+\-@])/, "\\x27");
     return /^[=+\-@]/.test(text) ? "'" + text : text;
   };
   const save = (name, type, text) => {

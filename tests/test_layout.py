@@ -69,7 +69,7 @@ def test_environments_have_the_locks_versions(root):
             for name, version in (re.split("=+", n, maxsplit=1) for n in names if "=" in n):
                 if name in ("python", "pip"):
                     continue
-                pinned = pins[{"pytorch": "torch"}.get(name, name)]
+                pinned = pins[{"pytorch": "torch", "python-isal": "isal"}.get(name, name)]
                 assert version == pinned, f"{path.name}: {name}={version}, the lock has {pinned}"
 
 

@@ -14,6 +14,7 @@ from making.vcf import bgzipped
 from varlm.annotation import intervals as interval_columns
 from varlm.annotation.intervals import MAX_INTERVALS, MAX_NAMES, IntervalColumns
 from varlm.errors import UserError
+from varlm.files import text as text_files
 from varlm.genome import bed
 from varlm.genome.contig_names import ContigNames
 
@@ -286,12 +287,12 @@ def test_a_pile_of_intervals_is_cut(tmp_path, nested):
 
 
 def test_a_line_without_end_is_refused_before_it_is_read_whole(tmp_path, monkeypatch):
-    monkeypatch.setattr(bed, "_MAX_LINE", 1 << 20)
+    monkeypatch.setattr(bed, "LONGEST", 1 << 20)
     monkeypatch.setattr(bed, "_CHUNK", 1 << 18)
     seen = []
-    taken = bed.inflate.inflate
+    inflated = text_files.inflate.inflate
     monkeypatch.setattr(
-        bed.inflate, "inflate", lambda *a: (seen.append(len(p)) or p for p in taken(*a))
+        text_files.inflate, "inflate", lambda *a: (seen.append(len(p)) or p for p in inflated(*a))
     )
     bomb = gzip.compress(b"chr1\t1\t2\t" + b"A" * (64 << 20))
     with pytest.raises(UserError, match=r"t\.bed, line 1: longer than 1048576 bytes"):

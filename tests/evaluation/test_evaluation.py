@@ -310,9 +310,21 @@ def test_label_tables_that_are_refused(tmp_path, text, said):
 
 def test_a_label_table_that_is_none(tmp_path):
     (tmp_path / "x.gz").write_bytes(b"\x1f\x8bno")
-    for path in (tmp_path / "absent.tsv", tmp_path / "x.gz"):
-        with pytest.raises(UserError, match="cannot be read"):
-            labelling.read_label_table(path, "label", "evaluate.labels.x")
+    (tmp_path / "x.zip").write_bytes(b"PK\x03\x04")
+    for name, message in {
+        "absent.tsv": r"cannot be read \(.*; evaluate\.labels\.x must name a TSV",
+        "x.gz": "truncated",
+        "x.zip": r"found zip; evaluate\.labels\.x must name a TSV",
+    }.items():
+        with pytest.raises(UserError, match=rf"{name}: {message}"):
+            labelling.read_label_table(tmp_path / name, "label", "evaluate.labels.x")
+
+
+def test_a_label_table_that_is_a_bomb(tmp_path):
+    bomb = gzip.compress(b"chrom\tpos\tref\talt\tlabel\n1\t1\tA\tC\t" + b"x" * (24 << 20))
+    (tmp_path / "x.tsv").write_bytes(bomb)
+    with pytest.raises(UserError, match=r"x\.tsv, line 2: longer than"):
+        labelling.read_label_table(tmp_path / "x.tsv", "label", "evaluate.labels.x")
 
 
 @pytest.mark.parametrize(

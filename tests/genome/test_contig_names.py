@@ -144,8 +144,9 @@ def test_alias_table(tmp_path):
         ("alias\tcontig\nA\n", "line 2: 1 columns"),
         ("alias\tcontig\nA\tabsent\n", "no line names a contig"),
         ("", "no line names a contig"),
-        (b"\xff\xfe", "cannot be read"),
-        (gzip.compress(b"alias\tcontig\n", mtime=0)[:-3], "cannot be read"),
+        (b"\xff\xfe", "found UTF-16 text; .*: save it as UTF-8"),
+        (b"alias\tcontig\n\xff\t1\n", "line 2: not UTF-8 text"),
+        (gzip.compress(b"alias\tcontig\n", mtime=0)[:-3], "truncated inside the gzip data"),
     ],
 )
 def test_alias_errors_name_the_line(tmp_path, text, pattern):
@@ -156,3 +157,20 @@ def test_alias_errors_name_the_line(tmp_path, text, pattern):
 def test_a_missing_alias_file_is_an_error(tmp_path):
     with pytest.raises(UserError, match="cannot be read"):
         read_aliases(tmp_path / "absent.tsv", ["1"])
+
+
+def test_aliases_that_are_a_bomb(tmp_path):
+    (tmp_path / "a.tsv").write_bytes(gzip.compress(b"alias\tcontig\n" + b"x" * (24 << 20)))
+    with pytest.raises(UserError, match=r"a\.tsv, line 2: longer than"):
+        read_aliases(tmp_path / "a.tsv", ["1"])
+
+
+def test_aliases_of_old_spreadsheets_end_their_lines_in_carriage_returns(tmp_path):
+    (tmp_path / "a.tsv").write_bytes(b"\xef\xbb\xbfalias\tcontig\rchrom1\t1\r")
+    assert read_aliases(tmp_path / "a.tsv", ["1"]) == {"chrom1": "1"}
+
+
+def test_names_without_a_key_for_aliases_name_another_remedy():
+    names = ContigNames({"1": 5, "chr1": 5}, key=None)
+    with pytest.raises(UserError, match="name contigs as the FASTA does"):
+        names.match("Chr01", {"Chr01": None})

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from making.vcf import block_ends
 from varlm.errors import UserError
-from varlm.genome import encoding
+from varlm.files import text as text_files
 from varlm.genome.encoding import index_reference
 from varlm.genome.reference import Genome
 
@@ -98,7 +99,7 @@ def test_empty_contigs_are_named_and_left_out(tmp_path):
         (b">a\nA-C\n", "line 2: '-' in the sequence"),
         (b">a\nMKVL*\n", "line 2: 'L' in the sequence"),
         (b">\xff\nAC\n", "not UTF-8"),
-        (b"BZh91AY", "format other than gzip"),
+        (b"BZh91AY", r"found bzip2; reference\.fasta must name a FASTA file, .*: decompress it"),
     ],
 )
 def test_bad_input_names_file_and_line(tmp_path, content, message):
@@ -109,8 +110,18 @@ def test_bad_input_names_file_and_line(tmp_path, content, message):
 
 
 def test_missing_file(tmp_path):
-    with pytest.raises(UserError, match=r"nowhere\.fa: cannot be read"):
-        index_reference(tmp_path / "nowhere.fa", tmp_path / "reference")
+    with pytest.raises(UserError, match=r"nowhere\.fa: cannot be read .*; here must name a FASTA"):
+        index_reference(tmp_path / "nowhere.fa", tmp_path / "reference", key="here")
+
+
+def test_a_header_without_end_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r"in\.fa, line 3: a '>' header longer than 16777216 bytes"):
+        index(tmp_path, gzip.compress(b">a\nAC\n>" + b"x" * (24 << 20)))
+
+
+def test_a_contig_of_one_line_may_be_longer_than_any_line_of_a_table(tmp_path):
+    genome = index(tmp_path, gzip.compress(b">a\n" + b"AC" * (9 << 20), 1))
+    assert genome["a"].length == 18 << 20
 
 
 def bgzipped(tmp_path) -> bytes:
@@ -118,14 +129,6 @@ def bgzipped(tmp_path) -> bytes:
     with pysam.BGZFile(str(tmp_path / "whole.gz"), "w") as out:
         out.write(b">a\n" + bytes(rng.choices(b"ACGT", k=300_000)) + b"\n")
     return (tmp_path / "whole.gz").read_bytes()
-
-
-def block_ends(data: bytes) -> list[int]:
-    ends, at = [], 0
-    while at < len(data):
-        at += int.from_bytes(data[at + 16 : at + 18], "little") + 1
-        ends.append(at)
-    return ends
 
 
 def test_fault_1_bgzip_cut_at_a_block_boundary(tmp_path):
@@ -160,7 +163,7 @@ def test_any_wrapping_and_chunking(tmp_path_factory, sequences, width, chunk):
         lines += [sequence[i : i + width] for i in range(0, len(sequence), width)]
     (folder / "in.fa").write_text("\n".join(lines) + "\n")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(encoding, "CHUNK", chunk)
+        patch.setattr(text_files, "_PIECE", chunk)
         index_reference(folder / "in.fa", folder / "reference")
     genome = Genome.open(folder / "reference")
     assert [text(genome, name) for name in genome.names] == [s.upper() for s in sequences]

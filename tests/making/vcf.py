@@ -43,6 +43,15 @@ def bgzipped(text):
     return blocks + _block(b"")
 
 
+def block_ends(data):
+    """Return the offset behind each block of a bgzip file that pysam or `bgzipped` made."""
+    ends, at = [], 0
+    while at < len(data):
+        at += int.from_bytes(data[at + 16 : at + 18], "little") + 1
+        ends.append(at)
+    return ends
+
+
 def _block(data):
     deflate = zlib.compressobj(6, zlib.DEFLATED, -15)
     body = deflate.compress(data) + deflate.flush()

@@ -33,7 +33,8 @@ def installed(path):
     entries = yaml.safe_load(path.read_text())["dependencies"]
     plain = [entry for entry in entries if isinstance(entry, str)]
     pip = [name for entry in entries if isinstance(entry, dict) for name in entry["pip"]]
-    return {re.split("=+", name)[0].lower() for name in [*plain, *pip]}
+    names = {re.split("=+", name)[0].lower() for name in [*plain, *pip]}
+    return {"isal" if name == "python-isal" else name for name in names}  # conda-forge's name
 
 
 def module_file(package, name):

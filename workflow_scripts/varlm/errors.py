@@ -1,4 +1,8 @@
-"""The one exception that a user may see."""
+"""The one exception that a user may see, and lists of names in its messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
 
 
 class UserError(Exception):
@@ -8,3 +12,16 @@ class UserError(Exception):
     `varlm.cli` prints it as one line, `error: …`, and exits with status 2; every other
     exception is a defect of varlm and keeps its traceback.
     """
+
+
+def first_few(names: Iterable[object], count: int = 5) -> str:
+    """Return the first `count` names, commas between them; of more, how many there are in all.
+
+    Of a long name, 60 letters.
+
+    >>> first_few(range(9), 3)
+    '0, 1, 2, … (9 in all)'
+    """
+    listed = [str(name)[:60] for name in names]
+    more = f", … ({len(listed)} in all)" if len(listed) > count else ""
+    return ", ".join(listed[:count]) + more

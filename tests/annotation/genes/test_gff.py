@@ -333,3 +333,26 @@ def test_the_folder_of_the_step(tmp_path, make_reference, caplog):
         "coding.3.gff3",
         "coding.4.gff3",
     ]
+
+
+def test_a_line_without_end_is_refused(tmp_path):
+    path = tmp_path / "bomb.gff"
+    line = b"chr1\t.\tgene\t1\t9\t.\t+\t.\tID=a\n"
+    path.write_bytes(gzip.compress(line + line[:-1] + b"x" * (24 << 20)))
+    with pytest.raises(UserError, match=r"bomb\.gff, line 2: longer than 16777216 bytes"):
+        read_annotation(path)
+
+
+def test_behind_a_fasta_mark_lines_may_have_any_length(tmp_path):
+    path = tmp_path / "a.gff"
+    text = b"chr1\t.\tgene\t1\t9\t.\t+\t.\tID=a\n##FASTA\n>chr1\n" + b"ACGT" * (9 << 20)
+    path.write_bytes(gzip.compress(text, 1))
+    assert read_annotation(path).features["id"].to_list() == ["a"]
+    path.write_bytes(gzip.compress(text, 1)[:-9])
+    with pytest.raises(UserError, match="truncated"):
+        read_annotation(path)
+
+
+def test_a_missing_file_is_named_with_its_key(tmp_path):
+    with pytest.raises(UserError, match=r"none\.gff: cannot be read .*; here must name a GFF3"):
+        read_annotation(tmp_path / "none.gff", "here")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +11,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from varlm.errors import UserError
+from varlm.errors import UserError, first_few
+from varlm.files.text import decoded_lines
 
 LABEL = "label"  # the column of a matched label
 _MISSING = ("", ".", "NA", "NaN", "nan", "null", "None")
@@ -134,19 +133,23 @@ def read_label_table(path: Path, column: str, where: str) -> pl.DataFrame:
         If it cannot be read, lacks a column, or a line has another number of cells or a position
         that is none.
     """
-    lines = _lines(path, where)
-    start = next((n for n, line in enumerate(lines) if not line.startswith("##")), len(lines))
-    header = lines[start].lstrip("#").split("\t") if start < len(lines) else []
+    lines = decoded_lines(
+        path,
+        f"{where} must name a TSV, plain or gzip, with the columns chrom, pos, ref, alt and the "
+        "label's",
+    )
+    head = next((line for _, line in lines if not line.startswith("##")), "")
+    header = head.lstrip("#").split("\t") if head else []
     spelling = next((s for s in _SPELLINGS if set(s) <= set(header)), _SPELLINGS[1])
     missing = [name for name in ("chrom", *spelling, column) if name not in header]
     if missing:
         raise UserError(
             f"{where}: {path} has no column {', '.join(missing)}; its columns are "
-            f"{_listed(header) or 'none'} (separated by tabs)"
+            f"{first_few(header, _SHOWN) or 'none'} (separated by tabs)"
         )
     places = [header.index(name) for name in ("chrom", *spelling, column)]
     rows = []
-    for number, line in enumerate(lines[start + 1 :], start + 2):
+    for number, line in lines:
         if not line:
             continue
         cells = line.split("\t")
@@ -166,18 +169,6 @@ def read_label_table(path: Path, column: str, where: str) -> pl.DataFrame:
         rows.append((number, chrom, int(pos), ref.upper(), alt.upper(), value))
     schema = {"line": pl.Int64, "chrom": pl.String, "pos": pl.Int64, "ref": pl.String}
     return pl.DataFrame(rows, {**schema, "alt": pl.String, LABEL: pl.String}, orient="row")
-
-
-def _lines(path: Path, where: str) -> list[str]:
-    try:
-        raw = path.read_bytes()
-        raw = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
-        return io.StringIO(raw.decode("utf-8-sig"), newline=None).read().split("\n")
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"{where}: {path} cannot be read ({error}); expected a TSV, plain or gzip, with the "
-            "columns chrom, pos, ref, alt and the label's"
-        ) from error
 
 
 def match_labels(
@@ -284,7 +275,8 @@ def classes(labels: pl.Series, spec: LabelSpec) -> Classes:
         values = labels.drop_nulls().value_counts(sort=True)[LABEL].to_list()
         raise UserError(
             f"{spec.where}: no allele is {' or '.join(spec.positive)}, nor "
-            f"{' or '.join(spec.negative)}; the values of {spec.column} are {_listed(values)}"
+            f"{' or '.join(spec.negative)}; the values of {spec.column} are "
+            f"{first_few(values, _SHOWN)}"
         )
     return Classes(positive, negative, other, unlabelled)
 
@@ -307,8 +299,3 @@ def numbers(labels: pl.Series, spec: LabelSpec) -> NDArray[np.float64]:
         )
     found = values.fill_null(np.nan).to_numpy().astype(np.float64)
     return np.abs(found) if spec.absolute else found
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f", … ({len(names)} in all)" if len(names) > _SHOWN else ""
-    return ", ".join(str(name)[:60] for name in names[:_SHOWN]) + more

@@ -10,13 +10,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from varlm.errors import UserError
-from varlm.files import inflate
+from varlm.errors import UserError, first_few
+from varlm.files.text import LONGEST, content, whole_lines
 from varlm.genome.contig_names import ContigNames, Match
 
 log = logging.getLogger(__name__)
 _CHUNK = 8 << 20  # bytes of text parsed at a time
-_MAX_LINE = 1 << 24  # a longer line is no interval: a zip bomb of 1.4 MB grows to gigabytes
 _PLAIN = r"^[^\s]+\t[0-9]{1,18}\t[0-9]{1,18}(\t|$)"
 
 
@@ -71,7 +70,7 @@ def read_bed(path: Path, names: ContigNames, key: str, with_name: bool = False) 
     """
     codes = {contig: code for code, contig in enumerate(names.lengths)}
     matches: dict[str, Match] = {}
-    found: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+    spans: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     labels: list[pl.Series] = []
     for text, line in _lines(path, key):
         rows = _parsed(text, path, line)
@@ -85,7 +84,7 @@ def read_bed(path: Path, names: ContigNames, key: str, with_name: bool = False) 
             pl.col("contig").replace_strict(known, default=None, return_dtype=pl.Int32)
         ).drop_nulls("contig")
         _check_bounds(rows, names, path)
-        found.append(
+        spans.append(
             (
                 rows["contig"].to_numpy(),
                 rows["start"].cast(pl.UInt32).to_numpy(),
@@ -95,13 +94,13 @@ def read_bed(path: Path, names: ContigNames, key: str, with_name: bool = False) 
         if with_name:
             labels.append(rows["name"])
     code, start, end = (
-        np.concatenate([part[i] for part in found]) if found else np.empty(0, dtype)
+        np.concatenate([part[i] for part in spans]) if spans else np.empty(0, dtype)
         for i, dtype in enumerate((np.int32, np.uint32, np.uint32))
     )
     used, code = np.unique(code, return_inverse=True)
     lengths = list(names.lengths)
     return Bed(
-        [lengths[each] for each in used],
+        [lengths[index] for index in used],
         code.astype(np.int32),
         start,
         end,
@@ -117,9 +116,9 @@ def check_some(
     if not covering.any():
         raise UserError(
             f"{path}: no region on a contig of the reference (regions on "
-            f"{', '.join(map(repr, list(bed.names)[:5])) or 'none'}; reference: "
-            f"{', '.join(map(repr, list(names.lengths)[:5]))}), so that {consequence}; "
-            "give the regions of this assembly, or name the contigs in reference.aliases"
+            f"{first_few(map(repr, bed.names)) or 'none'}; reference: "
+            f"{first_few(map(repr, names.lengths))}), so that {consequence}; "
+            f"give the regions of this assembly, or {names.remedy}"
         )
 
 
@@ -175,42 +174,7 @@ def _lines(path: Path, key: str) -> Iterator[tuple[str, int]]:
 
     Without the last line's end, carriage returns before line feeds; what is no UTF-8 is U+FFFD.
     """
-    rest, line = b"", 1
-    for piece in _pieces(path, key):
-        cut = piece.rfind(b"\n") + 1
-        if not cut:
-            rest += piece
-            if len(rest) > _MAX_LINE:
-                raise UserError(
-                    f"{path}, line {line}: longer than {_MAX_LINE} bytes; is this a BED file?"
-                )
-            continue
-        whole, rest = rest + piece[: cut - 1], piece[cut:]
-        yield whole.replace(b"\r\n", b"\n").removesuffix(b"\r").decode("utf-8", "replace"), line
-        line += whole.count(b"\n") + 1
-    if rest:
-        yield rest.removesuffix(b"\r").decode("utf-8", "replace"), line
-
-
-def _pieces(path: Path, key: str) -> Iterator[bytes]:
-    """Yield the (decompressed) content in pieces of `_CHUNK` bytes or somewhat more."""
-    try:
-        with path.open("rb") as file:
-            gzipped = inflate.is_gzip(file.read(2))
-            file.seek(0)
-            if not gzipped:
-                while piece := file.read(_CHUNK):
-                    yield piece
-                return
-            parts, total = [], 0
-            for piece in inflate.inflate(file, path, lambda _: None):
-                parts.append(piece)
-                total += len(piece)
-                if total >= _CHUNK:
-                    yield b"".join(parts)
-                    parts, total = [], 0
-            yield b"".join(parts)
-    except OSError as error:
-        raise UserError(
-            f"{path}: cannot be read ({error.strerror}); {key} must name a BED file"
-        ) from error
+    pieces = content(path, f"{key} must name a BED file")
+    for block, line in whole_lines(pieces, path, _CHUNK, LONGEST, "is this a BED file?"):
+        text = block.removesuffix(b"\n").replace(b"\r\n", b"\n").removesuffix(b"\r")
+        yield text.decode("utf-8", "replace"), line

@@ -7,15 +7,14 @@ two contigs of the reference is an error; one that fits none leaves the name unk
 
 from __future__ import annotations
 
-import csv
-import gzip
 import logging
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from varlm.errors import UserError
+from varlm.errors import UserError, first_few
+from varlm.files.text import decoded_lines
 
 log = logging.getLogger(__name__)
 
@@ -52,9 +51,17 @@ class ContigNames:
         Contig of the reference → length in bp.
     aliases : mapping
         Other name → contig of the reference, from `read_aliases`.
+    key : str or None
+        The config key that names the file of aliases, for messages; None: there is no such key.
     """
 
-    def __init__(self, lengths: Mapping[str, int], aliases: Mapping[str, str] | None = None):
+    def __init__(
+        self,
+        lengths: Mapping[str, int],
+        aliases: Mapping[str, str] | None = None,
+        key: str | None = "reference.aliases",
+    ):
+        self.key = key
         self.lengths = lengths
         self.aliases = aliases or {}
         self._by_key: dict[str, list[str]] = {}
@@ -68,6 +75,13 @@ class ContigNames:
     def of(cls, lengths: Mapping[str, int], aliases: Path | None) -> ContigNames:
         """Return the names of a reference and, where there is one, of its file of aliases."""
         return cls(lengths, read_aliases(aliases, lengths) if aliases else {})
+
+    @property
+    def remedy(self) -> str:
+        """What a message says to do where names do not match."""
+        if self.key is None:
+            return "name contigs as the FASTA does"
+        return f"name the contigs in {self.key} (a TSV with the columns alias and contig)"
 
     def match(self, name: str, declared: Mapping[str, int | None]) -> Match:
         """Return the reference's contig of `name`, or why there is none.
@@ -109,9 +123,9 @@ class ContigNames:
 
     def _by_convention(self, name: str, declared: Mapping[str, int | None]) -> Match:
         key = _key(name)
-        found = self._only(name, key)
-        if found is not None:
-            return Match(found, key if key in ("mitochondrion", "plastid") else "prefix")
+        contig = self._only(name, key)
+        if contig is not None:
+            return Match(contig, key if key in ("mitochondrion", "plastid") else "prefix")
         number = _roman(key)
         if number and self._has_arabic and not self._has_roman:
             others = {_roman(_key(other)) for other in declared} - {None, 10}
@@ -119,24 +133,24 @@ class ContigNames:
                 return Match(
                     None,
                     "may be chromosome 10 in Roman numerals or a sex chromosome; if it is in the "
-                    "reference, name it in reference.aliases",
+                    f"reference, {self.remedy}",
                 )
-            found = self._only(name, str(number))
+            contig = self._only(name, str(number))
         elif key.isdigit() and self._has_roman and not self._has_arabic and int(key) < 40:
             roman = _to_roman(int(key))
             # X is chromosome 10 only where IX precedes it: C. elegans has I … V and X.
             if roman != "x" or "ix" in self._by_key:
-                found = self._only(name, roman)
-        return Match(found, "Roman numeral" if found is not None else "not in the reference")
+                contig = self._only(name, roman)
+        return Match(contig, "Roman numeral" if contig is not None else "not in the reference")
 
     def _only(self, name: str, key: str) -> str | None:
-        found = self._by_key.get(key, [])
-        if len(found) > 1:
+        contigs = self._by_key.get(key, [])
+        if len(contigs) > 1:
             raise UserError(
-                f"contig {name!r} may be any of {', '.join(map(repr, found))} of the reference; "
-                "say which in reference.aliases (a TSV with the columns alias and contig)"
+                f"contig {name!r} may be any of {', '.join(map(repr, contigs))} of the reference; "
+                f"{self.remedy}"
             )
-        return found[0] if found else None
+        return contigs[0] if contigs else None
 
 
 def _key(name: str) -> str:
@@ -186,14 +200,7 @@ def read_aliases(path: Path, contigs: Iterable[str]) -> dict[str, str]:
         contig's own name, or no row that names a contig of the reference.
     """
     names = set(contigs)
-    try:
-        raw = path.read_bytes()
-        text = (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode("utf-8-sig")
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"{path}: cannot be read ({error}); expected a text file of contig aliases"
-        ) from error
-    pairs = _alias_pairs(path, text, names)
+    pairs = _alias_pairs(path, names)
     aliases: dict[str, str] = {}
     for line, alias, contig in pairs:
         if alias == contig:
@@ -210,20 +217,19 @@ def read_aliases(path: Path, contigs: Iterable[str]) -> dict[str, str]:
             )
     if not pairs:
         raise UserError(
-            f"{path}: no line names a contig of the reference ({_some(names)}); "
+            f"{path}: no line names a contig of the reference ({first_few(names)}); "
             "are these the aliases of another assembly?"
         )
     return aliases
 
 
-def _alias_pairs(path: Path, text: str, names: set[str]) -> list[tuple[int, str, str]]:
+def _alias_pairs(path: Path, names: set[str]) -> list[tuple[int, str, str]]:
     """Return (line, alias, contig of the reference) of each usable row."""
     header: list[str] | None = None
     pairs = []
-    for number, row in enumerate(
-        csv.reader(text.splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE), start=1
-    ):
-        if not row or not row[0].strip():
+    for number, line in decoded_lines(path, "expected a text file of contig aliases"):
+        row = line.split("\t")
+        if not row[0].strip():
             continue
         if row[0].startswith("#") and header is None:
             columns = [row[0].lstrip("# "), *row[1:]]
@@ -257,9 +263,3 @@ def _alias_pairs(path: Path, text: str, names: set[str]) -> list[tuple[int, str,
             )
         pairs += [(number, name, known[0]) for name in spelled if known]
     return pairs
-
-
-def _some(names: Iterable[str]) -> str:
-    """Return the first few names for a message."""
-    listed = list(names)
-    return ", ".join(listed[:5]) + (f", … ({len(listed)} in all)" if len(listed) > 5 else "")

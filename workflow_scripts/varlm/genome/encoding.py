@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -12,19 +11,16 @@ import numpy as np
 import polars as pl
 
 from varlm.errors import UserError
-from varlm.files import inflate
+from varlm.files.text import LONGEST, content
 from varlm.files.whole import atomic_path
-from varlm.genome.reference import _ACGT, Contig, refget_digest
+from varlm.genome.bases import IS_ACGT, IUPAC
+from varlm.genome.reference import Contig, refget_digest
 from varlm.tables.parquet import write_table
 from varlm.tables.schemas import CONTIGS
 
-CHUNK = 8 << 20  # bytes of text at a time: memory stays bounded for any genome
-_IUPAC = b"ACGTNRYSWKMBDHV"
 _BLANKS = b"\r\n \t"
 _UPPER = bytes.maketrans(b"abcdefghijklmnopqrstuvwxyzUu", b"ABCDEFGHIJKLMNOPQRSTTVWXYZTT")
 _LOWER = bytes(int(chr(byte).islower()) if byte < 128 else 0 for byte in range(256))
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # what some editors put before the first character
-_OTHER_COMPRESSION = (b"BZh9", b"\xfd7zX", b"PK\x03\x04", b"\x28\xb5\x2f\xfd", b"CRAM")
 
 
 @dataclass(frozen=True)
@@ -36,7 +32,10 @@ class IndexedReference:
 
 
 def index_reference(
-    fasta: Path, folder: Path, soft_masked: BinaryIO | None = None
+    fasta: Path,
+    folder: Path,
+    soft_masked: BinaryIO | None = None,
+    key: str = "reference.fasta",
 ) -> IndexedReference:
     """Encode `fasta` into `folder` and return what was found.
 
@@ -50,6 +49,8 @@ def index_reference(
     fasta, folder : Path
     soft_masked : BinaryIO, optional
         Takes one byte a base, contig after contig: 1 where the FASTA has lower case, else 0.
+    key : str
+        The config key that named the file, for messages.
 
     Raises
     ------
@@ -61,7 +62,7 @@ def index_reference(
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_path(folder / "genome.fa") as temporary, temporary.open("wb") as out:
         writer = _GenomeWriter(fasta, out, soft_masked)
-        for chunk in _decompressed(fasta):
+        for chunk in content(fasta, f"{key} must name a FASTA file"):
             writer.feed(chunk)
         contigs = writer.close()
     frame = pl.DataFrame([vars(contig) for contig in contigs], schema=CONTIGS.schema)
@@ -101,6 +102,7 @@ class _GenomeWriter:
                 end = chunk.find(b"\n", start)
                 self.header += chunk[start : end if end >= 0 else len(chunk)]
                 if end < 0:
+                    self._check_header_length()
                     return
                 self._open_contig()
                 start, self.at_line_start = end + 1, True
@@ -122,12 +124,21 @@ class _GenomeWriter:
             self._open_contig()
         self._close_contig()
         if not self.contigs:
+            what = "no sequence found" if self.line > 1 else "the file is empty"
             raise UserError(
-                f"{self.source}: no sequence found; expected a FASTA file: '>name' lines, "
+                f"{self.source}: {what}; expected a FASTA file: '>name' lines, "
                 "each followed by lines of nucleotides"
             )
         self.out.flush()
         return self.contigs
+
+    def _check_header_length(self) -> None:
+        assert self.header is not None
+        if len(self.header) > LONGEST:
+            raise UserError(
+                f"{self.source}, line {self.line}: a '>' header longer than {LONGEST} bytes; "
+                "expected a contig's name (is this a FASTA file?)"
+            )
 
     def _open_contig(self) -> None:
         assert self.header is not None
@@ -173,7 +184,7 @@ class _GenomeWriter:
                     f"{self.source}, line {self.line}: sequence before the first '>' header; "
                     "expected a FASTA file (is it truncated at the start, or another format?)"
                 )
-            if bases.translate(None, _IUPAC):
+            if bases.translate(None, IUPAC):
                 self._complain(text)
             if self.length == 0:
                 self._write(b">" + self.name.encode() + b"\n")
@@ -182,7 +193,7 @@ class _GenomeWriter:
                 self.soft_masked.write(text.translate(_LOWER, _BLANKS))
             self.sha.update(bases)
             self.length += len(bases)
-            self.acgt += int(_ACGT[np.frombuffer(bases, np.uint8)].sum())
+            self.acgt += int(IS_ACGT[np.frombuffer(bases, np.uint8)].sum())
             if self.length >= 2**32 - 1:
                 raise UserError(
                     f"{self.source}: contig {self.name!r} is longer than 4,294,967,294 bp, "
@@ -191,7 +202,7 @@ class _GenomeWriter:
         self.line += text.count(b"\n")
 
     def _complain(self, text: bytes) -> None:
-        rest = text.translate(None, _IUPAC + _IUPAC.lower() + b"Uu" + _BLANKS)
+        rest = text.translate(None, IUPAC + IUPAC.lower() + b"Uu" + _BLANKS)
         at = text.index(rest[:1])
         line = self.line + text[:at].count(b"\n")
         raise UserError(
@@ -203,29 +214,3 @@ class _GenomeWriter:
     def _write(self, data: bytes) -> None:
         self.out.write(data)
         self.offset += len(data)
-
-
-def _decompressed(path: Path) -> Iterator[bytes]:
-    """Yield the text of a plain, gzipped or bgzipped file in chunks, checking it is whole."""
-    try:
-        file = path.open("rb")
-    except OSError as error:
-        raise UserError(
-            f"{path}: cannot be read ({error.strerror}); reference.fasta must name a FASTA file"
-        ) from error
-    with file:
-        head = file.read(18)
-        file.seek(0)
-        if not head:
-            raise UserError(f"{path}: the file is empty; expected a FASTA file")
-        if inflate.is_gzip(head):
-            yield from inflate.inflate(file, path, lambda _: None)
-            return
-        if head[:4] in _OTHER_COMPRESSION:
-            raise UserError(
-                f"{path}: compressed in a format other than gzip; decompress it or use bgzip"
-            )
-        if head.startswith(BYTE_ORDER_MARK):
-            file.seek(len(BYTE_ORDER_MARK))
-        while chunk := file.read(CHUNK):
-            yield chunk

@@ -20,9 +20,6 @@ from varlm.errors import UserError
 from varlm.tables.parquet import read_table
 from varlm.tables.schemas import CONTIGS
 
-_ACGT = np.zeros(256, dtype=bool)
-_ACGT[list(b"ACGT")] = True
-
 
 @dataclass(frozen=True)
 class Contig:

@@ -96,8 +96,7 @@ def whole_contigs(wanted: Sequence[str], names: ContigNames, key: str) -> Region
             close = difflib.get_close_matches(name, known, n=3) or known[:5]
             shown.append(f"{name!r} (is it {', '.join(map(repr, close))}?)")
         raise UserError(
-            f"{key}: not in the reference: {'; '.join(shown)}; correct the name, or name the "
-            "contig in reference.aliases"
+            f"{key}: not in the reference: {'; '.join(shown)}; correct the name, or {names.remedy}"
         )
     found = {match.contig for match in matches.values() if match.contig is not None}
     return Regions({c: np.array([[0, names.lengths[c]]], np.int64) for c in found}, matches)

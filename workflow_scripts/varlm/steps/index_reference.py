@@ -7,6 +7,7 @@ import json
 import logging
 from pathlib import Path
 
+from varlm.errors import first_few
 from varlm.files.whole import atomic_path
 from varlm.genome import encoding
 
@@ -35,7 +36,7 @@ def run(args: argparse.Namespace) -> None:
             "%s: %d contigs have no sequence and are left out: %s",
             args.fasta,
             len(indexed.empty),
-            ", ".join(indexed.empty[:10]),
+            first_few(indexed.empty, 10),
         )
     with atomic_path(args.reference / "reference.json") as temporary:
         temporary.write_text(json.dumps(summary, indent=2) + "\n")

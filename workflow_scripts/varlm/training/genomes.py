@@ -15,16 +15,14 @@ from numpy.typing import NDArray
 
 from varlm.annotation.genes.gff import read_annotation
 from varlm.annotation.genes.models import build
-from varlm.errors import UserError
+from varlm.errors import UserError, first_few
+from varlm.genome.bases import CODES
 from varlm.genome.contig_names import ContigNames
 from varlm.genome.encoding import index_reference
 from varlm.genome.reference import Genome
 from varlm.training.corpus import REGION_SHIFT, REGIONS, SOFT_MASKED
 
 log = logging.getLogger(__name__)
-
-_CODES = np.full(256, 4, dtype=np.uint8)
-_CODES[list(b"ACGT")] = range(4)
 
 
 @dataclass(frozen=True)
@@ -66,13 +64,13 @@ def read_genome(source: Source, promoter: int) -> list[Contig]:
     """
     soft_masked = io.BytesIO()
     with tempfile.TemporaryDirectory() as folder:
-        index_reference(source.fasta, Path(folder), soft_masked)
+        index_reference(source.fasta, Path(folder), soft_masked, f"genomes.{source.name}.fasta")
         genome = Genome.open(Path(folder))
         regions = _regions(source, genome.lengths, promoter)
         masked = np.frombuffer(soft_masked.getbuffer(), np.uint8)
         contigs, offset = [], 0
         for name, length in genome.lengths.items():
-            codes = _CODES[genome.sequence(name)]
+            codes = CODES[genome.sequence(name)]
             codes |= masked[offset : offset + length] * np.uint8(SOFT_MASKED)
             codes |= regions[name] << np.uint8(REGION_SHIFT)
             offset += length
@@ -87,7 +85,8 @@ def _regions(
     classes = {name: np.zeros(length, np.uint8) for name, length in lengths.items()}
     if source.annotation is None:
         return classes
-    models = build(read_annotation(source.annotation), source.annotation, ContigNames(lengths))
+    features = read_annotation(source.annotation, f"genomes.{source.name}.annotation")
+    models = build(features, source.annotation, ContigNames(lengths, key=None))
     where = models.transcripts.select("index", "contig")
     forward = pl.col("strand") != "-"
     before = models.transcripts.select(
@@ -129,15 +128,16 @@ def sets_of(
         If a name is a contig of no genome, or of both sets, or no contig is left to train on.
     """
     sets = {(genome, contig): "train" for genome in genomes for contig in genomes[genome]}
-    for which, names in (("held_out", held_out), ("validation", validation)):
-        for name in names:
+    for which, spellings in (("held_out", held_out), ("validation", validation)):
+        for name in map(str, spellings):
             without = []
             for genome, contigs in genomes.items():
-                found = ContigNames(dict.fromkeys(contigs, 0)).match(str(name), {str(name): None})
-                if found.contig is None:
+                names = ContigNames(dict.fromkeys(contigs, 0), key=None)
+                matched = names.match(name, {name: None})
+                if matched.contig is None:
                     without.append(genome)
                     continue
-                key = (genome, found.contig)
+                key = (genome, matched.contig)
                 if sets[key] not in ("train", which):
                     raise UserError(
                         f"the contig {name} of {genome} is named both in held_out and in "
@@ -145,7 +145,7 @@ def sets_of(
                     )
                 sets[key] = which
             if len(without) == len(genomes):
-                known = ", ".join(next(iter(genomes.values()))[:20])
+                known = first_few(next(iter(genomes.values())), 20)
                 raise UserError(
                     f"{which}: no genome has a contig {name!r}; "
                     f"those of {next(iter(genomes))} are {known}"

@@ -26,15 +26,16 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from varlm.errors import UserError
-from varlm.files import inflate
+from varlm.files import inflate, text
 from varlm.vcf import bcf
-from varlm.vcf.header import structured
+from varlm.vcf.header import columns_of, joined_files, shown, structured
 
 log = logging.getLogger(__name__)
 
@@ -44,21 +45,11 @@ Format = Literal["vcf", "vcf.gzip", "vcf.bgzip", "bcf"]
 CHUNK = 8 << 20
 WIDE_CHUNK = 32 << 20
 WIDE = 200  # columns
-MAX_LINE = 1 << 28  # a longer line is no record: a zip bomb of 1.4 MB grows to gigabytes
+MAX_LINE = 1 << 28  # bytes; a longer line is no record
 LONG_LINES = 1000  # mean bytes a line from which a loop over lines beats a scan of each byte
-FIXED = (b"#CHROM", b"POS", b"ID", b"REF", b"ALT", b"QUAL", b"FILTER", b"INFO")
 
-_OTHER_FORMATS = {
-    b"BZh": "bzip2",
-    b"\xfd7zXZ": "xz",
-    b"PK\x03\x04": "zip",
-    b"\x28\xb5\x2f\xfd": "zstd",
-    b"\x1f\x9d": "compress (.Z)",
-    b"CRAM": "CRAM",
-    b"BAM\1": "BAM",
-    b"\xff\xfe": "UTF-16 text",
-    b"\xfe\xff": "UTF-16 text",
-}
+_LONG = "is this a VCF? Split the record, or drop its long field"
+_EXPECTED = "expected a VCF or BCF file"
 
 
 @dataclass(frozen=True)
@@ -120,8 +111,7 @@ class VcfSource:
         self.format, self._pieces = self._open()
         self._rest = b""
         self.header_lines = self._read_header()
-        self.columns = self._check_header()
-        self._lines = len(self.header_lines)
+        self.columns = columns_of(self.header_lines, self._rest.split(b"\n", 1)[0], self.path)
 
     @cached_property
     def contig_lengths(self) -> dict[str, int | None]:
@@ -155,7 +145,6 @@ class VcfSource:
         for data in self._whole_lines(size or default):
             chunk = self._checked(data, record)
             record += chunk.records
-            self._lines += chunk.records
             yield chunk
         if self.format == "bcf" and record != self._bcf_records:
             raise UserError(
@@ -168,48 +157,24 @@ class VcfSource:
 
     def _open(self) -> tuple[Format, Iterator[bytes]]:
         """Tell the format by the magic bytes and return the text as an iterator of pieces."""
-        try:
-            with self.path.open("rb") as file:
-                head = file.read(1 << 16)
-        except OSError as error:
-            raise UserError(
-                f"{self.path}: cannot be read ({error.strerror}); expected a VCF or BCF file"
-            ) from error
+        head = text.head(self.path, _EXPECTED)
         if not head:
-            raise UserError(f"{self.path}: the file is empty (0 bytes); expected a VCF or BCF file")
+            raise UserError(f"{self.path}: the file is empty (0 bytes); {_EXPECTED}")
         compression: Format = "vcf"
-        inner = head
         if inflate.is_gzip(head):
             compression = "vcf.bgzip" if inflate.is_bgzf(head) else "vcf.gzip"
-            inner = next(filter(None, self._raw_pieces(hashing=False)), b"")
-        if inner[:3] == b"BCF":
-            if inner[3:4] != b"\2":
-                raise UserError(
-                    f"{self.path}: BCF of a version other than 2; convert it with a bcftools of "
-                    "its time"
-                )
-            self._bcf_records = bcf.count_records(self._raw_pieces(hashing=True), self.path)
-            return "bcf", bcf.text(self.path, self._genotypes)
-        for magic, name in _OTHER_FORMATS.items():
-            if inner.startswith(magic):
-                raise UserError(
-                    f"{self.path}: found {name}; expected VCF (plain, gzip or bgzip) or BCF: "
-                    "convert the file"
-                )
-        return compression, self._raw_pieces(hashing=True)
-
-    def _raw_pieces(self, hashing: bool) -> Iterator[bytes]:
-        """Yield the decompressed content; the digest takes the file's own bytes."""
-        update = self._digest.update if hashing else lambda _: None
-        with self.path.open("rb") as file:
-            head = file.read(18)
-            file.seek(0)
-            if inflate.is_gzip(head):
-                yield from inflate.inflate(file, self.path, update)
-                return
-            while piece := file.read(1 << 20):
-                update(piece)
-                yield piece
+        pieces = text.content(self.path, _EXPECTED, self._digest.update)
+        first = next(pieces, b"")
+        pieces = chain([first], pieces)
+        if first[:3] != b"BCF":
+            return compression, pieces
+        if first[3:4] != b"\2":
+            raise UserError(
+                f"{self.path}: BCF of a version other than 2; convert it with a bcftools of its "
+                "time"
+            )
+        self._bcf_records = bcf.count_records(pieces, self.path)
+        return "bcf", bcf.text(self.path, self._genotypes)
 
     # -- the header --------------------------------------------------------------------------
 
@@ -217,8 +182,6 @@ class VcfSource:
         lines: list[bytes] = []
         buffer = bytearray()
         for piece in self._pieces:
-            if not buffer and not lines and piece.startswith(b"\xef\xbb\xbf"):
-                piece = piece[3:]  # a byte-order mark from an editor
             searched = len(buffer)
             buffer += piece
             at = 0
@@ -232,94 +195,40 @@ class VcfSource:
             del buffer[:at]
             if buffer and buffer[0] != 35:
                 break
-            self._check_length(len(buffer), len(lines))
+            if len(buffer) > MAX_LINE:
+                raise UserError(
+                    f"{self.path}, line {len(lines) + 1}: longer than {MAX_LINE} bytes; {_LONG}"
+                )
         if buffer[:1] == b"#":  # the file ends with the header, without a line feed
             lines.append(bytes(buffer).removesuffix(b"\r"))
             buffer.clear()
         self._rest = bytes(buffer)
         return lines
 
-    def _check_header(self) -> int:
-        """Return the number of columns of the #CHROM line, or say what is wrong with the header."""
-        lines = self.header_lines
-        named = [index for index, text in enumerate(lines) if text.startswith(b"#CHROM")]
-        if named and named[0] + 1 < len(lines):
-            self._complain(lines[named[0] + 1], named[0] + 1 - len(lines), 0)
-        if not named:
-            line = len(lines) + 1
-            found = self._rest.split(b"\n", 1)[0] or (lines[-1] if lines else b"")
-            raise UserError(
-                f"{self.path}, line {line}: no '#CHROM' header line before the first record "
-                f"(found {_shown(found)}); expected a VCF: ## lines, then #CHROM with "
-                "tab-separated column names, then records"
-            )
-        line = len(lines)
-        for index, text in enumerate(lines[:-1]):
-            if not text.startswith(b"##"):
-                raise UserError(
-                    f"{self.path}, line {index + 1}: {_shown(text)} is no header line; expected "
-                    "'##…' before the '#CHROM' line"
-                )
-        if not lines[0].startswith(b"##fileformat=VCF"):
-            log.warning(
-                "%s: the first line is not ##fileformat=VCFv4.x; read as VCF 4 all the same",
-                self.path,
-            )
-        names = lines[-1].split(b"\t")
-        if tuple(names[:8]) != FIXED:
-            remedy = (
-                "columns must be separated by tabs, not blanks"
-                if len(names) < 8 and len(lines[-1].split()) >= 8
-                else "expected " + " ".join(name.decode() for name in FIXED)
-            )
-            raise UserError(
-                f"{self.path}, line {line}: malformed header line {_shown(lines[-1])}: {remedy}"
-            )
-        if len(names) > 8 and names[8] != b"FORMAT":
-            raise UserError(
-                f"{self.path}, line {line}: column 9 is {_shown(names[8])}; expected FORMAT "
-                "before the samples"
-            )
-        return len(names)
-
     # -- the lines ---------------------------------------------------------------------------
-
-    def _check_length(self, pending: int, lines: int) -> None:
-        if pending > MAX_LINE:
-            raise UserError(
-                f"{self.path}, line {lines + 1}: longer than {MAX_LINE} bytes, the longest line "
-                "that is read; is this a VCF? Split the record, or drop its long field"
-            )
 
     def _whole_lines(self, size: int) -> Iterator[bytes]:
         """Join the pieces into buffers of whole lines, of about `size` bytes."""
-        parts, total, feed = [self._rest], len(self._rest), b"\n" in self._rest
-        self._rest = b""
-        for piece in self._pieces:
-            parts.append(piece)
-            total += len(piece)
-            feed = feed or b"\n" in piece
-            if not feed:
-                self._check_length(total, self._lines)
-            elif total >= size:
-                whole = b"".join(parts)
-                cut = _last_record_end(whole[: whole.rfind(b"\n") + 1])
-                parts, total, feed = [whole[cut:]], len(whole) - cut, False
-                if cut:
-                    yield whole[:cut]
-        whole = b"".join(parts)
-        del parts
-        if whole and not whole.endswith(b"\n"):
-            log.warning(
-                "%s: the last line does not end in a line feed; it is read as it is, but make "
-                "sure that the file was not cut there",
-                self.path,
-            )
-            whole += b"\n"
-        # Blank lines are tolerated after the last record only, where editors leave them.
-        whole = whole[: _last_record_end(whole)]
-        if whole:
-            yield whole
+        pieces = chain([self._rest], self._pieces)
+        self._rest = blank = b""
+        for block, line in text.whole_lines(
+            pieces, self.path, size, MAX_LINE, _LONG, len(self.header_lines) + 1
+        ):
+            if not block.endswith(b"\n"):
+                log.warning(
+                    "%s: the last line does not end in a line feed; it is read as it is, but make "
+                    "sure that the file was not cut there",
+                    self.path,
+                )
+                block += b"\n"
+            # Blank lines are tolerated after the last record only, where editors leave them.
+            records = blank + block
+            end = _last_record_end(records)
+            blank = records[end:]
+            if end:
+                yield records[:end]
+            elif len(blank) > MAX_LINE:
+                raise UserError(f"{self.path}, line {line}: blank lines without end; remove them")
 
     def _checked(self, data: bytes, first_record: int) -> Chunk:
         """Find the lines of `data` and check each; cost: one pass over the bytes."""
@@ -345,10 +254,7 @@ class VcfSource:
         if not line.strip():
             raise UserError(f"{where}: blank line; expected a record: remove the line")
         if line.startswith(b"#"):
-            raise UserError(
-                f"{where}: a header line {_shown(line)} after the #CHROM line; were files joined "
-                "with cat? Give each file by itself, or join them with 'bcftools concat'"
-            )
+            raise joined_files(where, line)
         if b"\0" in line:
             raise UserError(
                 f"{where}: a NUL byte in column {line[: line.index(0)].count(9) + 1}; the file is "
@@ -363,7 +269,7 @@ class VcfSource:
                 if blanks
                 else "the record is cut or malformed: mend or remove it"
             )
-            + f" (found {_shown(line)})"
+            + f" (found {shown(line)})"
         )
 
 
@@ -402,8 +308,3 @@ def _long_lines(data: bytes, array: np.ndarray) -> tuple[np.ndarray, np.ndarray,
         tabs.append(np.count_nonzero(array[at:end] == 9))
         at = end + 1
     return np.array(starts, np.int64), np.array(ends, np.int64), np.array(tabs, np.int64)
-
-
-def _shown(text: bytes) -> str:
-    """Return the first bytes of a line for a message, without control characters."""
-    return repr(text[:60].decode("utf-8", "replace")) + ("…" if len(text) > 60 else "")

@@ -16,11 +16,9 @@ from urllib.parse import unquote
 import polars as pl
 
 from varlm.errors import UserError
-from varlm.files import inflate
-from varlm.genome.encoding import BYTE_ORDER_MARK
+from varlm.files.text import LONGEST, content, whole_lines
 
 _CHUNK = 32 << 20  # bytes of text parsed at a time: bounds memory at a few times this
-_MAX_LINE = 1 << 24  # bytes: a longer line is no feature
 
 EXON_TYPES = ("exon", "noncoding_exon", "pseudogenic_exon", "coding_exon")
 CDS_TYPES = ("CDS",)
@@ -100,8 +98,14 @@ class _Header:
     organelles: set[str] = field(default_factory=set)
 
 
-def read_annotation(path: Path) -> AnnotationFile:
+def read_annotation(path: Path, key: str = "reference.annotation") -> AnnotationFile:
     """Read a GFF3 or GTF file, plain, gzip or bgzip, told by its content.
+
+    Parameters
+    ----------
+    path : Path
+    key : str
+        The config key that named the file, for messages.
 
     Raises
     ------
@@ -113,7 +117,7 @@ def read_annotation(path: Path) -> AnnotationFile:
     frames: list[pl.DataFrame] = []
     gtf: bool | None = None
     seen = 0
-    for text in _chunks(path):
+    for text in _chunks(path, key):
         lines = pl.read_lines(text.decode("utf-8", "replace").encode(), name="text")
         lines = lines.with_row_index("line", offset=seen + 1).with_columns(
             pl.col("text").str.strip_chars_end("\r")
@@ -142,28 +146,17 @@ def read_annotation(path: Path) -> AnnotationFile:
     )
 
 
-def _chunks(path: Path) -> Iterator[bytes]:
+def _chunks(path: Path, key: str) -> Iterator[bytes]:
     """Yield the file's text in pieces of whole lines, up to a `##FASTA` section."""
-    rest = b""
-    sequences = False  # behind ##FASTA: read on, so that a truncated file is still found out
-    for piece in _inflated(path):
-        if sequences:
-            continue
-        rest += piece
-        if len(rest) < _CHUNK:
-            continue
-        end = rest.rfind(b"\n") + 1
-        if not end:
-            if len(rest) > _MAX_LINE:
-                raise UserError(
-                    f"{path}: a line of more than {_MAX_LINE} bytes; expected a GFF3 or GTF file"
-                )
-            continue
-        text, sequences = _before_sequences(rest[:end])
-        rest = b"" if sequences else rest[end:]
+    expected = f"{key} must name a GFF3 or GTF file"
+    pieces = content(path, expected)
+    for lines, _ in whole_lines(pieces, path, _CHUNK, LONGEST, expected):
+        text, sequences = _before_sequences(lines)
         yield text
-    if rest:
-        yield _before_sequences(rest)[0]
+        if sequences:
+            for _ in pieces:
+                pass  # read on, so that a truncated file is still found out
+            return
 
 
 def _before_sequences(text: bytes) -> tuple[bytes, bool]:
@@ -171,26 +164,6 @@ def _before_sequences(text: bytes) -> tuple[bytes, bool]:
     starts = [0 for mark in (b"##FASTA", b">") if text.startswith(mark)]
     starts += [at + 1 for mark in (b"\n##FASTA", b"\n>") if (at := text.find(mark)) >= 0]
     return (text[: min(starts)], True) if starts else (text, False)
-
-
-def _inflated(path: Path) -> Iterator[bytes]:
-    try:
-        file = path.open("rb")
-    except OSError as error:
-        raise UserError(
-            f"{path}: cannot be read ({error.strerror}); reference.annotation must name a GFF3 or "
-            "GTF file"
-        ) from error
-    with file:
-        head = file.read(18)
-        file.seek(0)
-        if inflate.is_gzip(head):
-            yield from inflate.inflate(file, path, lambda _: None)
-            return
-        if head.startswith(BYTE_ORDER_MARK):
-            file.seek(len(BYTE_ORDER_MARK))
-        while piece := file.read(8 << 20):
-            yield piece
 
 
 def _read_directives(lines: pl.DataFrame, header: _Header) -> None:
@@ -272,7 +245,7 @@ def _with_attributes(table: pl.DataFrame, gtf: bool) -> pl.DataFrame:
 
     def get(*keys: str) -> pl.Expr:
         # Splitting at literals is some twenty times faster than a regular expression.
-        found = [
+        values = [
             pl.col("attributes")
             .str.splitn(f";{key}{between}", 2)
             .struct[1]
@@ -282,7 +255,7 @@ def _with_attributes(table: pl.DataFrame, gtf: bool) -> pl.DataFrame:
             for key in keys
         ]
         # NCBI writes transcript_id "" on the lines of genes.
-        return pl.coalesce(pl.when(each != "").then(each) for each in found)
+        return pl.coalesce(pl.when(value != "").then(value) for value in values)
 
     def has(pattern: str) -> pl.Expr:
         return pl.col("attributes").str.contains(pattern, literal=True)

@@ -114,8 +114,8 @@ def _on_reference(
     if len(unknown) == len(contigs):
         raise UserError(
             f"{path}: no feature lies on a contig of the reference (annotation: {_some(found)}; "
-            f"reference: {_some(names.lengths)}); give the annotation of this assembly, or name "
-            "the contigs in reference.aliases"
+            f"reference: {_some(names.lengths)}); give the annotation of this assembly, or "
+            f"{names.remedy}"
         )
     if unknown:
         shown = "; ".join(f"{name!r}: {how}" for name, how in list(unknown.items())[:5])

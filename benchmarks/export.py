@@ -100,12 +100,15 @@ def score(folder: Path, vcf: Path) -> int:
         if name not in result.variants.columns
     ).select(table.names)
     write_table(rows, folder / "annotated.parquet", table)
-    write_digest(folder / "annotated.parquet")
+    for name in ("accounting.json", "rejected.tsv.gz", "annotated.parquet"):
+        write_digest(folder / name)
     columns = [f"m_{column}" for column, _ in TAGS.values()]
     text = rows.select(
         "chrom", "pos", "ref", "alt", *(pl.col(c).round_sig_figs(6) for c in columns)
     )
-    (folder / "scores.tsv").write_text(text.write_csv(separator="\t", include_header=False))
+    (folder / "scores.tsv").write_text(
+        text.write_csv(separator="\t", include_header=False, null_value=".")
+    )
     pysam.tabix_compress(str(folder / "scores.tsv"), str(folder / "scores.tsv.gz"), force=True)
     pysam.tabix_index(str(folder / "scores.tsv.gz"), seq_col=0, start_col=1, end_col=1, force=True)
     (folder / "tags.hdr").write_text(

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from varlm.scoring import formulas
+from varlm.tables.schemas import LOGIT_COLUMNS
 
 LOGITS = arrays(np.float32, (5, 2, 4), elements=st.floats(-30, 30, width=32))
 BASES = arrays(np.int64, 5, elements=st.integers(0, 3))
@@ -99,3 +100,20 @@ def test_base_index_takes_text_and_bytes():
 def test_base_index_refuses_what_is_no_base(bases):
     with pytest.raises(ValueError, match="not one of A, C, G, T"):
         formulas.base_index(bases)
+
+
+@given(LOGITS)
+def test_the_columns_of_a_table_and_the_logits_are_the_same_numbers(logits):
+    table = formulas.logit_columns(logits)
+    assert table.columns == list(LOGIT_COLUMNS)
+    assert table["fwd_c"].to_list() == logits[:, 0, 1].tolist()
+    assert table["rev_t"].to_list() == logits[:, 1, 3].tolist()
+    np.testing.assert_array_equal(formulas.site_logits(table), logits)
+
+
+def test_a_strand_that_is_not_scored_is_null_in_a_table_and_nan_in_logits():
+    logits = np.ones((2, 2, 4), np.float32)
+    logits[:, 1] = np.nan
+    table = formulas.logit_columns(logits).fill_nan(None)
+    assert table["rev_a"].null_count() == 2
+    np.testing.assert_array_equal(formulas.site_logits(table), logits)

@@ -192,7 +192,7 @@ def score_columns(
             found, on="pos", how="left", maintain_order="left"
         )
         _check_found(joined, LOGIT_COLUMNS[0], model, rows)
-        logits = joined.select(LOGIT_COLUMNS).fill_null(np.nan).to_numpy().reshape(-1, 2, 4)
+        logits = formulas.site_logits(joined)
         ref = formulas.base_index(_first_letters(joined["ref"]))
         alt = formulas.base_index(_first_letters(joined["alt"]))
         for name, column in vars(formulas.snv_scores(logits, ref, alt)).items():

@@ -13,8 +13,9 @@ from varlm.genome.reference import Genome
 from varlm.report import logo, page
 from varlm.report.given import ReportInput
 from varlm.results.top_hits import pictured
+from varlm.scoring import formulas
 from varlm.tables.parquet import read_table
-from varlm.tables.schemas import LOGIT_COLUMNS, SITES
+from varlm.tables.schemas import SITES
 
 _PICTURE_BYTES = 2_500_000  # of all pictures together
 
@@ -53,7 +54,7 @@ class _SiteHeights:
 
     def __init__(self, path: Path):
         table = read_table(path, SITES)
-        logits = table.select(LOGIT_COLUMNS).fill_null(np.nan).to_numpy().reshape(-1, 2, 4)
+        logits = formulas.site_logits(table)
         self.heights = logo.letter_heights(logits)
         keys = table.select("contig", "pos").iter_rows()
         self.row = {key: i for i, key in enumerate(keys)}

@@ -21,7 +21,7 @@ from varlm.genome.reference import Genome
 from varlm.genome.sites import sample_sites
 from varlm.scoring import formulas
 from varlm.store import Store
-from varlm.tables.schemas import BACKGROUND, LOGIT_COLUMNS
+from varlm.tables.schemas import BACKGROUND
 
 SEED = 0
 
@@ -87,7 +87,7 @@ def background_llrs(background: Background, store: Store, key: str) -> pl.DataFr
 
 
 def _three_snvs(digest: str, rows: pl.DataFrame, ref: NDArray[np.intp]) -> pl.DataFrame:
-    logits = rows.select(LOGIT_COLUMNS).fill_null(np.nan).to_numpy().reshape(-1, 2, 4)
+    logits = formulas.site_logits(rows)
     letters = np.array(list(BASES))
     frames = []
     for step in (1, 2, 3):

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from varlm.genome.bases import CODES, UNKNOWN
+from varlm.tables.schemas import LOGIT_COLUMNS
 
 Floats = NDArray[np.float64]
 
@@ -39,6 +41,24 @@ class SnvScores:
     entropy: Floats
     p_ref: Floats
     p_alt: Floats
+
+
+def site_logits(sites: pl.DataFrame) -> NDArray[np.float32]:
+    """Return the logits of a table of sites, shape (sites, 2, 4).
+
+    Parameters
+    ----------
+    sites : polars.DataFrame
+        With the columns `varlm.tables.schemas.LOGIT_COLUMNS`; null, where a strand is not
+        scored, becomes NaN.
+    """
+    flat: NDArray[np.float32] = sites.select(LOGIT_COLUMNS).fill_null(np.nan).to_numpy()
+    return flat.reshape(-1, 2, 4)
+
+
+def logit_columns(logits: NDArray[np.float32]) -> pl.DataFrame:
+    """Return logits of shape (sites, 2, 4) as `varlm.tables.schemas.LOGIT_COLUMNS`; NaN stays."""
+    return pl.DataFrame(logits.reshape(-1, 8), schema=dict.fromkeys(LOGIT_COLUMNS, pl.Float32()))
 
 
 def base_index(bases: NDArray[Any]) -> NDArray[np.intp]:

@@ -25,7 +25,6 @@ from varlm.genome.bases import BASES
 from varlm.genome.reference import Genome
 from varlm.scoring import formulas
 from varlm.scoring.planning import CohortRows
-from varlm.tables.schemas import LOGIT_COLUMNS
 from varlm.tracks.bigwig import Spool, write_bigwigs
 
 # A site of a bigWig has one value; the lowest of a track is where its display begins, and a few
@@ -160,7 +159,7 @@ def spool_values(
             raise LookupError(
                 f"{len(first)} sites are not in the store, the first of them {contig}:{first[0]}"
             )
-        logits = found.select(LOGIT_COLUMNS).fill_null(np.nan).to_numpy().reshape(-1, 2, 4)
+        logits = formulas.site_logits(found)
         ref = formulas.base_index(genome.sequence(contig)[positions.astype(np.int64) - 1])
         values = site_values(logits, ref)
         wrong = ~np.isfinite(list(values.values())).all(axis=0)

@@ -23,7 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "workflow_scripts"), str(ROOT / "tests")]
 
-from making.scoring import CONTIG, Job, child_of, wait_until
+from making.scoring import CONTIG, Job, child_of, scored_so_far, wait_until
 from varlm.genome.encoding import index_reference
 
 
@@ -33,16 +33,18 @@ def kills(job: Job, count: int) -> list[float]:
     partial = job.out("killed") / "partial"
     lost = []
     while len(lost) < count:
-        before = partial.stat().st_size if partial.exists() else 0
+        before = scored_so_far(job, "killed")
         process = job.start("killed", supervise=False)
-        wait_until(lambda b=before, p=process: _size(partial) > b or p.poll() is not None)
+        wait_until(
+            lambda b=before, p=process: scored_so_far(job, "killed") > b or p.poll() is not None
+        )
         time.sleep(rng.uniform(0, 3))
         if not partial.exists():  # done, or nearly: start over
             process.wait()
             for file in job.out("killed").iterdir():
                 file.unlink()
             continue
-        kept = partial.stat().st_mtime
+        kept = partial.stat().st_mtime  # the folder's: a file came into it
         process.kill()
         lost.append(time.time() - kept)
         process.wait()
@@ -51,21 +53,14 @@ def kills(job: Job, count: int) -> list[float]:
     return lost
 
 
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
-
-
 def seconds_to_stop(job: Job, rounds: int = 5) -> list[float]:
     """Return the seconds from SIGTERM to the end of the job and its child."""
     found = []
     for _ in range(rounds):
         process = job.start("stopped")
         child_of(process)
-        size = _size(job.out("stopped") / "partial")
-        wait_until(lambda s=size: _size(job.out("stopped") / "partial") > s)
+        kept = scored_so_far(job, "stopped")
+        wait_until(lambda k=kept: scored_so_far(job, "stopped") > k)
         told = time.monotonic()
         process.send_signal(signal.SIGTERM)
         process.wait()

@@ -10,7 +10,6 @@ from varlm.genome.windows import (
     AlleleWindows,
     allele_windows,
     centre,
-    chunks,
     reverse_complement,
     site_windows,
     strip_shared,
@@ -171,13 +170,3 @@ def test_concatenate_joins_rows_in_order():
     joined = AlleleWindows.concatenate(parts)
     for name in ("reference", "alternate", "reference_scored", "alternate_scored"):
         np.testing.assert_array_equal(getattr(joined, name), getattr(both, name))
-
-
-@given(st.integers(0, 20000), st.integers(1, 9000))
-def test_chunks_cover_every_row_once_in_whole_batches(count, batch):
-    found = chunks(count, batch)
-    assert [row for start, stop in found[:3] for row in range(start, stop)] == list(
-        range(found[2][1] if len(found) > 2 else count)
-    )
-    assert sum(stop - start for start, stop in found) == count
-    assert all((stop - start) % batch == 0 for start, stop in found[:-1])

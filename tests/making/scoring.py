@@ -1,4 +1,4 @@
-"""A shard that takes some seconds to score, and its step as a program of its own."""
+"""Rows to score: in the process itself, by any model; or as the step, a program of its own."""
 
 import json
 import os
@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
@@ -14,11 +15,38 @@ import psutil
 
 from making.toy_models import CONFIGS, make_checkpoint
 from varlm.models import checkpoint
+from varlm.scoring import formulas, inference
+from varlm.scoring.partial_scores import Method, open_partial_scores
 from varlm.tables.schemas import SHARD
 
 PROGRAM = [sys.executable, Path(__file__).resolve().parents[2] / "workflow_scripts"]
 WINDOW = 64
 CONTIG = "".join(np.random.default_rng(11).choice(list("ACGT"), 40_000))
+
+
+def _scored(kind, scorer, sequence, rows, window) -> pl.DataFrame:
+    """Score rows of one kind as the step does; return the columns of scores."""
+    partial = open_partial_scores(None, {})
+    partial.begin(Method("float32", scorer.batch_size, "cpu"))
+    shard = pl.DataFrame(rows, schema=SHARD.schema, orient="row")
+    genome = SimpleNamespace(sequence=lambda _: sequence)
+    inference.score_missing(scorer, kind, shard, genome, window, partial)
+    return partial.scores(kind.schema)
+
+
+def site_logits(scorer, sequence, positions, window, contig="contig") -> np.ndarray:
+    """Logits at 0-based positions of a contig, shape (n, 2, 4)."""
+    rows = [(contig, int(position) + 1, None, None) for position in positions]
+    return formulas.site_logits(_scored(inference.SITES, scorer, sequence, rows, window))
+
+
+def allele_ratios(scorer, sequence, positions, refs, alts, window, contig="contig") -> np.ndarray:
+    """Log-likelihood ratios of indels and MNVs at 0-based positions of a contig, shape (n, 2)."""
+    rows = [
+        (contig, int(position) + 1, ref, alt)
+        for position, ref, alt in zip(positions, refs, alts, strict=True)
+    ]
+    return _scored(inference.ALLELES, scorer, sequence, rows, window).to_numpy()
 
 
 class Job:
@@ -97,9 +125,8 @@ class Job:
 
 
 def scored_so_far(job: Job, name: str) -> int:
-    """Bytes of the file of partial scores."""
-    path = job.out(name) / "partial"
-    return path.stat().st_size if path.exists() else 0
+    """Stretches of scores that are kept."""
+    return len(list((job.out(name) / "partial").glob("*.arrow")))
 
 
 def wait_until(condition, seconds: float = 60):

@@ -97,7 +97,7 @@ def test_what_the_store_has_loads_no_model(job, monkeypatch):
     def refuse(*_):
         raise AssertionError("a model was loaded")
 
-    monkeypatch.setattr(shard, "_scorer", refuse)
+    monkeypatch.setattr(shard, "load_scorer", refuse)
     assert job(out="again.parquet").equals(first)
     fewer = job(pictures=1, flank=2, out="fewer.parquet")
     assert fewer.select("contig", "pos").rows() == [("chrII", p) for p in range(1, 6)]

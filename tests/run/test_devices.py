@@ -165,11 +165,9 @@ def test_a_score_job_takes_one_of_the_visible_devices(tmp_path, monkeypatch):
         torch.cuda, "get_device_properties", lambda number: SimpleNamespace(uuid=uuids[number])
     )
     monkeypatch.setattr(batch_size, "choose_device", torch.device)
-    monkeypatch.setattr(hardware, "_held", [])
-    assert hardware.take_device("cpu") == torch.device("cpu")
-    assert hardware.take_device("cuda") == torch.device("cuda:0")
-    assert hardware.take_device("cuda:2") == torch.device("cuda:2")
-    assert hardware.take_device("cuda") == torch.device("cuda:1")
-    assert [held.name for held in hardware._held] == ["u4", "u7", "u5"]
-    for held in hardware._held:
-        held.release()
+    assert hardware.take_device("cpu") == hardware.TakenDevice(torch.device("cpu"))
+    taken = [hardware.take_device(name) for name in ("cuda", "cuda:2", "cuda")]
+    assert [device.torch.index for device in taken] == [0, 2, 1]
+    assert [device.lease.name for device in taken] == ["u4", "u7", "u5"]
+    del taken[1]  # what nothing holds any more is free
+    assert hardware.take_device("cuda").torch.index == 2

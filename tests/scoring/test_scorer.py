@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from making.scoring import allele_ratios, site_logits
 from making.toy_models import CONFIGS, VARIANTS, ToyModel, make_checkpoint
 from varlm.errors import UserError
 from varlm.genome.windows import allele_windows, reverse_complement, site_windows
@@ -15,7 +16,7 @@ from varlm.models import load_model
 from varlm.run.progress import Progress, duration
 from varlm.scoring import batch_size as batch_size_module
 from varlm.scoring import formulas, tuning
-from varlm.scoring.scorer import Scorer, score_alleles, score_sites
+from varlm.scoring.scorer import Scorer
 from varlm.scoring.tuning import tune
 
 PAIRS = {"A": "T", "C": "G", "G": "C", "T": "A", "N": "N"}
@@ -50,7 +51,7 @@ def random_dna(seed: int, length: int) -> str:
 def test_site_logits_are_the_definition(text, window, prefix, data):
     positions = data.draw(st.lists(st.integers(0, len(text) - 1), min_size=1, max_size=9))
     toy = ToyModel(prefix=prefix)
-    found = score_sites(Scorer(toy, batch_size=4), ascii_array(text), np.array(positions), window)
+    found = site_logits(Scorer(toy, batch_size=4), ascii_array(text), np.array(positions), window)
     for logits, position in zip(found, positions, strict=True):
         start = position - window // 2
         around = cut(text, start, start + window)
@@ -65,7 +66,7 @@ def test_site_logits_are_the_definition(text, window, prefix, data):
 def test_the_masked_base_itself_does_not_matter():
     toy = ToyModel()
     texts = [f"ACGTTG{base}CATTGA" for base in "ACGT"]
-    found = [score_sites(Scorer(toy), ascii_array(t), np.array([6]), 8) for t in texts]
+    found = [site_logits(Scorer(toy), ascii_array(t), np.array([6]), 8) for t in texts]
     for other in found[1:]:
         np.testing.assert_array_equal(found[0], other)
 
@@ -74,8 +75,8 @@ def test_the_masked_base_itself_does_not_matter():
 def test_the_reverse_complement_swaps_the_strands(text, window):
     """For odd windows, which are symmetric: the mean of both strands has no direction."""
     toy, positions = ToyModel(), np.arange(len(text))
-    one = score_sites(Scorer(toy), ascii_array(text), positions, window)
-    two = score_sites(Scorer(toy), ascii_array(rc(text)), positions[::-1], window)
+    one = site_logits(Scorer(toy), ascii_array(text), positions, window)
+    two = site_logits(Scorer(toy), ascii_array(rc(text)), positions[::-1], window)
     np.testing.assert_allclose(one, two[:, ::-1, ::-1], atol=1e-5)
     ref, alt = np.zeros(len(text), int), np.full(len(text), 2)  # A>G, T>C on the other strand
     np.testing.assert_allclose(
@@ -108,7 +109,7 @@ def test_allele_scores_are_the_definition(seed, position, length, alt, window):
     if ref == alt:
         return
     toy = ToyModel(seed)
-    found = score_alleles(
+    found = allele_ratios(
         Scorer(toy), ascii_array(text), np.array([position]), [ref], [alt], window
     )
     both = allele_windows(ascii_array(text), np.array([position]), [ref], [alt], window)
@@ -129,8 +130,8 @@ def test_an_insertions_anchor_is_not_what_is_scored():
     """The same insertion with a longer anchor, or with none but its own repeat, scores the same."""
     text = "ACGGTTACCATGCAAGTCCA"
     scorer, sequence = Scorer(ToyModel()), ascii_array(text)
-    plain = score_alleles(scorer, sequence, np.array([9]), ["A"], ["AGG"], 16)
-    longer = score_alleles(scorer, sequence, np.array([7]), ["CCA"], ["CCAGG"], 16)
+    plain = allele_ratios(scorer, sequence, np.array([9]), ["A"], ["AGG"], 16)
+    longer = allele_ratios(scorer, sequence, np.array([7]), ["CCA"], ["CCAGG"], 16)
     np.testing.assert_array_equal(plain, longer)
 
 
@@ -138,26 +139,26 @@ def test_swapping_ref_and_alt_negates_an_allele_score():
     """Fault 63."""
     one, two = "ACGGTTACCATGCAAGTCCA", "ACGGTTACCTTTTGCAAGTCCA"
     scorer = Scorer(ToyModel())
-    found = score_alleles(scorer, ascii_array(one), np.array([8]), ["CA"], ["CTTT"], 14)
-    swapped = score_alleles(scorer, ascii_array(two), np.array([8]), ["CTTT"], ["CA"], 14)
+    found = allele_ratios(scorer, ascii_array(one), np.array([8]), ["CA"], ["CTTT"], 14)
+    swapped = allele_ratios(scorer, ascii_array(two), np.array([8]), ["CTTT"], ["CA"], 14)
     np.testing.assert_allclose(found, -swapped, atol=1e-12)
 
 
 def test_forward_strand_alone_leaves_the_reverse_nan():
     toy, sequence = ToyModel(), ascii_array("ACGTTGCATG")
-    both = score_sites(Scorer(toy), sequence, np.arange(10), 6)
-    found = score_sites(Scorer(toy, "forward"), sequence, np.arange(10), 6)
+    both = site_logits(Scorer(toy), sequence, np.arange(10), 6)
+    found = site_logits(Scorer(toy, "forward"), sequence, np.arange(10), 6)
     np.testing.assert_array_equal(found[:, 0], both[:, 0])
     assert np.isnan(found[:, 1]).all()
-    ratio = score_alleles(Scorer(toy, "forward"), sequence, np.array([4]), ["T"], ["TA"], 6)
+    ratio = allele_ratios(Scorer(toy, "forward"), sequence, np.array([4]), ["T"], ["TA"], 6)
     assert np.isfinite(ratio[0, 0])
     assert np.isnan(ratio[0, 1])
 
 
 def test_nothing_to_score():
     scorer, sequence = Scorer(ToyModel()), ascii_array("ACGT")
-    assert score_sites(scorer, sequence, np.array([], int), 4).shape == (0, 2, 4)
-    assert score_alleles(scorer, sequence, np.array([], int), [], [], 4).shape == (0, 2)
+    assert site_logits(scorer, sequence, np.array([], int), 4).shape == (0, 2, 4)
+    assert allele_ratios(scorer, sequence, np.array([], int), [], [], 4).shape == (0, 2)
 
 
 # Real architectures: batches, shards, order (fault 60)
@@ -176,13 +177,13 @@ POSITIONS = np.array([0, 1, 5, 31, 32, 60, 61, 62, 63, 90, 150, 149, 220, 250, 2
 @pytest.fixture(scope="module")
 def expected(model):
     model.set_mode("float32")
-    return score_sites(Scorer(model, batch_size=5), SEQUENCE, POSITIONS, 64)
+    return site_logits(Scorer(model, batch_size=5), SEQUENCE, POSITIONS, 64)
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 16])
 def test_scores_do_not_depend_on_the_batch_size(model, expected, batch_size):
     model.set_mode("float32")
-    found = score_sites(Scorer(model, batch_size=batch_size), SEQUENCE, POSITIONS, 64)
+    found = site_logits(Scorer(model, batch_size=batch_size), SEQUENCE, POSITIONS, 64)
     np.testing.assert_allclose(found, expected, atol=1e-5, rtol=0)
 
 
@@ -193,7 +194,7 @@ def test_scores_do_not_depend_on_shards_or_order(model, expected, order, split):
     scorer = Scorer(model, batch_size=5)
     positions = POSITIONS[list(order)]
     found = np.concatenate(
-        [score_sites(scorer, SEQUENCE, part, 64) for part in (positions[:split], positions[split:])]
+        [site_logits(scorer, SEQUENCE, part, 64) for part in (positions[:split], positions[split:])]
     )
     np.testing.assert_allclose(found, expected[list(order)], atol=1e-5, rtol=0)
 
@@ -202,15 +203,15 @@ def test_a_second_run_gives_the_same_bytes(model, expected):
     """Fault 65."""
     model.set_mode("float32")
     for _ in range(3):
-        found = score_sites(Scorer(model, batch_size=5), SEQUENCE, POSITIONS, 64)
+        found = site_logits(Scorer(model, batch_size=5), SEQUENCE, POSITIONS, 64)
         assert found.tobytes() == expected.tobytes()
 
 
 def test_both_strands_of_a_real_model(model, expected):
     """Odd windows: scoring the reverse complement swaps the strands (fault 62)."""
     model.set_mode("float32")
-    one = score_sites(Scorer(model), SEQUENCE, POSITIONS, 63)
-    two = score_sites(
+    one = site_logits(Scorer(model), SEQUENCE, POSITIONS, 63)
+    two = site_logits(
         Scorer(model), reverse_complement(SEQUENCE[None])[0], len(SEQUENCE) - 1 - POSITIONS, 63
     )
     np.testing.assert_allclose(one, two[:, ::-1, ::-1], atol=1e-5, rtol=0)
@@ -218,7 +219,7 @@ def test_both_strands_of_a_real_model(model, expected):
 
 def test_every_batch_has_the_same_shape():
     toy = ToyModel()
-    score_sites(Scorer(toy, batch_size=4), SEQUENCE, POSITIONS, 64)
+    site_logits(Scorer(toy, batch_size=4), SEQUENCE, POSITIONS, 64)
     assert set(toy.batches) == {(4, 64)}
 
 
@@ -229,7 +230,7 @@ def test_alleles_do_not_depend_on_the_batch_size(model):
     refs = [text[p : p + 3] for p in positions]
     alts = [ref[0] + "GATTACA" for ref in refs]
     found = [
-        score_alleles(Scorer(model, batch_size=size), SEQUENCE, positions, refs, alts, 64)
+        allele_ratios(Scorer(model, batch_size=size), SEQUENCE, positions, refs, alts, 64)
         for size in (1, 4)
     ]
     assert len(positions) > 1
@@ -242,12 +243,12 @@ def test_a_gpu_gives_the_cpus_numbers(tmp_path):
         pytest.skip("no CUDA device")
     for name, config in CONFIGS.items():
         folder = make_checkpoint(tmp_path / name, config)
-        here = score_sites(Scorer(load_model(folder)), SEQUENCE, POSITIONS, 64)
+        here = site_logits(Scorer(load_model(folder)), SEQUENCE, POSITIONS, 64)
         model = load_model(folder, device=batch_size_module.choose_device("cuda"))
         tolerances = {"float32": 1e-4, "winograd": 1e-3, "bfloat16": 0.3}
         for mode in model.modes():
             model.set_mode(mode)
-            found = score_sites(Scorer(model), SEQUENCE, POSITIONS, 64)
+            found = site_logits(Scorer(model), SEQUENCE, POSITIONS, 64)
             np.testing.assert_allclose(found, here, atol=tolerances[mode], rtol=0)
 
 
@@ -276,12 +277,12 @@ def test_a_logit_that_is_no_number_is_an_error_naming_the_site(value, strands):
     """Fault 59."""
     scorer = Scorer(Broken(value, 2), strands, batch_size=1 if strands == "forward" else 4)
     with pytest.raises(UserError, match=r"^chr7:31: the model's answer is not a finite number"):
-        score_sites(scorer, SEQUENCE, np.array([10, 20, 30, 40]), 16, contig="chr7")
+        site_logits(scorer, SEQUENCE, np.array([10, 20, 30, 40]), 16, contig="chr7")
 
 
 def test_the_same_for_alleles():
     with pytest.raises(UserError, match=r"^chr7:5: "):
-        score_alleles(
+        allele_ratios(
             Scorer(Broken(float("nan"), 0)),
             ascii_array("ACGTACGTAC"),
             np.array([4]),
@@ -301,10 +302,10 @@ def test_float16_that_overflows_is_an_error(tmp_path):
     tensors["model.encoder.layer.2.ffn.3.weight"] *= 1e5
     save_file(tensors, path, metadata={"format": "pt"})
     model = load_model(tmp_path)
-    assert np.isfinite(score_sites(Scorer(model), SEQUENCE, POSITIONS, 64)).all()
+    assert np.isfinite(site_logits(Scorer(model), SEQUENCE, POSITIONS, 64)).all()
     model.set_mode("float16")
     with pytest.raises(UserError, match=r"not a finite number.*try float32"):
-        score_sites(Scorer(model), SEQUENCE, POSITIONS, 64)
+        site_logits(Scorer(model), SEQUENCE, POSITIONS, 64)
 
 
 class Small(ToyModel):
@@ -329,9 +330,9 @@ class Small(ToyModel):
     ],
 )
 def test_a_batch_that_does_not_fit_is_halved(error, caplog):
-    expected = score_sites(Scorer(ToyModel()), SEQUENCE, POSITIONS, 64)
+    expected = site_logits(Scorer(ToyModel()), SEQUENCE, POSITIONS, 64)
     scorer = Scorer(Small(3, error), batch_size=16)
-    np.testing.assert_array_equal(score_sites(scorer, SEQUENCE, POSITIONS, 64), expected)
+    np.testing.assert_array_equal(site_logits(scorer, SEQUENCE, POSITIONS, 64), expected)
     assert scorer.batch_size == 2
     assert "going on with 2 windows a batch" in caplog.text
 
@@ -339,18 +340,18 @@ def test_a_batch_that_does_not_fit_is_halved(error, caplog):
 def test_one_window_that_does_not_fit_is_an_error():
     scorer = Scorer(Small(0, torch.OutOfMemoryError("CUDA out of memory")), batch_size=4)
     with pytest.raises(UserError, match="out of memory with one window a batch"):
-        score_sites(scorer, SEQUENCE, POSITIONS, 64)
+        site_logits(scorer, SEQUENCE, POSITIONS, 64)
 
 
 def test_other_errors_are_not_taken_for_a_lack_of_memory():
     with pytest.raises(RuntimeError, match="shape mismatch"):
-        score_sites(Scorer(Small(0, RuntimeError("shape mismatch"))), SEQUENCE, POSITIONS, 64)
+        site_logits(Scorer(Small(0, RuntimeError("shape mismatch"))), SEQUENCE, POSITIONS, 64)
 
 
 def test_a_window_longer_than_the_model_reads_is_an_error(tmp_path):
     model = load_model(make_checkpoint(tmp_path, CONFIGS["roformer"]))
     with pytest.raises(UserError, match=r"scoring.window is 97, but the model reads at most 96"):
-        score_sites(Scorer(model), SEQUENCE, POSITIONS, 97)
+        site_logits(Scorer(model), SEQUENCE, POSITIONS, 97)
 
 
 def test_a_device_that_is_not_there_is_an_error():
@@ -493,9 +494,9 @@ def test_bfloat16_is_only_tried_where_it_is_native(tmp_path):
 def test_winograd_agrees_with_float32_within_its_tolerance(tmp_path):
     for name in ("convnet", "bytenet", "legacy"):
         model = load_model(make_checkpoint(tmp_path / name, CONFIGS[name]))
-        plain = score_sites(Scorer(model), SEQUENCE, POSITIONS, 64)
+        plain = site_logits(Scorer(model), SEQUENCE, POSITIONS, 64)
         model.set_mode("winograd")
-        fast = score_sites(Scorer(model), SEQUENCE, POSITIONS, 64)
+        fast = site_logits(Scorer(model), SEQUENCE, POSITIONS, 64)
         assert tuning.largest_difference(plain, fast) < tuning.TOLERANCE["winograd"] / 10
 
 
@@ -516,7 +517,8 @@ def test_largest_difference_is_of_log_likelihood_ratios():
 def test_progress_counts_every_site_once(caplog):
     caplog.set_level(logging.INFO)
     counted = []
-    score_sites(Scorer(ToyModel(), batch_size=4, progress=counted.append), SEQUENCE, POSITIONS, 8)
+    scorer = Scorer(ToyModel(), batch_size=4, progress=counted.append)
+    scorer.sites(site_windows(SEQUENCE, POSITIONS, 8), str)
     assert sum(counted) == len(POSITIONS)
     progress = Progress(17, "sites")
     for count in counted:

@@ -9,11 +9,12 @@ import numpy as np
 import polars as pl
 import pytest
 
+from making.scoring import allele_ratios, site_logits
 from making.toy_models import CONFIGS, make_checkpoint
 from varlm import cli
 from varlm.genome.reference import Genome
 from varlm.models import checkpoint, load_model
-from varlm.scoring.scorer import Scorer, score_alleles, score_sites
+from varlm.scoring.scorer import Scorer
 from varlm.tables.parquet import read_table
 from varlm.tables.schemas import ALLELES, LOGIT_COLUMNS, SHARD, SITES
 
@@ -86,13 +87,13 @@ def test_every_row_once_in_order_with_the_librarys_numbers(job):
     scorer = Scorer(load_model(job.folder), batch_size=4)
     for row in sites.iter_rows(named=True):
         sequence = job.genome.sequence(row["contig"])
-        expected = score_sites(scorer, sequence, np.array([row["pos"] - 1]), WINDOW)
+        expected = site_logits(scorer, sequence, np.array([row["pos"] - 1]), WINDOW)
         np.testing.assert_allclose(
             [row[name] for name in LOGIT_COLUMNS], expected.reshape(8), atol=1e-5
         )
     for row in alleles.iter_rows(named=True):
         sequence = job.genome.sequence(row["contig"])
-        expected = score_alleles(
+        expected = allele_ratios(
             scorer, sequence, np.array([row["pos"] - 1]), [row["ref"]], [row["alt"]], WINDOW
         )
         np.testing.assert_allclose([row["llr_fwd"], row["llr_rev"]], expected[0], atol=1e-4)

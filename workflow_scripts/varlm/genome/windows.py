@@ -62,12 +62,6 @@ def reverse_complement(windows: Bytes) -> Bytes:
     return np.take(COMPLEMENT, windows[:, ::-1])
 
 
-def chunks(count: int, batch_size: int) -> list[tuple[int, int]]:
-    """Cut `count` rows into (start, stop) of about `CHUNK` rows, whole batches each."""
-    size = max(CHUNK // batch_size, 1) * batch_size
-    return [(start, min(start + size, count)) for start in range(0, count, size)]
-
-
 @dataclass(frozen=True)
 class AlleleWindows:
     """Windows of n indels or MNVs with REF and with ALT, and which positions of each count.

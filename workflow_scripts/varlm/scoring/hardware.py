@@ -1,20 +1,15 @@
-"""The device, threads and batch that a step is told to use."""
+"""The device, threads and batch that a job computes with."""
 
 from __future__ import annotations
 
-import argparse
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from varlm.errors import UserError
 from varlm.run.devices import Lease, lease, visible_devices
 
 if TYPE_CHECKING:
     import torch
-
-
-_held: list[Lease] = []  # a lock is freed when nothing holds it any more
 
 
 @dataclass(frozen=True)
@@ -26,34 +21,45 @@ class Hardware:
     threads: int = 1
 
 
-def take_device(name: str) -> torch.device:
-    """Return the device to compute on; a CUDA device is this job's alone until it ends."""
+@dataclass(frozen=True)
+class TakenDevice:
+    """A device to compute on; a CUDA device is this job's alone as long as this object lives.
+
+    Attributes
+    ----------
+    torch : torch.device
+    lease : Lease or None
+        What keeps other jobs away; None but for CUDA. Its lock is freed with it.
+    """
+
+    torch: torch.device
+    lease: Lease | None = None
+
+
+def take_device(name: str) -> TakenDevice:
+    """Return the device to compute on; wait for a CUDA device that no other job has.
+
+    Parameters
+    ----------
+    name : str
+        auto, cpu, cuda, cuda:N or mps.
+
+    Raises
+    ------
+    UserError
+        If there is no such device here.
+    """
     import torch
 
     from varlm.scoring.batch_size import choose_device
 
     device = choose_device(name)
     if device.type != "cuda":
-        return device
+        return TakenDevice(device)
     uuids = [
         str(torch.cuda.get_device_properties(number).uuid)
         for number in range(torch.cuda.device_count())
     ]
     names = visible_devices(uuids, os.environ.get("CUDA_VISIBLE_DEVICES"))
-    _held.append(lease(names, device.index))
-    return torch.device("cuda", _held[-1].index)
-
-
-def add_hardware_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of every step that loads a model."""
-    parser.add_argument("--threads", type=int, default=1, help="processor cores to use")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
-    parser.add_argument("--batch-size", default="auto", help="windows a forward pass, or auto")
-
-
-def hardware(args: argparse.Namespace) -> Hardware:
-    """Return what `add_hardware_options` made of the command line."""
-    text = args.batch_size
-    if text != "auto" and (not text.isdigit() or int(text) < 1):
-        raise UserError(f"scoring.batch_size: {text!r}; expected auto or a positive number")
-    return Hardware(args.device, None if text == "auto" else int(text), args.threads)
+    held = lease(names, device.index)
+    return TakenDevice(torch.device("cuda", held.index), held)

@@ -1,61 +1,69 @@
 """The scores of a shard so far, on disk: what a job that was stopped leaves to the next one.
 
-A file of its own, appended to every few seconds and removed when the shard is done. It is never
-an output: a shard's tables are written whole, from it, at the end.
+A folder of its own, to which a file is added every few seconds, and which is removed when the
+shard is done. It is never an output: a shard's tables are written whole, from it, at the end.
 
-Layout, little endian: a line of JSON that says what the scores are of (`identity`) and how they
-are made (`mode`, `batch_size`, `device`); then records, each a head (kind, first row, rows,
-seconds, CRC-32) and its numbers. What follows the last whole record is cut off on opening: a
-write that was under way when the power went.
+Files are numbered in the order in which they were written, whole and renamed into place, and carry
+the CRC-32 of their bytes in their names, as an Arrow file does not: `000000-1a2b3c4d.json` says
+what the scores are of and how the following ones are made, `000001-….arrow` holds the scores of a
+stretch of rows (Arrow IPC), one column a score, and the seconds that each row took. The first file
+that is missing, cut or changed ends the resumption: it and what follows are removed.
+
+Kinds of rows differ in their columns: the scores of a kind are the stretches with its columns, in
+order. What kinds there are, this module need not know.
 """
 
 from __future__ import annotations
 
+import io
+import itertools
 import json
 import logging
-import os
-import struct
-import time
+import re
+import shutil
 import zlib
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-import numpy as np
+import polars as pl
 from filelock import FileLock, Timeout
-from numpy.typing import NDArray
+
+from varlm.files.whole import atomic_path
+from varlm.scoring.partial_file import read_partial_file
 
 log = logging.getLogger("varlm")
 
-_VERSION = 1
-_HEAD = struct.Struct("<cIIfI")
-_SITES, _ALLELES = b"s", b"a"
-_SHAPES: dict[bytes, tuple[tuple[int, ...], np.dtype[Any]]] = {
-    _SITES: ((2, 4), np.dtype("<f4")),
-    _ALLELES: ((2,), np.dtype("<f8")),
-}
-
-_SYNC = 5.0  # seconds between two fsyncs at least
+_VERSION = 2  # 1 was one file: `varlm.scoring.partial_file`
+_NAME = re.compile(r"(\d{6,})-([0-9a-f]{8})\.(json|arrow)")
+_SECONDS = "seconds"  # column of a stretch beside its scores
 _WAIT = 20.0  # seconds for another job on the same shard, an orphan most likely, to end
 
 
 @dataclass(frozen=True)
 class Method:
-    """How the scores are made: what a resumed job must do alike, for the same numbers.
+    """How scores are made: what a resumed job must do alike, for the same numbers.
 
     Attributes
     ----------
     mode : str
         One of `varlm.models.language_model.MODES`.
     batch_size : int
-        Windows a batch.
+        Windows a batch, as they are in force.
     device : str
         cpu, cuda or mps.
+    asked : int or None
+        Windows a batch that the user asked for; None: varlm's choice.
+    halvings : int
+        How often the parent had told the job to halve them (`varlm.run.heartbeat`).
     """
 
     mode: str
     batch_size: int
     device: str
+    asked: int | None = None
+    halvings: int = 0
 
 
 @dataclass
@@ -64,10 +72,14 @@ class PartialScores:
 
     Attributes
     ----------
+    path : Path
+        The folder.
+    identity : dict
+        What the scores are of.
     method : Method or None
-        How the job before made them; None where there are none.
+        How the last of them were made; None where there are none.
     resumed : int
-        Rows, of both kinds, found on opening.
+        Rows, of all kinds, found on opening.
     seconds : float
         Time that the rows at hand took, those found on opening included.
     """
@@ -77,77 +89,115 @@ class PartialScores:
     method: Method | None = None
     resumed: int = 0
     seconds: float = 0.0
-    _parts: dict[bytes, list[NDArray[Any]]] = field(
-        default_factory=lambda: {_SITES: [], _ALLELES: []}
-    )
-    _file: BinaryIO | None = None
-    _lock: FileLock | None = None
-    _synced: float = 0.0
+    _stretches: list[pl.DataFrame] = field(default_factory=list)
+    _lock: FileLock | None = None  # None: nothing is kept on disk
+    _files: int = 0
 
-    def sites(self) -> NDArray[np.float32]:
-        """Return the logits of the first sites, shape (rows so far, 2, 4)."""
-        return self._rows(_SITES)
-
-    def alleles(self) -> NDArray[np.float64]:
-        """Return the log-likelihood ratios of the first alleles, shape (rows so far, 2)."""
-        return self._rows(_ALLELES)
+    def scores(self, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
+        """Return the scores so far of the kind of rows that has these columns, in order."""
+        mine = [part for part in self._stretches if dict(part.schema) == dict(schema)]
+        return pl.concat([pl.DataFrame(schema=schema), *mine], rechunk=True)
 
     def begin(self, method: Method) -> None:
-        """Say how the following rows are made; write the header where the file is new."""
-        self.method = method
-        if self._lock is None or self._file is not None:
+        """Say how the following rows are made."""
+        if method == self.method:
             return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self.path.open("ab", buffering=0)
-        if self._file.tell() == 0:
-            header = {"version": _VERSION, "identity": self.identity, "method": vars(method)}
-            self._file.write(json.dumps(header).encode() + b"\n")
+        self.method = method
+        text = {"version": _VERSION, "identity": self.identity, "method": asdict(method)}
+        self._write(json.dumps(text).encode(), "json")
 
-    def add_sites(self, logits: NDArray[np.float32], seconds: float) -> None:
-        """Keep the logits of the next sites, shape (n, 2, 4), which took `seconds`."""
-        self._add(_SITES, logits, seconds)
+    def add(self, scores: pl.DataFrame, seconds: float, batch_size: int) -> None:
+        """Keep the scores of the next rows of a kind.
 
-    def add_alleles(self, ratios: NDArray[np.float64], seconds: float) -> None:
-        """Keep the ratios of the next alleles, shape (n, 2), which took `seconds`."""
-        self._add(_ALLELES, ratios, seconds)
+        Parameters
+        ----------
+        scores : polars.DataFrame
+            One column a score; the columns and their types say which kind it is.
+        seconds : float
+            That they took.
+        batch_size : int
+            Windows a batch that are in force now: fewer than before where memory ran out.
+        """
+        if self.method is None:
+            raise ValueError("begin says how scores are made, before the first are added")
+        self.begin(replace(self.method, batch_size=batch_size))
+        self._stretches.append(scores)
+        self.seconds += seconds
+        share = pl.lit(seconds / max(scores.height, 1), pl.Float64).alias(_SECONDS)
+        file = io.BytesIO()
+        scores.with_columns(share).write_ipc(file)
+        self._write(file.getvalue(), "arrow")
 
     def remove(self) -> None:
-        """Remove the file: the shard's tables are written."""
-        if self._file is not None:
-            self._file.close()
+        """Remove the folder: the shard's tables are written."""
         if self._lock is not None:
-            self.path.unlink(missing_ok=True)
+            _clear(self.path)
             Path(self._lock.lock_file).unlink(missing_ok=True)
             self._lock.release()
 
-    def _rows(self, kind: bytes) -> NDArray[Any]:
-        shape, dtype = _SHAPES[kind]
-        return np.concatenate([np.empty((0, *shape), dtype), *self._parts[kind]])
-
-    def _add(self, kind: bytes, rows: NDArray[Any], seconds: float) -> None:
-        shape, dtype = _SHAPES[kind]
-        rows = np.ascontiguousarray(rows, dtype)
-        if rows.shape[1:] != shape:
-            raise ValueError(f"rows of shape {rows.shape[1:]}, expected {shape}")
-        start = sum(len(part) for part in self._parts[kind])
-        self._parts[kind].append(rows)
-        self.seconds += seconds
-        if self._file is None:
+    def _write(self, data: bytes, kind: str) -> None:
+        if self._lock is None:
             return
-        data = rows.tobytes()
-        self._file.write(_head(kind, start, len(rows), seconds, data) + data)
-        if time.monotonic() - self._synced > _SYNC:
-            os.fsync(self._file.fileno())
-            self._synced = time.monotonic()
+        name = f"{self._files:06}-{zlib.crc32(data):08x}.{kind}"
+        with atomic_path(self.path / name) as temporary:
+            temporary.write_bytes(data)
+        self._files += 1
+
+    def _read(self) -> None:
+        """Take the files that are as they were written, and remove the others."""
+        kept = set()
+        for path, data in _whole_files(self.path):
+            if path.suffix == ".arrow" and self.method is not None:
+                stretch = pl.read_ipc(io.BytesIO(data))
+                self.seconds += float(stretch[_SECONDS].sum())
+                self._stretches.append(stretch.drop(_SECONDS))
+            else:
+                self.method = _method(data, self.identity)
+                if self.method is None:
+                    self._discard()
+                    return
+            kept.add(path)
+        self._files = len(kept)
+        self.resumed = sum(stretch.height for stretch in self._stretches)
+        self._remove_all_but(kept)
+
+    def _remove_all_but(self, kept: set[Path]) -> None:
+        others = [path for path in self.path.iterdir() if path not in kept]
+        damaged = [path.name for path in others if _NAME.fullmatch(path.name)]
+        if damaged:
+            log.warning(
+                "%s: %s is cut or changed; %d files from it on are not used",
+                self.path,
+                min(damaged),
+                len(damaged),
+            )
+        for path in others:
+            path.unlink()
+
+    def _read_old(self) -> None:
+        """Take over what a job of an earlier version left: one file, in place of the folder."""
+        old = read_partial_file(self.path, self.identity)
+        if old is None:
+            self._discard()
+            return
+        _clear(self.path)
+        self.begin(Method(**old.method))
+        for scores, seconds in old.stretches:
+            self.add(scores, seconds, old.method["batch_size"])
+        self.resumed = sum(scores.height for scores, _ in old.stretches)
+
+    def _discard(self) -> None:
+        log.warning("%s: scores of another shard, model or genome; not used", self.path)
+        _clear(self.path)
 
 
 def open_partial_scores(path: Path | None, identity: dict[str, Any]) -> PartialScores:
-    """Open the file of a shard, with what a job before left in it.
+    """Open the scores of a shard, with what a job before left of them.
 
     Parameters
     ----------
     path : Path or None
-        None: nothing is kept on disk.
+        The folder, made where it is not there; None: nothing is kept on disk.
     identity : dict
         What the scores are of; scores of anything else are discarded. JSON values.
     """
@@ -164,46 +214,44 @@ def open_partial_scores(path: Path | None, identity: dict[str, Any]) -> PartialS
         )
         return partial
     partial._lock = lock
-    if path.exists():
-        _read(partial, path.read_bytes())
+    if path.is_file():
+        partial._read_old()
+    elif path.exists():
+        partial._read()
     return partial
 
 
-def _head(kind: bytes, start: int, count: int, seconds: float, data: bytes) -> bytes:
-    head = _HEAD.pack(kind, start, count, seconds, 0)
-    return _HEAD.pack(kind, start, count, seconds, zlib.crc32(data, zlib.crc32(head)))
+def _clear(path: Path) -> None:
+    """Remove the folder, or the file in its place, if there is one."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
-def _read(partial: PartialScores, text: bytes) -> None:
-    """Take the whole records of a file's `text`; cut the file after the last."""
-    end = text.find(b"\n") + 1
+def _whole_files(folder: Path) -> Iterator[tuple[Path, bytes]]:
+    """Yield files and their bytes in order, up to the first that is not as it was written."""
+    named: dict[int, list[tuple[Path, str]]] = {}
+    for path in folder.iterdir():
+        if match := _NAME.fullmatch(path.name):
+            named.setdefault(int(match[1]), []).append((path, match[2]))
+    for number in itertools.count():
+        files = named.get(number, [])
+        if len(files) != 1:
+            return
+        path, digest = files[0]
+        data = path.read_bytes()
+        if f"{zlib.crc32(data):08x}" != digest:
+            return
+        yield path, data
+
+
+def _method(text: bytes, identity: dict[str, Any]) -> Method | None:
+    """Return how scores are made; None where they are of something else."""
     try:
-        header = json.loads(text[:end])
-        known = header["version"] == _VERSION and header["identity"] == partial.identity
-        method = Method(**header["method"])
+        entry = json.loads(text)
+        if entry["version"] == _VERSION and entry["identity"] == identity:
+            return Method(**entry["method"])
     except (ValueError, KeyError, TypeError):
-        known = False
-    if not known:
-        log.warning("%s: scores of another shard, model or genome; not used", partial.path)
-        partial.path.unlink()
-        return
-    rows = {_SITES: 0, _ALLELES: 0}
-    while len(text) - end >= _HEAD.size:
-        kind, start, count, seconds, _ = _HEAD.unpack_from(text, end)
-        if kind not in _SHAPES or start != rows[kind]:
-            break
-        shape, dtype = _SHAPES[kind]
-        size = count * int(np.prod(shape)) * dtype.itemsize
-        data = text[end + _HEAD.size : end + _HEAD.size + size]
-        if text[end : end + _HEAD.size] != _head(kind, start, count, seconds, data):
-            break
-        partial._parts[kind].append(np.frombuffer(data, dtype).reshape(count, *shape))
-        partial.seconds += seconds
-        rows[kind] += count
-        end += _HEAD.size + size
-    if end < len(text):
-        lost = len(text) - end
-        log.warning("%s: the last %d bytes are no whole record; cut off", partial.path, lost)
-        os.truncate(partial.path, end)
-    partial.method = method
-    partial.resumed = sum(rows.values())
+        log.debug("not an entry of this version: %r", text[:100])
+    return None

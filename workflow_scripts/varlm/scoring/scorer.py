@@ -7,9 +7,8 @@ depend on its neighbours or on how the sites were cut into shards.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,17 +16,10 @@ from numpy.typing import NDArray
 
 from varlm.errors import UserError
 from varlm.genome.bases import CODE_COMPLEMENT, CODES
-from varlm.genome.windows import (
-    AlleleWindows,
-    Bytes,
-    allele_windows,
-    centre,
-    chunks,
-    reverse_complement,
-    site_windows,
-)
+from varlm.genome.windows import AlleleWindows, Bytes, centre, reverse_complement
 from varlm.models.checkpoint import Strands
 from varlm.models.language_model import MaskedModel
+from varlm.scoring.hardware import TakenDevice
 
 log = logging.getLogger(__name__)
 
@@ -50,12 +42,15 @@ class Scorer:
     batch_size : int
         Windows in one forward pass; halved for good when memory runs out.
     progress : function of the number of sites or alleles done since its last call, optional
+    taken : TakenDevice, optional
+        The model's device, where it is to be this job's alone: held as long as the scorer is.
     """
 
     model: MaskedModel
     strands: Strands = "both"
     batch_size: int = 8
     progress: Callable[[int], None] | None = None
+    taken: TakenDevice | None = None
 
     def sites(self, windows: Bytes, locate: Locate) -> NDArray[np.float32]:
         """Return the logits at the masked centres of forward-strand windows.
@@ -199,75 +194,6 @@ class Scorer:
         if self.model.device.type == "cuda":
             return ids.pin_memory().to(self.model.device, non_blocking=True)
         return ids.to(self.model.device)
-
-
-def score_sites(
-    scorer: Scorer,
-    sequence: Bytes,
-    positions: NDArray[Any],
-    window: int,
-    *,
-    contig: str = "contig",
-) -> NDArray[np.float32]:
-    """Score sites of one contig: `Scorer.sites` on their windows, chunk by chunk.
-
-    Parameters
-    ----------
-    scorer : Scorer
-    sequence : uint8 ASCII, shape (contig length,)
-    positions : integers, shape (n,)
-        0-based.
-    window : int
-        W in bp.
-    contig : str
-        For messages.
-
-    Returns
-    -------
-    float32, shape (n, 2, 4)
-    """
-    positions = np.asarray(positions, dtype=np.int64)
-    out = np.empty((len(positions), 2, 4), dtype=np.float32)
-    for start, stop in chunks(len(positions), scorer.batch_size):
-        some = positions[start:stop]
-        out[start:stop] = scorer.sites(site_windows(sequence, some, window), _locator(contig, some))
-    return out
-
-
-def score_alleles(
-    scorer: Scorer,
-    sequence: Bytes,
-    positions: NDArray[Any],
-    refs: Sequence[str],
-    alts: Sequence[str],
-    window: int,
-    *,
-    contig: str = "contig",
-) -> NDArray[np.float64]:
-    """Score indels and MNVs of one contig: `Scorer.alleles`, chunk by chunk.
-
-    Parameters
-    ----------
-    positions : integers, shape (n,)
-        0-based, of the first base of each REF.
-    refs, alts : n str each
-        Upper-case A, C, G, T. The rest as for `score_sites`.
-
-    Returns
-    -------
-    float64, shape (n, 2)
-    """
-    positions = np.asarray(positions, dtype=np.int64)
-    out = np.empty((len(positions), 2))
-    for start, stop in chunks(len(positions), scorer.batch_size):
-        some = positions[start:stop]
-        windows = allele_windows(sequence, some, refs[start:stop], alts[start:stop], window)
-        out[start:stop] = scorer.alleles(windows, _locator(contig, some))
-    return out
-
-
-def _locator(contig: str, positions: NDArray[np.int64]) -> Locate:
-    return lambda row: f"{contig}:{positions[row] + 1}"
 
 
 def _check_finite(values: NDArray[np.float32], locate: Locate, start: int = 0) -> None:

@@ -11,7 +11,8 @@ import numpy as np
 from varlm.errors import UserError
 from varlm.files.whole import atomic_path
 from varlm.genome.windows import CHUNK
-from varlm.scoring.hardware import add_hardware_options, hardware, take_device
+from varlm.scoring.hardware import take_device
+from varlm.steps.options import add_hardware_options, hardware
 from varlm.tables.schemas import PERPLEXITY
 from varlm.training.corpus import Corpus
 from varlm.training.perplexity import losses, one_sided, sample_sites, table
@@ -57,7 +58,7 @@ def run(args: argparse.Namespace) -> None:
     found = {}
     for pair in args.checkpoint:
         name, _, folder = pair.partition("=")
-        model = load_model(Path(folder), device=device)
+        model = load_model(Path(folder), device=device.torch)
         batch = chosen.batch_size or default_batch(model, corpus.window)
         scorer = Scorer(model, "both", fitting_batch(model, corpus.window, batch))
         logits = np.concatenate(

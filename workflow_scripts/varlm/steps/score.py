@@ -8,9 +8,9 @@ from pathlib import Path
 
 from varlm.files.whole import atomic_path
 from varlm.genome.reference import Genome
-from varlm.scoring.hardware import add_hardware_options, hardware
 from varlm.scoring.partial_scores import open_partial_scores
 from varlm.scoring.shard import check_rows, identity, read_settings, score_rows
+from varlm.steps.options import add_hardware_options, hardware
 from varlm.tables.parquet import read_table, write_table
 from varlm.tables.schemas import ALLELES, SHARD, SITES
 
@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--alleles", type=Path, required=True, help="output: allele scores")
     parser.add_argument("--run", type=Path, required=True, help="output: device, mode, seconds")
     parser.add_argument(
-        "--partial", type=Path, help="file of the scores so far, from which a stopped job resumes"
+        "--partial", type=Path, help="folder of the scores so far, from which a stopped job resumes"
     )
     add_hardware_options(parser)
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from varlm.files.whole import check_digest
 from varlm.genome.reference import Genome
 from varlm.results.top_hits import picture_positions, pictured, top_hits
-from varlm.scoring.hardware import add_hardware_options, hardware
 from varlm.scoring.shard import read_settings, score_rows
+from varlm.steps.options import add_hardware_options, hardware
 from varlm.store import Store
 from varlm.tables.parquet import write_table
 from varlm.tables.schemas import SHARD, SITES, read_annotated_table

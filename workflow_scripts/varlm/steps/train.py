@@ -109,7 +109,8 @@ def _learn(
         made_of["start"] = start_from(family, args.start)
     # A process of several takes the device of its number; alone, one that no other job has.
     together = Processes.expected() > 1
-    processes = Processes.join((choose_device if together else take_device)(args.device))
+    taken = None if together else take_device(args.device)
+    processes = Processes.join(choose_device(args.device) if taken is None else taken.torch)
     training = Training(family.network, corpus, settings, processes, made_of)
     count = sum(p.numel() for p in family.network.parameters())
     log.info("%s, %.3g M parameters, on %s", family.name, count / 1e6, processes.device)

@@ -1,0 +1,154 @@
+"""A model and rows of a shard → the scores of those rows, in stretches of a few seconds' work.
+
+The one way from rows to scores: of the step `score`, of the pictures of a report, of every test.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from varlm.errors import UserError
+from varlm.genome.reference import Genome
+from varlm.genome.windows import CHUNK, AlleleWindows, Bytes, allele_windows, site_windows
+from varlm.run import heartbeat
+from varlm.run.progress import Progress
+from varlm.scoring import formulas
+from varlm.scoring.partial_scores import PartialScores
+from varlm.tables.schemas import LOGIT_COLUMNS
+
+if TYPE_CHECKING:
+    from varlm.scoring.scorer import Scorer
+
+INTERVAL = 5.0  # seconds of work that a stopped job may lose, or one batch where that takes longer
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of rows, and what their scores are.
+
+    Attributes
+    ----------
+    name : str
+        In the plural, for the log.
+    schema : mapping
+        Columns of the scores: name → type.
+    score : function
+        Scorer, genome, rows (contig, pos, ref, alt) and W in bp → scores, a row each.
+    """
+
+    name: str
+    schema: Mapping[str, pl.DataType]
+    score: Callable[[Scorer, Genome, pl.DataFrame, int], pl.DataFrame]
+
+
+def _score_sites(scorer: Scorer, genome: Genome, rows: pl.DataFrame, window: int) -> pl.DataFrame:
+    logits = scorer.sites(site_windows_of(genome, rows, window), _locator(rows))
+    return formulas.logit_columns(logits)
+
+
+def _score_alleles(scorer: Scorer, genome: Genome, rows: pl.DataFrame, window: int) -> pl.DataFrame:
+    ratios = scorer.alleles(allele_windows_of(genome, rows, window), _locator(rows))
+    return pl.DataFrame(ratios, schema=dict(ALLELES.schema))
+
+
+SITES = Kind("sites", dict.fromkeys(LOGIT_COLUMNS, pl.Float32()), _score_sites)
+ALLELES = Kind("alleles", dict.fromkeys(("llr_fwd", "llr_rev"), pl.Float64()), _score_alleles)
+
+
+def score_missing(
+    scorer: Scorer,
+    kind: Kind,
+    rows: pl.DataFrame,
+    genome: Genome,
+    window: int,
+    partial: PartialScores,
+) -> None:
+    """Score the rows of a kind that `partial` lacks, in their order, and add each stretch to it.
+
+    A stretch is as many batches as take about `INTERVAL`: more where a GPU does thousands of
+    windows a second, one where a batch takes longer.
+
+    Parameters
+    ----------
+    rows : polars.DataFrame
+        All rows of the kind, of `varlm.tables.schemas.SHARD`; `partial` holds the first of them.
+    window : int
+        W in bp.
+
+    Raises
+    ------
+    UserError
+        If a logit is no finite number, or an allele does not fit the window or the reference.
+    """
+    done = partial.scores(kind.schema).height
+    progress = Progress(rows.height, kind.name, done)
+
+    def batch_done(count: int) -> None:
+        progress(count)
+        heartbeat.beat()
+
+    scorer.progress = batch_done
+    batches = 1
+    while done < rows.height:
+        started = time.monotonic()
+        part = rows[done : done + batches * scorer.batch_size]
+        scores = kind.score(scorer, genome, part, window)
+        seconds = time.monotonic() - started
+        partial.add(scores, seconds, scorer.batch_size)
+        done += part.height
+        if seconds < INTERVAL / 2 and 2 * batches * scorer.batch_size <= CHUNK:
+            batches *= 2
+        elif seconds > INTERVAL:
+            batches = max(batches // 2, 1)
+
+
+def spread(rows: pl.DataFrame, size: int) -> pl.DataFrame:
+    """Return at most `size` rows, spread evenly over all of them: a sample of their windows."""
+    return rows[np.unique(np.linspace(0, rows.height - 1, size).astype(int))]
+
+
+def allele_windows_of(genome: Genome, rows: pl.DataFrame, window: int) -> AlleleWindows:
+    """Return windows of the rows' alleles, in their order; several contigs at once."""
+    parts = []
+    for contig, part in _by_contig(rows):
+        refs, alts = part["ref"].to_list(), part["alt"].to_list()
+        sequence = genome.sequence(contig)
+        try:
+            parts.append(allele_windows(sequence, _starts(part), refs, alts, window))
+        except UserError as error:
+            raise UserError(f"contig {contig}: {error}") from error
+    return AlleleWindows.concatenate(parts)
+
+
+def site_windows_of(genome: Genome, rows: pl.DataFrame, window: int) -> Bytes:
+    """Return forward-strand windows of the rows' positions, in their order, shape (rows, W)."""
+    return np.concatenate(
+        [
+            site_windows(genome.sequence(contig), _starts(part), window)
+            for contig, part in _by_contig(rows)
+        ]
+    )
+
+
+def _starts(rows: pl.DataFrame) -> NDArray[np.int64]:
+    """0-based positions."""
+    return rows["pos"].to_numpy().astype(np.int64) - 1
+
+
+def _by_contig(rows: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
+    """Stretches of neighbouring rows on one contig, in order."""
+    start = 0
+    for run in rows["contig"].rle():
+        yield run["value"], rows[start : start + run["len"]]
+        start += run["len"]
+
+
+def _locator(rows: pl.DataFrame) -> Callable[[int], str]:
+    return lambda row: f"{rows['contig'][row]}:{rows['pos'][row]}"

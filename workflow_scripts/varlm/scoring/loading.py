@@ -1,0 +1,134 @@
+"""A prepared model → a scorer: on which device, in which arithmetic, with which batch."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from varlm.genome.reference import Genome
+from varlm.run import heartbeat
+from varlm.scoring.hardware import Hardware, TakenDevice, take_device
+from varlm.scoring.inference import site_windows_of, spread
+from varlm.scoring.partial_scores import Method, PartialScores
+
+if TYPE_CHECKING:
+    from varlm.models.language_model import MaskedModel
+    from varlm.scoring.scorer import Scorer
+
+log = logging.getLogger("varlm")
+
+SAMPLE = 64  # sites on which a faster mode has to agree with float32
+_FEW = 64  # with fewer rows, modes are not worth measuring
+
+
+def load_scorer(
+    hardware: Hardware,
+    settings: Mapping[str, Any],
+    genome: Genome,
+    rows: pl.DataFrame,
+    partial: PartialScores,
+) -> tuple[Scorer, str]:
+    """Load the model, choose mode and batch size, and say so in the log and in `partial`.
+
+    Return the scorer, and the mode: indels and MNVs may go back from it to float32.
+
+    Both are those of the job before, where it left scores made on such a device.
+
+    Parameters
+    ----------
+    settings : mapping
+        What `prepare_model` wrote (`varlm.scoring.shard.read_settings`).
+    rows : polars.DataFrame
+        Of `varlm.tables.schemas.SHARD`, at least one: modes are tried out on some of them.
+    """
+    import torch
+
+    from varlm.scoring.scorer import Scorer
+    from varlm.scoring.tuning import tune
+
+    torch.set_num_threads(hardware.threads)
+    taken = take_device(hardware.device)
+    model = _load(settings, taken, rows.height)
+    window = settings["window"]
+    before = partial.method
+    if before is not None and before.device != taken.torch.type:
+        before = None
+    batch_size = first_batch(
+        hardware.batch_size, before, heartbeat.halvings(), lambda: _fitting(model, window)
+    )
+    # Spread over the shard; a share of it, as the sample is computed in float32 as well.
+    sample = spread(rows, min(SAMPLE, max(8, rows.height // 32), rows.height))
+    windows = site_windows_of(genome, sample, window)
+    precision = _precision(settings["precision"], before, rows.height)
+    choice = tune(model, windows, settings["strands"], precision, batch_size)
+    log.info("%s; %d windows a batch", choice.summary(len(windows)), batch_size)
+    heartbeat.beat()
+    partial.begin(
+        Method(
+            choice.mode,
+            batch_size,
+            taken.torch.type,
+            asked=hardware.batch_size,
+            halvings=heartbeat.halvings(),
+        )
+    )
+    return Scorer(model, settings["strands"], batch_size, taken=taken), choice.mode
+
+
+def first_batch(
+    asked: int | None, before: Method | None, halvings: int, fitting: Callable[[], int]
+) -> int:
+    """Return the windows a batch to start with.
+
+    The last batch that a job before had in force, unless the user asks for another than then; of
+    the halvings that the parent tells of, those count which that job had not heard of.
+
+    Parameters
+    ----------
+    asked : int or None
+        `scoring.batch_size`; None: auto.
+    before : Method or None
+        Of the last scores, where a job before left some.
+    halvings : int
+        `varlm.run.heartbeat.halvings`.
+    fitting : function
+        Returns what fits, where nobody has said anything.
+    """
+    if before is not None and before.asked == asked:
+        return max(before.batch_size >> max(halvings - before.halvings, 0), 1)
+    return max((asked or fitting()) >> halvings, 1)
+
+
+def _load(settings: Mapping[str, Any], taken: TakenDevice, rows: int) -> MaskedModel:
+    from varlm.models import load_model
+
+    started = time.monotonic()
+    model = load_model(Path(settings["folder"]), settings["files"], taken.torch)
+    log.info(
+        "model %s (%s) loaded on %s in %.1f s; %d rows to score",
+        settings["name"],
+        model.describe(),
+        taken.torch,
+        time.monotonic() - started,
+        rows,
+    )
+    heartbeat.beat()
+    return model
+
+
+def _precision(wanted: str, before: Method | None, rows: int) -> str:
+    if before is not None:
+        return before.mode
+    # Trying out takes longer than scoring so few.
+    return "float32" if rows < _FEW and wanted == "auto" else wanted
+
+
+def _fitting(model: MaskedModel, window: int) -> int:
+    from varlm.scoring.batch_size import default_batch, fitting_batch
+
+    return fitting_batch(model, window, default_batch(model, window))

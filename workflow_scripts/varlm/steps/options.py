@@ -1,0 +1,29 @@
+"""Command-line options that several steps share; no step itself."""
+
+from __future__ import annotations
+
+import argparse
+
+from varlm.errors import UserError
+from varlm.scoring.hardware import Hardware
+
+
+def add_hardware_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of every step that loads a model."""
+    parser.add_argument("--threads", type=int, default=1, help="processor cores to use")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    parser.add_argument("--batch-size", default="auto", help="windows a forward pass, or auto")
+
+
+def hardware(args: argparse.Namespace) -> Hardware:
+    """Return what `add_hardware_options` made of the command line.
+
+    Raises
+    ------
+    UserError
+        If the batch size is neither `auto` nor a positive number.
+    """
+    text = args.batch_size
+    if text != "auto" and (not text.isdigit() or int(text) < 1):
+        raise UserError(f"scoring.batch_size: {text!r}; expected auto or a positive number")
+    return Hardware(args.device, None if text == "auto" else int(text), args.threads)

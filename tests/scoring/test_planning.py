@@ -160,3 +160,13 @@ def test_shards_keep_every_row_once_in_order_and_in_size(pieces, size):
     # No shard could have been merged into the one before it.
     first = [ALLELE_COST if s["ref"][0] else 1 for s in cut]
     assert all(a + b > size for a, b in zip(cost, first[1:], strict=False))
+
+
+def test_rows_whose_scores_could_not_be_kept_are_an_error(tmp_path, monkeypatch):
+    store = Store(tmp_path / "store")
+    rows = [pl.DataFrame({"pos": [1]}), pl.DataFrame({"pos": [2]})]
+    assert list(planning.storable(iter(rows), store, "k")) == rows
+    monkeypatch.setattr(Store, "writable", lambda *_: False)
+    assert list(planning.storable(iter([]), store, "k")) == []  # nothing to score, nothing to keep
+    with pytest.raises(UserError, match="the store cannot be written: no score would be kept"):
+        list(planning.storable(iter(rows), store, "k"))

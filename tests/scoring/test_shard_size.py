@@ -65,6 +65,25 @@ def test_each_job_that_runs_at_once_gets_a_share(parts, at_once, together):
     assert shards >= min(parts, at_once)
 
 
+@pytest.mark.parametrize(
+    ("device", "environment", "jobs"),
+    [
+        ("cpu", {}, (False, 1, 1)),
+        ("cuda:1", {"VARLM_JOBS": "4"}, (True, 1, 4)),
+        ("auto", {"VARLM_GPUS": "2", "VARLM_JOBS": "8"}, (True, 1, 2)),
+        ("cpu", {"VARLM_SCORING_THREADS": "6", "VARLM_GPUS": "", "VARLM_JOBS": "3"}, (False, 6, 3)),
+    ],
+)
+def test_what_score_jobs_will_be_given(device, environment, jobs):
+    assert shard_size.score_jobs(device, environment) == shard_size.ScoreJobs(*jobs)
+
+
+def test_there_may_be_no_last_run(tmp_path):
+    assert shard_size.last_runs(None) == shard_size.last_runs(tmp_path / "none.json") == []
+    (tmp_path / "last.json").write_text(json.dumps({"runs": [RUN]}))
+    assert shard_size.last_runs(tmp_path / "last.json") == [RUN]
+
+
 def planned(folder):
     """The shards' tables, in order, each checked against its digest; nothing else is there."""
     paths = sorted((folder / "plan/shards").glob("*.parquet"), key=lambda path: int(path.stem))

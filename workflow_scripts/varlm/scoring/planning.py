@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from varlm.errors import UserError
 from varlm.genome.reference import Genome
+from varlm.scoring import background
 from varlm.store import ALLELE_KEY, Store
 from varlm.tables.parquet import scan_table
 from varlm.tables.schemas import SHARD, VARIANTS
@@ -22,6 +23,9 @@ from varlm.tables.schemas import SHARD, VARIANTS
 ALLELE_COST = 2
 
 BLOCK = 500_000  # rows of a cohort read at a time
+# What the tally calls the background's sites; no cohort can be called so.
+BACKGROUND_ROWS = "(background)"
+
 _WANTED = ["pos", "ref", "alt", "kind"]
 
 
@@ -167,6 +171,43 @@ class SiteRows:
             {"pos": found, "ref": None, "alt": None},
             schema={"pos": pl.UInt32(), "ref": pl.String(), "alt": pl.String()},
         )
+
+
+def wanted_rows(
+    cohorts: Mapping[str, Path], background_sites: int, genome: Genome, store: Store, key: str
+) -> dict[str, Wanted]:
+    """Return what is wanted: by cohorts, and by the background where the store lacks it.
+
+    Parameters
+    ----------
+    cohorts : mapping
+        Name → `variants.parquet`.
+    background_sites : int
+        `scoring.background_sites`; 0: no background.
+    """
+    wanted: dict[str, Wanted] = {name: CohortRows(path) for name, path in cohorts.items()}
+    if background_sites:
+        chosen = background.choose(genome, background_sites)
+        if store.read_background(key, chosen.digest) is None:
+            wanted[BACKGROUND_ROWS] = SiteRows(chosen.sites)
+    return wanted
+
+
+def storable(rows: Iterator[pl.DataFrame], store: Store, key: str) -> Iterator[pl.DataFrame]:
+    """Yield the rows, if their scores can be kept.
+
+    Raises
+    ------
+    UserError
+        At the first of them, if the store cannot be written.
+    """
+    for number, piece in enumerate(rows):
+        if number == 0 and not store.writable(key):
+            raise UserError(
+                f"{store.root}: there is something to score, but the store cannot be written: no "
+                "score would be kept; make it writable, or name a copy in the config key store"
+            )
+        yield piece
 
 
 def new_rows(

@@ -7,9 +7,16 @@ wrong by a factor of five still gives minutes.
 
 from __future__ import annotations
 
+import json
+import logging
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from varlm.scoring.planning import ALLELE_COST
+
+log = logging.getLogger("varlm")
 
 # Multiplications and additions a second that a whole run keeps up: measured on Zen 3 (winograd
 # counted as the sums that it replaces); assumed for a GPU, a third of an A100's TF32 peak.
@@ -20,6 +27,97 @@ _SMALLEST = 1000  # sites: below, reading and writing are all that a job does
 _LARGEST = 2_000_000  # sites: what a job holds in memory, 100 MB
 _PART = 1 / 16  # of the time wanted: what shards are put together from
 _BYTES_A_WEIGHT = 4
+
+
+@dataclass(frozen=True)
+class ScoreJobs:
+    """What score jobs are given: a GPU or not, processor cores each, and how many run at once."""
+
+    on_gpu: bool
+    cores: int
+    at_once: int
+
+
+@dataclass(frozen=True)
+class ShardSize:
+    """How rows are cut.
+
+    Attributes
+    ----------
+    sites : int
+        Of a shard, at most; an indel or MNV counts as `ALLELE_COST` of them.
+    part : int
+        Sites of the parts that shards are put together from.
+    at_once : int
+        Jobs that run at the same time, each of which should get a shard.
+    """
+
+    sites: int
+    part: int
+    at_once: int = 1
+
+    def parts_together(self, parts: int) -> int:
+        """Return how many of `parts` parts make a shard."""
+        return parts_together(parts, self.part, self.sites, self.at_once)
+
+
+def score_jobs(device: str, environment: Mapping[str, str]) -> ScoreJobs:
+    """Return what score jobs will be given, as far as can be known before they start.
+
+    Parameters
+    ----------
+    device : str
+        `scoring.device`: auto, cpu, cuda, cuda:N or mps.
+    environment : mapping
+        With VARLM_GPUS, VARLM_JOBS and VARLM_SCORING_THREADS as `rules/common.smk` sets them.
+    """
+    # Jobs were promised GPUs, or this machine has one of NVIDIA's.
+    gpu_is_there = "VARLM_GPUS" in environment or Path("/dev/nvidiactl").exists()
+    return ScoreJobs(
+        on_gpu=device.startswith("cuda") or (device == "auto" and gpu_is_there),
+        cores=int(environment.get("VARLM_SCORING_THREADS", "1")),
+        at_once=int(environment.get("VARLM_GPUS") or environment.get("VARLM_JOBS") or "1"),
+    )
+
+
+def fixed(sites: int) -> ShardSize:
+    """Return a size that the user sets."""
+    return ShardSize(sites, part=sites)
+
+
+def lasting(
+    minutes: float, model: Mapping[str, Any], jobs: ScoreJobs, runs: Iterable[Mapping[str, Any]]
+) -> ShardSize:
+    """Return the size of `minutes` of work: measured in the last run, else estimated.
+
+    Parameters
+    ----------
+    model : mapping
+        `models/{model}.json`.
+    runs : iterable of mappings
+        Of the last run's score jobs (`last_runs`).
+    """
+    rate, how = measured_rate(runs, jobs.on_gpu, ALLELE_COST), "measured in the last run"
+    if rate is None:
+        rate = expected_rate(model, jobs.on_gpu, jobs.cores)
+        how = "estimated from the size of the model"
+    sites = wanted_size(rate, minutes)
+    log.info(
+        "shards of up to %d sites: about %.3g sites a second on a %s, %s",
+        sites,
+        rate,
+        "GPU" if jobs.on_gpu else "CPU",
+        how,
+    )
+    return ShardSize(sites, part_size(sites), jobs.at_once)
+
+
+def last_runs(committed: Path | None) -> list[dict[str, Any]]:
+    """Return `runs` of `{results}/commits/{model}.json`; none where there is no such file yet."""
+    if committed is None or not committed.exists():
+        return []
+    runs: list[dict[str, Any]] = json.loads(committed.read_text()).get("runs", [])
+    return runs
 
 
 def flops_a_site(weights: int, window: int, strands: str) -> float:

@@ -18,14 +18,14 @@ RUN = {"device": "cpu", "sites": 6000, "alleles": 200, "seconds": 64.0}
 
 def test_a_rate_is_that_of_jobs_on_such_a_device():
     gpu = {"device": "cuda:3", "sites": 90_000, "alleles": 0, "seconds": 9.0}
-    assert shard_size.measured_rate([RUN, RUN, gpu, {}], on_gpu=False, allele_cost=2) == 100
-    assert shard_size.measured_rate([RUN, RUN, gpu, {}], on_gpu=True, allele_cost=2) == 10_000
-    assert shard_size.measured_rate([RUN], on_gpu=True, allele_cost=2) is None
+    assert shard_size.measured_rate([RUN, RUN, gpu, {}], on_gpu=False) == 100
+    assert shard_size.measured_rate([RUN, RUN, gpu, {}], on_gpu=True) == 10_000
+    assert shard_size.measured_rate([RUN], on_gpu=True) is None
 
 
 def test_a_few_sites_are_no_measurement():
     few = {"device": "cpu", "sites": 90, "alleles": 0, "seconds": 2.0}
-    assert shard_size.measured_rate([few], on_gpu=False, allele_cost=2) is None
+    assert shard_size.measured_rate([few], on_gpu=False) is None
 
 
 def test_without_a_measurement_the_models_size_counts(tmp_path):
@@ -60,7 +60,7 @@ def test_each_job_that_runs_at_once_gets_a_share(parts, at_once, together):
     size = 60_000
     part = shard_size.part_size(size)
     assert size // part == 16
-    assert shard_size.parts_together(parts, part, size, at_once) == together
+    assert shard_size.ShardSize(size, part, at_once).parts_together(parts) == together
     shards = -(-parts // together)
     assert shards >= min(parts, at_once)
 

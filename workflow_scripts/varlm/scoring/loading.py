@@ -52,11 +52,11 @@ def load_scorer(
     from varlm.scoring.tuning import tune
 
     torch.set_num_threads(hardware.threads)
-    taken = take_device(hardware.device)
-    model = _load(settings, taken, rows.height)
+    device = take_device(hardware.device)
+    model = _load(settings, device, rows.height)
     window = settings["window"]
     before = partial.method
-    if before is not None and before.device != taken.torch.type:
+    if before is not None and before.device != device.torch.type:
         before = None
     batch_size = first_batch(
         hardware.batch_size, before, heartbeat.halvings(), lambda: _fitting(model, window)
@@ -72,12 +72,12 @@ def load_scorer(
         Method(
             choice.mode,
             batch_size,
-            taken.torch.type,
+            device.torch.type,
             asked=hardware.batch_size,
             halvings=heartbeat.halvings(),
         )
     )
-    return Scorer(model, settings["strands"], batch_size, taken=taken), choice.mode
+    return Scorer(model, settings["strands"], batch_size, device=device), choice.mode
 
 
 def first_batch(
@@ -104,16 +104,16 @@ def first_batch(
     return max((asked or fitting()) >> halvings, 1)
 
 
-def _load(settings: Mapping[str, Any], taken: TakenDevice, rows: int) -> MaskedModel:
+def _load(settings: Mapping[str, Any], device: TakenDevice, rows: int) -> MaskedModel:
     from varlm.models import load_model
 
     started = time.monotonic()
-    model = load_model(Path(settings["folder"]), settings["files"], taken.torch)
+    model = load_model(Path(settings["folder"]), settings["files"], device.torch)
     log.info(
         "model %s (%s) loaded on %s in %.1f s; %d rows to score",
         settings["name"],
         model.describe(),
-        taken.torch,
+        device.torch,
         time.monotonic() - started,
         rows,
     )

@@ -149,7 +149,7 @@ class SiteRows:
     """Wanted sites by contig: positions, 1-based and sorted, uint32."""
 
     def __init__(self, positions: Mapping[str, NDArray[np.uint32]]):
-        self._positions = {contig: found for contig, found in positions.items() if len(found)}
+        self._positions = {contig: sites for contig, sites in positions.items() if len(sites)}
         self._left = np.empty(0, np.uint32)
 
     def __contains__(self, contig: str) -> bool:
@@ -166,9 +166,9 @@ class SiteRows:
     def take(self, below: int | None) -> pl.DataFrame:
         """Return the next sites, those below a position: `pos`; `ref` and `alt` are null."""
         count = len(self._left) if below is None else int(np.searchsorted(self._left, below))
-        found, self._left = self._left[:count], self._left[count:]
+        sites, self._left = self._left[:count], self._left[count:]
         return pl.DataFrame(
-            {"pos": found, "ref": None, "alt": None},
+            {"pos": sites, "ref": None, "alt": None},
             schema={"pos": pl.UInt32(), "ref": pl.String(), "alt": pl.String()},
         )
 

@@ -42,15 +42,15 @@ class Scorer:
     batch_size : int
         Windows in one forward pass; halved for good when memory runs out.
     progress : function of the number of sites or alleles done since its last call, optional
-    taken : TakenDevice, optional
-        The model's device, where it is to be this job's alone: held as long as the scorer is.
+    device : TakenDevice, optional
+        The model's, where it is to be this job's alone: held as long as the scorer is.
     """
 
     model: MaskedModel
     strands: Strands = "both"
     batch_size: int = 8
     progress: Callable[[int], None] | None = None
-    taken: TakenDevice | None = None
+    device: TakenDevice | None = None
 
     def sites(self, windows: Bytes, locate: Locate) -> NDArray[np.float32]:
         """Return the logits at the masked centres of forward-strand windows.
@@ -76,17 +76,17 @@ class Scorer:
         self._check(width)
 
         def forward(batch: Bytes) -> torch.Tensor:
-            answers = [self.model.site_logits(self._ids(batch), centre(width))]
+            strands = [self.model.site_logits(self._ids(batch), centre(width))]
             if self.strands == "both":
                 ids = self._ids(reverse_complement(batch))
                 reverse = self.model.site_logits(ids, centre(width, "reverse"))
-                answers.append(reverse[:, _REVERSED])
-            return torch.stack(answers, dim=1)
+                strands.append(reverse[:, _REVERSED])
+            return torch.stack(strands, dim=1)
 
         logits = np.full((len(windows), 2, 4), np.nan, dtype=np.float32)
-        found = self._run(forward, windows, self.progress)
-        _check_finite(found, locate)
-        logits[:, : found.shape[1]] = found
+        answers = self._run(forward, windows, self.progress)
+        _check_finite(answers, locate)
+        logits[:, : answers.shape[1]] = answers
         return logits
 
     def alleles(self, windows: AlleleWindows, locate: Locate) -> NDArray[np.float64]:
@@ -160,8 +160,8 @@ class Scorer:
             start += filled
             if progress is not None:
                 progress(filled)
-        found: NDArray[np.float32] = torch.cat(parts).float().cpu().numpy()
-        return found
+        rows: NDArray[np.float32] = torch.cat(parts).float().cpu().numpy()
+        return rows
 
     def _halve(self, error: BaseException) -> None:
         """Halve the batch if `error` says that memory ran out, else raise it again."""

@@ -57,8 +57,11 @@ class ShardSize:
     at_once: int = 1
 
     def parts_together(self, parts: int) -> int:
-        """Return how many of `parts` parts make a shard."""
-        return parts_together(parts, self.part, self.sites, self.at_once)
+        """Return how many of `parts` parts make a shard.
+
+        As many as make its size, but few enough to give each of the jobs a shard.
+        """
+        return max(1, min(self.sites // self.part, -(-parts // max(self.at_once, 1))))
 
 
 def score_jobs(device: str, environment: Mapping[str, str]) -> ScoreJobs:
@@ -97,7 +100,7 @@ def lasting(
     runs : iterable of mappings
         Of the last run's score jobs (`last_runs`).
     """
-    rate, how = measured_rate(runs, jobs.on_gpu, ALLELE_COST), "measured in the last run"
+    rate, how = measured_rate(runs, jobs.on_gpu), "measured in the last run"
     if rate is None:
         rate = expected_rate(model, jobs.on_gpu, jobs.cores)
         how = "estimated from the size of the model"
@@ -143,23 +146,21 @@ def weights_of(model: Mapping[str, Any]) -> int:
     return size // _BYTES_A_WEIGHT
 
 
-def measured_rate(
-    runs: Iterable[Mapping[str, Any]], on_gpu: bool, allele_cost: int
-) -> float | None:
+def measured_rate(runs: Iterable[Mapping[str, Any]], on_gpu: bool) -> float | None:
     """Return the sites a second of earlier score jobs on such a device; None where there are none.
+
+    An indel or MNV counts as `ALLELE_COST` sites.
 
     Parameters
     ----------
     runs : iterable of mappings
         `runs` of `{results}/commits/{model}.json`.
     on_gpu : bool
-    allele_cost : int
-        Sites that an indel or MNV counts as.
     """
     sites = seconds = 0.0
     for run in runs:
         if run and str(run["device"]).startswith("cuda") == on_gpu:
-            sites += run["sites"] + allele_cost * run["alleles"]
+            sites += run["sites"] + ALLELE_COST * run["alleles"]
             seconds += run["seconds"]
     return sites / seconds if sites >= _SMALLEST and seconds > 1 else None
 
@@ -178,11 +179,3 @@ def wanted_size(rate: float, minutes: float) -> int:
 def part_size(size: int) -> int:
     """Return the sites of the parts that shards of up to `size` are put together from."""
     return max(int(size * _PART), min(size, _SMALLEST))
-
-
-def parts_together(parts: int, part: int, size: int, at_once: int) -> int:
-    """Return how many parts of `part` sites make a shard.
-
-    As many as make `size`, but few enough to give each of `at_once` jobs a shard.
-    """
-    return max(1, min(size // part, -(-parts // max(at_once, 1))))

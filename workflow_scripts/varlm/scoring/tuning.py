@@ -99,8 +99,8 @@ def tune(
         if rates[mode] < _GAIN * rates[chosen]:
             continue
         try:
-            found = _sample(model, windows, strands, batch_size)
-            differences[mode] = largest_difference(reference, found)
+            sampled = _sample(model, windows, strands, batch_size)
+            differences[mode] = largest_difference(reference, sampled)
         except UserError:  # not finite
             differences[mode] = float("inf")
         if _agrees(mode, differences[mode], f"{len(windows)} sites"):
@@ -124,12 +124,12 @@ def confirm_for_alleles(scorer: Scorer, windows: AlleleWindows) -> None:
         return
     quiet = Scorer(model, scorer.strands, scorer.batch_size)
     try:
-        found = quiet.alleles(windows, _sample_name)
+        ratios = quiet.alleles(windows, _sample_name)
     except UserError:  # not finite
-        found = np.full((len(windows), 2), np.inf)
+        ratios = np.full((len(windows), 2), np.inf)
     _set_mode(model, "float32")
     reference = quiet.alleles(windows, _sample_name)
-    delta = np.abs(found - reference)[:, : 2 if scorer.strands == "both" else 1]
+    delta = np.abs(ratios - reference)[:, : 2 if scorer.strands == "both" else 1]
     difference = float(np.nan_to_num(delta, nan=np.inf).max())
     what = f"{len(windows)} indels and MNVs"
     if _agrees(mode, difference, what):

@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from varlm.errors import UserError
 from varlm.scoring.hardware import Hardware
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of every step that works for one model on the genome."""
+    parser.add_argument("--model", type=Path, required=True, help="models/{model}.json")
+    parser.add_argument("--reference", type=Path, required=True, help="the reference folder")
+
+
+def add_store_option(parser: argparse.ArgumentParser) -> None:
+    """Declare the option of every step that reads the score store or writes to it."""
+    parser.add_argument("--store", type=Path, required=True, help="folder of the score store")
 
 
 def add_hardware_options(parser: argparse.ArgumentParser) -> None:

@@ -13,6 +13,7 @@ from varlm.files.whole import check_digest
 from varlm.genome.reference import Genome
 from varlm.scoring import planning, shard_size
 from varlm.scoring.plan_folder import write_plan, write_shards
+from varlm.steps.options import add_model_options, add_store_option
 from varlm.store import Store
 from varlm.store.repair import repair
 
@@ -21,9 +22,8 @@ log = logging.getLogger("varlm")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the step's options."""
-    parser.add_argument("--model", type=Path, required=True, help="models/{model}.json")
-    parser.add_argument("--reference", type=Path, required=True, help="the reference folder")
-    parser.add_argument("--store", type=Path, required=True, help="folder of the score store")
+    add_model_options(parser)
+    add_store_option(parser)
     parser.add_argument("--cohort", action="append", required=True, help="cohort name")
     parser.add_argument(
         "--variants", type=Path, action="append", required=True, help="its variants.parquet"

@@ -10,7 +10,7 @@ from varlm.files.whole import atomic_path
 from varlm.genome.reference import Genome
 from varlm.scoring.partial_scores import open_partial_scores
 from varlm.scoring.shard import check_rows, identity, read_settings, score_rows
-from varlm.steps.options import add_hardware_options, hardware
+from varlm.steps.options import add_hardware_options, add_model_options, hardware
 from varlm.tables.parquet import read_table, write_table
 from varlm.tables.schemas import ALLELES, SHARD, SITES
 
@@ -18,8 +18,7 @@ from varlm.tables.schemas import ALLELES, SHARD, SITES
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the step's options."""
     parser.add_argument("--shard", type=Path, required=True, help="the rows to score (Parquet)")
-    parser.add_argument("--reference", type=Path, required=True, help="index_reference's folder")
-    parser.add_argument("--model", type=Path, required=True, help="prepare_model's JSON file")
+    add_model_options(parser)
     parser.add_argument("--sites", type=Path, required=True, help="output: site logits")
     parser.add_argument("--alleles", type=Path, required=True, help="output: allele scores")
     parser.add_argument("--run", type=Path, required=True, help="output: device, mode, seconds")

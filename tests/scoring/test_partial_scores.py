@@ -194,6 +194,17 @@ def test_scores_of_anything_else_are_not_used(left, other, caplog):
     assert not left.exists()
 
 
+def test_nothing_is_used_where_a_later_file_is_of_something_else(left, tmp_path):
+    other = open_partial_scores(tmp_path / "other", {"shard": "other"})
+    other._files = len(files(left))
+    other.begin(METHOD)
+    close(other)
+    shutil.copy(files(tmp_path / "other")[0], left)
+    partial = open_partial_scores(left, OF)
+    assert (rows(partial), partial.seconds, partial.method) == ((0, 0), 0.0, None)
+    assert not left.exists()
+
+
 def test_a_second_job_on_the_shard_neither_reads_nor_writes_the_folder(left, monkeypatch, caplog):
     monkeypatch.setattr(partial_scores, "_WAIT", 0.1)
     before = {path: path.read_bytes() for path in files(left)}

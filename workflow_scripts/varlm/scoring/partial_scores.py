@@ -189,6 +189,8 @@ class PartialScores:
     def _discard(self) -> None:
         log.warning("%s: scores of another shard, model or genome; not used", self.path)
         _clear(self.path)
+        self._stretches.clear()
+        self.seconds = 0.0
 
 
 def open_partial_scores(path: Path | None, identity: dict[str, Any]) -> PartialScores:

@@ -129,7 +129,7 @@ def scored_so_far(job: Job, name: str) -> int:
     return len(list((job.out(name) / "partial").glob("*.arrow")))
 
 
-def wait_until(condition, seconds: float = 60):
+def wait_until(condition, seconds: float = 120):
     """Wait until `condition()` is true, and return what it returned."""
     end = time.monotonic() + seconds
     while not (found := condition()):

@@ -29,6 +29,7 @@ sys.path.insert(0, str(ROOT / "workflow_scripts"))
 
 from varlm.files.whole import write_digest
 from varlm.store import KINDS, Store
+from varlm.store.writing import write_part
 from varlm.tables.parquet import write_table
 from varlm.tables.schemas import CONTIGS, LOGIT_COLUMNS, VARIANTS
 
@@ -82,12 +83,13 @@ def make(folder: Path, rows: int, sites: int) -> None:
             frame = pl.DataFrame(
                 {"pos": pos, **{c: values[:, i] for i, c in enumerate(LOGIT_COLUMNS)}}
             )
-            parts.append(store.write_part(KEY, KINDS["sites"], name, frame))
+            parts.append(write_part(store.root, KEY, KINDS["sites"], name, frame))
         count = round(sites * length / genome)
         pos = np.sort(rng.choice(length, count, replace=False)).astype(np.uint32) + 1
         wanted.append(pl.DataFrame({"contig": [name] * count, "pos": pos}))
         print(f"contig {number + 1} of {len(MEGABASES)}", file=sys.stderr)
-    store.write_commit(KEY, {"precision": "float32"}, parts)
+    with store.committing(KEY, {"precision": "float32"}) as commit:
+        commit.add_listing(parts)
 
     variants = pl.concat(wanted).with_columns(
         chrom="contig",

@@ -57,9 +57,20 @@ def make_store(folder, commits, key=KEY):
 
 def add_unseen(store, positions, shift=0.0, key=KEY):
     """List a part of sites without a look at what is there, as a run without locks may."""
-    part = store.write_part(key, KINDS["sites"], "SQ.a", site_rows(positions, shift))
-    store.write_commit(key, {**MODEL, "key": key}, [part])
-    return part
+    return add_part(store, KINDS["sites"], "SQ.a", site_rows(positions, shift), key)
+
+
+def add_part(store, kind, contig, rows, key=KEY):
+    """List rows as a part, likewise."""
+    with store.committing(key, {**MODEL, "key": key}) as commit:
+        return commit.write(contig, kind, rows)
+
+
+def list_parts(store, parts, key=KEY):
+    """Write a commit that says this of some parts, right or wrong; return its path."""
+    model = {**MODEL, "key": key}
+    with store.committing(key, model) as commit:
+        return commit.replace(model, parts, [])
 
 
 def all_rows(folder):

@@ -17,11 +17,13 @@ from hypothesis import strategies as st
 from making.store import (
     KEY,
     MODEL,
+    add_part,
     add_unseen,
     all_rows,
     allele_rows,
     background_rows,
     files,
+    list_parts,
     make_store,
     same_rows,
     site_rows,
@@ -32,6 +34,7 @@ from varlm.store.archive import MANIFEST, checksum, export
 from varlm.store.compaction import compact
 from varlm.store.importing import import_archive
 from varlm.store.verification import verify
+from varlm.store.writing import write_part
 from varlm.tables.parquet import ROW_GROUP
 
 
@@ -81,7 +84,7 @@ def test_into_an_empty_store_the_parts_come_as_they_are(tmp_path):
     assert same_rows(all_rows(tmp_path / "target"), all_rows(tmp_path / "source"))
     for key in (KEY, "other"):
         assert set(Store(tmp_path / "target").parts(key)) == set(store.parts(key))
-        assert len(Store(tmp_path / "target").commit_files(key)) == 1
+        assert len(Store(tmp_path / "target").manifest.commit_files(key)) == 1
     again = exported(Store(tmp_path / "target"), tmp_path / "again.tar")
     assert again.read_bytes() == archive.read_bytes()
 
@@ -215,9 +218,7 @@ def test_an_archive_that_contradicts_itself_is_refused(tmp_path):
 def test_a_background_in_two_parts_comes_whole(tmp_path):
     store = Store(tmp_path / "source")
     for positions in ([1, 2], [3]):
-        rows = background_rows(positions)
-        part = store.write_part(KEY, KINDS["background"], "BG.x", rows)
-        store.write_commit(KEY, MODEL, [part])
+        add_part(store, KINDS["background"], "BG.x", background_rows(positions))
     archive = exported(store, tmp_path / "a.tar")
     import_archive(Store(tmp_path / "target"), archive)
     assert same_rows(all_rows(tmp_path / "target"), all_rows(tmp_path / "source"))
@@ -246,7 +247,8 @@ def test_a_part_without_metadata_is_written_with_it(tmp_path):
         tmp_path / "source" / KEY / "SQ.a",
         ".parquet",
     )
-    store.write_commit(KEY, MODEL, [Part("sites", "SQ.a", digest, size, 8, 1, 8)])
+    with store.committing(KEY, MODEL) as commit:
+        commit.add_listing([Part("sites", "SQ.a", digest, size, 8, 1, 8)])
     import_archive(Store(tmp_path / "target"), exported(store, tmp_path / "a.tar"))
     (part,) = Store(tmp_path / "target").parts(KEY)
     assert layout.describe_part(part.path(tmp_path / "target" / KEY), KEY) == part
@@ -279,7 +281,7 @@ def test_two_imports_at_once_add_each_row_once(root, tmp_path):
     added = [int(run.communicate()[0]) for run in runs]
     assert sorted(added) == [0, 3 * 399]
     assert same_rows(all_rows(tmp_path / "target"), all_rows(tmp_path / "source"))
-    assert len(Store(tmp_path / "target").commit_files(KEY)) == 1
+    assert len(Store(tmp_path / "target").manifest.commit_files(KEY)) == 1
 
 
 # What is no whole archive
@@ -432,9 +434,9 @@ def test_a_part_whose_content_is_none(tmp_path):
     rows = site_rows([1, 2])
     store = Store(tmp_path / "s")
     for bad in (rows[::-1], rows.with_columns(fwd_a=pl.lit(float("nan"), pl.Float32))):
-        part = store.write_part(KEY, KINDS["sites"], "SQ.a", bad)
+        part = write_part(store.root, KEY, KINDS["sites"], "SQ.a", bad)
         part = Part(**{**asdict(part), "first": 1, "last": 2})
-        commit = store.write_commit(KEY, MODEL, [part])
+        commit = list_parts(store, [part])
         archive = exported(store, tmp_path / "a.tar")
         assert "rows" in refused(archive, tmp_path / "t")
         commit.unlink()

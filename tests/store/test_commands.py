@@ -22,6 +22,7 @@ from making.store import (
     site_rows,
 )
 from varlm.store import KINDS, Store
+from varlm.store.writing import write_part
 
 
 @pytest.fixture
@@ -141,7 +142,7 @@ def test_repair_sets_aside_lists_again_and_removes(varlm, tmp_path):
     store = make_store(tmp_path, [range(1, 9), range(20, 30)])
     expected = all_rows(tmp_path)
     damaged, *_ = store.parts(KEY)
-    lost_commit = store.commit_files(KEY)[0]
+    lost_commit = store.manifest.commit_files(KEY)[0]
     lost_commit.unlink()
     path = damaged.path(tmp_path / KEY)
     path.chmod(0o644)
@@ -241,7 +242,7 @@ def test_make_writes_a_varlm_that_runs_from_anywhere(root, tmp_path):
     subprocess.run(command, cwd=checkout, check=True)
     varlm = checkout / ".venv/bin/varlm"
     assert len(varlm.read_text().splitlines()) == 2
-    Store(tmp_path / "a store").write_part(KEY, KINDS["sites"], "SQ.a", site_rows([1]))
+    write_part(tmp_path / "a store", KEY, KINDS["sites"], "SQ.a", site_rows([1]))
     command = [varlm, "store", "verify", "a store"]
     shown = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert shown.returncode == 1

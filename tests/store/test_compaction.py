@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 from making.store import (
     KEY,
     MODEL,
+    add_part,
     add_unseen,
     all_rows,
     allele_rows,
     background_rows,
     files,
+    list_parts,
     make_store,
     same_rows,
     site_rows,
@@ -28,6 +30,7 @@ from varlm.store.compaction import compact
 from varlm.store.identity import names
 from varlm.store.repair import repair
 from varlm.store.verification import verify
+from varlm.store.writing import write_part
 
 PART_ROWS = 40
 
@@ -50,7 +53,7 @@ def test_the_rows_are_the_same_in_fewer_parts(tmp_path_factory, commits):
         parts = [part for part in store.parts(KEY) if (part.contig, part.kind) == ("SQ.a", kind)]
         assert sum(2 * part.rows < PART_ROWS for part in parts) <= 1
     assert verify(folder, KEY) == []
-    assert len(store.commit_files(KEY)) == 1
+    assert len(store.manifest.commit_files(KEY)) == 1
 
 
 @settings(max_examples=15)
@@ -97,8 +100,7 @@ def test_a_background_that_is_there_twice_is_one(tmp_path):
         rows = background_rows([5, 3])
         if again == 2:  # other bytes, the same rows
             rows = rows.with_columns(pl.col("llr") + 1e-6)
-        part = store.write_part(KEY, KINDS["background"], "BG.x", rows.sort("pos", "alt"))
-        store.write_commit(KEY, MODEL, [part])
+        add_part(store, KINDS["background"], "BG.x", rows.sort("pos", "alt"))
     compact(store, KEY)
     assert [part.rows for part in store.parts(KEY)] == [6]
     assert store.read_background(KEY, "BG.x")["pos"].to_list() == [3, 3, 3, 5, 5, 5]
@@ -130,8 +132,8 @@ def test_a_part_with_a_fault_changes_nothing(tmp_path, damage):
     elif damage == "delete":
         path.unlink()
     else:  # a commit that claims fewer positions than the part has: they would be lost
-        part = store.write_part(KEY, KINDS["sites"], "SQ.a", site_rows(range(60, 70)))
-        store.write_commit(KEY, MODEL, [replace(part, last=65)])
+        part = write_part(tmp_path, KEY, KINDS["sites"], "SQ.a", site_rows(range(60, 70)))
+        list_parts(store, [replace(part, last=65)])
     before = files(tmp_path)
     with pytest.raises(UserError, match=r"varlm store verify"):
         compact(Store(tmp_path), KEY)
@@ -150,8 +152,8 @@ def test_names_of_the_merged_commits_stay(tmp_path):
 
 def test_a_commit_that_says_nothing_of_the_model_hides_nothing(tmp_path):
     store = make_store(tmp_path, [range(1, 9)])
-    part = store.write_part(KEY, KINDS["sites"], "SQ.a", site_rows([20]))
-    store.write_commit(KEY, {}, [part])  # as a repair of lost commits does
+    with store.committing(KEY, {}) as commit:  # as a repair of lost commits does
+        commit.add("SQ.a", KINDS["sites"], site_rows([20]))
     compact(store, KEY)
     (commit,) = store.commits(KEY)
     assert commit.model == MODEL
@@ -164,8 +166,7 @@ def test_what_an_earlier_compaction_left_goes_unless_it_is_listed_again(tmp_path
     for path, content in old.items():
         (tmp_path / path).write_bytes(content)
     # One of the old files comes again, listed: its rows were computed anew after a loss.
-    again = store.write_part(KEY, KINDS["sites"], "SQ.a", site_rows(range(1, 6)))
-    store.write_commit(KEY, MODEL, [again])
+    again = add_unseen(store, range(1, 6))
     before = all_rows(tmp_path)
     layout.PART_ROWS = 4  # nothing is merged, and the leftovers go all the same
     compact(store, KEY)

@@ -42,6 +42,7 @@ from varlm.genome.reference import Genome
 from varlm.store import KINDS, Store
 from varlm.store.compaction import compact
 from varlm.store.repair import repair
+from varlm.store.writing import write_part
 from varlm.tables.parquet import write_table
 from varlm.tables.schemas import ALLELES, SHARD, SITES
 
@@ -779,7 +780,7 @@ def test_fault_35_a_read_only_store_is_read(tmp_path, read_only, commit_step, ow
         (store / KEY / "SQ.a" / "notes.txt").write_text("mine")
         damaged = [part.name, commit.name, "notes.txt"]
         # Whole, and no commit lists it: it cannot be listed here.
-        Store(store).write_part(KEY, KINDS["sites"], "SQ.d", site_rows([1]))
+        write_part(store, KEY, KINDS["sites"], "SQ.d", site_rows([1]))
     prefix = read_only(store / KEY if owned == "model" else store)
     before = files(store)
     reader = child("read_without_writing", store, owned, " ".join(damaged), prefix=prefix)
@@ -1093,11 +1094,9 @@ def test_fault_45_within_the_tolerance_one_value_is_kept_always_the_same(
     ):
         store = Store(tmp_path / str(number))
         for names in commits:
-            parts = [
-                store.write_part(KEY, KINDS["sites"], "SQ.a", site_rows(*pieces[name]))
-                for name in names
-            ]
-            store.write_commit(KEY, model, parts)
+            with store.committing(KEY, model) as commit:
+                for name in names:
+                    commit.write("SQ.a", KINDS["sites"], site_rows(*pieces[name]))
         whole = store.read_sites(KEY, "SQ.a")
         # Neither the range nor the way of reading matters.
         for pos in range(1, 15):

@@ -64,7 +64,7 @@ def test_damaged_files_are_named_and_not_counted(tmp_path, caplog):
     model = describe(Store(tmp_path), KEY)
     assert model.damaged == [f"{part.sha256}.parquet"]
     assert model.total.parts == 3
-    commit = store.commit_files(KEY)[0]
+    commit = store.manifest.commit_files(KEY)[0]
     commit.chmod(0o644)
     commit.write_bytes(commit.read_bytes()[:-5])
     with caplog.at_level(logging.WARNING, "varlm"):

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from making.store import KEY, MODEL, add_unseen, allele_rows, background_rows, site_rows
+from making.store import KEY, MODEL, add_part, add_unseen, allele_rows, background_rows, site_rows
 from varlm.errors import UserError
 from varlm.store import ALLELE_SCHEMA, KINDS, SITE_SCHEMA, Store
 from varlm.store.layout import LAST, METADATA, Part, tolerance
@@ -158,7 +158,7 @@ def test_parts_are_cut_at_the_most_that_one_may_hold(tmp_path_factory, sizes):
     positions = np.random.default_rng(len(sizes)).permutation(sum(sizes)) + 1
     pieces = [site_rows(piece) for piece in np.split(positions, np.cumsum(sizes)[:-1])]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("varlm.store.store.PART_ROWS", 5)
+        patch.setattr("varlm.store.writing.PART_ROWS", 5)
         done = commit(folder, pieces)
     parts = Store(folder).parts(KEY)
     assert all(part.rows <= 5 for part in parts)
@@ -214,8 +214,7 @@ def test_known_rows_are_those_of_a_plain_look_up(tmp_path_factory, parts, asked)
     store = Store(tmp_path_factory.mktemp("store"))
     for piece in parts:  # overlapping, as runs without locks may leave them
         add_unseen(store, piece)
-        alleles = store.write_part(KEY, KINDS["alleles"], "SQ.a", allele_rows(piece))
-        store.write_commit(KEY, MODEL, [alleles])
+        add_part(store, KINDS["alleles"], "SQ.a", allele_rows(piece))
     stored = set().union(*parts)
     positions = np.array(sorted(asked), dtype=np.uint32)
     expected = [pos in stored for pos in sorted(asked)]
@@ -268,7 +267,7 @@ def test_equal_rows_are_equal_bytes(tmp_path):
 
 def test_a_reader_can_skip_row_groups(tmp_path, monkeypatch):
     """Groups of ROW_GROUP rows with lowest and highest `pos`: what is outside is not decoded."""
-    monkeypatch.setattr("varlm.store.store.ROW_GROUP", 1000)
+    monkeypatch.setattr("varlm.store.writing.ROW_GROUP", 1000)
     commit(tmp_path, [site_rows(range(1, 10_001))])
     part = Store(tmp_path).parts(KEY)[0].path(tmp_path / KEY)
     content = bytearray(part.read_bytes())

@@ -17,6 +17,7 @@ from making.store import (
     allele_rows,
     background_rows,
     files,
+    list_parts,
     make_store,
     site_rows,
 )
@@ -25,13 +26,13 @@ from varlm.store import KINDS, Part, Store, verification
 from varlm.store.layout import place
 from varlm.store.stretches import stretches
 from varlm.store.verification import abandoned, model_keys, verify
+from varlm.store.writing import write_part
 
 
 def add_part(folder, rows, kind="sites", claims=()):
     """List a part that may be wrong, or of which the commit says something wrong."""
-    store = Store(folder)
-    part = store.write_part(KEY, KINDS[kind], "SQ.w", rows)
-    store.write_commit(KEY, MODEL, [replace(part, **dict(claims))])
+    part = write_part(folder, KEY, KINDS[kind], "SQ.w", rows)
+    list_parts(Store(folder), [replace(part, **dict(claims))])
     return part
 
 
@@ -122,13 +123,11 @@ def test_alleles_are_sorted_by_all_of_their_key(tmp_path):
 
 
 def test_a_part_of_another_model_and_one_that_is_no_table(tmp_path):
-    store = Store(tmp_path)
-    foreign = store.write_part("other", KINDS["sites"], "SQ.w", SITES)
+    foreign = write_part(tmp_path, "other", KINDS["sites"], "SQ.w", SITES)
     (tmp_path / KEY / "SQ.w").mkdir(parents=True)
     foreign.path(tmp_path / "other").rename(foreign.path(tmp_path / KEY))
-    store.copy_part(KEY, "SQ.w", b"text")
-    name = next((tmp_path / KEY / "SQ.w").glob(f"[!{foreign.sha256[0]}]*")).stem
-    store.write_commit(KEY, MODEL, [foreign, Part("sites", "SQ.w", name, 4, 1, 1, 1)])
+    name, size = place(lambda file: file.write(b"text"), tmp_path / KEY / "SQ.w", ".parquet")
+    list_parts(Store(tmp_path), [foreign, Part("sites", "SQ.w", name, size, 1, 1, 1)])
     found = sorted(fault.found for fault in verify(tmp_path, KEY))
     assert "its own metadata says model other" in found[0]
     assert found[1].startswith("no part of a varlm score store")
@@ -148,15 +147,15 @@ def test_two_values_of_one_row_are_one_line_a_pair_of_files(tmp_path, monkeypatc
 
 
 def test_files_that_no_commit_lists(tmp_path):
-    store = make_store(tmp_path, [range(1, 5)])
-    part = store.write_part(KEY, KINDS["sites"], "SQ.a", SITES)
+    make_store(tmp_path, [range(1, 5)])
+    part = write_part(tmp_path, KEY, KINDS["sites"], "SQ.a", SITES)
     (tmp_path / KEY / "SQ.a" / "notes.txt").write_text("mine")
     found = {fault.path.name for fault in verify(tmp_path, KEY)}
     assert found == {f"{part.sha256}.parquet", "notes.txt"}
 
 
 def test_parts_without_any_commit_are_a_model_too(tmp_path):
-    Store(tmp_path).write_part(KEY, KINDS["sites"], "SQ.a", SITES)
+    write_part(tmp_path, KEY, KINDS["sites"], "SQ.a", SITES)
     assert model_keys(Store(tmp_path)) == [KEY]
     (fault,) = verify(tmp_path, KEY)
     assert "no commit lists it" in fault.found
@@ -176,8 +175,7 @@ def test_temporary_files_are_faults_once_they_are_a_day_old(tmp_path):
 
 def test_a_newer_stores_commit_is_an_error(tmp_path):
     make_store(tmp_path, [range(1, 5)])
-    store = Store(tmp_path)
-    path = store.write_commit(KEY, MODEL, [])
+    path = list_parts(Store(tmp_path), [])
     text = path.read_text().replace('"layout": 2', '"layout": 99')
     path.unlink()
     place(lambda file: file.write(text.encode()), path.parent, ".json")
@@ -192,7 +190,10 @@ def test_a_newer_stores_commit_is_an_error(tmp_path):
 )
 def test_stretches_cover_every_row_and_hold_no_more_than_asked(tmp_path_factory, sets, rows, bins):
     store = Store(tmp_path_factory.mktemp("store"))
-    parts = [store.write_part(KEY, KINDS["sites"], "SQ.a", site_rows(each)) for each in sets]
+    parts = [
+        write_part(store.root, KEY, KINDS["sites"], "SQ.a", site_rows(positions))
+        for positions in sets
+    ]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("varlm.store.stretches._BINS", bins)
         ranges = list(stretches(store, KEY, parts, rows))

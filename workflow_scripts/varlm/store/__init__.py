@@ -24,7 +24,8 @@ without locks writing goes on without one: rows may then be there twice, which r
 """
 
 from varlm.store.layout import ALLELE_KEY, ALLELE_SCHEMA, KINDS, SITE_KEY, SITE_SCHEMA, Commit, Part
-from varlm.store.store import Committed, Store
+from varlm.store.store import Store
+from varlm.store.writing import CommitBuilder, Committed
 
 __all__ = [
     "ALLELE_KEY",
@@ -33,6 +34,7 @@ __all__ = [
     "SITE_KEY",
     "SITE_SCHEMA",
     "Commit",
+    "CommitBuilder",
     "Committed",
     "Part",
     "Store",

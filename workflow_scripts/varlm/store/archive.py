@@ -31,7 +31,8 @@ from varlm.errors import UserError
 from varlm.files.whole import atomic_path
 from varlm.store.identity import one_model, portable
 from varlm.store.layout import LAYOUT, Part
-from varlm.store.store import LOST, Store
+from varlm.store.manifest import LOST
+from varlm.store.store import Store
 
 log = logging.getLogger("varlm")
 
@@ -85,27 +86,27 @@ def _export(store: Store, archive: Path, keys: list[str], wanted: set[str] | Non
     parts: dict[str, list[Part]] = {}
     models: dict[str, dict[str, Any]] = {}
     for key in keys:
-        store.forget(key)
+        store.manifest.forget(key)
         chosen = [part for part in store.parts(key) if wanted is None or part.contig in wanted]
         if chosen:
             parts[key] = sorted(chosen, key=lambda part: (part.contig, part.sha256))
             models[key] = _portable_model(store, key)
     if not parts:
         raise UserError(f"{store.root}: no scores to export; check --key and --contig")
-    every = [part for each in parts.values() for part in each]
+    exported = [part for of_model in parts.values() for part in of_model]
     text = _manifest_text(parts, models)
-    total = sum(part.bytes for part in every)
+    total = sum(part.bytes for part in exported)
     with (
         atomic_path(archive) as temporary,
         tarfile.open(temporary, "w:", format=tarfile.USTAR_FORMAT) as tar,
         tqdm(total=total, unit="B", unit_scale=True, desc="export", disable=None) as bar,
     ):
         tar.addfile(_member(MANIFEST, len(text)), io.BytesIO(text))
-        for key, each in parts.items():
-            for part in each:
+        for key, of_model in parts.items():
+            for part in of_model:
                 _add_part(tar, store, key, part)
                 bar.update(part.bytes)
-    return Exported(len(parts), len(every), sum(part.rows for part in every), total)
+    return Exported(len(parts), len(exported), sum(part.rows for part in exported), total)
 
 
 def _portable_model(store: Store, key: str) -> dict[str, Any]:
@@ -121,8 +122,8 @@ def _manifest_text(parts: Mapping[str, list[Part]], models: Mapping[str, dict[st
         "layout": LAYOUT,
         "varlm": __version__,
         "keys": {
-            key: {"model": models[key], "parts": [asdict(part) for part in each]}
-            for key, each in parts.items()
+            key: {"model": models[key], "parts": [asdict(part) for part in of_model]}
+            for key, of_model in parts.items()
         },
     }
     manifest["checksum"] = checksum(manifest)
@@ -147,8 +148,8 @@ def _add_part(tar: tarfile.TarFile, store: Store, key: str, part: Part) -> None:
     try:
         file = path.open("rb")
     except FileNotFoundError:
-        store.forget(key)
-        if part.sha256 not in {each.sha256 for each in store.parts(key)}:
+        store.manifest.forget(key)
+        if part.sha256 not in {listed.sha256 for listed in store.parts(key)}:
             raise _MovedError from None
         _refuse_part(path, LOST)
     with file:

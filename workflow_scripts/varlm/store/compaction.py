@@ -17,6 +17,7 @@ from varlm.store.layout import KINDS, Commit, Part, sync_folder
 from varlm.store.store import Store
 from varlm.store.stretches import stretches
 from varlm.store.verification import part_fault
+from varlm.store.writing import CommitBuilder
 
 
 @dataclass(frozen=True)
@@ -53,17 +54,15 @@ def compact(store: Store, key: str) -> Compacted:
         If a part to be merged is damaged or lost, or two hold different scores of one row.
         Nothing has changed then.
     """
-    with store.writing(key):
+    with store.committing(key, {}) as commit:
         commits = store.commits(key)
         before = store.parts(key)
         reader = _reader(store, key)
         old = reader.parts(key)
         _refuse_faults(reader, key, old)
-        merged: list[Part] = []
         if old or len(commits) > 1:
-            with store.discarding(key, merged):
-                _merge(reader, key, old, merged)
-                _swap_commits(store, key, commits, old, merged)
+            merged = list(_merge(reader, key, old, commit))
+            _swap_commits(store, key, commit, old, merged)
         _remove_replaced(store, key)
         return Compacted(
             (len(before), len(store.parts(key))),
@@ -80,22 +79,22 @@ def _reader(store: Store, key: str) -> Store:
         small = {part.sha256 for part in parts if 2 * part.rows < layout.PART_ROWS}
         for part in parts:
             if len(small) < 2 or part.sha256 not in small:
-                reader.exclude(part.sha256)
-    reader.forget(key)
+                reader.manifest.exclude(part.sha256)
+    reader.manifest.forget(key)
     return reader
 
 
 def _refuse_faults(store: Store, key: str, parts: list[Part]) -> None:
     """Check all that is to be merged: rows that a part does not admit to would be lost."""
-    for part, damage in zip(parts, store.faults(key, parts), strict=True):
+    for part, damage in zip(parts, store.manifest.faults(key, parts), strict=True):
         path = part.path(store.root / key)
         fault = damage or part_fault(part, key, path)
         if fault is not None:
             raise UserError(f"{path}: {fault}; run `varlm store verify` and do what it says first")
 
 
-def _merge(reader: Store, key: str, old: list[Part], merged: list[Part]) -> None:
-    """Write the rows of `old` as new parts, which are added to `merged` one by one."""
+def _merge(reader: Store, key: str, old: list[Part], commit: CommitBuilder) -> Iterator[Part]:
+    """Write the rows of `old` as new parts, and yield these."""
     total = sum(part.rows for part in old)
     with tqdm(total=total, unit="row", unit_scale=True, desc="compact", disable=None) as bar:
         for _, group in groupby(old, lambda part: (part.contig, part.kind)):
@@ -103,7 +102,7 @@ def _merge(reader: Store, key: str, old: list[Part], merged: list[Part]) -> None
             kind, contig = KINDS[parts[0].kind], parts[0].contig
             ranges = _ranges(reader, key, parts, bar.update)
             for rows in _pieces(ranges, layout.PART_ROWS):
-                merged.append(reader.write_part(key, kind, contig, rows))
+                yield commit.write(contig, kind, rows)
 
 
 def _ranges(
@@ -122,7 +121,7 @@ def _pieces(frames: Iterator[pl.DataFrame], size: int) -> Iterator[pl.DataFrame]
     held: list[pl.DataFrame] = []
     for frame in frames:
         held.append(frame)
-        while sum(each.height for each in held) >= size:
+        while sum(rows.height for rows in held) >= size:
             rows = pl.concat(held)
             yield rows[:size]
             held = [rows[size:]]
@@ -132,23 +131,23 @@ def _pieces(frames: Iterator[pl.DataFrame], size: int) -> Iterator[pl.DataFrame]
 
 
 def _swap_commits(
-    store: Store, key: str, commits: list[Commit], old: list[Part], merged: list[Part]
+    store: Store, key: str, commit: CommitBuilder, old: list[Part], merged: list[Part]
 ) -> None:
     """Write the one commit that lists what is to exist, then remove those before it."""
+    commits = store.commits(key)
     gone = {part.sha256 for part in old} - {part.sha256 for part in merged}
     kept = [part for part in store.parts(key) if part.sha256 not in gone]
     parts = list({part.sha256: part for part in [*kept, *merged]}.values())
-    new = store.write_commit(
-        key,
-        one_model(commit.model for commit in sorted(commits, key=_age)),
+    new = commit.replace(
+        one_model(before.model for before in sorted(commits, key=_age)),
         parts,
         gone | _still_there(store, key, commits),
     )
-    for commit in commits:
-        if commit.path != new:
-            commit.path.unlink(missing_ok=True)
+    for before in commits:
+        if before.path != new:
+            before.path.unlink(missing_ok=True)
     sync_folder(new.parent)
-    store.forget(key)
+    store.manifest.forget(key)
 
 
 def _age(commit: Commit) -> float:
@@ -168,7 +167,7 @@ def _still_there(store: Store, key: str, commits: list[Commit]) -> set[str]:
 
 def _remove_replaced(store: Store, key: str) -> None:
     """Delete the files of replaced parts, unless a commit lists them again."""
-    store.forget(key)
+    store.manifest.forget(key)
     commits = store.commits(key)
     replaced = {sha for commit in commits for sha in commit.replaces}
     listed = {part.sha256 for commit in commits for part in commit.parts}

@@ -12,14 +12,14 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
-import polars as pl
 from tqdm import tqdm
 
 from varlm.errors import UserError
 from varlm.store.archive import ARCHIVE, MANIFEST, checksum, member_name
-from varlm.store.layout import KINDS, METADATA, READABLE, Part, tolerance
+from varlm.store.layout import READABLE, Part
 from varlm.store.store import Store
 from varlm.store.verification import part_fault
+from varlm.store.writing import CommitBuilder
 
 _CHUNK = 8 << 20  # bytes
 # What can be a folder's name in a store, and fits the 155 bytes that tar has for both.
@@ -58,53 +58,36 @@ def import_archive(store: Store, archive: Path) -> list[Imported]:
     """
     with _Archive(archive) as source:
         source.check()
-        done = []
+        imported = []
         with tqdm(total=source.size, unit="B", unit_scale=True, desc="import", disable=None) as bar:
             for key in source.models:
-                done.append(_import_model(store, source, key, bar))
-        return done
+                imported.append(_import_model(store, source, key, bar))
+        return imported
 
 
 def _import_model(store: Store, source: _Archive, key: str, bar: tqdm[Any]) -> Imported:
-    model, parts = source.models[key], source.parts[key]
-    allowed = tolerance(model)
-    done, placed = Imported(key), list[Part]()
-    with store.writing(key), store.discarding(key, placed):
-        listed = {part.sha256: part for part in store.parts(key)}
-        for part in parts:
+    imported = Imported(key)
+    with store.committing(key, source.models[key]) as commit:
+        listed = {part.sha256 for part in store.parts(key)}
+        for part in source.parts[key]:
             bar.update(part.bytes)
-            if part.sha256 in listed and store.faults(key, [part]) == [None]:
-                done.known += part.rows
-                continue
-            new = _place(store, source, key, part, allowed)
-            if new is not None:
-                placed.append(new)
-                if new.kind != "background":  # of which the first part in the store is the whole
-                    store.preview(key, new)
-                done.rows += new.rows
-            done.known += part.rows - (new.rows if new is not None else 0)
-        if placed:
-            store.write_commit(key, model, placed)
-    done.parts = len(placed)
-    return done
+            if part.sha256 in listed and store.manifest.faults(key, [part]) == [None]:
+                new = 0
+            else:
+                new = _add_part(commit, source, key, part)
+            imported.rows += new
+            imported.known += part.rows - new
+    imported.parts = len(commit.done.parts)
+    return imported
 
 
-def _place(store: Store, source: _Archive, key: str, part: Part, allowed: float) -> Part | None:
-    """Store the unknown rows of a part, and return the part that they are; None without any."""
+def _add_part(commit: CommitBuilder, source: _Archive, key: str, part: Part) -> int:
+    """Add the unknown rows of a part, and return how many they are."""
     content = source.read(key, part)
-    rows = pl.read_parquet(io.BytesIO(content))
     try:
-        new = store.unknown(key, KINDS[part.kind], part.contig, rows, allowed)
+        return commit.add_part(part, content)
     except UserError as error:
         raise UserError(f"{source.path}: not imported, model {key}: {error}") from error
-    if new.is_empty():
-        return None
-    # A part of layout 1 says nothing of itself, and a lost commit would lose it: written anew.
-    as_it_is = METADATA in pl.read_parquet_metadata(io.BytesIO(content))
-    if new.height == rows.height and as_it_is:
-        store.copy_part(key, part.contig, content)
-        return part
-    return store.write_part(key, KINDS[part.kind], part.contig, new)
 
 
 class _Archive:
@@ -221,9 +204,9 @@ class _Archive:
         name = member_name(key, part)
         member = self._next(tar, name, part.bytes)
         content = self._content(member)
-        found = hashlib.sha256(content).hexdigest()
-        if found != part.sha256:
-            self._refuse(f"{name} is damaged: its SHA-256 is {found}")
+        actual = hashlib.sha256(content).hexdigest()
+        if actual != part.sha256:
+            self._refuse(f"{name} is damaged: its SHA-256 is {actual}")
         fault = part_fault(part, key, io.BytesIO(content))
         if fault is not None:
             self._refuse(f"{name}: {fault}")

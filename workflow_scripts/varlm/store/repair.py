@@ -14,6 +14,7 @@ import polars as pl
 from varlm.files.whole import sha256
 from varlm.store.layout import DamagedCommitError, Part, describe_part, read_commit
 from varlm.store.store import Store
+from varlm.store.writing import CommitBuilder
 
 log = logging.getLogger("varlm")
 
@@ -53,12 +54,14 @@ def repair(
         Contig digests to look at, besides all backgrounds, which are small; all by default.
     """
     wanted = None if contigs is None else set(contigs)
-    store.forget(key)
+    store.manifest.forget(key)
     if not _suspect(store, key, wanted):
         return Repairs()
     # Under the lock and with a second look: another run may be about to commit or repair.
-    with store.writing(key) if store.writable(key) else contextlib.nullcontext():
-        return _Repair(store, key, model).run(wanted)
+    with (
+        store.committing(key, model) if store.writable(key) else contextlib.nullcontext() as commit
+    ):
+        return _Repair(store, key, commit).run(wanted)
 
 
 def unlisted(store: Store, key: str, contigs: Iterable[str] | None = None) -> list[Path]:
@@ -95,12 +98,12 @@ def _faults(store: Store, key: str, contigs: set[str] | None) -> dict[Part, str 
         for part in store.parts(key)
         if contigs is None or part.contig in contigs or part.kind == "background"
     ]
-    return dict(zip(parts, store.faults(key, parts), strict=True))
+    return dict(zip(parts, store.manifest.faults(key, parts), strict=True))
 
 
 class _Repair:
-    def __init__(self, store: Store, key: str, model: Mapping[str, Any]):
-        self.store, self.key, self.model = store, key, model
+    def __init__(self, store: Store, key: str, commit: CommitBuilder | None):
+        self.store, self.key, self.commit = store, key, commit
         self.folder = store.root / key
         self.done = Repairs()
 
@@ -111,25 +114,25 @@ class _Repair:
             if fault is not None:
                 text = f"{fault}; its {part.rows} rows count as unknown"
                 self._set_aside(part.path(self.folder), text)
-        found = [self._whole_part(path) for path in unlisted(self.store, self.key, contigs)]
-        recovered = [part for part in found if part is not None]
-        if recovered and not self.store.writable(self.key):
+        looked_at = [self._whole_part(path) for path in unlisted(self.store, self.key, contigs)]
+        recovered = [part for part in looked_at if part is not None]
+        if recovered and self.commit is None:
             log.warning("%s: cannot be written: whole parts stay unlisted", self.folder)
-        elif recovered:
+        elif recovered and self.commit is not None:
             log.warning(
                 "%s: %d parts that no commit lists are whole, their %d rows are used again",
                 self.folder,
                 len(recovered),
                 sum(part.rows for part in recovered),
             )
-            self.store.write_commit(self.key, self.model, recovered)
+            self.commit.add_listing(recovered)
             self.done.recovered = recovered
         return self.done
 
     def _damaged_commits(self) -> dict[Path, str]:
         """Return the reasons of all, before anything is moved: a newer varlm's file stops it."""
         damaged = {}
-        for path in self.store.commit_files(self.key):
+        for path in self.store.manifest.commit_files(self.key):
             try:
                 read_commit(path)
             except DamagedCommitError as error:
@@ -139,9 +142,9 @@ class _Repair:
     def _whole_part(self, path: Path) -> Part | None:
         """Return the part that an unlisted file is, or set the file aside as foreign."""
         try:
-            found = sha256(path)
-            if path.name != f"{found}.parquet":
-                raise ValueError(f"its SHA-256 is {found}, not its name")
+            actual = sha256(path)
+            if path.name != f"{actual}.parquet":
+                raise ValueError(f"its SHA-256 is {actual}, not its name")
             return describe_part(path, self.key)
         except FileNotFoundError:
             return None  # a writer's or a compaction's, meanwhile done with it
@@ -163,5 +166,5 @@ class _Repair:
                 aside.touch()
         except OSError as error:
             log.warning("%s: cannot be moved (%s); passed over", path, error.strerror)
-            self.store.exclude(path.stem)
-        self.store.forget(self.key)
+            self.store.manifest.exclude(path.stem)
+        self.store.manifest.forget(self.key)

@@ -27,8 +27,10 @@ from varlm.store.layout import (
     Part,
     read_commit,
 )
+from varlm.store.manifest import LOST
+from varlm.store.reading import ConflictError
 from varlm.store.repair import unlisted
-from varlm.store.store import LOST, ConflictError, Store
+from varlm.store.store import Store
 from varlm.store.stretches import stretches
 
 log = logging.getLogger("varlm")
@@ -87,7 +89,7 @@ def verify(root: Path, key: str) -> list[Fault]:
 def _unlisted(store: Store, key: str) -> list[Path]:
     """Return the files that no commit lists, and none has begun to meanwhile."""
     found = set(unlisted(store, key))
-    store.forget(key)
+    store.manifest.forget(key)
     return [path for path in unlisted(store, key) if path in found]
 
 
@@ -103,7 +105,7 @@ def model_keys(store: Store) -> list[str]:
 
 def sound_commits(store: Store, key: str, faults: list[Fault] | None = None) -> list[Commit]:
     """Return the commits that can be read; `store` passes over the others, `faults` names them."""
-    for path in store.commit_files(key):
+    for path in store.manifest.commit_files(key):
         try:
             read_commit(path)
         except FileNotFoundError:
@@ -111,8 +113,8 @@ def sound_commits(store: Store, key: str, faults: list[Fault] | None = None) -> 
         except DamagedCommitError as error:
             fault = Fault(path, f"{error.reason}, its parts may be unlisted now", _REPAIR)
             log.warning("%s", fault) if faults is None else faults.append(fault)
-            store.exclude(path.stem)
-            store.forget(key)
+            store.manifest.exclude(path.stem)
+            store.manifest.forget(key)
     return store.commits(key)
 
 
@@ -143,17 +145,17 @@ def _part_faults(store: Store, key: str) -> list[Fault]:
     while new := [part for part in store.parts(key) if part.sha256 not in checked]:
         checked.update(part.sha256 for part in new)
         faults.update(_check(store, key, new))
-        store.forget(key)  # again, for a compaction may have replaced some
+        store.manifest.forget(key)  # again, for a compaction may have replaced some
     listed = {part.sha256 for part in store.parts(key)}
     found = []
     for part, text in faults.items():
         if part.sha256 not in listed:
             continue
-        store.exclude(part.sha256)
+        store.manifest.exclude(part.sha256)
         of_checksum = text == LOST or text.startswith("damaged")
         remedy = _REPAIR if of_checksum else _DELETE
         found.append(Fault(part.path(store.root / key), text, remedy))
-    store.forget(key)
+    store.manifest.forget(key)
     return found
 
 
@@ -166,7 +168,7 @@ def _check(store: Store, key: str, parts: list[Part]) -> Iterator[tuple[Part, st
     ):
         # Threads read for the checksums; the rows of one part at a time are in memory.
         for part, (fault,) in zip(
-            parts, pool.map(lambda part: store.faults(key, [part]), parts), strict=True
+            parts, pool.map(lambda part: store.manifest.faults(key, [part]), parts), strict=True
         ):
             text = fault or part_fault(part, key, part.path(store.root / key))
             bar.update(part.bytes)

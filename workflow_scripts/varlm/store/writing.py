@@ -1,0 +1,284 @@
+"""Adding rows to the score store: one commit at a time, under the model's lock."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import polars as pl
+
+from varlm.errors import UserError
+from varlm.store.layout import KINDS, LAYOUT, METADATA, PART_ROWS, Kind, Part, place, tolerance
+from varlm.store.locking import locked
+from varlm.store.reading import Reader, conflict, in_pieces, without
+from varlm.tables.parquet import ROW_GROUP
+
+
+@dataclass
+class Committed:
+    """What a commit did: the parts that it lists, and the rows that were in the store already."""
+
+    parts: list[Part] = field(default_factory=list)
+    known: int = 0
+
+
+@contextlib.contextmanager
+def committing(reader: Reader, key: str, model: Mapping[str, Any]) -> Iterator[CommitBuilder]:
+    """Hold the model's lock, and write one commit of what the block adds; nothing if it fails.
+
+    The block sees the newest state of the store. Parts exist for others once the commit file is
+    written, at the block's end. After an error none is written, and the parts go: `repair` would
+    take them for parts of a lost commit.
+    """
+    with locked(reader.manifest.root, key):
+        reader.manifest.forget(key)
+        builder = CommitBuilder(reader, key, model)
+        try:
+            yield builder
+            builder._finish()
+        except BaseException:
+            builder._discard()
+            raise
+
+
+class CommitBuilder:
+    """One commit in the making, from `Store.committing`.
+
+    Attributes
+    ----------
+    done : Committed
+        Complete after the block.
+    """
+
+    def __init__(self, reader: Reader, key: str, model: Mapping[str, Any]):
+        self.key = key
+        self.done = Committed()
+        self._reader, self._manifest = reader, reader.manifest
+        self._folder = reader.manifest.root / key
+        self._model = model
+        self._tolerance = tolerance(model)
+        self._written: list[Part] = []
+        self._complete = False
+        # Consecutive pieces of one contig and kind, which become one part.
+        self._held: list[pl.DataFrame] = []
+        self._held_of: tuple[str, Kind] | None = None
+        self._backgrounds: set[str] = set()
+
+    def add(self, contig: str, kind: Kind, rows: pl.DataFrame) -> None:
+        """Add the rows that the store lacks; those that it has are compared and left as they are.
+
+        Consecutive pieces of a contig are stored in one part. A row may come again in a later
+        piece, as it does where two contigs are one sequence: it is compared, and known.
+
+        Parameters
+        ----------
+        contig : str
+            Contig digest; a background's, where `kind` is one.
+        kind : Kind
+        rows : polars.DataFrame
+            The kind's columns, in any order of rows, each row once.
+
+        Raises
+        ------
+        UserError
+            If a row is in the store, or came before, with another score. May be raised by a later
+            call, or at the end of the block.
+        """
+        if (contig, kind) != self._held_of:
+            self._flush()
+            if kind.name == "background":  # which is there as a whole or not
+                if contig in self._backgrounds:
+                    self.done.known += rows.height
+                    self._held_of = None
+                    return
+                self._backgrounds.add(contig)
+            self._held_of = (contig, kind)
+        for start in range(0, rows.height, PART_ROWS):
+            piece = rows[start : start + PART_ROWS]
+            if sum(held.height for held in self._held) + piece.height > PART_ROWS:
+                self._flush()
+            self._held.append(piece)
+
+    def add_part(self, part: Part, content: bytes) -> int:
+        """Add a part of another store: byte for byte where all its rows are new.
+
+        Parameters
+        ----------
+        part : Part
+        content : bytes
+            Its file.
+
+        Returns
+        -------
+        int
+            How many of its rows were new.
+
+        Raises
+        ------
+        UserError
+            If a row is in the store with another score.
+        """
+        rows = pl.read_parquet(io.BytesIO(content))
+        new = self._unknown(part.contig, KINDS[part.kind], [rows])
+        self.done.known += rows.height - new.height
+        if new.is_empty():
+            return 0
+        # A part of layout 1 says nothing of itself, and a lost commit would lose it: written anew.
+        as_it_is = METADATA in pl.read_parquet_metadata(io.BytesIO(content))
+        if new.height == rows.height and as_it_is:
+            _place_part(self._folder, part.contig, lambda file: file.write(content))
+            self._placed(part)
+        else:
+            part = self.write(part.contig, KINDS[part.kind], new)
+        self._preview(part)
+        return new.height
+
+    def add_listing(self, parts: Iterable[Part]) -> None:
+        """List parts that are there, whole, and in no commit."""
+        self.done.parts.extend(parts)
+
+    def write(self, contig: str, kind: Kind, rows: pl.DataFrame) -> Part:
+        """Write rows (sorted, unique) as a part, without a look at what the store has."""
+        part = write_part(self._manifest.root, self.key, kind, contig, rows)
+        self._placed(part)
+        return part
+
+    def replace(
+        self, model: Mapping[str, Any], parts: Iterable[Part], replaces: Iterable[str]
+    ) -> Path:
+        """Write the commit file now, in place of what the end of the block would write.
+
+        Parameters
+        ----------
+        model : mapping
+            What the commit says of the model.
+        parts : iterable of Part
+            All that it lists.
+        replaces : iterable of str
+            SHA-256 of the parts whose rows are in others now.
+        """
+        self._complete = True
+        return self._write_commit(model, parts, replaces)
+
+    def _flush(self) -> None:
+        """Write the held pieces, less what the store has, as a part."""
+        frames, self._held = self._held, []
+        if self._held_of is None or not frames:
+            return
+        contig, kind = self._held_of
+        new = self._unknown(contig, kind, frames)
+        self.done.known += sum(frame.height for frame in frames) - new.height
+        if new.height:
+            self._preview(self.write(contig, kind, new))
+
+    def _unknown(self, contig: str, kind: Kind, frames: list[pl.DataFrame]) -> pl.DataFrame:
+        """Return the rows that the store lacks, sorted, after comparing those that it has."""
+        rows = self._each_once(contig, kind, frames)
+        if kind.name == "background":
+            stored = self._reader.read(self.key, kind, contig, 0)
+            return rows if stored.is_empty() else rows.clear()
+        if kind.name == "sites":
+            known = self._reader.has_sites(self.key, contig, rows["pos"].to_numpy())
+        else:
+            known = self._reader.has_alleles(self.key, contig, rows)
+        if known.any():
+            mine = rows.filter(known)
+            stored = self._reader.rows_at(self.key, kind, contig, mine.select(kind.key))
+            where = conflict(mine, stored, kind, self._tolerance)
+            if where is not None:
+                raise UserError(
+                    f"{self._folder}: the score of {where[1]} on contig {contig} was computed "
+                    "and is in the store with another value; nothing was stored: check the "
+                    "machine that computed it, or set the config key store to another folder"
+                )
+        return rows.filter(~known)
+
+    def _each_once(self, contig: str, kind: Kind, frames: list[pl.DataFrame]) -> pl.DataFrame:
+        """Join pieces, sorted; of a row that comes in several, the first is kept."""
+        frames = [frame.select(list(kind.schema)).cast(dict(kind.schema)) for frame in frames]  # type: ignore[arg-type]
+        whole = pl.concat(frames).sort(kind.key)
+        if not whole.select(kind.key).is_duplicated().any():
+            return whole
+        if any(frame.select(kind.key).is_duplicated().any() for frame in frames):
+            raise AssertionError(f"duplicate {kind.name} rows in one piece for contig {contig}")
+        rows, again = in_pieces(frames, kind)
+        where = conflict(rows[again - 1], rows[again], kind, self._tolerance)
+        if where is not None:
+            raise UserError(
+                f"{self._folder}: the score of {where[1]} on contig {contig} was computed twice, "
+                "the second time with another value; nothing was stored: check the machine that "
+                "computed it"
+            )
+        return without(rows, again)
+
+    def _placed(self, part: Part) -> None:
+        self._manifest.distrust(part.sha256)
+        self._written.append(part)
+        self.done.parts.append(part)
+
+    def _preview(self, part: Part) -> None:
+        """Have later pieces compared with this part; a background's pieces are one whole."""
+        if part.kind != "background":
+            self._manifest.preview(self.key, part)
+
+    def _finish(self) -> None:
+        self._flush()
+        if self.done.parts and not self._complete:
+            self._write_commit(self._model, self.done.parts)
+
+    def _write_commit(
+        self, model: Mapping[str, Any], parts: Iterable[Part], replaces: Iterable[str] = ()
+    ) -> Path:
+        entry = {
+            "layout": LAYOUT,
+            "model": dict(model),
+            "parts": [asdict(part) for part in parts],
+            "replaces": sorted(replaces),
+        }
+        text = json.dumps(entry, indent=1, sort_keys=True).encode()
+        folder = self._folder / "commits"
+        digest, _ = place(lambda file: file.write(text), folder, ".json")
+        self._manifest.forget(self.key)
+        return folder / f"{digest}.json"
+
+    def _discard(self) -> None:
+        """Delete the parts that were written and that no commit lists."""
+        self._manifest.forget(self.key)
+        if not self._written:
+            return
+        commits = self._manifest.commits(self.key)
+        listed = {part.sha256 for commit in commits for part in commit.parts}
+        for part in self._written:
+            if part.sha256 not in listed:
+                part.path(self._folder).unlink(missing_ok=True)
+
+
+def write_part(root: Path, key: str, kind: Kind, contig: str, rows: pl.DataFrame) -> Part:
+    """Write rows (sorted, unique) as a part of a store; it exists once a commit lists it."""
+    about = {"layout": LAYOUT, "key": key, "kind": kind.name, "contig": contig}
+
+    def write(file: BinaryIO) -> None:
+        rows.write_parquet(
+            file,
+            compression="zstd",
+            compression_level=3,
+            row_group_size=ROW_GROUP,
+            metadata={METADATA: json.dumps(about)},
+        )
+
+    digest, size = _place_part(root / key, contig, write)
+    at_site = kind.name != "background"
+    first, last = (int(rows["pos"][i]) if at_site else 0 for i in (0, -1))
+    return Part(kind.name, contig, digest, size, rows.height, first, last)
+
+
+def _place_part(folder: Path, contig: str, write: Callable[[BinaryIO], object]) -> tuple[str, int]:
+    digest, size = place(write, folder / contig, ".parquet")
+    # A part that was set aside as damaged may come again, bit for bit.
+    (folder / "damaged" / f"{digest}.parquet").unlink(missing_ok=True)
+    return digest, size

@@ -29,9 +29,18 @@ def model(tmp_path_factory):
 
 
 @pytest.fixture
-def job(tmp_path, make_reference, model):
+def make_job(tmp_path, make_reference, model):
+    """A function: {contig: sequence} and hits → a function: options → the table of sites."""
+    return lambda genome, alleles: _job(tmp_path, make_reference(genome), model, alleles)
+
+
+@pytest.fixture
+def job(make_job):
     """A function: options → the table of sites that the step writes."""
-    reference = make_reference(GENOME)
+    return make_job(GENOME, ALLELES)
+
+
+def _job(tmp_path, reference, model, alleles):
     files = checkpoint.describe(model)
     settings = {
         "name": "toy",
@@ -44,12 +53,13 @@ def job(tmp_path, make_reference, model):
         "precision": "float32",
     }
     (tmp_path / "model.json").write_text(json.dumps(settings))
-    contigs = [{"chrom": "I", "contig": "chrI"}, {"chrom": "II", "contig": "chrII"}]
+    genome = Genome.open(reference)
+    contigs = [{"chrom": name.removeprefix("chr"), "contig": name} for name in genome.names]
     (tmp_path / "accounting.json").write_text(json.dumps({"contigs": contigs}))
     table = annotated(["toy"])
     rows = [
         {"chrom": c, "pos": p, "ref": "A", "alt": "C", "toy_llr": llr, "record": i}
-        for i, (c, p, llr) in enumerate(ALLELES)
+        for i, (c, p, llr) in enumerate(alleles)
     ]
     path = tmp_path / "annotated.parquet"
     pl.DataFrame(rows, {n: table.schema[n] for n in rows[0]}).select(
@@ -76,7 +86,7 @@ def job(tmp_path, make_reference, model):
         assert cli.main(["score_pictures", *words]) == 0
         return read_table(tmp_path / out, SITES)
 
-    run.genome, run.store, run.settings = Genome.open(reference), tmp_path / "store", settings
+    run.genome, run.store, run.settings = genome, tmp_path / "store", settings
     return run
 
 
@@ -89,14 +99,27 @@ def test_every_position_once_in_genome_order(job):
     assert np.allclose(sites.drop("contig", "pos"), direct.sites.drop("contig", "pos"), atol=1e-6)
 
 
+def refuse(*_):
+    raise AssertionError("a model was loaded")
+
+
+def scored_by(job, monkeypatch, **options):
+    """Run the step; return its sites and the (contig, pos) that the model scored."""
+    inner, scored = shard._run, []
+
+    def noted(sites, *others):
+        scored.extend(sites.select("contig", "pos").rows())
+        return inner(sites, *others)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shard, "_run", noted)
+        return job(**options), scored
+
+
 def test_what_the_store_has_loads_no_model(job, monkeypatch):
     first = job()
     stored = Store(job.store).read_sites(KEY, job.genome["chrI"].digest)
     assert stored["pos"].to_list() == list(range(15, 30))
-
-    def refuse(*_):
-        raise AssertionError("a model was loaded")
-
     monkeypatch.setattr(shard, "load_scorer", refuse)
     assert job(out="again.parquet").equals(first)
     fewer = job(pictures=1, flank=2, out="fewer.parquet")
@@ -105,16 +128,53 @@ def test_what_the_store_has_loads_no_model(job, monkeypatch):
 
 def test_only_what_is_lacking_is_scored(job, monkeypatch):
     job(pictures=1)
-    inner, scored = shard._run, []
-
-    def noted(sites, *others):
-        scored.extend(sites.select("contig", "pos").rows())
-        return inner(sites, *others)
-
-    monkeypatch.setattr(shard, "_run", noted)
-    assert job().height == 23
+    sites, scored = scored_by(job, monkeypatch)
+    assert sites.height == 23
     assert scored == [("chrI", p) for p in range(15, 30)]
 
 
 def test_no_pictures_no_sites(job):
     assert job(pictures=0).is_empty()
+
+
+# Haplotigs and alternative contigs are often one sequence
+
+SAME, OTHER = CONTIG, CONTIG[::-1]
+NEIGHBOURING = {"chrI": SAME, "chrT": SAME, "chrII": OTHER}
+APART = {"chrI": SAME, "chrII": OTHER, "chrT": SAME}
+
+
+@pytest.mark.parametrize("genome", [NEIGHBOURING, APART], ids=["neighbouring", "apart"])
+@pytest.mark.parametrize(
+    "order", [("I", "T", "II"), ("T", "II", "I")], ids=["hits neighbouring", "hits apart"]
+)
+def test_contigs_of_one_sequence_are_scored_once_and_pictured_alike(
+    make_job, monkeypatch, genome, order
+):
+    """Each hit is the next best; those of I and T share positions 19 to 25."""
+    pos = {"I": 20, "T": 24, "II": 3}
+    job = make_job(genome, [(chrom, pos[chrom], -4.0 + i) for i, chrom in enumerate(order)])
+    sites, scored = scored_by(job, monkeypatch)
+    expected = {"chrI": range(15, 26), "chrII": range(1, 9), "chrT": range(19, 30)}
+    assert sites.select("contig", "pos").rows() == [(c, p) for c in genome for p in expected[c]]
+    assert sorted(p for contig, p in scored if contig != "chrII") == list(range(15, 30))
+    rows = sites.select("contig", "pos", ref=pl.lit(None, pl.String), alt=pl.lit(None, pl.String))
+    direct = shard.score_rows(rows, job.genome, job.settings, hardware.Hardware("cpu", 4))
+    assert np.allclose(sites.drop("contig", "pos"), direct.sites.drop("contig", "pos"), atol=1e-6)
+    shared = [
+        sites.filter(pl.col("contig") == contig, pl.col("pos").is_between(19, 25)).drop("contig")
+        for contig in ("chrI", "chrT")
+    ]
+    assert shared[0].height == 7
+    assert shared[0].equals(shared[1])
+    stored = Store(job.store).read_sites(KEY, job.genome["chrT"].digest)
+    assert stored["pos"].to_list() == list(range(15, 30))
+    monkeypatch.setattr(shard, "_scorer", refuse)
+    assert job(out="again.parquet").equals(sites)
+
+
+def test_what_one_contig_had_scored_is_known_on_its_copy(make_job, monkeypatch):
+    job = make_job(NEIGHBOURING, [("I", 20, -4.0), ("T", 20, -3.0)])
+    job(pictures=1)
+    monkeypatch.setattr(shard, "_scorer", refuse)
+    assert job(pictures=2, out="both.parquet").height == 22

@@ -1,0 +1,109 @@
+"""From the scores of a plan's shards to rows of the store, after checking every planned row."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from varlm.files.whole import check_digest
+from varlm.genome.reference import Genome
+from varlm.scoring.shard_check import checked_scores
+from varlm.store import KINDS, Committed, Store
+from varlm.store.repair import repair
+
+_SCORES = ("sites", "alleles")  # both the files' names and the store's kinds
+
+
+@dataclass(frozen=True)
+class ShardFiles:
+    """The files of one shard.
+
+    Attributes
+    ----------
+    planned : Path
+        The rows to score (`SHARD`), and beside it its digest.
+    scores : Path
+        The folder of `sites.parquet`, `alleles.parquet` and `run.json`, how they were made.
+    """
+
+    planned: Path
+    scores: Path
+
+    def table(self, name: str) -> Path:
+        """Where the scores of the sites or alleles are."""
+        return self.scores / f"{name}.parquet"
+
+
+def shard_files(plan: Path, scores: Path) -> list[ShardFiles]:
+    """Return the files of a plan's shards; `plan` and `scores` are the folders of both."""
+    count = json.loads((plan / "plan.json").read_text())["shards"]
+    return [
+        ShardFiles(plan / "shards" / f"{number}.parquet", scores / str(number))
+        for number in range(count)
+    ]
+
+
+def commit_shards(
+    shards: Sequence[ShardFiles], genome: Genome, store: Store, model: dict[str, Any]
+) -> dict[str, Any]:
+    """Put the scores of all shards into the store, in one commit.
+
+    Parameters
+    ----------
+    shards : sequence of ShardFiles
+    genome : Genome
+        Names the contigs of the shards.
+    store : Store
+    model : dict
+        `models/{model}.json`.
+
+    Returns
+    -------
+    dict
+        `model` and `key`; how many `sites` and `alleles` were scored, how many `parts` were
+        written and how many rows were `known`, for another run had stored them; of each shard,
+        how it ran (`runs`).
+
+    Raises
+    ------
+    UserError
+        If a shard is not what was planned (`checked_scores`), or a row is in the store with
+        another score. The store is as it was then.
+    """
+    # The check of all comes before the first write: a bad shard leaves the store untouched.
+    counts, runs = dict.fromkeys(_SCORES, 0), []
+    for shard in shards:
+        check_digest(shard.planned)
+        sites, alleles = (shard.table(name) for name in _SCORES)
+        tables = checked_scores(shard.planned, sites, alleles, model["strands"])
+        for name, rows in zip(_SCORES, tables, strict=True):
+            counts[name] += rows.height
+        runs.append(json.loads((shard.scores / "run.json").read_text()))
+    committed = _commit(shards, genome, store, model) if shards else Committed()
+    return {
+        "model": model["name"],
+        "key": model["key"],
+        **counts,
+        "parts": len(committed.parts),
+        "known": committed.known,
+        "runs": runs,
+    }
+
+
+def _commit(
+    shards: Sequence[ShardFiles], genome: Genome, store: Store, model: dict[str, Any]
+) -> Committed:
+    # A part that was damaged since the plan must not stop scores that took hours.
+    repair(store, model["key"], model, genome.contigs["digest"])
+    with store.committing(model["key"], model) as commit:
+        for name in _SCORES:
+            for shard in shards:
+                scores = pl.read_parquet(shard.table(name))
+                for (contig,), rows in scores.group_by("contig", maintain_order=True):
+                    commit.add(genome[str(contig)].digest, KINDS[name], rows.drop("contig"))
+    return commit.done

@@ -1,0 +1,130 @@
+"""The sites around a cohort's top hits, for the sequence logos of its report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from varlm.genome.reference import Genome
+from varlm.results.top_hits import picture_positions
+from varlm.scoring.hardware import Hardware
+from varlm.scoring.shard import score_rows
+from varlm.store import KINDS, Store
+from varlm.tables.schemas import SHARD, SITES
+
+Positions = Mapping[str, NDArray[np.uint32]]  # contig → positions, 1-based, sorted, each once
+
+
+@dataclass(frozen=True)
+class PictureSites:
+    """The logits of the positions that logos show.
+
+    Attributes
+    ----------
+    sites : polars.DataFrame
+        `varlm.tables.schemas.SITES`, in genome order.
+    from_store : int
+        How many of the rows the store had.
+    """
+
+    sites: pl.DataFrame
+    from_store: int
+
+
+def hit_positions(
+    hits: pl.DataFrame, contigs: Mapping[str, str], genome: Genome, flank: int
+) -> Positions:
+    """Return the positions of all pictures of a model.
+
+    Parameters
+    ----------
+    hits : polars.DataFrame
+        The pictured alleles: `chrom`, `pos` (1-based), `ref`.
+    contigs : mapping
+        The cohort's chrom → the genome's contig.
+    genome : Genome
+    flank : int
+        Positions on each side of an allele.
+    """
+    by_contig: dict[str, list[NDArray[np.uint32]]] = {}
+    for chrom, pos, ref in hits.select("chrom", "pos", "ref").iter_rows():
+        positions = picture_positions(genome, contigs[chrom], pos, ref, flank)
+        by_contig.setdefault(contigs[chrom], []).append(positions)
+    return {contig: np.unique(np.concatenate(parts)) for contig, parts in by_contig.items()}
+
+
+def picture_sites(
+    wanted: Positions, genome: Genome, store: Store, settings: dict[str, Any], hardware: Hardware
+) -> PictureSites:
+    """Return the logits of some positions; those that the store lacks are scored.
+
+    No model is loaded where the store has all of them. What is scored goes into the store, where
+    it can be written. Contigs of one sequence share the scores of their sites, as in the store.
+
+    Parameters
+    ----------
+    wanted : mapping
+        Contig → positions, 1-based, sorted, each once.
+    genome : Genome
+    store : Store
+    settings : dict
+        What `varlm.scoring.shard.read_settings` returns.
+    hardware : Hardware
+        What to score on.
+    """
+    key = settings["key"]
+    known, lacking = {}, [SHARD.empty()]
+    for contig, positions in _of_sequences(wanted, genome).items():
+        digest = genome[contig].digest
+        known[digest] = store.sites_at(key, digest, positions)
+        new = positions[~np.isin(positions, known[digest]["pos"].to_numpy())]
+        columns = {"contig": contig, "pos": new, "ref": None, "alt": None}
+        lacking.append(pl.DataFrame(columns, SHARD.schema))
+    scores = score_rows(pl.concat(lacking), genome, settings, hardware).sites
+    scored = {
+        genome[str(contig)].digest: rows.drop("contig")
+        for (contig,), rows in scores.group_by("contig", maintain_order=True)
+    }
+    if scored and store.writable(key):
+        with store.committing(key, settings) as commit:
+            for digest, rows in scored.items():
+                commit.add(digest, KINDS["sites"], rows)
+    return _of_contigs(wanted, genome, known, scored)
+
+
+def _of_sequences(wanted: Positions, genome: Genome) -> Positions:
+    """Return the positions on each sequence, under the first of its contigs."""
+    same: dict[str, list[str]] = {}
+    for contig in wanted:
+        same.setdefault(genome[contig].digest, []).append(contig)
+    return {
+        contigs[0]: np.unique(np.concatenate([wanted[contig] for contig in contigs]))
+        for contigs in same.values()
+    }
+
+
+def _of_contigs(
+    wanted: Positions,
+    genome: Genome,
+    known: Mapping[str, pl.DataFrame],
+    scored: Mapping[str, pl.DataFrame],
+) -> PictureSites:
+    """Give each contig its rows of those of its sequence, by the contig's digest."""
+    tables, from_store = [SITES.empty()], 0
+    for contig in genome.names:
+        if contig not in wanted:
+            continue
+        digest = genome[contig].digest
+        mine = pl.DataFrame({"pos": wanted[contig]}, schema={"pos": pl.UInt32()})
+        stored = known[digest].join(mine, on="pos", how="semi")
+        from_store += stored.height
+        rows = [stored]
+        if digest in scored:
+            rows.append(scored[digest].join(mine, on="pos", how="semi"))
+        tables.append(pl.concat(rows).sort("pos").select(pl.lit(contig).alias("contig"), pl.all()))
+    return PictureSites(pl.concat(tables), from_store)

@@ -74,8 +74,8 @@ def _open(args: argparse.Namespace) -> tuple[Store, list[str]]:
     """Return the store and the model keys that are meant."""
     if not args.store.is_dir():
         beside = args.store.absolute().parent
-        found = beside.glob("*/*/commits/*.json") if beside.is_dir() else ()
-        stores = sorted({path.parents[2].name for path in found})
+        commit_files = beside.glob("*/*/commits/*.json") if beside.is_dir() else ()
+        stores = sorted({path.parents[2].name for path in commit_files})
         there = f"; {beside} has the stores {', '.join(stores)}" if stores else ""
         raise UserError(f"{args.store}: no such folder{there}; {_WHICH}")
     store = Store(args.store)
@@ -87,8 +87,8 @@ def _open(args: argparse.Namespace) -> tuple[Store, list[str]]:
     meant = [args.key] if args.key in keys else [key for key in keys if key.startswith(args.key)]
     if len(meant) != 1:
         have = ", ".join(f"{key} ({_names(store, key)})" for key in meant or keys) or "no models"
-        found = "several models have keys that begin so" if meant else "no model has this key"
-        raise UserError(f"{args.store}: --key {args.key}: {found}; there are: {have}")
+        reason = "several models have keys that begin so" if meant else "no model has this key"
+        raise UserError(f"{args.store}: --key {args.key}: {reason}; there are: {have}")
     return store, meant
 
 
@@ -106,8 +106,8 @@ def _ls(args: argparse.Namespace) -> int:
         reference = Genome.open(args.reference).contigs
     models = [describe(store, key, reference) for key in keys]
     if args.json:
-        found = {"store": str(args.store), "models": [asdict(model) for model in models]}
-        print(json.dumps(found, indent=2))
+        listing = {"store": str(args.store), "models": [asdict(model) for model in models]}
+        print(json.dumps(listing, indent=2))
     elif not models:
         print(f"{args.store}: no scores")
     else:
@@ -125,7 +125,7 @@ def _show_model(model: Model, limit: int | None) -> list[str]:
         lines.append(f"  path {source['path']}{revision}")
     rows = [["contig", "name", "known", "sites", "alleles", "parts", "bytes"]]
     shown = model.contigs[:limit]
-    rows += [[each.contig, *_cells(each, each.share)] for each in shown]
+    rows += [[contig.contig, *_cells(contig, contig.share)] for contig in shown]
     rest = model.contigs[len(shown) :]
     if rest:
         rows.append([f"{len(rest)} more (--all)", *_cells(_sum(rest), None)])
@@ -148,12 +148,12 @@ def _size(files: Files) -> list[str]:
     return [f"{files.parts:,}", _bytes(files.bytes)]
 
 
-def _sum(each: Sequence[ContigFiles]) -> Files:
+def _sum(contigs: Sequence[ContigFiles]) -> Files:
     return Files(
-        sites=sum(files.sites for files in each),
-        alleles=sum(files.alleles for files in each),
-        parts=sum(files.parts for files in each),
-        bytes=sum(files.bytes for files in each),
+        sites=sum(files.sites for files in contigs),
+        alleles=sum(files.alleles for files in contigs),
+        parts=sum(files.parts for files in contigs),
+        bytes=sum(files.bytes for files in contigs),
     )
 
 
@@ -241,7 +241,8 @@ def _export(args: argparse.Namespace) -> int:
         have = {part.contig for key in keys for part in store.parts(key)}
         absent = sorted(set(args.contig) - have)
         if absent:
-            largest = [each.contig for key in keys for each in describe(store, key).contigs][:10]
+            every = [contig for key in keys for contig in describe(store, key).contigs]
+            largest = [contig.contig for contig in every][:10]
             raise UserError(
                 f"{args.store}: no scores of contig {', '.join(absent)}; among those there are: "
                 f"{', '.join(dict.fromkeys(largest))} (varlm store ls --all shows every one)"

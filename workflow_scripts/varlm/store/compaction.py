@@ -38,7 +38,7 @@ def compact(store: Store, key: str) -> Compacted:
 
     At any instant a reader finds all rows: the new parts are whole before the one new commit
     lists them, old commits go only then, and old parts last. A reader that looks for one of these
-    lists the parts again (`Store`). Old parts that a crash leaves, the next compaction deletes;
+    lists the parts again (`Reader`). Old parts that a crash leaves, the next compaction deletes;
     new ones that no commit lists yet are written again under the same names, or `repair` finds
     them.
 

@@ -11,10 +11,10 @@ ALSO_NAMED = "also_named"  # other names of one key, where several commits becam
 
 def names(models: Iterable[Mapping[str, Any]]) -> list[str]:
     """Return the names under which runs stored a model's scores, sorted."""
-    found: set[str] = set()
+    every_name: set[str] = set()
     for model in models:
-        found.update([model["name"]] if "name" in model else [], model.get(ALSO_NAMED, []))
-    return sorted(found)
+        every_name.update([model["name"]] if "name" in model else [], model.get(ALSO_NAMED, []))
+    return sorted(every_name)
 
 
 def one_model(models: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

@@ -120,7 +120,7 @@ def describe(store: Store, key: str, reference: pl.DataFrame | None = None) -> M
         names(models),
         {name: model[name] for model in models for name in _SETTINGS if name in model},
         _sources(models),
-        sorted(contigs.values(), key=lambda each: (-each.bytes, each.contig)),
+        sorted(contigs.values(), key=lambda contig: (-contig.bytes, contig.contig)),
         backgrounds,
         total,
         _add_shares(contigs, reference) if reference is not None else None,
@@ -130,9 +130,9 @@ def describe(store: Store, key: str, reference: pl.DataFrame | None = None) -> M
 
 
 def _sources(models: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    found = Counter((model.get("path"), model.get("revision")) for model in models)
-    del found[None, None]
-    order = sorted(found, key=lambda pair: tuple(map(str, pair)))
+    checkpoints = Counter((model.get("path"), model.get("revision")) for model in models)
+    del checkpoints[None, None]
+    order = sorted(checkpoints, key=lambda pair: tuple(map(str, pair)))
     return [{"path": path, "revision": revision} for path, revision in order]
 
 

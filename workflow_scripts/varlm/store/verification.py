@@ -88,9 +88,9 @@ def verify(root: Path, key: str) -> list[Fault]:
 
 def _unlisted(store: Store, key: str) -> list[Path]:
     """Return the files that no commit lists, and none has begun to meanwhile."""
-    found = set(unlisted(store, key))
+    before = set(unlisted(store, key))
     store.manifest.forget(key)
-    return [path for path in unlisted(store, key) if path in found]
+    return [path for path in unlisted(store, key) if path in before]
 
 
 def model_keys(store: Store) -> list[str]:
@@ -123,7 +123,7 @@ def abandoned(root: Path, keys: Iterable[str]) -> list[Fault]:
     folders = [root]
     for key in keys:
         folders += [root / key, *sorted(path for path in (root / key).iterdir() if path.is_dir())]
-    found = []
+    faults = []
     for path in (path for folder in folders for path in sorted(folder.glob(".*.tmp"))):
         try:
             age = time.time() - path.stat().st_mtime
@@ -131,8 +131,8 @@ def abandoned(root: Path, keys: Iterable[str]) -> list[Fault]:
             continue  # its writer has renamed it
         if age > ABANDONED and _TEMPORARY.fullmatch(path.name):
             text = f"left {age / ABANDONED:.0f} days ago by a writer that was stopped"
-            found.append(Fault(path, text, "delete it, or use --repair"))
-    return found
+            faults.append(Fault(path, text, "delete it, or use --repair"))
+    return faults
 
 
 # Each part for itself
@@ -147,16 +147,16 @@ def _part_faults(store: Store, key: str) -> list[Fault]:
         faults.update(_check(store, key, new))
         store.manifest.forget(key)  # again, for a compaction may have replaced some
     listed = {part.sha256 for part in store.parts(key)}
-    found = []
+    of_listed = []
     for part, text in faults.items():
         if part.sha256 not in listed:
             continue
         store.manifest.exclude(part.sha256)
         of_checksum = text == LOST or text.startswith("damaged")
         remedy = _REPAIR if of_checksum else _DELETE
-        found.append(Fault(part.path(store.root / key), text, remedy))
+        of_listed.append(Fault(part.path(store.root / key), text, remedy))
     store.manifest.forget(key)
-    return found
+    return of_listed
 
 
 def _check(store: Store, key: str, parts: list[Part]) -> Iterator[tuple[Part, str]]:
@@ -208,12 +208,12 @@ def _content_fault(part: Part, key: str, source: Path | io.BytesIO) -> str | Non
             return f"its own metadata has layout {about['layout']}, this varlm reads {READABLE}"
         own = (about["key"], about["kind"], about["contig"])
         if own != (key, part.kind, part.contig):
-            told = f"model {key}, {part.kind} of {part.contig}"
-            return f"its own metadata says model {own[0]}, {own[1]} of {own[2]}, its commit {told}"
+            says = f"model {key}, {part.kind} of {part.contig}"
+            return f"its own metadata says model {own[0]}, {own[1]} of {own[2]}, its commit {says}"
     rows = pl.scan_parquet(source)
-    found = rows.collect_schema()
-    if found != pl.Schema(kind.schema):
-        columns = ", ".join(f"{name}: {dtype}" for name, dtype in found.items())
+    schema = rows.collect_schema()
+    if schema != pl.Schema(kind.schema):
+        columns = ", ".join(f"{name}: {dtype}" for name, dtype in schema.items())
         return f"other columns than {part.kind} have: {columns}"
     return _row_fault(part, kind, rows.collect(engine="in-memory"))
 
@@ -273,14 +273,14 @@ def _conflicts(store: Store, key: str) -> list[Fault]:
         for overlapping in _overlapping(list(same))
     ]
     total = sum(part.rows for group in groups for part in group)
-    found: dict[tuple[Path, Path], Fault] = {}  # one for each pair of files
+    faults: dict[tuple[Path, Path], Fault] = {}  # one for each pair of files
     with tqdm(total=total, unit="row", unit_scale=True, desc="compare", disable=None) as bar:
         for group in groups:
             for error in _group_conflicts(store, key, group):
                 pair = (error.one, error.other)
-                found.setdefault(pair, Fault(error.one, error.found, error.remedy))
+                faults.setdefault(pair, Fault(error.one, error.found, error.remedy))
             bar.update(sum(part.rows for part in group))
-    return list(found.values())
+    return list(faults.values())
 
 
 def _overlapping(parts: list[Part]) -> Iterator[list[Part]]:

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from varlm.errors import UserError
 from varlm.files.whole import sha256
@@ -31,7 +31,8 @@ FAMILIES = {
 }
 
 Strands = Literal["both", "forward"]
-PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 _SAFETENSORS = ("model.safetensors", "model.safetensors.index.json")
 _PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
@@ -123,10 +124,10 @@ def verify(folder: Path, expected: Mapping[str, str]) -> None:
                 "folder seen from this machine?), or delete models/*.json in the results folder to "
                 "have the model prepared again"
             )
-        found = sha256(path)
-        if found != digest:
+        actual = sha256(path)
+        if actual != digest:
             raise UserError(
-                f"{path}: SHA-256 {found[:16]}… differs from the {digest[:16]}… of the model "
+                f"{path}: SHA-256 {actual[:16]}… differs from the {digest[:16]}… of the model "
                 "that was prepared; restore the file, or delete models/*.json in the results "
                 "folder to score with the new one"
             )
@@ -141,7 +142,10 @@ def read_config(folder: Path) -> dict[str, Any]:
         If the folder or file is missing, is not a JSON object, or names an unknown family.
     """
     if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder; models.<name>.path must name a checkpoint")
+        raise UserError(
+            f"{folder}: no such folder; expected that of a checkpoint. Restore it (is it seen from "
+            "this machine?), or name another"
+        )
     config = _read_json(folder / "config.json")
     model_type = config.get("model_type")
     if model_type not in FAMILIES:
@@ -187,13 +191,16 @@ def shard_map(index: Path) -> dict[str, str]:
     UserError
         If it is not such an index, or names a file outside its folder.
     """
-    found = _read_json(index).get("weight_map")
-    if not isinstance(found, dict) or not found:
+    weight_map = _read_json(index).get("weight_map")
+    if not isinstance(weight_map, dict) or not weight_map:
         raise UserError(f"{index}: no 'weight_map'; copy or download the file again")
-    for name in found.values():
+    for name in weight_map.values():
         if not isinstance(name, str) or Path(name).name != name:
-            raise UserError(f"{index}: {name!r} is not the name of a file beside it")
-    return found
+            raise UserError(
+                f"{index}: found {name!r}, expected the name of a file beside it; copy or download "
+                "the file again"
+            )
+    return weight_map
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -203,9 +210,14 @@ def _read_json(path: Path) -> dict[str, Any]:
             "of the Hugging Face layout"
         )
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise UserError(f"{path}: not readable as JSON ({error})") from error
-    if not isinstance(found, dict):
-        raise UserError(f"{path}: expected a JSON object, found {type(found).__name__}")
-    return found
+        raise UserError(
+            f"{path}: not readable as JSON ({error}); copy or download the file again"
+        ) from error
+    if not isinstance(document, dict):
+        raise UserError(
+            f"{path}: found a {type(document).__name__}, expected a JSON object; copy or download "
+            "the file again"
+        )
+    return document

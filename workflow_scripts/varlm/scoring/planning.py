@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from varlm.errors import UserError
 from varlm.genome.reference import Genome
 from varlm.scoring import background
+from varlm.scoring.plan_record import Counts
 from varlm.store import ALLELE_KEY, Store
 from varlm.tables.parquet import scan_table
 from varlm.tables.schemas import SHARD, VARIANTS
@@ -27,24 +28,6 @@ BLOCK = 500_000  # rows of a cohort read at a time
 BACKGROUND_ROWS = "(background)"
 
 _WANTED = ["pos", "ref", "alt", "kind"]
-
-
-@dataclass
-class Counts:
-    """How many unique rows a cohort, or all of them together, ask for."""
-
-    sites: int = 0
-    sites_from_store: int = 0
-    sites_scored: int = 0
-    alleles: int = 0
-    alleles_from_store: int = 0
-    alleles_scored: int = 0
-
-    def add(self, kind: str, wanted: int, new: int) -> None:
-        """Count `wanted` unique rows of a kind (sites or alleles), `new` of them unknown."""
-        setattr(self, kind, getattr(self, kind) + wanted)
-        setattr(self, f"{kind}_scored", getattr(self, f"{kind}_scored") + new)
-        setattr(self, f"{kind}_from_store", getattr(self, f"{kind}_from_store") + wanted - new)
 
 
 @dataclass

@@ -1,0 +1,125 @@
+"""A prepared model: a checkpoint, how it is scored with, and its key in the store. No torch here.
+
+`prepare_model` writes it as models/{model}.json; every later step knows the model by that file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from varlm.errors import UserError
+from varlm.files.json_record import JsonRecord
+from varlm.models import checkpoint
+from varlm.models.checkpoint import Precision, Strands
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreparedModel(JsonRecord):
+    """What models/{model}.json says.
+
+    Any of its keys may change a score, so that a file with one that is not known is refused.
+
+    Attributes
+    ----------
+    name : str
+        In the config, and in the names of columns.
+    path : str
+        Checkpoint folder or hub id, as in the config.
+    revision : str or None
+        Commit of a hub id.
+    folder : Path
+        Where the files lie on this machine.
+    model_type : str
+        A key of `varlm.models.checkpoint.FAMILIES`.
+    files : dict
+        File name → SHA-256 (hexadecimal).
+    window : int
+        bp.
+    strands : str
+        `both` or `forward`.
+    precision : str
+        One of `varlm.models.checkpoint.PRECISIONS`.
+    scoring_version : int
+        `varlm.models.checkpoint.SCORING_VERSION` of the code that made the key.
+    key : str
+        Of the store's rows (`varlm.models.checkpoint.model_key`).
+    """
+
+    MADE_BY = "prepare_model"
+    EVERY_KEY_COUNTS = True
+
+    name: str
+    path: str
+    revision: str | None
+    folder: Path
+    model_type: str
+    files: dict[str, str]
+    window: int
+    strands: Strands
+    precision: Precision
+    scoring_version: int
+    key: str
+
+    @classmethod
+    def from_json(cls, document: object, path: Path) -> Self:
+        """Return what JSON values say, if this code's scores belong under that key.
+
+        Raises
+        ------
+        UserError
+            As in `JsonRecord.read`, or if code of another `SCORING_VERSION` made the key.
+        """
+        model = super().from_json(document, path)
+        if model.scoring_version != checkpoint.SCORING_VERSION:
+            raise UserError(
+                f"{path}: scoring_version is {model.scoring_version}, but this version of varlm "
+                f"scores by {checkpoint.SCORING_VERSION}: its scores would be stored as the "
+                f"other's; {cls._remedy()}"
+            )
+        return model
+
+    def provenance(self) -> dict[str, Any]:
+        """Return what tables and tracks say of the model that their scores are of."""
+        return {
+            "path": self.path,
+            "revision": self.revision,
+            "key": self.key,
+            "window": self.window,
+            "strands": self.strands,
+            "precision": self.precision,
+        }
+
+
+def prepare(
+    folder: Path,
+    *,
+    name: str,
+    path: str,
+    revision: str | None,
+    window: int,
+    strands: Strands,
+    precision: Precision,
+) -> PreparedModel:
+    """Hash the files of the checkpoint in `folder` and derive its key; no weight is loaded.
+
+    Raises
+    ------
+    UserError
+        As `varlm.models.checkpoint.describe`.
+    """
+    files = checkpoint.describe(folder)
+    return PreparedModel(
+        name=name,
+        path=path,
+        revision=revision,
+        folder=folder.resolve(),
+        model_type=files.model_type,
+        files=files.files,
+        window=window,
+        strands=strands,
+        precision=precision,
+        scoring_version=checkpoint.SCORING_VERSION,
+        key=checkpoint.model_key(files, window=window, strands=strands, precision=precision),
+    )

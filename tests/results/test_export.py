@@ -2,7 +2,6 @@
 
 import csv
 import gzip
-import json
 import random
 import subprocess
 import sys
@@ -14,6 +13,7 @@ import pysam.bcftools
 import pytest
 from cyvcf2 import VCF
 
+from making.records import prepared_model
 from varlm.annotation import table as annotation
 from varlm.annotation.table import Model, annotate
 from varlm.cli import main
@@ -85,12 +85,7 @@ def pipeline(tmp_path, make_reference, sequence):
         fill_store(store, genome, out / "v.parquet", [f"key {m}" for m in models])
         names = []
         for model in models:
-            described = dict.fromkeys(
-                ("path", "revision", "window", "strands", "precision", "files"), "x"
-            )
-            (out / f"{model}.json").write_text(
-                json.dumps({**described, "name": model, "key": f"key {model}"})
-            )
+            prepared_model(name=model, key=f"key {model}").write(out / f"{model}.json")
             names += ["--model", str(out / f"{model}.json")]
             background = pl.DataFrame(
                 [("SQ.x", 1, "A", "C", llr) for llr in BACKGROUND_LLRS],
@@ -273,7 +268,10 @@ def test_a_score_that_the_store_lacks_is_never_a_null(tmp_path, pipeline, sequen
 def test_parquet_says_where_its_numbers_come_from(pipeline, sequence):
     out, _ = pipeline([a_vcf(sequence)])
     metadata = pl.read_parquet_metadata(out / "annotated.parquet")
-    assert json.loads(metadata["varlm.model.m"])["key"] == "key m"
+    assert metadata["varlm.model.m"] == (
+        '{"path": "checkpoint", "revision": null, "key": "key m", "window": 64, "strands": "both", '
+        f'"precision": "float32", "files": {{"config.json": "{"ab" * 32}"}}}}'
+    )  # as c9c1f55 wrote it
     assert "negative" in metadata["varlm.column.m_llr"]
     assert pl.read_parquet_schema(out / "annotated.parquet") == annotated(["m"]).schema
 

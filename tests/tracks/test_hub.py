@@ -4,21 +4,36 @@ import json
 import re
 import shutil
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from urllib.parse import unquote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from making.records import prepared_model
 from varlm import cli
 from varlm.tracks.hub import build_hub, hub_files
 from varlm.tracks.jbrowse import jbrowse_config
-from varlm.tracks.model_tracks import COLOURS, ModelTracks, display_limits
+from varlm.tracks.model_tracks import (
+    COLOURS,
+    DrawnTrack,
+    DrawnTracks,
+    ModelTracks,
+    Stretch,
+    display_limits,
+)
 from varlm.tracks.sites import TRACKS
 from varlm.tracks.ucsc import ucsc_hub
 
 NAMES = [track.name for track in TRACKS]
-FIRST = {"contig": "chr1", "start": 9, "end": 30}
+FIRST = Stretch(contig="chr1", start=9, end=30)
+DRAWN = DrawnTracks(
+    varlm="0.1.0",
+    **{"model": "m", "path": "checkpoint", "revision": None, "key": "0" * 32},
+    **{"window": 64, "strands": "both", "precision": "float32"},
+    **{"sites": 0, "contigs": {}, "first": None, "tracks": {}},
+)
 
 
 @pytest.fixture
@@ -29,12 +44,13 @@ def folder(tmp_path):
         (tracks / name).mkdir(parents=True)
         for track in NAMES:
             (tracks / name / f"{track}.bw").write_bytes(b"")
-        described = {track: {"file": f"{track}.bw"} for track in NAMES}
-        described["worst_llr"] |= {"low": -4.44, "max": 1.9, "min": -12.0}
-        text = json.dumps({"sites": 7, "first": FIRST, "tracks": described})
-        (tracks / name / "tracks.json").write_text(text)
-    (tracks / "none").mkdir()
-    (tracks / "none/tracks.json").write_text('{"sites": 0, "first": null, "tracks": {}}')
+        drawn = {
+            track: DrawnTrack(file=f"{track}.bw", unit="", meaning="", low=-4.44, max=1.9, min=-12)
+            for track in NAMES
+        }
+        described = replace(DRAWN, model=name, sites=7, first=FIRST, tracks=drawn)
+        described.write(tracks / name / "tracks.json")
+    DRAWN.write(tracks / "none/tracks.json")
     reference = tmp_path / "results/reference"
     reference.mkdir()
     for name in ("genome.fa", "genome.fa.fai"):
@@ -46,7 +62,7 @@ def run(folder, *options, models=("gpn", "gpn_logo", "none")):
     arguments = ["build_hub", "--reference", folder.parent / "reference", "--tracks", folder]
     for name in models:
         path = folder.parent / f"{name}.json"
-        path.write_text(json.dumps({"name": name}))
+        prepared_model(name=name).write(path)
         arguments += ["--model", path]
     return cli.main([str(argument) for argument in [*arguments, *options]])
 
@@ -208,7 +224,7 @@ def test_no_sites_at_all(folder):
 @pytest.mark.parametrize("name", ["", "1a", "a b", "a/../b", "x\ntrack y", "é", "a-b"])
 def test_names_that_are_no_model_names_are_refused(folder, name, capsys):
     path = folder.parent / "model.json"
-    path.write_text(json.dumps({"name": name}))
+    prepared_model(name=name).write(path)
     status = cli.main(
         ["build_hub", "--model", str(path), "--reference", str(folder), "--tracks", str(folder)]
     )
@@ -229,7 +245,10 @@ def test_missing_files_are_errors(folder, capsys):
     assert "logo_C.bw: not found" in capsys.readouterr().err
     (folder / "gpn/tracks.json").unlink()
     assert run(folder) == 2
-    assert "run the step draw_tracks first" in capsys.readouterr().err
+    assert (
+        "tracks.json: not found; run the workflow again: the step draw_tracks makes it"
+        in capsys.readouterr().err
+    )
 
 
 MODEL = st.from_regex(r"[A-Za-z][A-Za-z0-9_]{0,39}", fullmatch=True)
@@ -239,8 +258,7 @@ LIMITS = st.tuples(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6)).map(sorted)
 @given(st.lists(MODEL, unique=True, min_size=1, max_size=5), st.text(min_size=1), LIMITS)
 def test_any_contig_and_model_name_keeps_the_files_well_formed(models, contig, limits):
     found = [
-        ModelTracks(name, tuple(limits), {"contig": contig, "start": 0, "end": 5})
-        for name in models
+        ModelTracks(name, tuple(limits), Stretch(contig=contig, start=0, end=5)) for name in models
     ]
     files = hub_files(found, "../reference")
     session = ET.fromstring(files["igv_session.xml"].split("\n", 1)[1].encode())

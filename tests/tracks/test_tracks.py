@@ -5,6 +5,7 @@ import math
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -14,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from making.records import prepared_model
 from making.store import KEY, MODEL
 from varlm import cli
 from varlm.annotation.table import Model, pieces, score_columns
@@ -87,7 +89,8 @@ def genome(make_reference):
 @pytest.fixture
 def project(genome, tmp_path):
     """The genome, a store of it, the model's file, and every SNV but those of one contig."""
-    (tmp_path / "model.json").write_text(json.dumps(MODEL))
+    model = prepared_model(**MODEL | {"folder": Path(MODEL["folder"])})
+    model.write(tmp_path / "model.json")
     used = [option for name in CONTIGS if name != "unused" for option in ("--contig", name)]
     saturate(genome.folder, tmp_path / "variants.parquet", *used)
     fill_store(tmp_path / "store", genome)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,12 +17,16 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from varlm.errors import UserError
 from varlm.genome.bases import BASES
 from varlm.genome.reference import Genome
 from varlm.genome.sites import sample_sites
+from varlm.models.prepared import PreparedModel
 from varlm.scoring import formulas
 from varlm.store import Store
 from varlm.tables.schemas import BACKGROUND
+
+log = logging.getLogger("varlm")
 
 SEED = 0
 
@@ -58,6 +63,39 @@ def choose(genome: Genome, count: int) -> Background:
     short = hashlib.sha512(text.encode()).digest()[:24]
     digest = "BG." + base64.urlsafe_b64encode(short).decode()
     return Background(digest, genome, count)
+
+
+def kept_llrs(background: Background, store: Store, model: PreparedModel) -> pl.DataFrame:
+    """Return the LLRs (`BACKGROUND`) that the store keeps, or make them of its sites and keep them.
+
+    They are kept where the store can be written.
+
+    Raises
+    ------
+    UserError
+        If they are not kept and the store lacks a site.
+    """
+    rows = store.read_background(model.key, background.digest)
+    source = "in the store"
+    if rows is None:
+        source = "new"
+        try:
+            rows = background_llrs(background, store, model.key)
+        except LookupError as error:
+            raise UserError(
+                f"{store.root}: {error}: rows were lost since the plan; run the workflow again "
+                "with --forcerun plan"
+            ) from error
+        if store.writable(model.key):
+            store.commit(model.key, model.to_json(), background=[(background.digest, rows)])
+    log.info(
+        "model %s: background of %d SNVs (%s), LLR quartiles %.2f, %.2f, %.2f",
+        model.name,
+        rows.height,
+        source,
+        *(rows["llr"].quantile(q) for q in (0.25, 0.5, 0.75)),
+    )
+    return rows
 
 
 def background_llrs(background: Background, store: Store, key: str) -> pl.DataFrame:

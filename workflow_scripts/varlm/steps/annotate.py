@@ -18,15 +18,13 @@ from varlm.errors import UserError
 from varlm.files.whole import check_digest, write_digest
 from varlm.genome.contig_names import ContigNames
 from varlm.genome.reference import Genome
+from varlm.models.prepared import PreparedModel
 from varlm.scoring.background import Percentiles
 from varlm.store import Store
 from varlm.tables.parquet import meanings, read_table, write_pieces
 from varlm.tables.schemas import BACKGROUND, CONSEQUENCES, CONSEQUENCES_CALLED, annotated
 
 log = logging.getLogger("varlm")
-
-# What the Parquet metadata says of each model.
-_PROVENANCE = ("path", "revision", "key", "window", "strands", "precision", "files")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,12 +52,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Write `annotated.parquet`; its rows are those of `variants.parquet`, in their order."""
-    described = [json.loads(path.read_text()) for path in args.model]
+    prepared = [*map(PreparedModel.read, args.model)]
     for path in filter(None, (args.variants, args.consequences, args.info)):
         check_digest(path)
     models = [
-        Model(entry["name"], entry["key"], _percentiles(background))
-        for entry, background in zip(described, args.background, strict=True)
+        Model(model.name, model.key, _percentiles(background))
+        for model, background in zip(prepared, args.background, strict=True)
     ]
     genome = Genome.open(args.reference)
     sources = _sources(args, genome)
@@ -70,8 +68,8 @@ def run(args: argparse.Namespace) -> None:
         "varlm": __version__,
         CONSEQUENCES_CALLED: "yes" if args.consequences else "no",
         **{
-            f"varlm.model.{entry['name']}": json.dumps({k: entry[k] for k in _PROVENANCE})
-            for entry in described
+            f"varlm.model.{model.name}": json.dumps({**model.provenance(), "files": model.files})
+            for model in prepared
         },
         **meanings(table),
     }

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 from pathlib import Path
 
 from varlm.files.whole import atomic_path
+from varlm.models.prepared import PreparedModel
 from varlm.tracks.hub import build_hub
 
 log = logging.getLogger("varlm")
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Write hub.txt, igv_session.xml, config.json and README.txt beside the models' folders."""
-    names = [json.loads(path.read_text())["name"] for path in args.model]
+    names = [PreparedModel.read(path).name for path in args.model]
     files = build_hub(args.tracks, names, args.reference, args.genome)
     for name, text in files.items():
         with atomic_path(args.tracks / name) as temporary:

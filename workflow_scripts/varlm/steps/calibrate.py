@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import json
-import logging
 from pathlib import Path
 
-from varlm.errors import UserError
 from varlm.genome.reference import Genome
+from varlm.models.prepared import PreparedModel
 from varlm.scoring import background
 from varlm.store import Store
 from varlm.tables.parquet import write_table
 from varlm.tables.schemas import BACKGROUND
-
-log = logging.getLogger("varlm")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,30 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Write the background's table; without rows where no sites are wanted."""
-    model = json.loads(args.model.read_text())
-    if args.sites == 0:
-        write_table(BACKGROUND.empty(), args.background, BACKGROUND)
-        return
-    genome, store, key = Genome.open(args.reference), Store(args.store), model["key"]
-    chosen = background.choose(genome, args.sites)
-    rows = store.read_background(key, chosen.digest)
-    source = "in the store"
-    if rows is None:
-        source = "new"
-        try:
-            rows = background.background_llrs(chosen, store, key)
-        except LookupError as error:
-            raise UserError(
-                f"{args.store}: {error}: rows were lost since the plan; run the workflow again "
-                "with --forcerun plan"
-            ) from error
-        if store.writable(key):
-            store.commit(key, model, background=[(chosen.digest, rows)])
+    model, rows = PreparedModel.read(args.model), BACKGROUND.empty()
+    if args.sites:
+        chosen = background.choose(Genome.open(args.reference), args.sites)
+        rows = background.kept_llrs(chosen, Store(args.store), model)
     write_table(rows, args.background, BACKGROUND)
-    log.info(
-        "model %s: background of %d SNVs (%s), LLR quartiles %.2f, %.2f, %.2f",
-        model["name"],
-        rows.height,
-        source,
-        *(rows["llr"].quantile(q) for q in (0.25, 0.5, 0.75)),
-    )

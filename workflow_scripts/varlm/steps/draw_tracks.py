@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 from pathlib import Path
 
 from varlm import __version__
 from varlm.errors import UserError
-from varlm.files.whole import atomic_path, check_digest
+from varlm.files.whole import check_digest
 from varlm.genome.reference import Genome
+from varlm.models.prepared import PreparedModel
 from varlm.store import Store
+from varlm.tracks.model_tracks import DrawnTracks
 from varlm.tracks.sites import draw_tracks
 
 log = logging.getLogger("varlm")
-
-_PROVENANCE = ("path", "revision", "key", "window", "strands", "precision")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,28 +32,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Write the bigWigs, and `tracks.json` that says what they hold, after them."""
-    model = json.loads(args.model.read_text())
+    model = PreparedModel.read(args.model)
     for path in args.variants:
         check_digest(path)
     genome, store = Genome.open(args.reference), Store(args.store)
     try:
-        drawn = draw_tracks(args.variants, genome, store, model["key"], args.tracks, args.threads)
+        drawn = draw_tracks(args.variants, genome, store, model.key, args.tracks, args.threads)
     except LookupError as error:
         raise UserError(
-            f"{args.store}: model {model['name']}: {error}: rows were lost since the plan; run "
+            f"{args.store}: model {model.name}: {error}: rows were lost since the plan; run "
             "the workflow again with --forcerun plan"
         ) from error
-    described = {
-        "varlm": __version__,
-        "model": model["name"],
-        **{name: model[name] for name in _PROVENANCE},
-        **drawn,
-    }
-    with atomic_path(args.tracks / "tracks.json") as temporary:
-        text = json.dumps(described, indent=2, ensure_ascii=False)
-        temporary.write_text(text + "\n", encoding="utf-8")
+    described = {"varlm": __version__, "model": model.name, **model.provenance(), **drawn}
+    path = args.tracks / "tracks.json"
+    DrawnTracks.from_json(described, path).write(path)
     if drawn["sites"]:
-        log.info("%s: %d sites, model %s", args.tracks, drawn["sites"], model["name"])
+        log.info("%s: %d sites, model %s", args.tracks, drawn["sites"], model.name)
     else:
         log.warning(
             "%s: there is no SNV, and a bigWig cannot be empty: only tracks.json is written",

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 from pathlib import Path
 
-from varlm.files.whole import atomic_path
-from varlm.models import checkpoint, download
+from varlm.models import checkpoint, download, prepared
 
 log = logging.getLogger("varlm")
 
@@ -27,23 +25,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Write the JSON that `plan`, `score` and `annotate` identify the model by."""
     folder = download.resolve(args.path, args.revision)
-    files = checkpoint.describe(folder)
-    key = checkpoint.model_key(
-        files, window=args.window, strands=args.strands, precision=args.precision
+    model = prepared.prepare(
+        folder,
+        name=args.name,
+        path=args.path,
+        revision=args.revision,
+        window=args.window,
+        strands=args.strands,
+        precision=args.precision,
     )
-    model = {
-        "name": args.name,
-        "path": args.path,
-        "revision": args.revision,
-        "folder": str(folder.resolve()),
-        "model_type": files.model_type,
-        "files": files.files,
-        "window": args.window,
-        "strands": args.strands,
-        "precision": args.precision,
-        "scoring_version": checkpoint.SCORING_VERSION,
-        "key": key,
-    }
-    with atomic_path(args.model) as temporary:
-        temporary.write_text(json.dumps(model, indent=2) + "\n")
-    log.info("model %s: %s in %s, key %s", args.name, files.model_type, folder, key)
+    model.write(args.model)
+    log.info("model %s: %s in %s, key %s", model.name, model.model_type, folder, model.key)

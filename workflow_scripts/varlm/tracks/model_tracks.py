@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from varlm.errors import UserError
+from varlm.files.json_record import JsonRecord
 from varlm.tracks.sites import WORST_LLR
 
 MODEL_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -18,6 +16,67 @@ MODEL_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 # The colours of a sequence logo, as in UCSC's and songlab's.
 COLOURS = {"A": (0, 128, 0), "C": (0, 0, 255), "G": (255, 166, 0), "T": (255, 0, 0)}
 LLR_COLOUR, ENTROPY_COLOUR = (158, 54, 38), (70, 90, 120)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stretch:
+    """Neighbouring sites of a contig; `start` and `end` are 0-based, half-open."""
+
+    contig: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawnTrack:
+    """A bigWig: its name, what its values are, and their extremes.
+
+    Below `low` lie 1 % of the values.
+    """
+
+    file: str
+    unit: str
+    meaning: str
+    min: float
+    max: float
+    low: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawnTracks(JsonRecord):
+    """What tracks.json says, beside a model's bigWigs.
+
+    Attributes
+    ----------
+    varlm : str
+        The version that drew them.
+    model, path, revision, key, window, strands, precision
+        As of `varlm.models.prepared.PreparedModel`.
+    sites : int
+    contigs : dict
+        Contig → sites.
+    first : Stretch or None
+        Where a browser may open; None where there is no site.
+    tracks : dict
+        Name (`varlm.tracks.sites.TRACKS`) → bigWig; empty where there is no site.
+    """
+
+    MADE_BY = "draw_tracks"
+    TO_DELETE = "its folder"
+    ASCII = False
+
+    varlm: str
+    model: str
+    path: str
+    revision: str | None
+    key: str
+    window: int
+    strands: str
+    precision: str
+    sites: int
+    contigs: dict[str, int]
+    first: Stretch | None
+    tracks: dict[str, DrawnTrack]
 
 
 @dataclass(frozen=True)
@@ -30,13 +89,13 @@ class ModelTracks:
         Of the model, and of the folder with its bigWigs.
     llr_limits : tuple of float
         What the display of the lowest LLR shows, nats.
-    first : dict
-        `contig`, `start`, `end` (0-based, half-open) of the first sites.
+    first : Stretch
+        The first sites.
     """
 
     name: str
     llr_limits: tuple[float, float]
-    first: Mapping[str, Any]
+    first: Stretch
 
     @classmethod
     def read(cls, folder: Path, name: str) -> ModelTracks | None:
@@ -45,28 +104,24 @@ class ModelTracks:
         Raises
         ------
         UserError
-            If the name is no model's name, or a file is missing.
+            If the name is no model's name, or a file is missing or damaged.
         """
         if not MODEL_NAME.fullmatch(name):
             raise UserError(
                 f"model {name!r}: a name of letters, digits and _ is expected, a letter first; "
                 "rename it in the config"
             )
-        path = folder / name / "tracks.json"
-        try:
-            described = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise UserError(f"{path}: not found; run the step draw_tracks first") from None
-        if not described["sites"]:
+        drawn = DrawnTracks.read(folder / name / "tracks.json")
+        if drawn.first is None:
             return None
-        for track in described["tracks"].values():
-            if not (folder / name / track["file"]).exists():
+        for track in drawn.tracks.values():
+            if not (folder / name / track.file).exists():
                 raise UserError(
-                    f"{folder / name / track['file']}: not found, but tracks.json beside it names "
+                    f"{folder / name / track.file}: not found, but tracks.json beside it names "
                     "it; delete the folder and run the workflow again"
                 )
-        llr = described["tracks"][WORST_LLR]
-        return cls(name, display_limits(llr["low"], llr["max"]), described["first"])
+        llr = drawn.tracks[WORST_LLR]
+        return cls(name, display_limits(llr.low, llr.max), drawn.first)
 
     def file(self, track: str) -> str:
         """Return the path of a track's bigWig, relative to the folder of all tracks."""
@@ -75,7 +130,7 @@ class ModelTracks:
     @property
     def locus(self) -> str:
         """Return where the first sites are, 1-based: contig:start-end."""
-        return f"{self.first['contig']}:{self.first['start'] + 1}-{self.first['end']}"
+        return f"{self.first.contig}:{self.first.start + 1}-{self.first.end}"
 
 
 def display_limits(low: float, highest: float) -> tuple[float, float]:

@@ -14,6 +14,7 @@ from scipy import stats
 from scipy.stats.contingency import odds_ratio as scipy_odds_ratio
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from making import records
 from making.evaluation import step
 from making.report import EXTRA, make_inputs
 from varlm.annotation.genes.terms import NAMES
@@ -1014,12 +1015,8 @@ def real_cohort(yeast, folder, vcf, contig, fields=()):
     frame = frame.cast(table.schema).with_columns(pl.col("spar").fill_nan(None))
     write_table(frame, folder / "annotated.parquet", table)
     write_digest(folder / "annotated.parquet")
-    accounting = {
-        "cohort": "cohort",
-        "contigs": [{"chrom": contig, "contig": contig}],
-        "contigs_without_records": [],
-    }
-    (folder / "accounting.json").write_text(json.dumps(accounting))
+    contigs = (records.accounted_contig(contig, contig),)
+    records.accounting(cohort="cohort", contigs=contigs).write(folder / "accounting.json")
     return frame
 
 

@@ -40,7 +40,7 @@ def export_cohort(result: NormalisedCohort, vcfs: list[Path], folder: Path, cont
     write_table(scored(result), folder / "annotated.parquet", annotated([MODEL]))
     write_rejected(result.rejected, folder / "rejected.tsv.gz")
     out = folder / "annotated.vcf.gz"
-    digests = [file["sha256"] for file in result.accounting["files"]]
+    digests = [file.sha256 for file in result.accounting.files]
     table, rejected = folder / "annotated.parquet", folder / "rejected.tsv.gz"
     export_vcf(table, rejected, vcfs, [MODEL], contigs or {}, out, digests)
     return out

@@ -114,10 +114,10 @@ def intake(reference: Path, *vcfs: Path, **options):
     options = NormaliseOptions(**options)
     result = normalise("test", files, Genome.open(reference), options)
     accounting = result.accounting
-    assert accounting["alleles_in"] == result.variants.height + result.rejected.height
-    assert accounting["accepted"] == result.variants.height
-    assert accounting["rejected"] == sum(accounting["by_reason"].values())
-    assert accounting["alleles_in"] == sum(file["alleles"] for file in accounting["files"])
+    assert accounting.alleles_in == result.variants.height + result.rejected.height
+    assert accounting.accepted == result.variants.height
+    assert accounting.rejected == sum(accounting.by_reason.values())
+    assert accounting.alleles_in == sum(file.alleles for file in accounting.files)
     return result
 
 

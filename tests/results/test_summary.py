@@ -1,36 +1,26 @@
 """summary.tsv: one row per cohort and model, and counts that must add up."""
 
 import csv
-import json
+from dataclasses import replace
 
 import pytest
 
+from making.records import accounting, plan
 from varlm.cli import main
 from varlm.errors import UserError
 from varlm.results.summary import summarise
 
-
-def accounting(cohort="c", **changes):
-    entry = {"cohort": cohort, "alleles_in": 9, "accepted": 6, "rejected": 3, "sites": 4}
-    return entry | {"other_alleles": 1, "by_reason": {"symbolic": 2, "breakend": 1}} | changes
-
-
-def plan(model="m", cohorts=("c",), **changes):
-    counts = {"sites": 4, "sites_scored": 1, "sites_from_store": 3}
-    counts |= {"alleles": 1, "alleles_scored": 1, "alleles_from_store": 0}
-    background = {"sites_scored": 7}
-    shared = {"model": model, "background": background, "damaged": {"x.parquet": "damaged"}}
-    return {**shared, "cohorts": dict.fromkeys(cohorts, counts | changes)}
+COUNTS = plan().cohorts["c"]
 
 
 def test_one_row_per_cohort_and_model(tmp_path):
-    entries = [accounting("a"), accounting("b", by_reason={"too_long": 3})]
+    entries = [accounting(cohort="a"), accounting(cohort="b", by_reason={"too_long": 3})]
     plans = [plan("x", "ab"), plan("y", "ab")]
     step = ["summarise", "--summary", str(tmp_path / "summary.tsv")]
     for flag, files in (("--accounting", entries), ("--plan", plans)):
         for index, content in enumerate(files):
             path = tmp_path / f"{flag[2:]}.{index}.json"
-            path.write_text(json.dumps(content))
+            content.write(path)
             step += [flag, str(path)]
     assert main(step) == 0
     with (tmp_path / "summary.tsv").open(newline="") as file:
@@ -66,8 +56,17 @@ def test_one_row_per_cohort_and_model(tmp_path):
         (accounting(accepted=7), plan(), "9 alleles in, 7 accepted, 3 rejected .* do not add up"),
         (accounting(by_reason={"symbolic": 2}), plan(), "do not add up"),
         (accounting(sites=9), plan(), "planned 4 sites and 1 other alleles, but 9 and 1"),
-        (accounting(), plan(sites_scored=0), "of 4 sites, model m scored or found .* 3; delete"),
-        (accounting(), plan(alleles_from_store=1), "of 1 alleles, model m .* 2; delete"),
+        (
+            accounting(),
+            plan(counts=replace(COUNTS, sites_scored=0)),
+            "of 4 sites, model m scored or found .* 3; delete",
+        ),
+        (
+            accounting(),
+            plan(counts=replace(COUNTS, alleles_from_store=1)),
+            "of 1 alleles, model m .* 2; delete",
+        ),
+        (accounting(), plan("m", "ab"), "cohort c: the plan of model m is of the cohorts a, b; "),
     ],
 )
 def test_counts_that_do_not_add_up(entry, planned, message):

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from making.records import plan
 from making.workflow import (
     made_genome,
     snakemake,
@@ -33,9 +34,11 @@ from varlm.genome.reference import Genome
 from varlm.genome.regions import read_regions, whole_contigs
 from varlm.genome.sites import Area, Sample, sample_sites
 from varlm.results.summary import summarise
+from varlm.scoring.plan_record import Counts
 from varlm.tables.parquet import read_table
 from varlm.tables.schemas import VARIANTS
 from varlm.variants import saturation
+from varlm.variants.accounting import Accounting
 from varlm.variants.saturation import Saturation
 
 CONTIGS = {"two": "ACGTNNACGTRACGT", "one": "NGGCCAATT", "gap": "NNNN", "three": "ACGTTGCA"}
@@ -147,14 +150,11 @@ def test_the_whole_genome(saturate):
     }
 
 
-def test_the_accounting_is_one_that_summarise_takes(saturate):
-    _, accounting = saturate("--contig", "two")
-    counts = {
-        **{"sites": accounting["sites"], "sites_scored": accounting["sites"]},
-        **{"sites_from_store": 0, "alleles": 0, "alleles_scored": 0, "alleles_from_store": 0},
-    }
-    plan = {"model": "m", "background": None, "damaged": [], "cohorts": {"regions": counts}}
-    (row,) = summarise([accounting], [plan])
+def test_the_accounting_is_one_that_summarise_takes(saturate, tmp_path):
+    saturate("--contig", "two")
+    accounting = Accounting.read(tmp_path / "regions/accounting.json")
+    counts = Counts(sites=accounting.sites, sites_scored=accounting.sites)
+    (row,) = summarise([accounting], [plan("m", ["regions"], counts)])
     assert row["alleles_in"] == "45"
     assert row["rejected_ref_not_acgt"] == "9"
 
@@ -167,7 +167,7 @@ def test_its_keys_are_those_that_normalise_writes(saturate, genome, tmp_path):
         "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
         "two\t1\t.\tA\tC\t.\t.\t.\n"
     )
-    other = normalise("c", [CohortVcf(vcf)], genome, NormaliseOptions()).accounting
+    other = normalise("c", [CohortVcf(vcf)], genome, NormaliseOptions()).accounting.to_json()
     _, accounting = saturate("--all-contigs")
     assert list(accounting) == list(other)
     assert list(accounting["contigs"][0]) == list(other["contigs"][0])
@@ -248,9 +248,9 @@ def test_any_bed_against_a_set_of_bases(tmp_path_factory, sequences, intervals, 
     assert area.bases_in == len(inside)
     assert 3 * area.count == len(expected)
     accounting = made.accounting("regions", None)
-    assert accounting["alleles_in"] == 3 * len(inside)
-    assert accounting["accepted"] + accounting["rejected"] == accounting["alleles_in"]
-    assert sum(contig["records"] for contig in accounting["contigs"]) == area.count
+    assert accounting.alleles_in == 3 * len(inside)
+    assert accounting.adds_up
+    assert sum(contig.records for contig in accounting.contigs) == area.count
 
 
 def test_pieces_are_bounded_whatever_the_contigs(make_reference, monkeypatch):

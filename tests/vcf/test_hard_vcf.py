@@ -24,7 +24,7 @@ def outcome(path, folder, **options):
     except UserError as error:
         return str(error)
     # Counted by the crude parser, apart from the code under test.
-    assert result.accounting["files"][0]["records"] == len(records)
+    assert result.accounting.files[0].records == len(records)
     expected = sum(fields[4].count(",") + 1 for fields in records)
     assert result.variants.height + result.rejected.height == expected
     assert set(result.rejected["reason"]) <= set(REASONS)

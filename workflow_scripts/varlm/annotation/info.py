@@ -13,10 +13,9 @@ import logging
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -28,6 +27,7 @@ from varlm.errors import UserError
 from varlm.files.whole import raise_os_error
 from varlm.tables.parquet import meanings, scan_table, write_pieces
 from varlm.tables.schemas import VARIANTS
+from varlm.variants.accounting import AccountedFile, Accounting
 from varlm.vcf.columns import read_columns
 from varlm.vcf.lines import Chunk, VcfSource, open_vcf
 
@@ -115,7 +115,7 @@ class _Carrier:
     def __post_init__(self) -> None:
         self.counts = {each.tag: _Counts() for each in self.fields}
 
-    def read(self, file: int, expected: Mapping[str, Any]) -> None:
+    def read(self, file: int, expected: AccountedFile) -> None:
         """Write the texts of one file.
 
         Raises
@@ -128,10 +128,10 @@ class _Carrier:
         for chunk in source.chunks():
             scratch.append(self._texts_of(chunk, file))
         scratch.flush()
-        if source.sha256 != expected["sha256"] or source.records != expected["records"]:
+        if source.sha256 != expected.sha256 or source.records != expected.records:
             raise UserError(
                 f"{source.path}: changed since its alleles were read (SHA-256 "
-                f"{str(source.sha256)[:16]}…, expected {str(expected['sha256'])[:16]}…); run the "
+                f"{str(source.sha256)[:16]}…, expected {expected.sha256[:16]}…); run the "
                 "workflow again: the cohort is read anew"
             )
         self.scratch.append(scratch)
@@ -254,7 +254,7 @@ class _Carrier:
 def write_info(
     variants: Path,
     vcfs: Sequence[Path],
-    accounting: Mapping[str, Any],
+    accounting: Accounting,
     tags: Sequence[str],
     path: Path,
 ) -> int:
@@ -268,8 +268,8 @@ def write_info(
         `schemas.VARIANTS`.
     vcfs : sequence of Path
         The cohort's files, in order.
-    accounting : mapping
-        What `normalise` wrote of the cohort; its `files` have `sha256` and `records`.
+    accounting : Accounting
+        What `normalise` wrote of the cohort.
     tags : sequence of str
         INFO fields; each becomes the column `info_{TAG}`.
     path : Path
@@ -290,10 +290,10 @@ def write_info(
     one warning a field.
     Text is as in the file (%0A stays %0A); of a key that occurs twice, the first.
     """
-    files = accounting["files"]
+    files = accounting.files
     if len(files) != len(vcfs):
         raise UserError(
-            f"{len(vcfs)} files, but the accounting of the cohort {accounting.get('cohort')!r} "
+            f"{len(vcfs)} files, but the accounting of the cohort {accounting.cohort!r} "
             f"has {len(files)}; run the workflow again"
         )
     sources = [open_vcf(vcf, genotypes=False) for vcf in vcfs]

@@ -22,7 +22,7 @@ from varlm.evaluation.measuring import Settings, measure
 from varlm.evaluation.spectrum import ANCESTRAL, COUNT, NUMBER
 from varlm.evaluation.tasks import Task, contrast_task, frequency_task, label_task
 from varlm.tables.schemas import EVALUATION
-from varlm.variants.accounting import contig_of_chrom
+from varlm.variants.accounting import Accounting
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class Given:
     cohort : str
     annotated : Path
         annotated.parquet.
-    accounting : mapping
+    accounting : Accounting
         accounting.json: which CHROM is which contig.
     models : sequence of str
         The first is what the others are compared with.
@@ -53,7 +53,7 @@ class Given:
 
     cohort: str
     annotated: Path
-    accounting: Mapping[str, Any]
+    accounting: Accounting
     models: Sequence[str]
     config: Mapping[str, Any]
     tables: Mapping[str, Path] = field(default_factory=dict)
@@ -146,14 +146,14 @@ def _without_info(scores: Sequence[Score], has_info: bool) -> tuple[list[Score],
 
 
 def _on_contigs(
-    table: pl.DataFrame, wanted: Sequence[object] | None, accounting: Mapping[str, Any]
+    table: pl.DataFrame, wanted: Sequence[object] | None, accounting: Accounting
 ) -> pl.DataFrame:
     """Return the alleles on some contigs, named as in the VCF or as in the reference."""
     if wanted is None:
         return table
-    contigs = contig_of_chrom(accounting)
+    contigs = accounting.contig_of_chrom
     names = {str(name) for name in wanted}
-    known = {*contigs, *contigs.values(), *accounting["contigs_without_records"]}
+    known = {*contigs, *contigs.values(), *accounting.contigs_without_records}
     if unknown := sorted(names - known):
         raise UserError(
             f"evaluate.contigs: {', '.join(unknown)} is neither a contig of the cohort nor of the "
@@ -169,7 +169,7 @@ def _labelled(
     """Add a column `label {name}` of text for each label; return what was matched, too."""
     counted: dict[str, dict[str, Any]] = {}
     columns = []
-    contigs = contig_of_chrom(given.accounting)
+    contigs = given.accounting.contig_of_chrom
     for spec in specs:
         counted[spec.name] = {}
         if spec.table is not None:

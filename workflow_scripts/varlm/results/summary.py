@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import asdict
 
 from varlm.errors import UserError
+from varlm.scoring.plan_record import Plan
+from varlm.variants.accounting import Accounting
 
 COUNTS = ("alleles_in", "accepted", "rejected")
 ROWS = (
@@ -18,9 +20,7 @@ ROWS = (
 )
 
 
-def summarise(
-    accountings: Sequence[Mapping[str, Any]], plans: Sequence[Mapping[str, Any]]
-) -> list[dict[str, str]]:
+def summarise(accountings: Sequence[Accounting], plans: Sequence[Plan]) -> list[dict[str, str]]:
     """Return one row per cohort and model, as text, with the same columns in each.
 
     `alleles_in`, `accepted`, `rejected` count ALT alleles; `sites` and `alleles` count unique SNV
@@ -32,46 +32,62 @@ def summarise(
     Raises
     ------
     UserError
-        If the counts of a cohort do not add up.
+        If the counts of a cohort do not add up, or a plan is of other cohorts.
     """
-    reasons = sorted({reason for entry in accountings for reason in entry["by_reason"]})
+    reasons = sorted({reason for accounting in accountings for reason in accounting.by_reason})
     rows = []
-    for entry in accountings:
-        accepted, rejected = entry["accepted"], entry["rejected"]
-        if entry["alleles_in"] != accepted + rejected or rejected != sum(
-            entry["by_reason"].values()
-        ):
-            raise UserError(
-                f"cohort {entry['cohort']}: {entry['alleles_in']} alleles in, {accepted} accepted, "
-                f"{rejected} rejected for {entry['by_reason']}: the counts do not add up; delete "
-                "its folder in the results and run again"
-            )
+    for accounting in accountings:
+        _check_accounting(accounting)
         for plan in plans:
-            counts = plan["cohorts"][entry["cohort"]]
-            background = plan["background"] or {}
-            if (counts["sites"], counts["alleles"]) != (entry["sites"], entry["other_alleles"]):
-                raise UserError(
-                    f"cohort {entry['cohort']}: model {plan['model']} planned {counts['sites']} "
-                    f"sites and {counts['alleles']} other alleles, but {entry['sites']} and "
-                    f"{entry['other_alleles']} were normalised; delete the plan and run again"
-                )
-            for kind in ("sites", "alleles"):
-                parts = counts[f"{kind}_scored"] + counts[f"{kind}_from_store"]
-                if counts[kind] != parts:
-                    raise UserError(
-                        f"cohort {entry['cohort']}: of {counts[kind]} {kind}, model "
-                        f"{plan['model']} scored or found in the store {parts}; delete the plan "
-                        "and run again"
-                    )
-            rows.append(
-                {
-                    "cohort": entry["cohort"],
-                    "model": plan["model"],
-                    **{name: str(entry[name]) for name in COUNTS},
-                    **{name: str(counts[name]) for name in ROWS},
-                    "background_scored": str(background.get("sites_scored", 0)),
-                    "damaged_files": str(len(plan["damaged"])),
-                    **{f"rejected_{r}": str(entry["by_reason"].get(r, 0)) for r in reasons},
-                }
-            )
+            _check_plan(plan, accounting)
+            rows.append(_row(accounting, plan, reasons))
     return rows
+
+
+def _row(accounting: Accounting, plan: Plan, reasons: Sequence[str]) -> dict[str, str]:
+    counts = asdict(plan.cohorts[accounting.cohort])
+    return {
+        "cohort": accounting.cohort,
+        "model": plan.model,
+        **{name: str(getattr(accounting, name)) for name in COUNTS},
+        **{name: str(counts[name]) for name in ROWS},
+        "background_scored": str(plan.background.sites_scored if plan.background else 0),
+        "damaged_files": str(len(plan.damaged)),
+        **{f"rejected_{reason}": str(accounting.by_reason.get(reason, 0)) for reason in reasons},
+    }
+
+
+def _check_accounting(accounting: Accounting) -> None:
+    if not accounting.adds_up:
+        raise UserError(
+            f"cohort {accounting.cohort}: {accounting.alleles_in} alleles in, "
+            f"{accounting.accepted} accepted, {accounting.rejected} rejected for "
+            f"{accounting.by_reason}: the counts do not add up; delete its folder in the results "
+            "and run again"
+        )
+
+
+def _check_plan(plan: Plan, accounting: Accounting) -> None:
+    """Check that the plan was made for these alleles, and that it accounts for each."""
+    cohort, sites, alleles = accounting.cohort, accounting.sites, accounting.other_alleles
+    if cohort not in plan.cohorts:
+        raise UserError(
+            f"cohort {cohort}: the plan of model {plan.model} is of the cohorts "
+            f"{', '.join(plan.cohorts)}; delete the plan and run again"
+        )
+    counts = plan.cohorts[cohort]
+    if (counts.sites, counts.alleles) != (sites, alleles):
+        raise UserError(
+            f"cohort {cohort}: model {plan.model} planned {counts.sites} sites and "
+            f"{counts.alleles} other alleles, but {sites} and {alleles} were normalised; delete "
+            "the plan and run again"
+        )
+    for kind, wanted, settled in (
+        ("sites", counts.sites, counts.sites_scored + counts.sites_from_store),
+        ("alleles", counts.alleles, counts.alleles_scored + counts.alleles_from_store),
+    ):
+        if wanted != settled:
+            raise UserError(
+                f"cohort {cohort}: of {wanted} {kind}, model {plan.model} scored or found in the "
+                f"store {settled}; delete the plan and run again"
+            )

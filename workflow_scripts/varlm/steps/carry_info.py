@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import polars as pl
 from varlm.annotation.info import write_info
 from varlm.errors import UserError
 from varlm.files.whole import check_digest, write_digest
+from varlm.variants.accounting import Accounting
 
 log = logging.getLogger("varlm")
 
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Write `info.parquet`; its rows are those of `variants.parquet`, in their order."""
     check_digest(args.variants)
-    accounting = json.loads(args.accounting.read_text())
+    accounting = Accounting.read(args.accounting)
     count = write_info(args.variants, args.vcf, accounting, args.field, args.info)
     expected = pl.scan_parquet(args.variants).select(pl.len()).collect().item()
     if count != expected:

@@ -14,6 +14,7 @@ from varlm.evaluation.cohort import Given, evaluate
 from varlm.figures.files import write_figures
 from varlm.files.whole import atomic_path, check_digest
 from varlm.report.evaluation import evaluation_figure
+from varlm.variants.accounting import Accounting
 
 log = logging.getLogger("varlm")
 
@@ -40,10 +41,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Write the table, what was left out of it, and the figure as SVG and PNG."""
     check_digest(args.annotated)
-    accounting = json.loads(args.accounting.read_text())
-    if accounting["cohort"] != args.cohort:
+    accounting = Accounting.read(args.accounting)
+    if accounting.cohort != args.cohort:
         raise UserError(
-            f"{args.accounting}: of the cohort {accounting['cohort']!r}, expected {args.cohort!r}; "
+            f"{args.accounting}: of the cohort {accounting.cohort!r}, expected {args.cohort!r}; "
             "run the workflow again"
         )
     tables = dict(entry.split("=", 1) for entry in args.labels)

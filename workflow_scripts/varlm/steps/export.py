@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 from varlm.files.whole import check_digest
 from varlm.genome.reference import Genome
 from varlm.results.export import export_tsv, export_vcf
+from varlm.variants.accounting import Accounting
 
 log = logging.getLogger("varlm")
 
@@ -30,19 +30,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Write both files and their indexes."""
     check_digest(args.annotated)
-    accounting = json.loads(args.accounting.read_text())
-    genome = Genome.open(args.reference)
-    contigs = {
-        entry["chrom"]: genome[entry["contig"]].length
-        for entry in accounting["contigs"]
-        if entry["contig"] is not None
-    }
-    digests = [entry["sha256"] for entry in accounting["files"]]
+    accounting, genome = Accounting.read(args.accounting), Genome.open(args.reference)
+    lengths = {chrom: genome[contig].length for chrom, contig in accounting.contig_of_chrom.items()}
+    digests = [file.sha256 for file in accounting.files]
     # Side by side: most of either is compression, in threads that need no interpreter lock.
     with ThreadPoolExecutor(1, thread_name_prefix="tsv") as pool:
         tsv = pool.submit(export_tsv, args.annotated, args.model, args.tsv)
         records = export_vcf(
-            args.annotated, args.rejected, args.vcf, args.model, contigs, args.out_vcf, digests
+            args.annotated, args.rejected, args.vcf, args.model, lengths, args.out_vcf, digests
         )
         log.info("%s: %d alleles", args.tsv, tsv.result())
     log.info("%s: %d records", args.out_vcf, records)

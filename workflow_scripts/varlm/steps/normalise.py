@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from varlm.errors import UserError
-from varlm.files.whole import atomic_path, write_digest
+from varlm.files.whole import write_digest
 from varlm.genome.reference import Genome
 from varlm.tables.parquet import write_table
 from varlm.tables.schemas import VARIANTS
@@ -80,18 +79,18 @@ def run(args: argparse.Namespace) -> None:
     write_table(result.variants, args.variants, VARIANTS)
     write_digest(args.variants)
     write_rejected(result.rejected, args.rejected)
-    with atomic_path(args.accounting) as temporary:
-        temporary.write_text(json.dumps(result.accounting, indent=2, ensure_ascii=False) + "\n")
+    result.accounting.write(args.accounting)
 
 
-def _by_file(flag: str, given: Sequence[str], files: int) -> dict[int, str]:
-    found = {}
-    for text in given:
+def _by_file(flag: str, texts: Sequence[str], files: int) -> dict[int, str]:
+    """Return file → value of options FILE:VALUE."""
+    values = {}
+    for text in texts:
         index, _, value = text.partition(":")
         if not index.isdecimal() or int(index) >= files or not value:
             raise UserError(
                 f"{flag}: found {text!r}; expected the 0-based index of a --vcf, a colon and a "
                 "value"
             )
-        found[int(index)] = value
-    return found
+        values[int(index)] = value
+    return values

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 from pathlib import Path
 
-from varlm.files.whole import atomic_path, write_digest
+from varlm.files.whole import write_digest
 from varlm.genome.contig_names import ContigNames
 from varlm.genome.reference import Genome
 from varlm.genome.regions import Regions, read_regions, whole_contigs
@@ -43,15 +42,14 @@ def run(args: argparse.Namespace) -> None:
     write_pieces(saturation.pieces(), args.variants, VARIANTS)
     write_digest(args.variants)
     accounting = saturation.accounting(args.cohort, args.bed)
-    with atomic_path(args.accounting) as temporary:
-        temporary.write_text(json.dumps(accounting, indent=2, ensure_ascii=False) + "\n")
+    accounting.write(args.accounting)
     log.info(
         "%d bp on %d contigs; %d of them A, C, G or T; %d sites, %d alleles",
         area.bases_in,
         len(area.by_contig),
         area.count,
         sites.count,
-        accounting["accepted"],
+        accounting.accepted,
     )
 
 

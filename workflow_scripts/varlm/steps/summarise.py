@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
 from pathlib import Path
 
 from varlm.files.whole import atomic_path
 from varlm.results.summary import summarise
+from varlm.scoring.plan_record import Plan
+from varlm.variants.accounting import Accounting
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,10 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Write `summary.tsv`."""
-    accountings, plans = (
-        [json.loads(path.read_text()) for path in paths] for paths in (args.accounting, args.plan)
-    )
-    rows = summarise(accountings, plans)
+    rows = summarise([*map(Accounting.read, args.accounting)], [*map(Plan.read, args.plan)])
     with atomic_path(args.summary) as temporary, temporary.open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0], delimiter="\t", lineterminator="\n")
         writer.writeheader()

@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
@@ -21,6 +20,7 @@ from varlm.genome.reference import Genome
 from varlm.genome.regions import read_regions
 from varlm.tables.schemas import REJECTED, VARIANTS
 from varlm.variants.acceptance import CohortContig, Sorter
+from varlm.variants.accounting import AccountedContig, AccountedFile, Accounting
 from varlm.variants.options import REASONS, NormaliseOptions
 from varlm.vcf.columns import read_columns
 from varlm.vcf.lines import VcfSource, open_vcf
@@ -55,7 +55,7 @@ class NormalisedCohort:
 
     variants: pl.DataFrame
     rejected: pl.DataFrame
-    accounting: dict[str, Any]
+    accounting: Accounting
 
 
 def normalise(
@@ -100,7 +100,7 @@ class _Intake:
     names: ContigNames
     sorter: Sorter
     seen: dict[str, CohortContig]  # CHROM → contig, shared with the sorter
-    files: list[dict[str, Any]] = field(default_factory=list)
+    files: list[AccountedFile] = field(default_factory=list)
     alleles_in: int = 0
 
     def __post_init__(self) -> None:
@@ -124,21 +124,21 @@ class _Intake:
         assert source.sha256 is not None
         _check_expected(file, source.records, source.sha256)
         for other in self.files:
-            if source.records and other["sha256"] == source.sha256:
+            if source.records and other.sha256 == source.sha256:
                 raise UserError(
-                    f"{file.path}: the same file as {other['path']}, byte for byte; its alleles "
+                    f"{file.path}: the same file as {other.path}, byte for byte; its alleles "
                     "would count twice: remove one row of the cohort sheet"
                 )
         if source.records and not any(self.seen[name].match.contig for name in matched):
             log.warning("%s: none of its contigs is in the reference", file.path)
         self.files.append(
-            {
-                "path": str(file.path),
-                "format": source.format,
-                "records": source.records,
-                "alleles": self.alleles_in - before,
-                "sha256": source.sha256,
-            }
+            AccountedFile(
+                path=str(file.path),
+                format=source.format,
+                records=source.records,
+                alleles=self.alleles_in - before,
+                sha256=source.sha256,
+            )
         )
         log.info(
             "%s: %s, %d records, %d alleles",
@@ -170,28 +170,28 @@ class _Intake:
                 f"{rejected.height} rejected"
             )
         reasons = Counter(dict(rejected["reason"].value_counts().iter_rows()))
-        accounting = {
-            "cohort": cohort,
-            "files": self.files,
-            "alleles_in": self.alleles_in,
-            "accepted": variants.height,
-            "rejected": rejected.height,
-            "by_reason": {reason: reasons[reason] for reason in REASONS if reasons[reason]},
+        accounting = Accounting(
+            cohort=cohort,
+            files=tuple(self.files),
+            alleles_in=self.alleles_in,
+            accepted=variants.height,
+            rejected=rejected.height,
+            by_reason={reason: reasons[reason] for reason in REASONS if reasons[reason]},
             **_distinct(variants),
-            "af_unreadable": self.sorter.af_unreadable,
-            "contigs": [
-                {
-                    "chrom": name,
-                    "contig": contig.match.contig,
-                    "records": contig.records,
-                    "how": contig.match.how,
-                    "ref_checked": contig.checked,
-                    "ref_mismatches": contig.mismatches,
-                }
+            af_unreadable=self.sorter.af_unreadable,
+            contigs=tuple(
+                AccountedContig(
+                    chrom=name,
+                    contig=contig.match.contig,
+                    records=contig.records,
+                    how=contig.match.how,
+                    ref_checked=contig.checked,
+                    ref_mismatches=contig.mismatches,
+                )
                 for name, contig in self.seen.items()
-            ],
-            "contigs_without_records": self._contigs_without_records(),
-        }
+            ),
+            contigs_without_records=tuple(self._contigs_without_records()),
+        )
         _log_outcome(accounting)
         return NormalisedCohort(
             VARIANTS.check(variants, cohort), REJECTED.check(rejected, cohort), accounting
@@ -313,23 +313,23 @@ def _listed(names: Sequence[str], shown: int = 20) -> str:
     return f"{listed}, … ({len(names)} in all)" if len(names) > shown else listed
 
 
-def _log_outcome(accounting: dict[str, Any]) -> None:
+def _log_outcome(accounting: Accounting) -> None:
     log.info(
         "cohort %r: %d alleles, %d accepted (%d SNV sites, %d other alleles), %d rejected",
-        accounting["cohort"],
-        accounting["alleles_in"],
-        accounting["accepted"],
-        accounting["sites"],
-        accounting["other_alleles"],
-        accounting["rejected"],
+        accounting.cohort,
+        accounting.alleles_in,
+        accounting.accepted,
+        accounting.sites,
+        accounting.other_alleles,
+        accounting.rejected,
     )
-    for reason, count in accounting["by_reason"].items():
+    for reason, count in accounting.by_reason.items():
         log.info("rejected %d: %s (%s)", count, reason, REASONS[reason])
-    if accounting["af_unreadable"]:
+    if accounting.af_unreadable:
         log.warning(
             "%d alleles have an AF (or AC, AN) that is no frequency; it is taken as missing",
-            accounting["af_unreadable"],
+            accounting.af_unreadable,
         )
-    absent = accounting["contigs_without_records"]
+    absent = accounting.contigs_without_records
     if absent:
         log.info("contigs of the reference without a record: %s", _quoted(absent))

@@ -16,7 +16,6 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -27,6 +26,7 @@ from varlm.files.whole import sha256
 from varlm.genome.bases import BASES, CODES
 from varlm.genome.sites import Sites
 from varlm.tables.schemas import VARIANTS
+from varlm.variants.accounting import AccountedContig, AccountedFile, Accounting
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ class Saturation:
         if held:
             yield pl.concat(held)
 
-    def accounting(self, cohort: str, bed: Path | None) -> dict[str, Any]:
+    def accounting(self, cohort: str, bed: Path | None) -> Accounting:
         """Return what `varlm.variants.cohort.normalise` says of a cohort, of these sites.
 
         To be called when `pieces` has given all. A base of the regions is three alleles; `records`
@@ -97,43 +97,44 @@ class Saturation:
         """
         accepted, alleles = 3 * self.sites.count, 3 * self.sites.bases_in
         rejected = alleles - accepted
-        files = []
+        files: tuple[AccountedFile, ...] = ()
         if bed is not None:
-            digest = sha256(bed)
-            files = [{"path": str(bed), "format": "bed", "alleles": alleles, "sha256": digest}]
-        return {
-            "cohort": cohort,
-            "files": files,
-            "alleles_in": alleles,
-            "accepted": accepted,
-            "rejected": rejected,
-            "by_reason": {"ref_not_acgt": rejected} if rejected else {},
-            "sites": self.sites.count,
-            "other_alleles": 0,
-            "af_unreadable": 0,
-            "contigs": self._contigs(),
-            "contigs_without_records": [
+            files = (
+                AccountedFile(path=str(bed), format="bed", alleles=alleles, sha256=sha256(bed)),
+            )
+        return Accounting(
+            cohort=cohort,
+            files=files,
+            alleles_in=alleles,
+            accepted=accepted,
+            rejected=rejected,
+            by_reason={"ref_not_acgt": rejected} if rejected else {},
+            sites=self.sites.count,
+            other_alleles=0,
+            af_unreadable=0,
+            contigs=self._contigs(),
+            contigs_without_records=tuple(
                 name for name in self.sites.genome.names if not self.by_contig.get(name)
-            ],
-        }
+            ),
+        )
 
-    def _contigs(self) -> list[dict[str, Any]]:
+    def _contigs(self) -> tuple[AccountedContig, ...]:
         """Return the contigs by their names in the table, then those that nothing is known of."""
         asked = self.sites.regions.names
         how = {match.contig: match.how for match in reversed(asked.values())}
         known = [(name, name, how.get(name, "same name")) for name in self.by_contig]
         unknown = [(name, None, match.how) for name, match in asked.items() if not match.contig]
-        return [
-            {
-                "chrom": name,
-                "contig": contig,
-                "records": self.by_contig.get(name, 0) if contig else 0,
-                "how": matched,
-                "ref_checked": 0,
-                "ref_mismatches": 0,
-            }
+        return tuple(
+            AccountedContig(
+                chrom=name,
+                contig=contig,
+                records=self.by_contig.get(name, 0) if contig else 0,
+                how=matched,
+                ref_checked=0,
+                ref_mismatches=0,
+            )
             for name, contig, matched in [*known, *unknown]
-        ]
+        )
 
 
 def _three_snvs(

@@ -17,12 +17,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from varlm.errors import UserError
 from varlm.genome.bases import BASES
 from varlm.genome.reference import Genome
 from varlm.genome.sites import sample_sites
 from varlm.models.prepared import PreparedModel
 from varlm.scoring import formulas
+from varlm.scoring.lost_rows import lost_rows_told
 from varlm.store import Store
 from varlm.tables.schemas import BACKGROUND
 
@@ -79,13 +79,8 @@ def kept_llrs(background: Background, store: Store, model: PreparedModel) -> pl.
     source = "in the store"
     if rows is None:
         source = "new"
-        try:
+        with lost_rows_told(store.root):
             rows = background_llrs(background, store, model.key)
-        except LookupError as error:
-            raise UserError(
-                f"{store.root}: {error}: rows were lost since the plan; run the workflow again "
-                "with --forcerun plan"
-            ) from error
         if store.writable(model.key):
             store.commit(model.key, model.to_json(), background=[(background.digest, rows)])
     log.info(

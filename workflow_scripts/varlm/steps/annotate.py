@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 from pathlib import Path
 
-import polars as pl
-
-from varlm import __version__
 from varlm.annotation.bigwigs import BigWigColumns
 from varlm.annotation.info_fields import read_info_table
 from varlm.annotation.intervals import IntervalColumns
-from varlm.annotation.table import Beside, Model, Sources, Track, annotate
-from varlm.errors import UserError
-from varlm.files.whole import check_digest, write_digest
+from varlm.annotation.table import Beside, Sources, Track
+from varlm.annotation.writing import write_annotated
+from varlm.files.whole import check_digest
 from varlm.genome.contig_names import ContigNames
 from varlm.genome.reference import Genome
 from varlm.models.prepared import PreparedModel
 from varlm.scoring.background import Percentiles
 from varlm.store import Store
-from varlm.tables.parquet import meanings, read_table, write_pieces
-from varlm.tables.schemas import BACKGROUND, CONSEQUENCES, CONSEQUENCES_CALLED, annotated
+from varlm.tables.parquet import read_table
+from varlm.tables.schemas import BACKGROUND, CONSEQUENCES
 
 log = logging.getLogger("varlm")
 
@@ -52,42 +48,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Write `annotated.parquet`; its rows are those of `variants.parquet`, in their order."""
-    prepared = [*map(PreparedModel.read, args.model)]
     for path in filter(None, (args.variants, args.consequences, args.info)):
         check_digest(path)
+    genome, store = Genome.open(args.reference), Store(args.store)
     models = [
-        Model(model.name, model.key, _percentiles(background))
-        for model, background in zip(prepared, args.background, strict=True)
+        (PreparedModel.read(model), _percentiles(background))
+        for model, background in zip(args.model, args.background, strict=True)
     ]
-    genome = Genome.open(args.reference)
     sources = _sources(args, genome)
-    table = annotated((model.name for model in models), sources.columns)
-    rows = annotate(args.variants, genome, Store(args.store), models, sources)
-
-    metadata = {
-        "varlm": __version__,
-        CONSEQUENCES_CALLED: "yes" if args.consequences else "no",
-        **{
-            f"varlm.model.{model.name}": json.dumps({**model.provenance(), "files": model.files})
-            for model in prepared
-        },
-        **meanings(table),
-    }
-    try:
-        count = write_pieces(rows, args.annotated, table, metadata)
-    except LookupError as error:
-        raise UserError(
-            f"{args.store}: {error}: rows were lost since the plan; run the workflow again with "
-            "--forcerun plan"
-        ) from error
-    expected = pl.scan_parquet(args.variants).select(pl.len()).collect().item()
-    if count != expected:
-        raise UserError(
-            f"{args.annotated}: {count} rows written of {expected} in {args.variants}; "
-            "the disk may be failing: run again"
-        )
-    write_digest(args.annotated)
-    log.info("%s: %d alleles, models %s", args.annotated, count, ", ".join(m.name for m in models))
+    count = write_annotated(args.variants, genome, store, models, sources, args.annotated)
+    names = ", ".join(model.name for model, _ in models)
+    log.info("%s: %d alleles, models %s", args.annotated, count, names)
 
 
 def _sources(args: argparse.Namespace, genome: Genome) -> Sources:

@@ -6,10 +6,8 @@ import argparse
 import logging
 from pathlib import Path
 
-import polars as pl
-
 from varlm.annotation.info import write_info
-from varlm.errors import UserError
+from varlm.annotation.writing import check_count
 from varlm.files.whole import check_digest, write_digest
 from varlm.variants.accounting import Accounting
 
@@ -34,11 +32,6 @@ def run(args: argparse.Namespace) -> None:
     check_digest(args.variants)
     accounting = Accounting.read(args.accounting)
     count = write_info(args.variants, args.vcf, accounting, args.field, args.info)
-    expected = pl.scan_parquet(args.variants).select(pl.len()).collect().item()
-    if count != expected:
-        raise UserError(
-            f"{args.info}: {count} rows written of {expected} in {args.variants}; the disk may be "
-            "failing: run again"
-        )
+    check_count(args.info, count, args.variants)
     write_digest(args.info)
     log.info("%s: %d alleles, INFO fields %s", args.info, count, ", ".join(args.field))

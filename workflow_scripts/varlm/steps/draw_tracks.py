@@ -7,10 +7,10 @@ import logging
 from pathlib import Path
 
 from varlm import __version__
-from varlm.errors import UserError
 from varlm.files.whole import check_digest
 from varlm.genome.reference import Genome
 from varlm.models.prepared import PreparedModel
+from varlm.scoring.lost_rows import lost_rows_told
 from varlm.store import Store
 from varlm.tracks.model_tracks import DrawnTracks
 from varlm.tracks.sites import draw_tracks
@@ -36,13 +36,8 @@ def run(args: argparse.Namespace) -> None:
     for path in args.variants:
         check_digest(path)
     genome, store = Genome.open(args.reference), Store(args.store)
-    try:
+    with lost_rows_told(f"{args.store}: model {model.name}"):
         drawn = draw_tracks(args.variants, genome, store, model.key, args.tracks, args.threads)
-    except LookupError as error:
-        raise UserError(
-            f"{args.store}: model {model.name}: {error}: rows were lost since the plan; run "
-            "the workflow again with --forcerun plan"
-        ) from error
     described = {"varlm": __version__, "model": model.name, **model.provenance(), **drawn}
     path = args.tracks / "tracks.json"
     DrawnTracks.from_json(described, path).write(path)

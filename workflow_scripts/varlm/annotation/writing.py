@@ -1,0 +1,79 @@
+"""The annotated table on disk: every allele, and what its numbers come from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+
+from varlm import __version__
+from varlm.annotation.table import Model, Sources, annotate
+from varlm.errors import UserError
+from varlm.files.whole import write_digest
+from varlm.genome.reference import Genome
+from varlm.models.prepared import PreparedModel
+from varlm.scoring.background import Percentiles
+from varlm.scoring.lost_rows import lost_rows_told
+from varlm.store import Store
+from varlm.tables.parquet import Table, meanings, write_pieces
+from varlm.tables.schemas import CONSEQUENCES_CALLED, annotated
+
+
+def write_annotated(
+    variants: Path,
+    genome: Genome,
+    store: Store,
+    models: Sequence[tuple[PreparedModel, Percentiles | None]],
+    sources: Sources,
+    path: Path,
+) -> int:
+    """Write `annotated.parquet` and its digest; return its rows.
+
+    The rows are those of `variants`, in their order. The Parquet metadata says which models the
+    scores are of, and what each column means.
+
+    Parameters
+    ----------
+    variants : Path
+        `schemas.VARIANTS`.
+    models : sequence of tuple
+        Each model, and what ranks its LLRs, if anything.
+
+    Raises
+    ------
+    UserError
+        If the store lacks a score, or rows were lost on the way.
+    """
+    table = annotated((model.name for model, _ in models), sources.columns)
+    scored = [Model(model.name, model.key, percentiles) for model, percentiles in models]
+    rows = annotate(variants, genome, store, scored, sources)
+    metadata = _metadata([model for model, _ in models], sources, table)
+    with lost_rows_told(store.root):
+        count = write_pieces(rows, path, table, metadata)
+    check_count(path, count, variants)
+    write_digest(path)
+    return count
+
+
+def check_count(path: Path, count: int, variants: Path) -> None:
+    """Raise `UserError` unless a table was written with as many rows as `variants` has."""
+    expected = pl.scan_parquet(variants).select(pl.len()).collect().item()
+    if count != expected:
+        raise UserError(
+            f"{path}: {count} rows written of {expected} in {variants}; the disk may be failing: "
+            "run again"
+        )
+
+
+def _metadata(models: Sequence[PreparedModel], sources: Sources, table: Table) -> dict[str, str]:
+    return {
+        "varlm": __version__,
+        CONSEQUENCES_CALLED: "yes" if sources.consequences else "no",
+        **{
+            f"varlm.model.{model.name}": json.dumps({**model.provenance(), "files": model.files})
+            for model in models
+        },
+        **meanings(table),
+    }

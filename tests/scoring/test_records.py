@@ -120,9 +120,12 @@ def test_a_shard_without_rows_has_no_run(tmp_path):
     assert new.read_bytes() == old.read_bytes()
 
 
-def test_commits_of_before_runs_were_kept_are_read():
+def test_commits_of_before_runs_were_kept_or_resumed_are_read():
     document = {"model": "m", "key": "k", "sites": 1, "alleles": 0, "parts": 1, "known": 0}
     assert CommitRecord.from_json(document, Path("m.json")).runs == ()
+    run = {"sites": 1, "alleles": 0, "device": "cpu", "arithmetic": "float32", "seconds": 1}
+    (read,) = CommitRecord.from_json(document | {"runs": [run]}, Path("m.json")).runs
+    assert read.resumed == 0
 
 
 @pytest.mark.parametrize("name", ["shards", "total", "background", "cohorts", "damaged"])

@@ -17,7 +17,7 @@ class ShardRun(JsonRecord):
     ----------
     sites, alleles : int
     resumed : int
-        Rows that a job before had scored.
+        Rows that a job before had scored; 0 where the run is of before jobs could resume.
     device : str
         As torch names it: cpu, cuda:0.
     arithmetic : str
@@ -31,7 +31,7 @@ class ShardRun(JsonRecord):
 
     sites: int
     alleles: int
-    resumed: int
+    resumed: int = may_be_missing(0)
     device: str
     arithmetic: str
     seconds: float

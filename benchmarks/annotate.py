@@ -30,21 +30,26 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "workflow_scripts"))
 
 from varlm.genome.reference import Genome
+from varlm.models.checkpoint import SCORING_VERSION
+from varlm.models.prepared import PreparedModel
 from varlm.store import Store
 from varlm.tables.parquet import write_table
 from varlm.tables.schemas import BACKGROUND, LOGIT_COLUMNS
 
 CSQ = "import sys, pysam.bcftools as b; b.csq(*sys.argv[1:], catch_stdout=False)"
-MODEL = {
-    "name": "random",
-    "key": "0" * 32,
-    "path": "none",
-    "revision": None,
-    "window": 512,
-    "strands": "both",
-    "precision": "float32",
-    "files": {},
-}
+MODEL = PreparedModel(
+    name="random",
+    path="none",
+    revision=None,
+    folder=Path("none"),
+    model_type="GPN",
+    files={},
+    window=512,
+    strands="both",
+    precision="float32",
+    scoring_version=SCORING_VERSION,
+    key="0" * 32,
+)
 
 
 def timed(command: list) -> tuple[float, int]:
@@ -72,7 +77,7 @@ def prepare(folder: Path, data: Path, vcf: Path) -> None:
     options += ["--rejected", cohort / "rejected.tsv.gz"]
     options += ["--accounting", cohort / "accounting.json"]
     timed(step("normalise", *options))
-    (folder / "model.json").write_text(json.dumps(MODEL))
+    MODEL.write(folder / "model.json")
     genome, store = Genome.open(reference), Store(folder / "store")
     rng = np.random.default_rng(0)
     sites = pl.read_parquet(cohort / "variants.parquet").select("contig", "pos").unique()
@@ -83,7 +88,7 @@ def prepare(folder: Path, data: Path, vcf: Path) -> None:
             columns = [pl.Series(n, logits[:, i]) for i, n in enumerate(LOGIT_COLUMNS)]
             yield genome[str(contig)].digest, rows.select("pos").with_columns(columns)
 
-    store.commit(MODEL["key"], MODEL, pieces())
+    store.commit(MODEL.key, MODEL.to_json(), pieces())
     background = {"contig": "SQ", "pos": 1, "ref": "A", "alt": "C", "llr": rng.normal(size=30_000)}
     write_table(
         pl.DataFrame(background).cast(BACKGROUND.schema), folder / "background.parquet", BACKGROUND

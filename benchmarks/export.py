@@ -86,7 +86,7 @@ def score(folder: Path, vcf: Path) -> int:
     """Normalise, and give every allele random scores; return the number of alleles."""
     genome = Genome.open(folder / "reference")
     result = normalise("made", [CohortVcf(vcf)], genome, NormaliseOptions())
-    (folder / "accounting.json").write_text(json.dumps(result.accounting))
+    result.accounting.write(folder / "accounting.json")
     write_rejected(result.rejected, folder / "rejected.tsv.gz")
     table = annotated(["m"])
     rng = np.random.default_rng(1)

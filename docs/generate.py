@@ -23,9 +23,11 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "workflow_scripts"))
 
 from varlm.results import annotated_vcf, summary
+from varlm.scoring.plan_record import Counts, Plan
 from varlm.tables import parquet, schemas
 from varlm.tracks import sites
 from varlm.variants import options
+from varlm.variants.accounting import Accounting
 
 SCHEMA = ROOT / "config/schemas/config.schema.yaml"
 NOTE = "<!-- Made by docs/generate.py: change its source, not this page. -->\n"
@@ -378,15 +380,31 @@ def columns(found: Iterable[parquet.Column]) -> str:
 
 def check_summary() -> None:
     """Raise if the summary has other columns than are described here."""
-    counts = dict.fromkeys(summary.ROWS, 0)
-    accounting = {"cohort": "c", "sites": 0, "other_alleles": 0, **dict.fromkeys(summary.COUNTS, 0)}
-    plan: dict[str, Any] = {
-        "model": "m",
-        "background": None,
-        "damaged": [],
-        "cohorts": {"c": counts},
-    }
-    (row,) = summary.summarise([{**accounting, "by_reason": {"REASON": 0}}], [plan])
+    alleles = Accounting(
+        cohort="c",
+        files=(),
+        alleles_in=0,
+        accepted=0,
+        rejected=0,
+        by_reason={"REASON": 0},
+        sites=0,
+        other_alleles=0,
+        af_unreadable=0,
+        contigs=(),
+        contigs_without_records=(),
+    )
+    plan = Plan(
+        model="m",
+        key="",
+        shards=0,
+        sites_per_shard=0,
+        total=Counts(),
+        background=None,
+        cohorts={"c": Counts()},
+        damaged={},
+        recovered=0,
+    )
+    (row,) = summary.summarise([alleles], [plan])
     if list(row) != list(SUMMARY):
         raise SystemExit(f"docs/generate.py: SUMMARY is not the columns of summary.tsv: {[*row]}")
 

@@ -24,7 +24,8 @@ from varlm.evaluation import labels as labelling
 from varlm.evaluation import metrics, resampling
 from varlm.evaluation.compared import check_columns, compared_scores, comparison
 from varlm.evaluation.labels import LabelSpec
-from varlm.evaluation.measuring import Settings, measure
+from varlm.evaluation.measuring import measure
+from varlm.evaluation.rows import Settings
 from varlm.evaluation.spectrum import spectrum
 from varlm.evaluation.tasks import contrast_task, frequency_task, label_task
 from varlm.report.evaluation import evaluation_figure, evaluation_section, read_evaluation

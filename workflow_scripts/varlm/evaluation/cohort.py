@@ -18,7 +18,8 @@ from varlm.evaluation.labels import (
     match_labels,
     read_label_table,
 )
-from varlm.evaluation.measuring import Settings, measure
+from varlm.evaluation.measuring import measure
+from varlm.evaluation.rows import Settings
 from varlm.evaluation.spectrum import ANCESTRAL, COUNT, NUMBER
 from varlm.evaluation.tasks import Task, contrast_task, frequency_task, label_task
 from varlm.tables.schemas import EVALUATION
@@ -33,7 +34,7 @@ _EXAMPLES = 3
 
 
 @dataclass(frozen=True)
-class Given:
+class EvaluationInput:
     """What a cohort is evaluated by.
 
     Attributes
@@ -67,7 +68,7 @@ class Evaluated:
     summary: dict[str, Any]
 
 
-def evaluate(given: Given) -> Evaluated:
+def evaluate(inputs: EvaluationInput) -> Evaluated:
     """Measure every task of the config on a cohort.
 
     Raises
@@ -76,34 +77,27 @@ def evaluate(given: Given) -> Evaluated:
         If a column is missing or of the wrong kind, a contig is unknown, or labels cannot be read,
         contradict each other or are of no class.
     """
-    config = given.config
-    found = pl.scan_parquet(given.annotated).collect_schema()
-    has_info = any(name.startswith(_INFO) for name in found)
-    scores = compared_scores(given.models, config["scores"], config["combine"])
+    config = inputs.config
+    schema = pl.scan_parquet(inputs.annotated).collect_schema()
+    has_info = any(name.startswith(_INFO) for name in schema)
+    scores = compared_scores(inputs.models, config["scores"], config["combine"])
     scores, absent = _without_info(scores, has_info)
-    check_columns(scores, found)
+    check_columns(scores, schema)
     specs = [
-        LabelSpec.parse(name, entry, given.tables.get(name))
+        LabelSpec.parse(name, entry, inputs.tables.get(name))
         for name, entry in config["labels"].items()
-        if entry.get("cohort") in (None, given.cohort)
+        if entry.get("cohort") in (None, inputs.cohort)
     ]
-    of_columns = {spec.column for spec in specs if spec.table is None}
-    carried = {name for name in (COUNT, NUMBER, ANCESTRAL) if name in found}
-    wanted = {*_NEEDED, *of_columns, *carried, *(s.column for s in scores if s.column)}
     for spec in specs:
-        if spec.table is None and spec.column not in found and (has_info or not _is_info(spec)):
+        if spec.table is None and spec.column not in schema and (has_info or not _is_info(spec)):
             raise UserError(
-                f"{spec.where}: the annotated table of {given.cohort} has no column "
-                f"{spec.column}; it has {', '.join(found)}"
+                f"{spec.where}: the annotated table of {inputs.cohort} has no column "
+                f"{spec.column}; it has {', '.join(schema)}"
             )
-    table = (
-        pl.scan_parquet(given.annotated)
-        .select(name for name in found if name in wanted)
-        .collect(engine="in-memory")
-    )
-    summary: dict[str, Any] = {"cohort": given.cohort, "alleles_in": table.height}
-    table, labelled = _labelled(table, specs, given)
-    table = _on_contigs(table, config["contigs"], given.accounting)
+    table = _read_columns(inputs.annotated, scores, specs)
+    summary: dict[str, Any] = {"cohort": inputs.cohort, "alleles_in": table.height}
+    table, labelled = _labelled(table, specs, inputs)
+    table = _on_contigs(table, config["contigs"], inputs.accounting)
     summary["on_other_contigs"] = summary["alleles_in"] - table.height
     before = table.height
     table = table.unique(_ALLELE, keep="first", maintain_order=True)
@@ -128,8 +122,23 @@ def evaluate(given: Given) -> Evaluated:
             for task in tasks
         ],
     }
-    whole = rows.select(pl.lit(given.cohort).alias("cohort"), pl.all())
+    whole = rows.select(pl.lit(inputs.cohort).alias("cohort"), pl.all())
     return Evaluated(EVALUATION.check(whole, "evaluation"), summary)
+
+
+def _read_columns(
+    annotated: Path, scores: Sequence[Score], specs: Sequence[LabelSpec]
+) -> pl.DataFrame:
+    """Return the columns that are measured, matched or counted, in the table's order."""
+    wanted = {
+        *_NEEDED,
+        *(COUNT, NUMBER, ANCESTRAL),
+        *(spec.column for spec in specs if spec.table is None),
+        *(score.column for score in scores if score.column),
+    }
+    frame = pl.scan_parquet(annotated)
+    columns = [name for name in frame.collect_schema() if name in wanted]
+    return frame.select(columns).collect(engine="in-memory")
 
 
 def _is_info(spec: LabelSpec) -> bool:
@@ -164,12 +173,12 @@ def _on_contigs(
 
 
 def _labelled(
-    table: pl.DataFrame, specs: Sequence[LabelSpec], given: Given
+    table: pl.DataFrame, specs: Sequence[LabelSpec], inputs: EvaluationInput
 ) -> tuple[pl.DataFrame, dict[str, dict[str, Any]]]:
     """Add a column `label {name}` of text for each label; return what was matched, too."""
     counted: dict[str, dict[str, Any]] = {}
     columns = []
-    contigs = given.accounting.contig_of_chrom
+    contigs = inputs.accounting.contig_of_chrom
     for spec in specs:
         counted[spec.name] = {}
         if spec.table is not None:

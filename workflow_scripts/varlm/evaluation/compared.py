@@ -107,6 +107,11 @@ class Comparison:
     missing: dict[str, int]
     dropped: list[str]
 
+    @property
+    def everything(self) -> Flags:
+        """All alleles, as a group of them, shape (alleles,)."""
+        return np.ones(self.rows.size, bool)
+
 
 def comparison(
     table: pl.DataFrame, scores: Sequence[Score], members: Flags, turned: Flags | None = None
@@ -124,19 +129,19 @@ def comparison(
         scores of the site do not.
     """
     rows = np.flatnonzero(members)
-    taken = table[rows]
-    found: dict[str, Floats] = {}
+    alleles = table[rows]
+    by_name: dict[str, Floats] = {}
     missing: dict[str, int] = {}
     for score in scores:
         if score.parts:
             continue
         sign, of_alleles = DIRECTIONS[score.direction]
-        values = taken[score.column].cast(pl.Float64).fill_null(np.nan).to_numpy() * sign
+        values = alleles[score.column].cast(pl.Float64).fill_null(np.nan).to_numpy() * sign
         if of_alleles and turned is not None:
             values = np.where(turned[rows], -values, values)
-        found[score.name] = values
+        by_name[score.name] = values
         missing[score.name] = int((~np.isfinite(values)).sum())
-    kept = {name: v for name, v in found.items() if missing[name] < rows.size or not rows.size}
+    kept = {name: v for name, v in by_name.items() if missing[name] < rows.size or not rows.size}
     complete = np.ones(rows.size, bool)
     for values in kept.values():
         complete &= np.isfinite(values)
@@ -155,21 +160,21 @@ def comparison(
     )
 
 
-def turns(found: Comparison) -> list[bool]:
+def turns(compared: Comparison) -> list[bool]:
     """Return for each score whether it, or a part of it, turns round with the alleles."""
-    of_alleles = {s.name for s in found.scores if not s.parts and DIRECTIONS[s.direction][1]}
-    return [bool(of_alleles & {score.name, *score.parts}) for score in found.scores]
+    of_alleles = {s.name for s in compared.scores if not s.parts and DIRECTIONS[s.direction][1]}
+    return [bool(of_alleles & {score.name, *score.parts}) for score in compared.scores]
 
 
 def shuffled(
-    table: pl.DataFrame, found: Comparison, turned: Flags, rng: np.random.Generator
+    table: pl.DataFrame, compared: Comparison, turned: Flags, rng: np.random.Generator
 ) -> Floats:
     """Return a comparison's values, each allele given the scores of another before it is turned.
 
     What such scores still tell apart they tell by being turned: a model that prefers the
     reference's allele, whatever the site, finds turned alleles likely.
     """
-    here = table[found.rows].select(score.column for score in found.scores if score.column)
+    here = table[compared.rows].select(score.column for score in compared.scores if score.column)
     here = here[rng.permutation(here.height)]
     everything = np.ones(here.height, bool)
-    return comparison(here, found.scores, everything, turned[found.rows]).values
+    return comparison(here, compared.scores, everything, turned[compared.rows]).values

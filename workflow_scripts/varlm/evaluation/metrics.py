@@ -81,11 +81,11 @@ def areas(
     strata = (positives, positive.size - positives)
     once = [np.ones(size, np.int64) for size in strata]
     points = np.array([curve.areas(*once) for curve in curves])
-    found = np.empty((2, len(curves), count))
+    resampled = np.empty((2, len(curves), count))
     for i, drawn in enumerate(resamples(strata, count, seed)):
         for k, curve in enumerate(curves):
-            found[:, k, i] = curve.areas(*drawn)
-    return Measured(points[:, 0], found[0]), Measured(points[:, 1], found[1])
+            resampled[:, k, i] = curve.areas(*drawn)
+    return Measured(points[:, 0], resampled[0]), Measured(points[:, 1], resampled[1])
 
 
 @dataclass(frozen=True)
@@ -141,8 +141,8 @@ def areas_by_chromosome(
     points = np.tensordot(weight, by_chromosome, (0, 0)) / weight.sum()
     drawn = np.array([of_one for (of_one,) in resamples([weight.size], count, seed)])
     drawn = drawn.reshape(count, weight.size) * weight
-    found = np.tensordot(drawn, by_chromosome, (1, 0)) / drawn.sum(axis=1)[:, None, None]
-    auroc, auprc = (Measured(points[i], found[:, i].T) for i in (0, 1))
+    resampled = np.tensordot(drawn, by_chromosome, (1, 0)) / drawn.sum(axis=1)[:, None, None]
+    auroc, auprc = (Measured(points[i], resampled[:, i].T) for i in (0, 1))
     return ByChromosome(auroc, auprc, weight.size, int(weight.sum()))
 
 
@@ -186,18 +186,18 @@ def spearman(scores: Floats, numbers: Floats, count: int = 0, seed: int = 0) -> 
         y = of_numbers.of(counts) - middle
         weighted = counts * y
         spread = _dot(weighted, y)
-        found = []
+        by_score = []
         for ranks in of_scores:
             x = ranks.of(counts) - middle
             both = float(np.sqrt(_dot(counts * x, x) * spread))
-            found.append(_dot(weighted, x) / both if both > 0 else np.nan)
-        return found
+            by_score.append(_dot(weighted, x) / both if both > 0 else np.nan)
+        return by_score
 
     points = np.array(correlations(np.ones(numbers.size, np.int64)))
-    found = np.empty((len(of_scores), count))
+    resampled = np.empty((len(of_scores), count))
     for i, (drawn,) in enumerate(resamples([numbers.size], count, seed)):
-        found[:, i] = correlations(drawn)
-    return Measured(points, found)
+        resampled[:, i] = correlations(drawn)
+    return Measured(points, resampled)
 
 
 @dataclass(frozen=True)
@@ -266,5 +266,5 @@ def mean_rank(scores: Floats) -> Floats:
     scale.
     """
     ones = np.ones(scores.shape[1], np.int64)
-    found: Floats = np.mean([_Ranks(score).of(ones) for score in scores], axis=0)
-    return found
+    mean: Floats = np.mean([_Ranks(score).of(ones) for score in scores], axis=0)
+    return mean

@@ -74,14 +74,14 @@ def label_task(spec: LabelSpec, labels: pl.Series, counts: dict[str, Any]) -> Ta
             numbers=values,
             counts={**counts, "labelled": known, "unlabelled": values.size - known},
         )
-    found = classes(labels, spec)
+    labelled = classes(labels, spec)
     return Task(
         spec.name,
         LABELS,
         f"{spec.column}: {' or '.join(spec.positive)} against {' or '.join(spec.negative)}",
-        found.positive,
-        found.negative,
-        counts={**counts, "other_labels": found.other, "unlabelled": found.unlabelled},
+        labelled.positive,
+        labelled.negative,
+        counts={**counts, "other_labels": labelled.other, "unlabelled": labelled.unlabelled},
     )
 
 
@@ -122,11 +122,11 @@ def frequency_task(alleles: pl.DataFrame) -> Task:
     Parameters
     ----------
     alleles : polars.DataFrame
-        As `frequencies.spectrum` takes them.
+        As `spectrum.spectrum` takes them.
     """
     about = "rare against common alleles, and rank correlation with the frequency"
-    found = spectrum(alleles)
-    if found is None:
+    by_frequency = spectrum(alleles)
+    if by_frequency is None:
         nothing = np.zeros(alleles.height, bool)
         return Task(
             FREQUENCY_TASK,
@@ -140,27 +140,27 @@ def frequency_task(alleles: pl.DataFrame) -> Task:
         FREQUENCY_TASK,
         FREQUENCY,
         about,
-        found.rare,
-        found.common,
-        found.frequency,
-        found,
+        by_frequency.rare,
+        by_frequency.common,
+        by_frequency.frequency,
+        by_frequency,
         counts={
-            "left_out": found.left_out,
-            "turned": int(found.turned.sum()),
-            "rare": int(found.rare.sum()),
-            "common": int(found.common.sum()),
+            "left_out": by_frequency.left_out,
+            "turned": int(by_frequency.turned.sum()),
+            "rare": int(by_frequency.rare.sum()),
+            "common": int(by_frequency.common.sum()),
         },
         notes=[
-            f"Looked at: the {found.polarity}.",
-            f"Rare: {found.rare_is}.",
-            f"Common: {found.common_is}.",
+            f"Looked at: the {by_frequency.polarity}.",
+            f"Rare: {by_frequency.rare_is}.",
+            f"Common: {by_frequency.common_is}.",
             *(
                 [
                     "A score that prefers the reference’s allele whatever the site gains by the "
                     "turning: compare with what shuffled scores reach by chance, and see the "
                     "alleles that were not turned."
                 ]
-                if found.turned.any()
+                if by_frequency.turned.any()
                 else []
             ),
         ],

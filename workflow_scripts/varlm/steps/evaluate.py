@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from varlm.errors import UserError
-from varlm.evaluation.cohort import Given, evaluate
+from varlm.evaluation.cohort import EvaluationInput, evaluate
 from varlm.figures.files import write_figures
 from varlm.files.whole import atomic_path, check_digest
 from varlm.report.evaluation import evaluation_figure
@@ -48,8 +48,8 @@ def run(args: argparse.Namespace) -> None:
             "run the workflow again"
         )
     tables = dict(entry.split("=", 1) for entry in args.labels)
-    found = evaluate(
-        Given(
+    evaluated = evaluate(
+        EvaluationInput(
             args.cohort,
             args.annotated,
             accounting,
@@ -58,16 +58,16 @@ def run(args: argparse.Namespace) -> None:
             {name: Path(path) for name, path in tables.items()},
         )
     )
-    write_figures({FIGURE: evaluation_figure(found.rows)}, args.figures)
+    write_figures({FIGURE: evaluation_figure(evaluated.rows)}, args.figures)
     with atomic_path(args.summary) as temporary:
-        temporary.write_text(json.dumps(found.summary, indent=2) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(evaluated.summary, indent=2) + "\n", encoding="utf-8")
     with atomic_path(args.table) as temporary:
-        found.rows.write_csv(temporary, separator="\t", null_value="NA", quote_style="never")
-    measured = found.rows.filter(pl.col("value").is_not_null()).height
+        evaluated.rows.write_csv(temporary, separator="\t", null_value="NA", quote_style="never")
+    measured = evaluated.rows.filter(pl.col("value").is_not_null()).height
     log.info(
         "%s: %d tasks, %d values, %d rows without one",
         args.table,
-        len(found.summary["tasks"]),
+        len(evaluated.summary["tasks"]),
         measured,
-        found.rows.height - measured,
+        evaluated.rows.height - measured,
     )

@@ -28,7 +28,8 @@ from varlm.evaluation.measuring import measure
 from varlm.evaluation.rows import Settings
 from varlm.evaluation.spectrum import spectrum
 from varlm.evaluation.tasks import contrast_task, frequency_task, label_task
-from varlm.report.evaluation import evaluation_figure, evaluation_section, read_evaluation
+from varlm.report.charts.evaluation import evaluation_figure
+from varlm.report.evaluation import evaluation_section, read_evaluation
 from varlm.run.config import load_config
 from varlm.run.config_keys import CONSEQUENCES
 from varlm.tables.schemas import EVALUATION
@@ -822,9 +823,9 @@ def test_section_and_figure_stay_small_however_many_tasks():
     rows = pl.concat([one.with_columns(pl.lit(name).alias("task")) for name in names])
     summary["tasks"] = [{**summary["tasks"][0], "name": name} for name in names]
     section = evaluation_section(rows, summary)
-    assert sum(len(task["rows"]) for task in section["tasks"]) == 400
-    assert sum(task["left_out"] for task in section["tasks"]) == rows.height - 400
-    for entry in section["charts"]:
+    assert sum(len(task.rows) for task in section.tasks) == 400
+    assert sum(task.left_out for task in section.tasks) == rows.height - 400
+    for entry in section.charts:
         (points,) = entry.specification["datasets"].values()
         assert len({point["line"] for point in points}) == 40
     summary["tasks"].pop()

@@ -10,7 +10,6 @@ import pytest
 from making.report import make_inputs
 from varlm.cli import main
 from varlm.figures.files import FIGURES
-from varlm.report import facts as facts_module
 from varlm.report import pictures
 from varlm.report.charts import chart as chart_module
 from varlm.tables.schemas import REJECTED
@@ -20,8 +19,8 @@ LIMIT = 8_000_000
 
 def block(html, name):
     """Return a JSON data block of a page."""
-    found = re.search(rf'<script type="application/json" id="{name}">(.*?)</script>', html, re.S)
-    return json.loads(found[1])
+    match = re.search(rf'<script type="application/json" id="{name}">(.*?)</script>', html, re.S)
+    return json.loads(match[1])
 
 
 def words(html):
@@ -30,49 +29,49 @@ def words(html):
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    given = make_inputs(tmp_path_factory.mktemp("whole"), rows=1200, models=("gpn", "other"))
-    given.html = given.make()
-    return given
+def two(tmp_path_factory):
+    inputs = make_inputs(tmp_path_factory.mktemp("whole"), rows=1200, models=("gpn", "other"))
+    inputs.html = inputs.make()
+    return inputs
 
 
-def test_same_inputs_give_the_same_bytes(made):
+def test_same_inputs_give_the_same_bytes(two):
     outputs = [
-        made.report,
-        made.folder / "cohort_mqc.json",
-        made.folder / "report.json",
-        *sorted((made.folder / "figures").iterdir()),
+        two.report,
+        two.folder / "cohort_mqc.json",
+        two.folder / "report.json",
+        *sorted((two.folder / "figures").iterdir()),
     ]
     before = [path.read_bytes() for path in outputs]
-    made.make()
+    two.make()
     assert [path.read_bytes() for path in outputs] == before
 
 
-def test_every_figure_is_written_as_svg_and_png(made):
-    found = {path.name for path in (made.folder / "figures").iterdir()}
-    assert found == {f"{name}.{kind}" for name in FIGURES for kind in ("svg", "png")}
+def test_every_figure_is_written_as_svg_and_png(two):
+    names = {path.name for path in (two.folder / "figures").iterdir()}
+    assert names == {f"{name}.{kind}" for name in FIGURES for kind in ("svg", "png")}
     for name in FIGURES:
-        text = (made.folder / "figures" / f"{name}.svg").read_text()
+        text = (two.folder / "figures" / f"{name}.svg").read_text()
         assert text.startswith("<svg")
         assert "gpn" in text
         assert "other" in text
-        png = (made.folder / "figures" / f"{name}.png").read_bytes()
+        png = (two.folder / "figures" / f"{name}.png").read_bytes()
         width, height = struct.unpack(">II", png[16:24])
         assert width > 1200
         assert height > 200
 
 
-def test_charts_stay_small_and_hold_all_models(made):
-    for specification in block(made.html, "charts").values():
+def test_charts_stay_small_and_hold_all_models(two):
+    for specification in block(two.html, "charts").values():
         (rows,) = specification["datasets"].values()
         assert 0 < len(rows) <= 5000
         assert {row["model"] for row in rows} == {"gpn", "other"}
-    assert set(block(made.html, "charts")) == set(FIGURES)
+    assert set(block(two.html, "charts")) == set(FIGURES)
 
 
-def test_interval_chart_has_the_tables_quantiles(made):
-    table = pl.read_parquet(made.folder / "annotated.parquet")
-    specification = block(made.html, "charts")["llr_by_consequence"]
+def test_interval_chart_has_the_tables_quantiles(two):
+    table = pl.read_parquet(two.folder / "annotated.parquet")
+    specification = block(two.html, "charts")["llr_by_consequence"]
     rows = specification["datasets"]["rows"]
     for row in rows:
         if row["class"] in ("missense_variant", "synonymous_variant"):
@@ -82,9 +81,9 @@ def test_interval_chart_has_the_tables_quantiles(made):
             assert row["q05"] == pytest.approx(llr.quantile(0.05, "linear"), abs=0.2)
 
 
-def test_page_says_what_was_run_and_counted(made):
-    text = words(made.html)
-    accounting = json.loads((made.folder / "accounting.json").read_text())
+def test_page_says_what_was_run_and_counted(two):
+    text = words(two.html)
+    accounting = json.loads((two.folder / "accounting.json").read_text())
     for said in (
         "1,209",
         "1,200",
@@ -101,17 +100,17 @@ def test_page_says_what_was_run_and_counted(made):
         assert said in text, said
 
 
-def test_pictures_show_the_reference_and_each_models_hits(made):
-    text = words(made.html)
-    assert text.count('<svg class="logo"') == 2 * made.pictures
-    table = pl.read_parquet(made.folder / "annotated.parquet")
+def test_pictures_show_the_reference_and_each_models_hits(two):
+    text = words(two.html)
+    assert text.count('<svg class="logo"') == 2 * two.pictures
+    table = pl.read_parquet(two.folder / "annotated.parquet")
     lowest = table.sort("other_llr").row(0, named=True)
     title = f"{lowest['chrom']}:{lowest['pos']:,} {lowest['ref']}&gt;{lowest['alt']}"
     assert f"around {title}, model other" in text
 
 
 def test_without_annotation_frequency_background_or_reverse_strand(tmp_path):
-    given = make_inputs(
+    inputs = make_inputs(
         tmp_path,
         rows=150,
         with_consequences=False,
@@ -120,8 +119,8 @@ def test_without_annotation_frequency_background_or_reverse_strand(tmp_path):
         background_rows=0,
         edit=lambda piece: piece.with_columns(pl.lit(None, pl.Float32).alias("gpn_percentile")),
     )
-    given.with_rejected = False
-    text = words(given.make())
+    inputs.with_rejected = False
+    text = words(inputs.make())
     assert "No annotation" in text
     assert "LLR by kind of allele" in text
     assert "No allele has a frequency" in text
@@ -133,8 +132,8 @@ def test_without_annotation_frequency_background_or_reverse_strand(tmp_path):
 
 
 def test_cohort_without_an_accepted_allele(tmp_path):
-    given = make_inputs(tmp_path, rows=0)
-    html = given.make()
+    inputs = make_inputs(tmp_path, rows=0)
+    html = inputs.make()
     assert "No allele was accepted" in words(html)
     assert len(list((tmp_path / "figures").iterdir())) == 2 * len(FIGURES)
     assert (
@@ -144,13 +143,13 @@ def test_cohort_without_an_accepted_allele(tmp_path):
 
 
 def test_regions_have_no_rejected_file_and_nothing_scored_now(tmp_path):
-    given = make_inputs(tmp_path, rows=100, cohort="regions")
-    given.with_rejected = False
+    inputs = make_inputs(tmp_path, rows=100, cohort="regions")
+    inputs.with_rejected = False
     path = tmp_path / "commits" / "gpn.json"
     document = json.loads(path.read_text())
     del document["runs"]
     path.write_text(json.dumps(document))
-    text = words(given.make())
+    text = words(inputs.make())
     assert "every score was in the store" in text
 
 
@@ -197,12 +196,12 @@ def test_size_holds_for_long_text_many_contigs_and_many_classes(tmp_path, monkey
         orient="row",
     )
     models = ("a", "b")
-    given = make_inputs(
+    inputs = make_inputs(
         tmp_path, rows=3000, models=models, lengths=lengths, edit=edit, rejected=rejected
     )
-    given.settings = {f"key{i}": long for i in range(500)}
-    given.top_hits, given.pictures, given.flank = 2000, 100, 30
-    html = given.make()
+    inputs.settings = {f"key{i}": long for i in range(500)}
+    inputs.top_hits, inputs.pictures, inputs.flank = 2000, 100, 30
+    html = inputs.make()
     assert len(html.encode()) < LIMIT - 1_000_000  # the Vega bundle
     text = words(html)
     assert "the 25 longest contigs" in text
@@ -229,12 +228,12 @@ def test_size_holds_for_long_text_many_contigs_and_many_classes(tmp_path, monkey
     ],
 )
 def test_inputs_of_another_run_are_refused(tmp_path, capsys, change, said):
-    given = make_inputs(tmp_path, rows=60)
-    arguments = given.arguments()
+    inputs = make_inputs(tmp_path, rows=60)
+    arguments = inputs.arguments()
     change(tmp_path)
     assert main(arguments) == 2
     assert said in capsys.readouterr().err
-    assert not given.report.exists()
+    assert not inputs.report.exists()
 
 
 def edit_json(path, **changes):
@@ -243,15 +242,15 @@ def edit_json(path, **changes):
 
 @pytest.mark.usefixtures("quick")
 def test_options_of_models_must_be_as_many(tmp_path, capsys):
-    given = make_inputs(tmp_path, rows=60)
-    arguments = [*given.arguments(), "--plan", str(tmp_path / "plan/gpn/plan.json")]
+    inputs = make_inputs(tmp_path, rows=60)
+    arguments = [*inputs.arguments(), "--plan", str(tmp_path / "plan/gpn/plan.json")]
     assert main(arguments) == 2
     assert "1 --model, 2 --plan" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("quick")
 def test_warnings_say_what_is_odd(tmp_path):
-    given = make_inputs(tmp_path, rows=60)
+    inputs = make_inputs(tmp_path, rows=60)
     accounting = json.loads((tmp_path / "accounting.json").read_text())
     first = accounting["contigs"][0]
     accounting["contigs"] += [{**first, "chrom": "chrUn", "contig": None, "records": 12}]
@@ -259,15 +258,15 @@ def test_warnings_say_what_is_odd(tmp_path):
     accounting["af_unreadable"] = 4
     (tmp_path / "accounting.json").write_text(json.dumps(accounting))
     edit_json(tmp_path / "plan/gpn/plan.json", damaged={"x.parquet": "checksum"})
-    text = words(given.make())
+    text = words(inputs.make())
     assert "that are not in the reference: 1 (chrUn). Their records (12) were" in text
     assert "20 of 100 REF alleles (20.0 %)" in text
     assert "no frequency: 4." in text
     assert "gpn: damaged files of the store: 1." in text
 
 
-def test_density_integrates_to_one(made):
-    rows = block(made.html, "charts")["llr_density"]["datasets"]["rows"]
+def test_density_integrates_to_one(two):
+    rows = block(two.html, "charts")["llr_density"]["datasets"]["rows"]
     one = [r for r in rows if (r["model"], r["class"]) == ("gpn", chart_module.BACKGROUND_LABEL)]
     step = one[1]["llr"] - one[0]["llr"]
     assert sum(row["density"] for row in one) * step == pytest.approx(1, abs=0.03)
@@ -275,54 +274,18 @@ def test_density_integrates_to_one(made):
 
 @pytest.mark.usefixtures("quick")
 def test_settings_may_be_text(tmp_path):
-    given = make_inputs(tmp_path, rows=60)
-    arguments = given.arguments()
+    inputs = make_inputs(tmp_path, rows=60)
+    arguments = inputs.arguments()
     at = arguments.index("--settings") + 1
     arguments[at] = json.dumps({"scoring": {"window": 77}})
     assert main(arguments) == 0
-    assert "scoring.window</dt><dd>77" in given.report.read_text()
-
-
-def test_settings_are_flat_names_and_values():
-    pairs = facts_module._flat({"a": {"b": [1, 2], "c": []}, "d": [{"e": None}], "f": True})
-    assert pairs == [("a.b", "1, 2"), ("a.c", "none"), ("d[0].e", None), ("f", True)]
-
-
-@pytest.mark.parametrize(
-    ("seconds", "said"), [(3.25, "3.2 s"), (125, "2 min 05 s"), (7325, "2 h 02 min")]
-)
-def test_times(seconds, said):
-    assert facts_module._time(seconds) == said
-
-
-@pytest.mark.parametrize(
-    ("part", "total", "said"),
-    [(0, 0, "–"), (0, 5, "0 %"), (5, 5, "100 %"), (1, 10**6, "< 0.01 %"), (1, 3, "33.33 %")],
-)
-def test_shares(part, total, said):
-    assert facts_module._share(part, total) == said
-
-
-def test_the_annotation_is_told_in_few_lines_however_many_contigs(tmp_path):
-    annotation = {
-        "dialect": "GTF",
-        "contigs": {f"c{i}": {"contig": f"c{i}" if i else None, "how": "x"} for i in range(3000)},
-        "genetic_codes": {**{f"c{i}": 1 for i in range(2999)}, "c2999": 3},
-        "refused_contigs": [],
-        "left_out": {"no strand": {"count": 2, "first": ["t1", "t2"]}},
-    }
-    facts = dict(facts_module._annotation_facts(annotation))
-    assert len(facts) < 10
-    assert facts["contigs matched"] == "2,999 of 3,000"
-    assert facts["genetic codes"] == "c2999: 3"
-    assert facts["left_out.no strand.first"] == "t1, t2"
-    assert facts_module._annotation_facts({}) == []
+    assert "scoring.window</dt><dd>77" in inputs.report.read_text()
 
 
 def test_an_organelle_without_a_genetic_code_is_a_warning(tmp_path):
-    given = make_inputs(tmp_path, rows=60)
+    inputs = make_inputs(tmp_path, rows=60)
     annotation = {"dialect": "GTF", "refused_contigs": ["Mito"], "contigs": {}}
     (tmp_path / "annotation.json").write_text(json.dumps(annotation))
-    given.annotation = tmp_path / "annotation.json"
-    text = given.make()
+    inputs.annotation = tmp_path / "annotation.json"
+    text = inputs.make()
     assert "No coding consequences are called on Mito" in text

@@ -120,8 +120,8 @@ def bin_middles() -> NDArray[np.float64]:
 def of_values(llr: NDArray[np.float64]) -> Distribution:
     """Return the distribution of LLRs in an array, nats; NaN is left out."""
     frame = pl.DataFrame({"llr": llr}).select(_llr_bin("llr").alias("bin")).drop_nulls()
-    found = frame.group_by("bin").len().sort("bin")
-    return distribution(found["bin"].to_numpy(), found["len"].to_numpy().astype(np.int64))
+    numbers = frame.group_by("bin").len().sort("bin")
+    return distribution(numbers["bin"].to_numpy(), numbers["len"].to_numpy().astype(np.int64))
 
 
 @dataclass(frozen=True)
@@ -172,12 +172,12 @@ class _Tally:
     sum: pl.DataFrame | None = None
 
     def add(self, rows: pl.LazyFrame | pl.DataFrame) -> None:
-        found = rows.lazy().group_by(self.columns).agg(pl.len().cast(pl.Int64).alias("n"))
-        both = found.collect(engine="in-memory")
+        counted = rows.lazy().group_by(self.columns).agg(pl.len().cast(pl.Int64).alias("n"))
+        total = counted.collect(engine="in-memory")
         if self.sum is not None:
-            both = pl.concat([self.sum, both], how="vertical")
-            both = both.group_by(self.columns).agg(pl.col("n").sum())
-        self.sum = both
+            total = pl.concat([self.sum, total], how="vertical")
+            total = total.group_by(self.columns).agg(pl.col("n").sum())
+        self.sum = total
 
     def result(self) -> pl.DataFrame:
         assert self.sum is not None

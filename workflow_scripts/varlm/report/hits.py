@@ -10,7 +10,8 @@ from typing import Any
 import polars as pl
 
 from varlm.report.links import BrowserLink, addresses
-from varlm.report.page import cut, packed
+from varlm.report.page import packed
+from varlm.report.text import cut
 from varlm.tables.parquet import Table
 from varlm.tables.schemas import CONSEQUENCES, SCORE_COLUMNS, annotated
 
@@ -46,6 +47,31 @@ class HitTable:
     cut_cells: int
 
 
+@dataclass(frozen=True)
+class HitsSection:
+    """What the section "Top hits" says: rows there are, hits asked for of each model, and notes."""
+
+    total: int
+    wanted: int
+    notes: list[str]
+
+
+def hits_section(table: HitTable, wanted: int) -> HitsSection:
+    """Return the words around a table of hits; `wanted` hits of each model were asked for."""
+    notes = []
+    if table.rows < table.total:
+        notes.append(
+            f"To keep this file small, only the first {table.rows:,} of {table.total:,} rows are "
+            "here; all are in annotated.tsv.gz."
+        )
+    if table.cut_cells:
+        notes.append(
+            f"{table.cut_cells:,} cells are cut to {table.text_limit} characters (…); "
+            "annotated.tsv.gz has them whole."
+        )
+    return HitsSection(table.total, wanted, notes)
+
+
 def union(hits: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
     """Return the rows that are a hit of any model, once each, the best rank first."""
     ranked = [rows.with_row_index("rank") for rows in hits.values()]
@@ -74,13 +100,13 @@ def hit_table(
     columns = _columns(rows, table, models)
     kept = rows
     for limit in TEXT_LIMITS:
-        made, cut_cells = _pack(kept, columns, links, contig_of_chrom, limit)
-        if len(made) <= budget:
+        data, cut_cells = _pack(kept, columns, links, contig_of_chrom, limit)
+        if len(data) <= budget:
             break
-    while len(made) > budget and kept.height > 1:
-        kept = kept.head(max(int(kept.height * 0.9 * budget / len(made)), 1))
-        made, cut_cells = _pack(kept, columns, links, contig_of_chrom, limit)
-    return HitTable(made, kept.height, rows.height, limit, cut_cells)
+    while len(data) > budget and kept.height > 1:
+        kept = kept.head(max(int(kept.height * 0.9 * budget / len(data)), 1))
+        data, cut_cells = _pack(kept, columns, links, contig_of_chrom, limit)
+    return HitTable(data, kept.height, rows.height, limit, cut_cells)
 
 
 def _columns(rows: pl.DataFrame, table: Table, models: Sequence[str]) -> list[dict[str, Any]]:
@@ -104,17 +130,17 @@ def _columns(rows: pl.DataFrame, table: Table, models: Sequence[str]) -> list[di
         "input_ref",
         "input_alt",
     ]
-    found = {column.name: column for column in table.columns}
+    by_name = {column.name: column for column in table.columns}
     described = []
     for name in [*main, *rest]:
         asked_for = name in _FIRST or name in extra
         if not asked_for and rows[name].null_count() == rows.height:
             continue  # nothing to see: no annotation, no frequency, one strand
-        dtype = found[name].dtype
+        dtype = by_name[name].dtype
         described.append(
             {
                 "name": name,
-                "meaning": cut(found[name].meaning, 300),
+                "meaning": cut(by_name[name].meaning, 300),
                 "kind": "number" if dtype.is_numeric() else "text",
                 "shown": name in main,
             }

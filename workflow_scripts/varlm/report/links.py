@@ -32,12 +32,12 @@ class BrowserLink:
             none of `FIELDS`.
         """
         # A name may have an equals sign too: the address starts at the first one before http.
-        found = re.fullmatch(r"(.+?)=(https?://.*)", text, re.DOTALL) or re.fullmatch(
+        match = re.fullmatch(r"(.+?)=(https?://.*)", text, re.DOTALL) or re.fullmatch(
             r"(.+?)=(.*)", text, re.DOTALL
         )
-        if found is None:
+        if match is None:
             raise UserError(f"report.browsers: {text!r} is no NAME=ADDRESS")
-        name, template = found.groups()
+        name, template = match.groups()
         literal = _FIELD.split(template)[0]  # what stands before the first field
         parts = urlsplit(literal)
         if parts.scheme not in ("http", "https") or not parts.netloc:

@@ -14,12 +14,18 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jinja2
 from markupsafe import Markup
+
+from varlm.report.text import count, decimals, shown
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 FOLDER = Path(__file__).resolve().parent
 
@@ -98,7 +104,7 @@ def content_security_policy(scripts: Sequence[str], styles: Sequence[str]) -> st
 
 def environment() -> jinja2.Environment:
     """Return the template environment: autoescaping, and an unknown name is an error."""
-    made = jinja2.Environment(
+    templates = jinja2.Environment(
         loader=jinja2.FileSystemLoader(FOLDER / "templates"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
@@ -106,43 +112,13 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    made.filters.update(
-        count=lambda value: f"{value:,}",
-        decimals=decimals,
-        text=shown,
-        json_block=json_block,
-    )
-    return made
-
-
-def decimals(value: float | None, places: int = 2) -> str:
-    """Return a number with so many decimals and a true minus sign; an en dash for None."""
-    if value is None:
-        return "–"
-    rounded = f"{value:,.{places}f}"
-    return rounded.replace("-", "−") if float(rounded.replace(",", "")) else f"{0:.{places}f}"
-
-
-def shown(value: object, limit: int = 300) -> str:
-    """Return a value of a config or a JSON file as text that is at most `limit` characters."""
-    if value is None:
-        return "not set"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:g}"
-    return cut(str(value), limit)
-
-
-def cut(text: str, limit: int) -> str:
-    """Return `text`, or its first `limit` − 1 characters and an ellipsis; no lone surrogate."""
-    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    templates.filters.update(count=count, decimals=decimals, text=shown, json_block=json_block)
+    return templates
 
 
 def render(
     template: str,
-    context: Mapping[str, Any],
+    contents: DataclassInstance,
     data: Mapping[str, Any],
     scripts: Sequence[str] = SCRIPTS,
 ) -> str:
@@ -152,8 +128,8 @@ def render(
     ----------
     template : str
         File in templates/.
-    context : mapping
-        The template's names; `base.html.j2` asks for `title`.
+    contents : dataclass
+        Its fields are the template's names; `base.html.j2` asks for `title`.
     data : mapping
         Block id → value that `page.js` reads: `charts` (name → specification) and `hits-data`.
     scripts : sequence of str
@@ -168,7 +144,7 @@ def render(
         environment()
         .get_template(template)
         .render(
-            **context,
+            **{field.name: getattr(contents, field.name) for field in fields(contents)},
             data=data,
             policy=content_security_policy(texts, styles),
             scripts=[Markup(text) for text in texts],

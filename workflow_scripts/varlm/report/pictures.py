@@ -1,62 +1,85 @@
-"""Sequence logos around the top hits."""
+"""The section "Top hits in their sequence": sequence logos around the top hits."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import polars as pl
+from markupsafe import Markup
 
 from varlm.genome.reference import Genome
-from varlm.report import logo, page
-from varlm.report.given import ReportInput
+from varlm.report import logo
+from varlm.report.inputs import ReportInput, ReportModel
+from varlm.report.text import cut, decimals
 from varlm.results.top_hits import pictured
 from varlm.scoring import formulas
-from varlm.tables.parquet import read_table
-from varlm.tables.schemas import SITES
 
 _PICTURE_BYTES = 2_500_000  # of all pictures together
 
 
-def _pictures(
-    given: ReportInput,
-    best: Mapping[str, pl.DataFrame],
-    contigs: Mapping[str, str],
-    genome: Genome,
-) -> list[dict[str, Any]]:
-    groups = []
+@dataclass(frozen=True)
+class LogoFigure:
+    """A sequence logo, the allele as its title, and its scores in a line."""
+
+    title: str
+    facts: str
+    svg: Markup
+
+
+@dataclass(frozen=True)
+class LogoGroup:
+    """The logos of a model's top hits, and how many more did not fit."""
+
+    model: str
+    pictures: list[LogoFigure]
+    left_out: int
+
+
+def logo_groups(inputs: ReportInput) -> list[LogoGroup]:
+    """Return the logos of each model that has hits to picture; no more than a page can hold."""
+    groups: list[LogoGroup] = []
     left = _PICTURE_BYTES
-    for model in given.models:
-        chosen = pictured(best[model.name], given.pictures) if given.pictures else None
-        if chosen is None or not chosen.height:
+    for model in inputs.models:
+        rows = pictured(model.hits, inputs.options.pictures).to_dicts()
+        if not rows:
             continue
-        sites = _SiteHeights(model.pictures)
-        rows = list(chosen.iter_rows(named=True))
-        drawn = [_picture(row, contigs[row["chrom"]], genome, sites, given.flank) for row in rows]
-        axis = logo.axis_height(drawn)
-        shown = []
-        for row, picture in zip(rows, drawn, strict=True):
-            title = _allele(row)
-            svg = logo.draw(picture, axis, f"Sequence logo around {title}, model {model.name}")
-            left -= len(svg)
+        figures = []
+        for figure in _figures(rows, model, inputs):
+            left -= len(figure.svg)
             if left < 0:
                 break
-            shown.append({"title": title, "facts": _picture_facts(row, model.name), "svg": svg})
-        left_out = len(rows) - len(shown)
-        groups.append({"model": model.name, "pictures": shown, "left_out": left_out})
+            figures.append(figure)
+        groups.append(LogoGroup(model.name, figures, len(rows) - len(figures)))
     return groups
 
 
-class _SiteHeights:
-    """Heights of letters by contig and position, from a model's pictures table."""
+def _figures(
+    rows: Sequence[Mapping[str, Any]], model: ReportModel, inputs: ReportInput
+) -> list[LogoFigure]:
+    """Return a model's logos, all with one axis."""
+    sites, flank = _SiteHeights(model.sites), inputs.options.flank
+    pictures = [
+        _picture(row, inputs.contigs[row["chrom"]], inputs.genome, sites, flank) for row in rows
+    ]
+    axis = logo.axis_height(pictures)
+    figures = []
+    for row, picture in zip(rows, pictures, strict=True):
+        title = _allele(row)
+        svg = logo.draw(picture, axis, f"Sequence logo around {title}, model {model.name}")
+        figures.append(LogoFigure(title, _facts(row, model.name), svg))
+    return figures
 
-    def __init__(self, path: Path):
-        table = read_table(path, SITES)
-        logits = formulas.site_logits(table)
+
+class _SiteHeights:
+    """Heights of letters by contig and position, from a model's `schemas.SITES`."""
+
+    def __init__(self, sites: pl.DataFrame):
+        logits = formulas.site_logits(sites)
         self.heights = logo.letter_heights(logits)
-        keys = table.select("contig", "pos").iter_rows()
+        keys = sites.select("contig", "pos").iter_rows()
         self.row = {key: i for i, key in enumerate(keys)}
 
     def at(self, contig: str, start: int, columns: int) -> np.ndarray:
@@ -83,18 +106,18 @@ def _picture(
 
 
 def _allele(row: Mapping[str, Any]) -> str:
-    ref, alt = page.cut(row["ref"], 24), page.cut(row["alt"], 24)
-    return f"{page.cut(row['chrom'], 60)}:{row['pos']:,} {ref}>{alt}"
+    ref, alt = cut(row["ref"], 24), cut(row["alt"], 24)
+    return f"{cut(row['chrom'], 60)}:{row['pos']:,} {ref}>{alt}"
 
 
-def _picture_facts(row: Mapping[str, Any], model: str) -> str:
-    parts = [f"LLR {page.decimals(row[f'{model}_llr'])}"]
+def _facts(row: Mapping[str, Any], model: str) -> str:
+    parts = [f"LLR {decimals(row[f'{model}_llr'])}"]
     for name, column in (("p(ref)", "p_ref"), ("p(alt)", "p_alt")):
         value = row[f"{model}_{column}"]
         if value is not None:
             parts.append(f"{name} {value:.3f}" if value >= 0.001 else f"{name} {value:.1e}")
     parts += [
-        page.cut(str(row[name]), 60)
+        cut(str(row[name]), 60)
         for name in ("consequence", "gene", "protein_change", "id")
         if row[name] is not None
     ]

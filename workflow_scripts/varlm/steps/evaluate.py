@@ -13,7 +13,7 @@ from varlm.errors import UserError
 from varlm.evaluation.cohort import EvaluationInput, evaluate
 from varlm.figures.files import write_figures
 from varlm.files.whole import atomic_path, check_digest
-from varlm.report.evaluation import evaluation_figure
+from varlm.report.charts.evaluation import evaluation_figure
 from varlm.variants.accounting import Accounting
 
 log = logging.getLogger("varlm")

@@ -12,11 +12,9 @@ from varlm.errors import UserError
 from varlm.figures.files import write_figures
 from varlm.files.whole import atomic_path, check_digest
 from varlm.report.cohort import make_report
-from varlm.report.evaluation import read_evaluation
-from varlm.report.facts import EXAMPLES
-from varlm.report.given import ReportInput, ReportModel
+from varlm.report.inputs import ReportOptions
 from varlm.report.links import BrowserLink
-from varlm.report.rejected import read_examples
+from varlm.report.reading import ModelFiles, ReportFiles, read_inputs, read_object
 
 log = logging.getLogger("varlm")
 
@@ -59,44 +57,23 @@ def run(args: argparse.Namespace) -> None:
     repeated = ("model", "plan", "committed", "background", "pictures")
     numbers = {name: len(getattr(args, name)) for name in repeated}
     if len(set(numbers.values())) != 1:
-        said = ", ".join(f"{count} --{name}" for name, count in numbers.items())
-        raise UserError(f"report: {said}; give each once for every model, in one order")
+        counted = ", ".join(f"{count} --{name}" for name, count in numbers.items())
+        raise UserError(f"report: {counted}; give each once for every model, in one order")
     if (args.evaluation is None) != (args.evaluation_summary is None):
         raise UserError("report: give --evaluation and --evaluation-summary together, or neither")
     browsers = [BrowserLink.parse(text) for text in args.browser]
     check_digest(args.annotated)
-    models = [
-        ReportModel(_json(model), _json(plan), _json(committed), background, pictures)
-        for model, plan, committed, background, pictures in zip(
-            *(getattr(args, name) for name in repeated), strict=True
-        )
-    ]
-    accounting = _json(args.accounting)
-    report = make_report(
-        ReportInput(
-            cohort=args.cohort,
-            annotated=args.annotated,
-            rejected=(
-                read_examples(args.rejected, accounting["by_reason"], EXAMPLES)
-                if args.rejected
-                else None
-            ),
-            accounting=accounting,
-            reference=args.reference,
-            models=models,
-            settings=_settings(args.settings),
-            annotation=_json(args.annotation_summary) if args.annotation_summary else {},
-            browsers=browsers,
-            top_hits=args.top_hits,
-            pictures=args.pictures_count,
-            flank=args.flank,
-            evaluation=(
-                (read_evaluation(args.evaluation), _json(args.evaluation_summary))
-                if args.evaluation
-                else None
-            ),
-        )
+    files = ReportFiles(
+        annotated=args.annotated,
+        accounting=args.accounting,
+        reference=args.reference,
+        models=list(map(ModelFiles, *(getattr(args, name) for name in repeated))),
+        rejected=args.rejected,
+        annotation=args.annotation_summary,
+        evaluation=(args.evaluation, args.evaluation_summary) if args.evaluation else None,
     )
+    options = ReportOptions(args.top_hits, args.pictures_count, args.flank, browsers)
+    report = make_report(read_inputs(files, args.cohort, _settings(args.settings), options))
     write_figures(report.figures, args.figures)
     for path, document in ((args.multiqc, report.multiqc), (args.summary, report.summary)):
         if path is not None:
@@ -110,11 +87,4 @@ def run(args: argparse.Namespace) -> None:
 
 def _settings(text: str) -> dict[str, Any]:
     """Return the config, given as JSON or as the name of a file that holds it."""
-    return dict(json.loads(text)) if text.lstrip().startswith("{") else _json(Path(text))
-
-
-def _json(path: Path) -> dict[str, Any]:
-    document = json.loads(path.read_text())
-    if not isinstance(document, dict):
-        raise UserError(f"{path}: found a {type(document).__name__}, expected a JSON object")
-    return document
+    return dict(json.loads(text)) if text.lstrip().startswith("{") else read_object(Path(text))

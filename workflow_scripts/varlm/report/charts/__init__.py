@@ -1,1 +1,1 @@
-"""The charts of a report, one module a subject."""
+"""The charts of the reports, one module a subject."""

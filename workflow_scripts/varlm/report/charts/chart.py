@@ -1,4 +1,9 @@
-"""A chart: Vega-Lite specification, data and title; what all charts share."""
+"""A chart: counts → Altair chart → Vega-Lite specification; what all charts share.
+
+One chart is made twice from the same rows: for the page, with all models' rows and a parameter
+that chooses one; and as a figure, the models below each other. No text of a user is part of an
+expression or a field name; it is data.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +14,7 @@ from typing import Any
 import altair as alt
 
 from varlm.figures import theme
-from varlm.report.counts import (
-    Distribution,
-)
+from varlm.report.counts import Distribution
 
 Row = dict[str, Any]
 MAX_ROWS = 4_800  # of one chart, all models together
@@ -73,11 +76,11 @@ class Chart:
 
 
 def _specification(chart: Any, rows: Mapping[str, list[Row]]) -> dict[str, Any]:
-    made: dict[str, Any] = chart.to_dict(format="vega-lite")
+    specification: dict[str, Any] = chart.to_dict(format="vega-lite")
     # Altair's own config (its default theme) gives way to ours, on the page and in the figures.
-    made["config"] = theme.config()
-    made["datasets"] = dict(rows)
-    return made
+    specification["config"] = theme.config()
+    specification["datasets"] = dict(rows)
+    return specification
 
 
 def _without_names(specification: dict[str, Any]) -> dict[str, Any]:
@@ -98,39 +101,6 @@ def five(values: Distribution) -> Row:
 def rounded(value: float | None, digits: int = 3) -> float | None:
     """Return a value as it is shown; None stays None."""
     return None if value is None else round(value, digits)
-
-
-def interval_rows(data: alt.Data, rows: Sequence[Row], order: list[str]) -> alt.LayerChart:
-    """Return the chart of one row a class: nine tenths, middle half and median of its LLRs.
-
-    Parameters
-    ----------
-    rows : sequence
-        Each with `class` and what `five` returns.
-    order : list of str
-        The classes from above; those without a row are left out.
-    """
-    present = {row["class"] for row in rows}
-    order = [label for label in order if label in present]
-    y = alt.Y("class:N", title=None, scale=alt.Scale(domain=order, paddingInner=0.35), sort=None)
-    tooltip = [
-        alt.Tooltip("class:N", title="class"),
-        alt.Tooltip("alleles:Q", format=","),
-        *(alt.Tooltip(f"{name}:Q", format=".2f") for name, _ in INTERVALS),
-    ]
-    color = alt.condition(
-        f"datum.class === '{BACKGROUND_LABEL}'",
-        alt.value(theme.BACKGROUND),
-        alt.value(theme.ACCENT),
-    )
-    base = alt.Chart(data).encode(y=y, tooltip=tooltip)
-    x = alt.X("q05:Q", title=LLR, scale=alt.Scale(zero=False), axis=axis())
-    whisker = base.mark_rule(strokeWidth=1.5).encode(x=x, x2="q95:Q", color=color)
-    box = base.mark_bar(height={"band": 0.8}, opacity=0.75, cornerRadius=2)
-    box = box.encode(x=alt.X("q25:Q", title=LLR), x2="q75:Q", color=color)
-    middle = base.mark_tick(thickness=2.5, height={"band": 1.0}, color="#1d2733", opacity=1)
-    middle = middle.encode(x=alt.X("median:Q", title=LLR)).properties(name=MEDIANS)
-    return alt.layer(whisker, box, middle).properties(height=24 * len(order))
 
 
 def axis(**options: Any) -> alt.Axis:

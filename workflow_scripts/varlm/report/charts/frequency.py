@@ -9,18 +9,15 @@ import altair as alt
 
 from varlm.figures import theme
 from varlm.report.charts.chart import INTERVALS, LLR, MEDIANS, Chart, Row, five
-from varlm.report.counts import (
-    AF_EDGES,
-    ModelCounts,
-)
+from varlm.report.counts import AF_EDGES, ModelCounts
 
 
 def frequency_chart(counts: Mapping[str, ModelCounts]) -> Chart:
     """Return the chart of LLR by allele frequency."""
     labels = _frequency_labels()
     rows: list[Row] = []
-    for model, found in counts.items():
-        for (interval,), values in found.by("by_af", "af").items():
+    for model, of_model in counts.items():
+        for (interval,), values in of_model.by("by_af", "af").items():
             if interval is None:
                 continue
             assert isinstance(interval, int)

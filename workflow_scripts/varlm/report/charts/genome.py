@@ -7,10 +7,7 @@ from collections.abc import Mapping
 import altair as alt
 
 from varlm.report.charts.chart import Chart, Row, axis, rounded
-from varlm.report.counts import (
-    GenomeBins,
-    ModelCounts,
-)
+from varlm.report.counts import GenomeBins, ModelCounts
 
 MIN_FOR_WINDOW = 5  # alleles in a stretch of the genome that gets a quantile
 
@@ -19,8 +16,8 @@ def genome_chart(counts: Mapping[str, ModelCounts], bins: GenomeBins) -> Chart:
     """Return the heat map along the genome; the signal `metric` chooses median, q05 or alleles."""
     rows: list[Row] = []
     unit, bases = ("Mb", 1e6) if max(bins.contigs.values(), default=0) >= 1e6 else ("kb", 1e3)
-    for model, found in counts.items():
-        for (contig, window), values in found.by("genome", "contig", "window").items():
+    for model, of_model in counts.items():
+        for (contig, window), values in of_model.by("genome", "contig", "window").items():
             assert isinstance(window, int)
             enough = values.total >= MIN_FOR_WINDOW
             end = min((window + 1) * bins.width, bins.contigs[str(contig)])

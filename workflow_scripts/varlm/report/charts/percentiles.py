@@ -8,17 +8,15 @@ import altair as alt
 
 from varlm.figures import theme
 from varlm.report.charts.chart import MAX_ROWS, Chart, Row, axis
-from varlm.report.counts import (
-    ModelCounts,
-)
+from varlm.report.counts import ModelCounts
 
 
 def percentile_chart(counts: Mapping[str, ModelCounts]) -> Chart:
     """Return the histogram of percentiles, 1 % wide; random alleles of the genome: all at 1 %."""
     rows: list[Row] = []
     width = 1 if len(counts) <= MAX_ROWS // 100 else 5
-    for model, found in counts.items():
-        table = found.percentiles
+    for model, of_model in counts.items():
+        table = of_model.percentiles
         total = int(table["n"].sum())
         bars: dict[int, int] = {}
         for value, n in table.iter_rows():

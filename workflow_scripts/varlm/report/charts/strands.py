@@ -8,21 +8,18 @@ import altair as alt
 
 from varlm.figures import theme
 from varlm.report.charts.chart import MAX_ROWS, Chart, Row, axis
-from varlm.report.counts import (
-    STRAND_STEP,
-    ModelCounts,
-)
+from varlm.report.counts import STRAND_STEP, ModelCounts
 
 
 def strand_chart(counts: Mapping[str, ModelCounts]) -> Chart:
     """Return the heat map of the forward strand's LLR against the reverse strand's."""
     rows: list[Row] = []
     cells = max(min(int((MAX_ROWS / len(counts)) ** 0.5), 48), 6)
-    for model, found in counts.items():
-        table = found.strands
+    for model, of_model in counts.items():
+        table = of_model.strands
         if not table.height:
             continue
-        low, high = _strand_range(found)
+        low, high = _strand_range(of_model)
         step = max(-(-(high - low) // cells), 1)
         x = (table["fwd"].to_numpy().clip(low, high - 1) - low) // step
         y = (table["rev"].to_numpy().clip(low, high - 1) - low) // step
@@ -51,11 +48,11 @@ def strand_chart(counts: Mapping[str, ModelCounts]) -> Chart:
     )
 
 
-def _strand_range(found: ModelCounts) -> tuple[int, int]:
+def _strand_range(counts: ModelCounts) -> tuple[int, int]:
     """Return the cells that hold all but the outermost thousandth on each side, either strand."""
     lows, highs = [], []
     for column in ("fwd", "rev"):
-        summed = found.strands.group_by(column).agg(n="n").sort(column)
+        summed = counts.strands.group_by(column).agg(n="n").sort(column)
         n = [int(part.sum()) for part in summed["n"]]
         total, seen = sum(n), 0
         inside = []

@@ -1,0 +1,24 @@
+"""What was run, as names and values."""
+
+from varlm.report.facts import annotation_facts, flat_pairs
+
+
+def test_settings_are_flat_names_and_values():
+    pairs = flat_pairs({"a": {"b": [1, 2], "c": []}, "d": [{"e": None}], "f": True})
+    assert pairs == [("a.b", "1, 2"), ("a.c", "none"), ("d[0].e", None), ("f", True)]
+
+
+def test_the_annotation_is_told_in_few_lines_however_many_contigs():
+    annotation = {
+        "dialect": "GTF",
+        "contigs": {f"c{i}": {"contig": f"c{i}" if i else None, "how": "x"} for i in range(3000)},
+        "genetic_codes": {**{f"c{i}": 1 for i in range(2999)}, "c2999": 3},
+        "refused_contigs": [],
+        "left_out": {"no strand": {"count": 2, "first": ["t1", "t2"]}},
+    }
+    facts = dict(annotation_facts(annotation))
+    assert len(facts) < 10
+    assert facts["contigs matched"] == "2,999 of 3,000"
+    assert facts["genetic codes"] == "c2999: 3"
+    assert facts["left_out.no strand.first"] == "t1, t2"
+    assert annotation_facts({}) == []

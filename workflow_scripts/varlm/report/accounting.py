@@ -1,0 +1,167 @@
+"""The section "Accounting": kinds of alleles, reasons of rejection, contigs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from varlm.report.counts import ModelCounts
+from varlm.report.inputs import ReportInput
+from varlm.report.text import cut, share
+from varlm.variants.cohort import REASONS
+
+_CONTIGS = 40
+_CELL, _DETAIL = 60, 200  # characters of a cell of the rejected alleles, and of its last
+
+
+@dataclass(frozen=True)
+class KindRow:
+    """Alleles of a kind: how many, which share of all, and each model's median LLR, nats."""
+
+    name: str
+    alleles: int
+    share: str
+    medians: list[float | None]
+
+
+@dataclass(frozen=True)
+class RejectedAllele:
+    """A rejected allele as the VCF has it, and what was found."""
+
+    chrom: str
+    pos: str
+    id: str
+    ref: str
+    alt: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class ReasonRow:
+    """A reason of rejection: alleles, what it means, and the first of them."""
+
+    name: str
+    count: int
+    meaning: str
+    examples: list[RejectedAllele]
+
+
+@dataclass(frozen=True)
+class ContigRow:
+    """A CHROM of the input, the contig it is and how that was known, and its records."""
+
+    chrom: str
+    contig: str
+    how: str
+    records: int
+    ref_checked: int
+    ref_mismatches: int
+
+
+@dataclass(frozen=True)
+class ContigNames:
+    """How the input's contigs were matched.
+
+    Attributes
+    ----------
+    sentence : str
+    rows : list of ContigRow
+        The first of `total`, those with the most records first.
+    without : list of str
+        The first of `without_total` contigs of the reference that have no record.
+    """
+
+    sentence: str
+    rows: list[ContigRow]
+    total: int
+    without: list[str]
+    without_total: int
+
+
+@dataclass(frozen=True)
+class AccountingSection:
+    """Alleles in = accepted + rejected, and both taken apart."""
+
+    alleles_in: int
+    accepted: int
+    rejected: int
+    kinds: list[KindRow]
+    reasons: list[ReasonRow]
+    contigs: ContigNames
+
+
+def accounting_section(inputs: ReportInput) -> AccountingSection:
+    """Return what became of the cohort's alleles."""
+    accounting = inputs.accounting
+    return AccountingSection(
+        alleles_in=accounting["alleles_in"],
+        accepted=accounting["accepted"],
+        rejected=accounting["rejected"],
+        kinds=kind_rows(inputs.counts),
+        reasons=list(_reasons(accounting["by_reason"], inputs.rejected)),
+        contigs=contig_names(accounting),
+    )
+
+
+def kind_rows(counts: Mapping[str, ModelCounts]) -> list[KindRow]:
+    """Return the accepted alleles by kind, the most numerous first; `counts` is by model."""
+    by_model = [of_model.by("classes", "kind") for of_model in counts.values()]
+    first = sorted(by_model[0].items(), key=lambda item: -item[1].total)
+    total = sum(values.total for _, values in first)
+    return [
+        KindRow(
+            name=str(key[0]),
+            alleles=values.total,
+            share=share(values.total, total),
+            medians=[kinds[key].quantile(0.5) if key in kinds else None for kinds in by_model],
+        )
+        for key, values in first
+    ]
+
+
+def _reasons(by_reason: Mapping[str, int], rejected: pl.DataFrame | None) -> Iterator[ReasonRow]:
+    for reason, count in sorted(by_reason.items(), key=lambda item: -item[1]):
+        rows = [] if rejected is None else rejected.filter(reason=reason).iter_rows(named=True)
+        meaning = REASONS.get(reason, "a reason of another version of varlm")
+        yield ReasonRow(reason, count, meaning, [_rejected_allele(row) for row in rows])
+
+
+def _rejected_allele(row: Mapping[str, str]) -> RejectedAllele:
+    cells = {name: cut(row[name], _CELL) for name in ("chrom", "pos", "id", "ref", "alt")}
+    return RejectedAllele(**cells, detail=cut(row["detail"], _DETAIL))
+
+
+def contig_names(accounting: Mapping[str, Any]) -> ContigNames:
+    """Return how the contigs of `accounting.json` were matched."""
+    entries = sorted(accounting["contigs"], key=lambda entry: -entry["records"])
+    ways = Counter(
+        f"by {entry['how']}" if entry["contig"] is not None else "not in the reference"
+        for entry in entries
+    )
+    counted = ", ".join(
+        f"{n:,} {way}"
+        for way, n in sorted(ways.items(), key=lambda item: (-item[1], item[0].removeprefix("by ")))
+    )
+    sentence = f"Contigs in the input: {len(entries):,}. Matched to the reference: {counted}."
+    without = accounting["contigs_without_records"]
+    return ContigNames(
+        sentence=sentence if entries else "The input names no contig.",
+        rows=[
+            ContigRow(
+                chrom=cut(str(entry["chrom"]), 100),
+                contig="–" if entry["contig"] is None else cut(str(entry["contig"]), 100),
+                how=str(entry["how"]),
+                records=entry["records"],
+                ref_checked=entry["ref_checked"],
+                ref_mismatches=entry["ref_mismatches"],
+            )
+            for entry in entries[:_CONTIGS]
+        ],
+        total=len(entries),
+        without=[cut(name, 60) for name in without[: 2 * _CONTIGS]],
+        without_total=len(without),
+    )

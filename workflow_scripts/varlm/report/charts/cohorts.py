@@ -1,0 +1,189 @@
+"""All cohorts beside each other: their LLRs, their classes, and the medians of these."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import altair as alt
+
+from varlm.figures import theme
+from varlm.report.charts.chart import BACKGROUND_LABEL, Chart, Row, axis, five
+from varlm.report.charts.intervals import interval_rows
+from varlm.report.classes import class_name
+from varlm.report.counts import Distribution
+from varlm.report.summaries import all_llrs, class_llrs
+
+_CLASSES = 12  # consequences compared: as many as there are colours
+_MIN_FOR_MEDIAN = 5  # alleles
+
+
+def llr_chart(
+    summaries: Sequence[Mapping[str, Any]], backgrounds: Mapping[str, Distribution]
+) -> Chart:
+    """Return the chart of LLR by cohort, against the background; `backgrounds` is by model."""
+    rows: list[Row] = []
+    for model, background in backgrounds.items():
+        entries = [(BACKGROUND_LABEL, background)]
+        entries += [(str(summary["cohort"]), all_llrs(summary, model)) for summary in summaries]
+        rows += [
+            {"model": model, "class": label, **five(values)}
+            for label, values in entries
+            if values.total
+        ]
+    order = [BACKGROUND_LABEL, *_cohorts(summaries)]
+    return Chart(
+        "llr_by_cohort",
+        "LLR by cohort",
+        "The bar holds the middle half of a cohort's alleles, the line nine tenths, the mark is "
+        "the median; the grey row is the genome's background of random SNVs.",
+        rows,
+        lambda data, shown, _: interval_rows(data, shown, order),
+        "" if rows else "No cohort has a scored allele.",
+    )
+
+
+def _classes(summaries: Sequence[Mapping[str, Any]], model: str) -> list[str]:
+    """Return the classes with the most alleles over all cohorts, the most numerous first."""
+    totals: dict[str, int] = {}
+    for summary in summaries:
+        for name, entry in _named_classes(summary, model):
+            totals[name] = totals.get(name, 0) + sum(entry["counts"])
+    return sorted(totals, key=lambda name: (-totals[name], name))[:_CLASSES]
+
+
+def shares_chart(summaries: Sequence[Mapping[str, Any]], models: Sequence[str]) -> Chart:
+    """Return the chart of what each cohort's alleles are, by consequence or kind."""
+    order = _classes(summaries, models[0])
+    rows: list[Row] = []
+    for model in models:
+        for summary in summaries:
+            counts = dict.fromkeys([*order, "others"], 0)
+            for name, entry in _named_classes(summary, model):
+                counts[name if name in counts else "others"] += sum(entry["counts"])
+            total = sum(counts.values())
+            rows += [
+                {
+                    "model": model,
+                    "cohort": str(summary["cohort"]),
+                    "class": name,
+                    "alleles": count,
+                    "share": round(count / total, 5),
+                    "order": place,
+                }
+                for place, (name, count) in enumerate(counts.items())
+                if count
+            ]
+    return Chart(
+        "classes_by_cohort",
+        "What the alleles are",
+        "Share of each cohort's alleles by consequence, or by kind where there is no annotation.",
+        rows,
+        lambda data, _rows, _page: _shares(data, [*order, "others"], _cohorts(summaries)),
+        "" if rows else "No cohort has a scored allele.",
+    )
+
+
+def _cohorts(summaries: Sequence[Mapping[str, Any]]) -> list[str]:
+    return [str(summary["cohort"]) for summary in summaries]
+
+
+def _named_classes(
+    summary: Mapping[str, Any], model: str
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield what each class of a summary is called, and its entry."""
+    for entry in summary["models"][model]["classes"]:
+        yield class_name(entry["name"], summary["class"]), entry
+
+
+def _shares(data: alt.Data, classes: list[str], cohorts: list[str]) -> alt.LayerChart:
+    colors = [theme.CATEGORIES[i % len(theme.CATEGORIES)] for i in range(len(classes) - 1)]
+    bars = (
+        alt.Chart(data)
+        .mark_bar()
+        .encode(
+            x=alt.X(
+                "share:Q",
+                title="share of alleles",
+                stack="zero",
+                scale=alt.Scale(domain=[0, 1]),
+                axis=axis(format="%"),
+            ),
+            y=alt.Y("cohort:N", title=None, scale=alt.Scale(domain=cohorts), sort=None),
+            color=alt.Color(
+                "class:N",
+                title=None,
+                scale=alt.Scale(domain=classes, range=[*colors, theme.OTHERS]),
+                sort=None,
+            ),
+            order=alt.Order("order:Q"),
+            tooltip=[
+                alt.Tooltip("cohort:N"),
+                alt.Tooltip("class:N"),
+                alt.Tooltip("alleles:Q", format=","),
+                alt.Tooltip("share:Q", format=".2%"),
+            ],
+        )
+    )
+    # High enough for the legend too.
+    return alt.layer(bars).properties(height=max(28 * len(cohorts), 15 * len(classes)))
+
+
+def medians_chart(summaries: Sequence[Mapping[str, Any]], models: Sequence[str]) -> Chart:
+    """Return the chart of each cohort's median LLR of each class."""
+    rows: list[Row] = []
+    order = _classes(summaries, models[0])
+    for model in models:
+        for summary in summaries:
+            for name, entry in _named_classes(summary, model):
+                values = class_llrs(entry)
+                if name in order and values.total >= _MIN_FOR_MEDIAN:
+                    median = values.quantile(0.5)
+                    assert median is not None
+                    rows.append(
+                        {
+                            "model": model,
+                            "cohort": str(summary["cohort"]),
+                            "class": name,
+                            "alleles": values.total,
+                            "median": round(median, 3),
+                        }
+                    )
+    return Chart(
+        "medians_by_cohort",
+        "Median LLR by consequence and cohort",
+        f"One point a cohort; those of fewer than {_MIN_FOR_MEDIAN} alleles are left out.",
+        rows,
+        lambda data, _rows, _page: _medians(data, order, _cohorts(summaries)),
+        "" if rows else f"No class has {_MIN_FOR_MEDIAN} alleles.",
+    )
+
+
+def _medians(data: alt.Data, classes: list[str], cohorts: list[str]) -> alt.LayerChart:
+    colors = [theme.CATEGORIES[i % len(theme.CATEGORIES)] for i in range(len(cohorts))]
+    points = (
+        alt.Chart(data)
+        .mark_point(filled=True, size=70, opacity=0.85)
+        .encode(
+            x=alt.X(
+                "median:Q",
+                title="median LLR (nats)",
+                scale=alt.Scale(zero=False),
+                axis=axis(),
+            ),
+            y=alt.Y("class:N", title=None, scale=alt.Scale(domain=classes), sort=None),
+            color=alt.Color(
+                "cohort:N",
+                title=None,
+                scale=alt.Scale(domain=cohorts, range=colors),
+                sort=None,
+            ),
+            tooltip=[
+                alt.Tooltip("cohort:N"),
+                alt.Tooltip("class:N"),
+                alt.Tooltip("alleles:Q", format=","),
+                alt.Tooltip("median:Q", format=".2f"),
+            ],
+        )
+    )
+    return alt.layer(points).properties(height=22 * len(classes) + 20)

@@ -1,0 +1,129 @@
+"""What a cohort's report is made of: values, no paths."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+
+from varlm.genome.reference import Genome
+from varlm.report.counts import Distribution, GenomeBins, ModelCounts
+from varlm.report.links import BrowserLink
+from varlm.tables.parquet import Table
+from varlm.variants.accounting import contig_of_chrom
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """What the config's `report` asks for.
+
+    Attributes
+    ----------
+    top_hits, pictures : int
+        Alleles, and sequence logos, of each model.
+    flank : int
+        Positions on each side of the allele in a logo.
+    browsers : sequence of BrowserLink
+    """
+
+    top_hits: int
+    pictures: int
+    flank: int
+    browsers: Sequence[BrowserLink] = ()
+
+
+@dataclass(frozen=True)
+class ReportModel:
+    """What is known of a model.
+
+    Attributes
+    ----------
+    described, plan, committed : mapping
+        models/{model}.json, its plan.json and commits/{model}.json.
+    background : Distribution
+        LLRs of random SNVs of the genome.
+    counts : ModelCounts
+        The cohort's alleles, counted.
+    hits : polars.DataFrame
+        The rows of the annotated table with the lowest LLR, the lowest first.
+    sites : polars.DataFrame
+        `schemas.SITES`: logits around the hits that are pictured.
+    """
+
+    described: Mapping[str, Any]
+    plan: Mapping[str, Any]
+    committed: Mapping[str, Any]
+    background: Distribution
+    counts: ModelCounts
+    hits: pl.DataFrame
+    sites: pl.DataFrame
+
+    @property
+    def name(self) -> str:
+        """The model's name in the config and in column names."""
+        return str(self.described["name"])
+
+
+@dataclass(frozen=True)
+class ReportInput:
+    """What a report is made of.
+
+    Attributes
+    ----------
+    cohort : str
+    accounting : mapping
+        accounting.json.
+    genome : Genome
+    bins : GenomeBins
+        The stretches of the genome in which the alleles are counted.
+    table : Table
+        The annotated table's columns and their meanings.
+    models : sequence of ReportModel
+        In the order shown.
+    settings, annotation : mapping
+        The config, and annotation.json; empty where there is none.
+    options : ReportOptions
+    rejected : polars.DataFrame, optional
+        `schemas.REJECTED`: a few rows of each reason.
+    evaluation : tuple, optional
+        `schemas.EVALUATION`, and evaluation.json.
+    """
+
+    cohort: str
+    accounting: Mapping[str, Any]
+    genome: Genome
+    bins: GenomeBins
+    table: Table
+    models: Sequence[ReportModel]
+    settings: Mapping[str, Any]
+    options: ReportOptions
+    annotation: Mapping[str, Any] = field(default_factory=dict)
+    rejected: pl.DataFrame | None = None
+    evaluation: tuple[pl.DataFrame, Mapping[str, Any]] | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """The models' names, in order."""
+        return [model.name for model in self.models]
+
+    @property
+    def counts(self) -> dict[str, ModelCounts]:
+        """Model → the cohort's alleles, counted."""
+        return {model.name: model.counts for model in self.models}
+
+    @property
+    def backgrounds(self) -> dict[str, Distribution]:
+        """Model → LLRs of random SNVs of the genome."""
+        return {model.name: model.background for model in self.models}
+
+    @property
+    def plans(self) -> dict[str, Mapping[str, Any]]:
+        """Model → the cohort's counts in its plan.json."""
+        return {model.name: model.plan["cohorts"][self.cohort] for model in self.models}
+
+    @property
+    def contigs(self) -> Mapping[str, str]:
+        """CHROM of the cohort → contig of the reference."""
+        return contig_of_chrom(self.accounting)

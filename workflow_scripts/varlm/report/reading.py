@@ -1,0 +1,206 @@
+"""The files of a cohort's report, opened: paths → `ReportInput`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from varlm.errors import UserError
+from varlm.genome.reference import Genome
+from varlm.report.counts import GenomeBins, ModelCounts, of_values
+from varlm.report.counts import count as count_alleles
+from varlm.report.evaluation import read_evaluation
+from varlm.report.inputs import ReportInput, ReportModel, ReportOptions
+from varlm.report.rejected import read_examples
+from varlm.results.top_hits import top_hits
+from varlm.tables.parquet import read_table
+from varlm.tables.schemas import BACKGROUND, SITES, read_annotated_table
+from varlm.variants.accounting import contig_of_chrom
+
+EXAMPLES = 5  # rejected alleles shown of each reason
+_GENOME_BINS = 1_500  # stretches of the genome, all models together
+_PER_WINDOW = 20  # alleles wanted in each
+_FEWEST_WINDOWS = 40
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """Where what is known of a model lies: the JSON of three steps, and two tables."""
+
+    described: Path  # models/{model}.json
+    plan: Path  # plan.json
+    committed: Path  # commits/{model}.json
+    background: Path
+    pictures: Path
+
+
+@dataclass(frozen=True)
+class ReportFiles:
+    """Where the parts of a report lie; see the step `report`.
+
+    Attributes
+    ----------
+    annotated, accounting, reference : Path
+        annotated.parquet, accounting.json, and the folder of the reference.
+    models : sequence of ModelFiles
+        In the order shown.
+    rejected : Path, optional
+        rejected.tsv.gz; the regions have none.
+    annotation : Path, optional
+        annotation.json.
+    evaluation : tuple of Path, optional
+        evaluation.tsv and evaluation.json.
+    """
+
+    annotated: Path
+    accounting: Path
+    reference: Path
+    models: Sequence[ModelFiles]
+    rejected: Path | None = None
+    annotation: Path | None = None
+    evaluation: tuple[Path, Path] | None = None
+
+
+def read_inputs(
+    files: ReportFiles, cohort: str, settings: Mapping[str, Any], options: ReportOptions
+) -> ReportInput:
+    """Open all files of a report, count the annotated table, and choose its top hits.
+
+    Raises
+    ------
+    UserError
+        If a file cannot be read, or inputs are not of one run: names or counts that differ.
+    """
+    accounting = read_object(files.accounting)
+    documents = [
+        (read_object(paths.described), read_object(paths.plan), read_object(paths.committed))
+        for paths in files.models
+    ]
+    evaluation = None
+    if files.evaluation is not None:
+        table, summary = files.evaluation
+        evaluation = read_evaluation(table), read_object(summary)
+    _check_accounting(accounting, evaluation, cohort)
+    for described, plan, committed in documents:
+        _check_model(described, plan, committed, cohort)
+    names = [str(described["name"]) for described, _, _ in documents]
+    genome = Genome.open(files.reference)
+    bins = _genome_bins(accounting, genome.lengths, len(names))
+    columns = read_annotated_table(files.annotated, names)
+    counts = count_alleles(files.annotated, names, bins, contig_of_chrom(accounting))
+    _check_rows(files.annotated, counts, accounting)
+    hits = top_hits(files.annotated, names, options.top_hits)
+    models = [
+        ReportModel(
+            described=described,
+            plan=plan,
+            committed=committed,
+            background=of_values(read_table(paths.background, BACKGROUND)["llr"].to_numpy()),
+            counts=counts[name],
+            hits=hits[name],
+            sites=read_table(paths.pictures, SITES),
+        )
+        for name, (described, plan, committed), paths in zip(
+            names, documents, files.models, strict=True
+        )
+    ]
+    return ReportInput(
+        cohort=cohort,
+        accounting=accounting,
+        genome=genome,
+        bins=bins,
+        table=columns,
+        models=models,
+        settings=settings,
+        options=options,
+        annotation=read_object(files.annotation) if files.annotation else {},
+        rejected=(
+            read_examples(files.rejected, accounting["by_reason"], EXAMPLES)
+            if files.rejected
+            else None
+        ),
+        evaluation=evaluation,
+    )
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Return the JSON object in a file.
+
+    Raises
+    ------
+    UserError
+        If it holds something else.
+    """
+    document = json.loads(path.read_text())
+    if not isinstance(document, dict):
+        raise UserError(f"{path}: found a {type(document).__name__}, expected a JSON object")
+    return document
+
+
+def _genome_bins(
+    accounting: Mapping[str, Any], lengths: Mapping[str, int], models: int
+) -> GenomeBins:
+    """Return the stretches of the genome: fewer where there are many models or few alleles."""
+    present = [
+        entry["contig"]
+        for entry in accounting["contigs"]
+        if entry["contig"] is not None and entry["records"]
+    ]
+    windows = min(_GENOME_BINS // models, accounting["accepted"] // _PER_WINDOW)
+    return GenomeBins.choose(lengths, present, max(windows, _FEWEST_WINDOWS))
+
+
+def _check_accounting(
+    accounting: Mapping[str, Any],
+    evaluation: tuple[pl.DataFrame, Mapping[str, Any]] | None,
+    cohort: str,
+) -> None:
+    documents = [("accounting", accounting)]
+    if evaluation is not None:
+        documents.insert(0, ("evaluation", evaluation[1]))
+    for what, document in documents:
+        if document["cohort"] != cohort:
+            raise UserError(
+                f"report: the {what} is of the cohort {document['cohort']!r}, expected "
+                f"{cohort!r}; run the workflow again"
+            )
+
+
+def _check_model(
+    described: Mapping[str, Any],
+    plan: Mapping[str, Any],
+    committed: Mapping[str, Any],
+    cohort: str,
+) -> None:
+    """Raise `UserError` unless a model's JSON files belong together."""
+    name, key = described["name"], described["key"]
+    for what, document in (("plan", plan), ("commit", committed)):
+        if (document["model"], document["key"]) != (name, key):
+            raise UserError(
+                f"report: the {what} is of the model {document['model']!r} with the key "
+                f"{document['key']}, expected {name!r} with {key}; "
+                "give --model, --plan and --committed in one order, or run the workflow again"
+            )
+    if cohort not in plan["cohorts"]:
+        raise UserError(
+            f"report: the plan of the model {name!r} does not know the cohort "
+            f"{cohort!r}; run the workflow again"
+        )
+
+
+def _check_rows(
+    annotated: Path, counts: Mapping[str, ModelCounts], accounting: Mapping[str, Any]
+) -> None:
+    for of_model in counts.values():
+        rows = of_model.all().total + of_model.missing
+        if rows != accounting["accepted"]:
+            raise UserError(
+                f"{annotated}: {rows} alleles, but the accounting says that "
+                f"{accounting['accepted']} were accepted; delete the cohort's folder in the "
+                "results and run the workflow again"
+            )

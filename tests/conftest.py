@@ -42,6 +42,18 @@ def shared_data() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def browser():
+    """Chromium, one a process: starting it takes longer than most pages; see `making.browser`.
+
+    A test opens pages with `making.browser.opened`, each in a context (profile) of its own.
+    """
+    from making.browser import chromium
+
+    with chromium() as running:
+        yield running
+
+
 @pytest.fixture
 def make_reference(tmp_path):
     """A function: {contig: sequence} → the `reference/` folder that index_reference makes."""

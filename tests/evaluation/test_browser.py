@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from making.browser import chromium, opened
+from making.browser import opened
 from making.evaluation import step
 from making.report import make_inputs
 from varlm.cli import main
@@ -16,10 +16,10 @@ READY = "document.documentElement.dataset.charts === 'drawn'"
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (375, "dark")])
-def test_the_section_draws(evaluated, width, scheme):
-    with chromium() as browser, opened(browser, evaluated, width, scheme) as found:
-        page = found.page
-        found.wait(READY)
+def test_the_section_draws(browser, evaluated, width, scheme):
+    with opened(browser, evaluated, width, scheme) as watched:
+        page = watched.page
+        watched.wait(READY)
         charts = page.locator("#evaluation .chart")
         assert charts.count() == 4
         for i in range(4):
@@ -33,7 +33,7 @@ def test_the_section_draws(evaluated, width, scheme):
 def evaluated(tmp_path_factory, root):
     """A report with an evaluation."""
     folder = tmp_path_factory.mktemp("evaluated")
-    given = make_inputs(folder, rows=1500, models=("gpn", "other"))
+    inputs = make_inputs(folder, rows=1500, models=("gpn", "other"))
     label = {"column": "impact", "positive": ["HIGH", "MODERATE"], "negative": ["LOW", "MODIFIER"]}
     config = {
         "reference": {"fasta": "g.fa"},
@@ -51,6 +51,6 @@ def evaluated(tmp_path_factory, root):
     assert step(folder, whole["evaluate"]) == 0
     more = ["--evaluation", folder / "out/evaluation.tsv"]
     more += ["--evaluation-summary", folder / "out/evaluation.json"]
-    assert main([*given.arguments(), *map(str, more)]) == 0
+    assert main([*inputs.arguments(), *map(str, more)]) == 0
     assert json.loads((folder / "out/evaluation.json").read_text())["tasks"]
-    return given.report
+    return inputs.report

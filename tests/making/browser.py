@@ -26,13 +26,13 @@ window.pwned = (text) => { window.__ran.push("call " + text); };
 
 @contextmanager
 def chromium() -> Iterator[Any]:
-    """A running browser; the test is skipped, saying so, where Chromium or Playwright is absent."""
+    """A running browser, as the fixture `browser`; without one a test is skipped, saying so."""
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:
         pytest.skip("chromium is not installed (apt-get install chromium)")
     playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=path, args=["--no-sandbox"])
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
         try:
             yield browser
         finally:
@@ -77,27 +77,27 @@ def opened(
     try:
         context.add_init_script(_WATCH)
         page = context.new_page()
-        found = OpenPage(page)
+        watched = OpenPage(page)
         page.on(
             "console",
-            lambda said: (
-                found.problems.append(f"{said.type}: {said.text}")
-                if said.type in ("error", "warning")
+            lambda message: (
+                watched.problems.append(f"{message.type}: {message.text}")
+                if message.type in ("error", "warning")
                 else None
             ),
         )
-        page.on("pageerror", lambda error: found.problems.append(f"error: {error}"))
-        page.on("dialog", lambda dialog: found.problems.append(f"dialog: {dialog.message}"))
+        page.on("pageerror", lambda error: watched.problems.append(f"error: {error}"))
+        page.on("dialog", lambda dialog: watched.problems.append(f"dialog: {dialog.message}"))
         page.on(
             "request",
             lambda request: (
                 None
                 if request.url.startswith(("file:", "blob:", "data:"))
-                else found.problems.append(f"request: {request.url}")
+                else watched.problems.append(f"request: {request.url}")
             ),
         )
         page.goto(path.resolve().as_uri())
-        yield found
-        found.check()
+        yield watched
+        watched.check()
     finally:
         context.close()

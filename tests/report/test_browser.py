@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from making.browser import chromium, opened
+from making.browser import opened
 from making.report import make_inputs, summary
 from varlm.report.comparison import make_index
 from varlm.report.counts import of_values
@@ -39,32 +39,26 @@ PAYLOADS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as started:
-        yield started
-
-
 # What a spreadsheet would run, or take for other cells.
 FORMULAS = ["=cmd|' /C calc'!A0", "+1+1", "-2+3", "@SUM(A1)", "tab\there", 'quo"te,comma', "'=1+1"]
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def two(tmp_path_factory):
     """A report of two models."""
-    given = make_inputs(tmp_path_factory.mktemp("report"), rows=1500, models=("gpn", "other"))
-    given.browsers = BROWSERS
-    given.top_hits = 60
-    given.make()
-    return given
+    inputs = make_inputs(tmp_path_factory.mktemp("report"), rows=1500, models=("gpn", "other"))
+    inputs.browsers = BROWSERS
+    inputs.top_hits = 60
+    inputs.make()
+    return inputs
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (375, "dark")])
-def test_page_draws_offline_without_complaint(browser, made, width, scheme):
-    with opened(browser, made.report, width, scheme) as found:
-        page = found.page
-        found.wait(READY)
-        found.wait(BUILT)
+def test_page_draws_offline_without_complaint(browser, two, width, scheme):
+    with opened(browser, two.report, width, scheme) as watched:
+        page = watched.page
+        watched.wait(READY)
+        watched.wait(BUILT)
         charts = page.locator(".chart")
         assert charts.count() == 6
         for i in range(6):
@@ -77,17 +71,17 @@ def test_page_draws_offline_without_complaint(browser, made, width, scheme):
 
 
 def test_page_without_a_background_draws_without_complaint(browser, tmp_path):
-    given = make_inputs(tmp_path, rows=1500, background_rows=0)
-    given.make()
-    with opened(browser, given.report) as found:
-        found.wait(READY)
-        assert found.page.locator(".chart").count() >= 5
+    inputs = make_inputs(tmp_path, rows=1500, background_rows=0)
+    inputs.make()
+    with opened(browser, inputs.report) as watched:
+        watched.wait(READY)
+        assert watched.page.locator(".chart").count() >= 5
 
 
-def test_theme_toggle_changes_text_of_page_and_charts(browser, made):
-    with opened(browser, made.report) as found:
-        page = found.page
-        found.wait(READY)
+def test_theme_toggle_changes_text_of_page_and_charts(browser, two):
+    with opened(browser, two.report) as watched:
+        page = watched.page
+        watched.wait(READY)
         label = "getComputedStyle(document.querySelector('.chart .role-axis-label text')).fill"
         light = page.evaluate(label)
         page.click("#theme")
@@ -117,12 +111,12 @@ def column_filter(page, name):
     return title.locator("xpath=ancestor::div[contains(@class,'tabulator-col ')]").locator("input")
 
 
-def test_table_sorts_filters_and_searches(browser, made):
-    table = pl.read_parquet(made.folder / "annotated.parquet")
-    hits = pl.concat([table.sort(f"{m}_llr").head(60) for m in made.models]).unique("record")
-    with opened(browser, made.report) as found:
-        page = found.page
-        found.wait(BUILT)
+def test_table_sorts_filters_and_searches(browser, two):
+    table = pl.read_parquet(two.folder / "annotated.parquet")
+    hits = pl.concat([table.sort(f"{m}_llr").head(60) for m in two.models]).unique("record")
+    with opened(browser, two.report) as watched:
+        page = watched.page
+        watched.wait(BUILT)
         lowest = table.sort("gpn_llr").row(0, named=True)
         first = rows_of(page)[0]
         assert (first["chrom"], first["pos"]) == (lowest["chrom"], str(lowest["pos"]))
@@ -133,26 +127,26 @@ def test_table_sorts_filters_and_searches(browser, made):
         assert len(shown) == 25
 
         column_filter(page, "gpn_llr").press_sequentially("< -6")
-        found.wait(counter_says(table.filter(pl.col("gpn_llr") < -6).height))
+        watched.wait(counter_says(table.filter(pl.col("gpn_llr") < -6).height))
         shown = [float(row["gpn_llr"]) for row in rows_of(page)]
         assert shown
         assert max(shown) < -6
 
         column_filter(page, "gpn_llr").press("Control+A")
         column_filter(page, "gpn_llr").press("Delete")
-        found.wait(counter_says(hits.height))
+        watched.wait(counter_says(hits.height))
         page.fill("#search", "missense")
-        found.wait(counter_says(hits.filter(consequence="missense_variant").height))
+        watched.wait(counter_says(hits.filter(consequence="missense_variant").height))
         assert {row["consequence"] for row in rows_of(page)} == {"missense_variant"}
 
 
-def test_download_has_the_filtered_rows_in_their_order(browser, made, tmp_path):
-    with opened(browser, made.report) as found:
-        page = found.page
-        found.wait(BUILT)
+def test_download_has_the_filtered_rows_in_their_order(browser, two, tmp_path):
+    with opened(browser, two.report) as watched:
+        page = watched.page
+        watched.wait(BUILT)
         before = page.inner_text(".tabulator-page-counter")
         page.fill("#search", "chr2")
-        found.wait(f"document.querySelector('.tabulator-page-counter').innerText !== '{before}'")
+        watched.wait(f"document.querySelector('.tabulator-page-counter').innerText !== '{before}'")
         page.locator(".tabulator-col-title", has_text="pos").first.click()
         for button, separator in (("Download CSV", ","), ("Download TSV", "\t")):
             with page.expect_download() as download:
@@ -172,11 +166,11 @@ def test_fault_55_a_download_runs_nothing_in_a_spreadsheet(browser, tmp_path):
         names = [FORMULAS[i % len(FORMULAS)] for i in range(piece.height)]
         return piece.with_columns(pl.Series("id", names))
 
-    given = make_inputs(tmp_path, rows=200, edit=edit)
-    given.make()
-    with opened(browser, given.report) as found:
-        page = found.page
-        found.wait(BUILT)
+    inputs = make_inputs(tmp_path, rows=200, edit=edit)
+    inputs.make()
+    with opened(browser, inputs.report) as watched:
+        page = watched.page
+        watched.wait(BUILT)
         for button, separator in (("Download CSV", ","), ("Download TSV", "\t")):
             with page.expect_download() as download:
                 page.click(f"text={button}")
@@ -194,9 +188,9 @@ def test_the_page_of_all_cohorts_draws_and_leads_to_the_reports(browser, tmp_pat
     index = tmp_path / "index.html"
     index.write_text(make_index(entries, {"m": of_values(np.linspace(-4, 0, 401))}))
     for width, scheme in ((1280, "light"), (375, "dark")):
-        with opened(browser, index, width, scheme) as found:
-            page = found.page
-            found.wait(READY)
+        with opened(browser, index, width, scheme) as watched:
+            page = watched.page
+            watched.wait(READY)
             for chart in page.locator(".chart").all():
                 assert chart.locator("svg .role-mark path").count() >= 3
             sizes = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
@@ -207,20 +201,20 @@ def test_the_page_of_all_cohorts_draws_and_leads_to_the_reports(browser, tmp_pat
 
 
 @pytest.mark.slow
-def test_a_window_of_no_width_on_its_way_to_another_size(browser, made):
-    with opened(browser, made.report) as found:
-        found.wait(READY)
+def test_a_window_of_no_width_on_its_way_to_another_size(browser, two):
+    with opened(browser, two.report) as watched:
+        watched.wait(READY)
         for width in (1, 1280, 300, 900):
-            found.page.set_viewport_size({"width": width, "height": 900})
-        found.page.wait_for_timeout(3000)
+            watched.page.set_viewport_size({"width": width, "height": 900})
+        watched.page.wait_for_timeout(3000)
         widths = "[...document.querySelectorAll('.chart svg')].map(e => e.clientWidth)"
-        assert all(300 < width <= 900 for width in found.page.evaluate(widths))
+        assert all(300 < width <= 900 for width in watched.page.evaluate(widths))
 
 
-def test_model_choice_changes_every_chart(browser, made):
-    with opened(browser, made.report) as found:
-        page = found.page
-        found.wait(READY)
+def test_model_choice_changes_every_chart(browser, two):
+    with opened(browser, two.report) as watched:
+        page = watched.page
+        watched.wait(READY)
         marks = (
             "[...document.querySelectorAll('.chart .role-mark path')].map(p=>p.outerHTML).join()"
         )
@@ -235,10 +229,10 @@ def test_model_choice_changes_every_chart(browser, made):
         assert page.evaluate(marks) not in (before, other)
 
 
-def test_legend_click_and_tooltip(browser, made):
-    with opened(browser, made.report) as found:
-        page = found.page
-        found.wait(READY)
+def test_legend_click_and_tooltip(browser, two):
+    with opened(browser, two.report) as watched:
+        page = watched.page
+        watched.wait(READY)
         chart = page.locator(".chart[data-chart=llr_density]")
         chart.scroll_into_view_if_needed()
         lines = "[...document.querySelectorAll('.chart[data-chart=llr_density] .mark-line path')]"
@@ -252,10 +246,10 @@ def test_legend_click_and_tooltip(browser, made):
         assert "alleles" in page.inner_text("#tooltip")
 
 
-def test_links_leave_nothing_behind(browser, made):
-    with opened(browser, made.report) as found:
-        page = found.page
-        found.wait(BUILT)
+def test_links_leave_nothing_behind(browser, two):
+    with opened(browser, two.report) as watched:
+        page = watched.page
+        watched.wait(BUILT)
         row = rows_of(page)[0]
         links = page.locator(".tabulator-row").first.locator("a")
         assert links.all_inner_texts() == ["UCSC", "Local"]
@@ -266,10 +260,10 @@ def test_links_leave_nothing_behind(browser, made):
         assert links.first.get_attribute("rel") == "noopener noreferrer"
 
 
-def test_printing_opens_what_is_folded(browser, made):
-    with opened(browser, made.report, scheme="dark") as found:
-        page = found.page
-        found.wait(READY)
+def test_printing_opens_what_is_folded(browser, two):
+    with opened(browser, two.report, scheme="dark") as watched:
+        page = watched.page
+        watched.wait(READY)
         page.evaluate("dispatchEvent(new Event('beforeprint'))")
         assert page.locator("details:not([open]):not(.columns)").count() == 0
         page.emulate_media(media="print")
@@ -300,7 +294,7 @@ def test_fault_54_text_of_the_input_stays_text(browser, tmp_path):
         schema=REJECTED.schema,
         orient="row",
     )
-    given = make_inputs(tmp_path, rows=900, rejected=rejected, edit=poison)
+    inputs = make_inputs(tmp_path, rows=900, rejected=rejected, edit=poison)
     accounting = json.loads((tmp_path / "accounting.json").read_text())
     accounting["files"] = [{**accounting["files"][0], "path": text} for text in PAYLOADS]
     accounting["contigs"].append(
@@ -316,15 +310,15 @@ def test_fault_54_text_of_the_input_stays_text(browser, tmp_path):
         else:
             document["runs"][0] |= {"device": PAYLOADS[0], "arithmetic": PAYLOADS[1]}
         path.write_text(json.dumps(document))
-    given.settings = {text: {"nested": [text, {text: text}]} for text in PAYLOADS}
-    given.browsers = ["<img src=x onerror=pwned(8)>=https://a.example/{chrom}?{ref}"]
-    given.pictures = 20
-    given.make()
+    inputs.settings = {text: {"nested": [text, {text: text}]} for text in PAYLOADS}
+    inputs.browsers = ["<img src=x onerror=pwned(8)>=https://a.example/{chrom}?{ref}"]
+    inputs.pictures = 20
+    inputs.make()
 
-    with opened(browser, given.report) as found:
-        page = found.page
-        found.wait(READY)
-        found.wait(BUILT)
+    with opened(browser, inputs.report) as watched:
+        page = watched.page
+        watched.wait(READY)
+        watched.wait(BUILT)
         for details in page.locator("details").all():
             details.evaluate("element => { element.open = true; }")
         for box in page.locator("#columns input").all():
@@ -347,9 +341,9 @@ def test_fault_54_text_of_the_input_stays_text(browser, tmp_path):
         assert page.evaluate(handlers + "a => a.name.startsWith('on'))).length") == 0
 
 
-def test_the_policy_stops_what_an_escape_would_let_through(browser, made, tmp_path):
+def test_the_policy_stops_what_an_escape_would_let_through(browser, two, tmp_path):
     """The second line of defence: markup that got into the page does not run."""
-    text = made.report.read_text(encoding="utf-8")
+    text = two.report.read_text(encoding="utf-8")
     broken = tmp_path / "broken.html"
     inject = "<script>pwned(1)</script><img src=x onerror=pwned(2)>"
     inject += "<a href='javascript:pwned(3)'>x</a>"

@@ -89,26 +89,26 @@ class ReportInputs:
         """Return the command line after `varlm`."""
         f = self.folder
         (f / "settings.json").write_text(json.dumps(self.settings))
-        given = ["report", "--annotated", f / "annotated.parquet"]
+        words = ["report", "--annotated", f / "annotated.parquet"]
         if self.annotation:
-            given += ["--annotation-summary", self.annotation]
+            words += ["--annotation-summary", self.annotation]
         if self.with_rejected:
-            given += ["--rejected", f / "rejected.tsv.gz"]
-        given += ["--accounting", f / "accounting.json", "--reference", f / "reference"]
+            words += ["--rejected", f / "rejected.tsv.gz"]
+        words += ["--accounting", f / "accounting.json", "--reference", f / "reference"]
         for model in self.models:
-            given += ["--model", f / "models" / f"{model}.json"]
-            given += ["--plan", f / "plan" / model / "plan.json"]
-            given += ["--committed", f / "commits" / f"{model}.json"]
-            given += ["--background", f / "background" / f"{model}.parquet"]
-            given += ["--pictures", f / "pictures" / f"{model}.parquet"]
+            words += ["--model", f / "models" / f"{model}.json"]
+            words += ["--plan", f / "plan" / model / "plan.json"]
+            words += ["--committed", f / "commits" / f"{model}.json"]
+            words += ["--background", f / "background" / f"{model}.parquet"]
+            words += ["--pictures", f / "pictures" / f"{model}.parquet"]
         for browser in self.browsers:
-            given += ["--browser", browser]
-        given += ["--cohort", self.cohort, "--settings", f / "settings.json"]
-        given += ["--top-hits", self.top_hits, "--pictures-count", self.pictures]
-        given += ["--flank", self.flank, "--report", self.report]
-        given += ["--figures", f / "figures", "--multiqc", f / f"{self.cohort}_mqc.json"]
-        given += ["--summary", f / "report.json"]
-        return [str(value) for value in given]
+            words += ["--browser", browser]
+        words += ["--cohort", self.cohort, "--settings", f / "settings.json"]
+        words += ["--top-hits", self.top_hits, "--pictures-count", self.pictures]
+        words += ["--flank", self.flank, "--report", self.report]
+        words += ["--figures", f / "figures", "--multiqc", f / f"{self.cohort}_mqc.json"]
+        words += ["--summary", f / "report.json"]
+        return [str(value) for value in words]
 
     def make(self) -> str:
         """Run the step and return the page."""
@@ -149,11 +149,11 @@ def make_inputs(
         {f"varlm.column.{column.name}": column.meaning for column in table.columns},
     )
     write_digest(folder / "annotated.parquet")
-    made = pl.read_parquet(folder / "annotated.parquet", columns=["chrom", "kind"])
+    alleles = pl.read_parquet(folder / "annotated.parquet", columns=["chrom", "kind"])
     if rejected is None:
         rejected = some_rejected()
     write_rejected(rejected, folder / "rejected.tsv.gz")
-    accounting = make_accounting(cohort, made, rejected, lengths)
+    accounting = make_accounting(cohort, alleles, rejected, lengths)
     (folder / "accounting.json").write_text(json.dumps(accounting))
     for name in ("models", "commits", "background", "pictures", "plan"):
         (folder / name).mkdir(exist_ok=True)
@@ -190,28 +190,28 @@ def some_rejected() -> pl.DataFrame:
 
 
 def make_accounting(
-    cohort: str, made: pl.DataFrame, rejected: pl.DataFrame, lengths: dict[str, int]
+    cohort: str, alleles: pl.DataFrame, rejected: pl.DataFrame, lengths: dict[str, int]
 ) -> dict[str, Any]:
     """Return an `accounting.json` that adds up."""
-    records = dict(made["chrom"].value_counts().iter_rows())
-    snv = int((made["kind"] == "snv").sum())
+    records = dict(alleles["chrom"].value_counts().iter_rows())
+    snv = int((alleles["kind"] == "snv").sum())
     return {
         "cohort": cohort,
         "files": [
             {
                 "path": f"data/{cohort}.vcf.gz",
                 "format": "vcf.bgzip",
-                "records": made.height + rejected.height,
-                "alleles": made.height + rejected.height,
+                "records": alleles.height + rejected.height,
+                "alleles": alleles.height + rejected.height,
                 "sha256": "0" * 64,
             }
         ],
-        "alleles_in": made.height + rejected.height,
-        "accepted": made.height,
+        "alleles_in": alleles.height + rejected.height,
+        "accepted": alleles.height,
         "rejected": rejected.height,
         "by_reason": dict(rejected["reason"].value_counts(sort=True).sort("reason").iter_rows()),
         "sites": snv,
-        "other_alleles": made.height - snv,
+        "other_alleles": alleles.height - snv,
         "af_unreadable": 0,
         "contigs": [
             {

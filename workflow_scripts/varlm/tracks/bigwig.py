@@ -7,7 +7,7 @@ What pybigtools 0.3.0 gets wrong, and why it is used this way (all of it tried):
   is read back and compared with what it was made of, value by value.
 - on a full disk it panics, with an exception that is no `Exception`, and does not say why;
 - it keeps about 8 kB for each contig until the process ends, and never gives it back;
-- its zoom levels are wrong wherever values have gaps between them: `bigwig_summaries` replaces
+- its zoom levels are wrong wherever values have gaps between them: `zoom_levels` replaces
   them. They pass through TMPDIR, which may be another, smaller disk: here, the spool's folder.
 
 It is twice as fast in its own process as beside other threads of one. The values wait in a spool,
@@ -134,14 +134,14 @@ class Spool:
     def sample(self, track: str, size: int) -> NDArray[np.float32]:
         """Return at most `size` of a track's values, at even distances, shape (n,)."""
         step = -(-self.count // size)
-        found = []
+        pieces = []
         with (self.folder / f"{track}.spool").open("rb") as file:
             at = 0  # of the next value to take, within the rest of the file
             while text := file.read(BLOCK * _VALUE.itemsize):
                 values = np.frombuffer(text, _VALUE)
-                found.append(values[at::step])
+                pieces.append(values[at::step])
                 at = (at - len(values)) % step
-        return np.concatenate(found)
+        return np.concatenate(pieces)
 
 
 def write_bigwigs(spool: Spool, processes: int = 1) -> dict[str, Path]:
@@ -206,9 +206,9 @@ def write_spooled(folder: str, track: str, path: str) -> None:
     )
     pybigtools.open(path, "w").write(lengths, entries)
     numbers = {contig: number for number, contig in enumerate(lengths)}
-    values = _blocks(Path(folder), track)
+    blocks = _blocks(Path(folder), track)
     replace_summaries(
-        Path(path), summarise((numbers[contig], pos, found) for contig, pos, found in values)
+        Path(path), summarise((numbers[contig], pos, values) for contig, pos, values in blocks)
     )
 
 
@@ -248,11 +248,11 @@ def fault(folder: str, track: str, path: str) -> str | None:
                 if next(entries, None) is not None:
                     return f"it has more values on contig {contig!r} than were given"
                 contig, entries = name, iter(file.records(name))
-            found = np.fromiter(islice(entries, len(pos)), _ENTRY)
+            records = np.fromiter(islice(entries, len(pos)), _ENTRY)
             if not (
-                np.array_equal(found["start"], pos - 1)
-                and np.array_equal(found["end"], pos)
-                and np.array_equal(found["value"], values)
+                np.array_equal(records["start"], pos - 1)
+                and np.array_equal(records["end"], pos)
+                and np.array_equal(records["value"], values)
             ):
                 return f"its values near {name}:{pos[0]} are not those that were given"
             count += len(pos)

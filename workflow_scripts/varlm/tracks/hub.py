@@ -1,14 +1,7 @@
 """The folder of tracks, ready for genome browsers: UCSC, IGV and JBrowse 2.
 
 Each file is text that points to the bigWigs by relative paths, so that the results can be moved
-or put on a web server as they are. Formats:
-
-- `hub.txt`: a UCSC track hub in one file (hub track database definition v2, `useOneFile on`); the
-  logo is a `container multiWig` with `logo on`, as in the hubs of songlab's GPN.
-- `igv_session.xml`: a session of IGV desktop (`org.broad.igv.session.IGVSessionReader`, version 8),
-  which looks for relative paths beside the session.
-- `config.json`: JBrowse 2. Locations are objects with `uri`: only those are taken as relative to
-  the file, unlike a plain `bigWigs` list (GMOD/jbrowse-components issue 3430).
+or put on a web server as they are; the modules `ucsc`, `igv` and `jbrowse` write one format each.
 """
 
 from __future__ import annotations
@@ -77,18 +70,9 @@ def build_hub(
     genome : str, optional
         As in `hub_files`; errors as there and in `ModelTracks.read`.
     """
-    models = [found for name in names if (found := ModelTracks.read(tracks, name))]
+    models = [model for name in names if (model := ModelTracks.read(tracks, name))]
     relative = os.path.relpath(reference.resolve(), tracks.resolve())
     return hub_files(models, relative, genome)
-
-
-# UCSC
-
-
-# IGV
-
-
-# JBrowse
 
 
 _README = """\
@@ -142,7 +126,7 @@ def _readme(models: Sequence[ModelTracks], reference: str, genome: str | None) -
             "No tracks: none of the cohorts has an SNV, and a bigWig cannot be empty. The other\n"
             "files of this folder name no tracks either.\n"
         )
-    said = (
+    assembly = (
         f"hub.txt says that the assembly is {genome}, as the config did."
         if genome
         else f"In hub.txt, replace {UNNAMED} by UCSC's name of the assembly: hg38, sacCer3, or\n"
@@ -152,7 +136,7 @@ def _readme(models: Sequence[ModelTracks], reference: str, genome: str | None) -
     return _README.format(
         models=", ".join(model.name for model in models),
         reference=reference,
-        genome=said,
+        genome=assembly,
         assembly=genome or "genome",
         locus=models[0].locus,
         quoted=quote(models[0].locus),

@@ -1,4 +1,8 @@
-"""The session file of IGV."""
+"""A session of IGV desktop, igv_session.xml.
+
+Version 8 (`org.broad.igv.session.IGVSessionReader`), which looks for relative paths beside the
+session.
+"""
 
 from __future__ import annotations
 

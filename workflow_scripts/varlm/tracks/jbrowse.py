@@ -1,4 +1,8 @@
-"""The config of JBrowse 2."""
+"""A configuration of JBrowse 2, config.json.
+
+Locations are objects with `uri`: only those are taken as relative to the file, unlike a plain
+`bigWigs` list (GMOD/jbrowse-components issue 3430).
+"""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ def snv_sites(variants: Sequence[Path], genome: Genome) -> Iterator[tuple[str, N
         If a file has rows on a contig that the reference lacks, or is not sorted.
     """
     files = [CohortRows(path) for path in variants]
-    taken = [0] * len(files)
+    rows_read = [0] * len(files)
     for contig in genome.names:
         asking = [number for number, rows in enumerate(files) if contig in rows]
         for number in asking:
@@ -115,16 +115,16 @@ def snv_sites(variants: Sequence[Path], genome: Genome) -> Iterator[tuple[str, N
             limits = [files[number].limit() for number in asking]
             below = min((limit for limit in limits if limit is not None), default=None)
             more = below is not None
-            found = []
+            pieces = []
             for number in asking:
                 rows = files[number].take(below)
-                taken[number] += rows.height
-                found.append(rows.filter(pl.col("ref").is_null())["pos"].to_numpy())
-            positions = np.sort(np.concatenate(found))  # np.unique takes ten times as long
+                rows_read[number] += rows.height
+                pieces.append(rows.filter(pl.col("ref").is_null())["pos"].to_numpy())
+            positions = np.sort(np.concatenate(pieces))  # np.unique takes ten times as long
             positions = positions[np.diff(positions, prepend=np.uint32(0)) > 0]
             if len(positions):
                 yield contig, positions
-    for path, count in zip(variants, taken, strict=True):
+    for path, count in zip(variants, rows_read, strict=True):
         height = pl.scan_parquet(path).select(pl.len()).collect().item()
         if count != height:
             raise UserError(
@@ -153,13 +153,14 @@ def spool_values(
     extremes: dict[str, tuple[float, float]] = {}
     for contig, positions in snv_sites(variants, genome):
         entry = genome[contig]
-        found = store.sites_at(key, entry.digest, positions)
-        if found.height != len(positions):
-            first = np.setdiff1d(positions, found["pos"].to_numpy())
+        stored = store.sites_at(key, entry.digest, positions)
+        if stored.height != len(positions):
+            lacking = np.setdiff1d(positions, stored["pos"].to_numpy())
             raise LookupError(
-                f"{len(first)} sites are not in the store, the first of them {contig}:{first[0]}"
+                f"{len(lacking)} sites are not in the store, the first of them "
+                f"{contig}:{lacking[0]}"
             )
-        logits = formulas.site_logits(found)
+        logits = formulas.site_logits(stored)
         ref = formulas.base_index(genome.sequence(contig)[positions.astype(np.int64) - 1])
         values = site_values(logits, ref)
         wrong = ~np.isfinite(list(values.values())).all(axis=0)
@@ -207,7 +208,7 @@ def draw_tracks(
     Raises
     ------
     LookupError, UserError
-        As `spool_values` and `bigwig_output.write_bigwigs`.
+        As `spool_values` and `bigwig.write_bigwigs`.
     """
     work = folder / ".drawing"
     shutil.rmtree(work, ignore_errors=True)  # of a run that was killed

@@ -1,4 +1,8 @@
-"""The files of a UCSC track hub."""
+"""A UCSC track hub in one file, hub.txt.
+
+Hub track database definition v2, with `useOneFile on`. The logo is a `container multiWig` with
+`logo on`, as in the hubs of songlab's GPN.
+"""
 
 from __future__ import annotations
 

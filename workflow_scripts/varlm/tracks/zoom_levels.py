@@ -106,7 +106,9 @@ def replace_summaries(path: Path, levels: list[tuple[int, Records]]) -> None:
             raise ValueError(f"{path}: not a bigWig as pybigtools lays it out")
         file.truncate(end)
         file.seek(end)
-        zooms = b"".join(_ZOOM.pack(size, 0, *_write_level(file, found)) for size, found in levels)
+        zooms = b"".join(
+            _ZOOM.pack(size, 0, *_write_level(file, records)) for size, records in levels
+        )
         file.write(struct.pack("<I", _MAGIC))  # at both ends
         header[2] = len(levels)
         header[10] = max(header[10], _SLOT * RECORD.itemsize)  # bytes of the largest section

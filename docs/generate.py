@@ -209,7 +209,7 @@ FILES = (
     (
         "training/{training}/checkpoint/",
         "with `train`: config.json, tokeniser and weights, at the point with the lowest "
-        "validation loss "
+        "validation loss, or of the last step where no contig is for validation "
         "([training.md](training.md))",
     ),
     (

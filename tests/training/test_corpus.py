@@ -181,9 +181,9 @@ def test_unknown_bases_and_short_contigs(tmp_path):
     out = corpus.windows.filter(pl.col("left_out") == TOO_UNKNOWN)
     assert sorted(out["start"]) == [250, 300, 350, 400, 450]
     assert out["weight"].to_list() == [0.0] * 5
-    counts = corpus.description["sets"]["train"]
-    assert counts["left_out"] == {TOO_UNKNOWN: 5}
-    assert counts["drawn"] == 15 - 5
+    counts = corpus.description.sets["train"]
+    assert counts.left_out == {TOO_UNKNOWN: 5}
+    assert counts.drawn == 15 - 5
 
 
 def test_training_windows_reach_both_ends_and_tests_do_not_overlap(tmp_path):

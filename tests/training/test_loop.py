@@ -61,11 +61,16 @@ def test_the_config_has_every_setting_of_the_loop():
     assert {field.name for field in fields(settings())} == {*LOOP, "jitter"}
 
 
-def test_without_contigs_to_test_on_the_last_weights_are_kept(tmp_path):
+@pytest.mark.parametrize("options", [(), ("--held-out", "h")])
+def test_without_validation_contigs_the_last_weights_are_kept(tmp_path, caplog, options):
+    """Also where contigs are held out, which would not be unseen any more if they chose."""
     from making.training import bases, make_corpus
 
-    training = new_training(make_corpus(tmp_path, {"g": {"a": bases(600, 1)}}), patience=1)
+    contigs = {"a": bases(600, 1), "h": bases(300, 2)}
+    corpus = make_corpus(tmp_path, {"g": contigs}, *options)
+    training = new_training(corpus, patience=1)
     training.run()
+    assert "the weights of the last step are kept, and patience ends nothing" in caplog.text
     assert [row["validation_loss"] for row in training.curve] == [None, None]
     assert all(
         torch.equal(training.best_tensors()[k], v) for k, v in training.network.tensors().items()
@@ -191,6 +196,30 @@ def test_a_longer_training_goes_on_while_the_rates_are_the_same(corpus, tmp_path
         new_training(corpus, steps=8, seed=9, batch_size=5, **changes).load(state)
     with pytest.raises(UserError, match="another training: model changed since"):
         new_training(corpus, {**MODEL, "hidden_size": 17}, steps=8, **changes).load(state)
+
+
+def test_a_state_whose_held_out_contigs_chose_goes_on_without_their_choice(tmp_path):
+    """As earlier code wrote it: the weights of its best point are not the checkpoint's."""
+    from making.training import bases, make_corpus
+
+    contigs = {"a": bases(600, 1), "h": bases(300, 2)}
+    corpus = make_corpus(tmp_path, {"g": contigs}, "--held-out", "h")
+    earlier = new_training(corpus)
+    earlier._update(earlier.sampler.batch(0))
+    earlier.step = 1
+    earlier.best = {k: torch.zeros_like(v) for k, v in earlier.network.tensors().items()}
+    earlier.best_loss = 1.2
+    earlier.curve = [{"step": 1, "train_loss": 1.3, "validation_loss": 1.2, "loss_coding": 1.1}]
+    earlier.save(tmp_path / "state.pt")
+    training = new_training(corpus)
+    training.run(tmp_path / "state.pt")
+    assert training.step == 6
+    last = training.network.tensors()
+    assert all(torch.equal(training.best_tensors()[k], v) for k, v in last.items())
+    assert [row["validation_loss"] for row in training.curve] == [None] * 3
+    assert training.curve[0] == {
+        **{"step": 1, "train_loss": 1.3, "validation_loss": None, "loss_coding": None}
+    }
 
 
 def test_a_damaged_state_is_an_error(corpus, tmp_path):

@@ -217,8 +217,10 @@ def test_sites_are_of_the_set_and_centred(tmp_path):
         assert "ACGT"[base] == text[centre(41)]
 
 
-def test_without_contigs_to_test_on_the_back_off_is_fixed(tmp_path):
-    corpus = make_corpus(tmp_path, {"g": {"a": bases(600, 1)}})
+@pytest.mark.parametrize("options", [(), ("--held-out", "h")])
+def test_without_validation_contigs_the_back_off_is_fixed(tmp_path, options):
+    """Held-out contigs do not choose it: they would not be unseen any more."""
+    corpus = make_corpus(tmp_path, {"g": {"a": bases(600, 1), "h": bases(300, 2)}}, *options)
     tables, curve = fit(corpus, 2)
     assert [row["validation_loss"] for row in curve] == [None] * 3
     assert [row["strength"] for row in curve] == [1.0, 100.0, 100.0]

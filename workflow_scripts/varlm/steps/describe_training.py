@@ -11,7 +11,9 @@ import polars as pl
 from varlm.figures.files import write_figures
 from varlm.files.whole import atomic_path
 from varlm.tables.schemas import PERPLEXITY
-from varlm.training.card import learning_curve, model_card
+from varlm.training.card import model_card
+from varlm.training.curve import learning_curve
+from varlm.training.description import CorpusDescription
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Write the card (Markdown) and the figure."""
-    corpus = json.loads(args.corpus.read_text(encoding="utf-8"))
+    corpus = CorpusDescription.read(args.corpus)
     config = json.loads((args.checkpoint / "config.json").read_text(encoding="utf-8"))
     curve = pl.read_csv(args.curve, separator="\t")
     perplexity = None

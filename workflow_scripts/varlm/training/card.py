@@ -1,74 +1,20 @@
-"""The model card of a training, and the picture of its learning curve."""
+"""The model card of a training."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import altair as alt
 import polars as pl
 
-from varlm.figures import theme
-from varlm.training.corpus import REGIONS
-
-_LOSS = "loss_"  # the curve's columns of the region classes
-_SHOWN_SHARE = 0.02  # of the validation contigs' bases: the loss of fewer is noise
-
-
-def learning_curve(curve: pl.DataFrame, corpus: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the Vega-Lite specification of the losses over the steps, as perplexities.
-
-    Region classes of which there is next to nothing in the validation windows are not shown. A
-    Markov chain's steps are orders.
-
-    Parameters
-    ----------
-    curve : polars.DataFrame
-        The learning curve.
-    corpus : mapping
-        corpus.json of `prepare_training`.
-    """
-    by_order = "strength" in curve.columns
-    sets = corpus["sets"]
-    which = "validation" if sets["validation"]["windows"] else "held_out"
-    bases = sets[which]["bases"]
-    enough = [name for name in REGIONS if bases[name] >= _SHOWN_SHARE * sum(bases.values())]
-    names = {"train_loss": "training, as masked", "validation_loss": "validation"}
-    names |= {f"{_LOSS}{region}": f"validation, {region}" for region in enough}
-    columns = [name for name in names if name in curve.columns]
-    long = (
-        curve.select("step", *columns)
-        .unpivot(index="step", variable_name="part", value_name="loss")
-        .drop_nulls("loss")
-        .with_columns(
-            pl.col("part").replace_strict(names), perplexity=pl.col("loss").cast(pl.Float64).exp()
-        )
-        .select("step", "part", "perplexity")
-    )
-    shown = [names[name] for name in columns if names[name] in set(long["part"])]
-    chart = (
-        alt.Chart(alt.Data(values=long.to_dicts()))
-        .mark_line(point=alt.OverlayMarkDef(size=18))
-        .encode(
-            x=alt.X("step:Q", title="order" if by_order else "step"),
-            y=alt.Y("perplexity:Q", title="perplexity", scale=alt.Scale(zero=False)),
-            color=alt.Color(
-                "part:N",
-                title=None,
-                scale=alt.Scale(domain=shown, range=list(theme.CATEGORIES[: len(shown)])),
-            ),
-        )
-        .properties(width=520, height=320)
-    )
-    specification: dict[str, Any] = chart.to_dict()
-    specification["config"] = theme.config()
-    return specification
+from varlm.training.curve import chose_on
+from varlm.training.description import CorpusDescription
 
 
 def model_card(
     name: str,
-    corpus: Mapping[str, Any],
+    corpus: CorpusDescription,
     config: Mapping[str, Any],
     settings: Mapping[str, Any],
     curve: pl.DataFrame,
@@ -84,8 +30,7 @@ def model_card(
     Parameters
     ----------
     name : str
-    corpus : mapping
-        corpus.json of `prepare_training`.
+    corpus : CorpusDescription
     config : mapping
         config.json of the checkpoint.
     settings : mapping
@@ -106,13 +51,12 @@ def model_card(
         *([description.strip() + "\n"] if description else []),
         f"A {config['model_type']} checkpoint of {size / 1e6:.1f} MB, made by varlm's `train`.\n",
         "## Use\n",
-        _use(name, config, corpus["window"]),
+        _use(name, config, corpus.window),
         "## Data\n",
         *_data(corpus),
         "## Training\n",
-        *_training(config, settings, curve, start),
-        "## Sequence that it never saw\n",
-        *_unseen(corpus, curve, perplexity),
+        *_training(corpus, config, settings, curve, start),
+        *_unseen(corpus, chose_on(curve, corpus), perplexity),
         "## Limits\n",
         *_limits(config, corpus),
         "## Licence\n",
@@ -132,74 +76,126 @@ def _use(name: str, config: Mapping[str, Any], window: int) -> str:
     ]
     if config["model_type"] == "GPN":
         lines.append(
-            'With the package gpn: `gpn.register_auto_classes("gpn")`, then '
+            'With the package gpn: `gpn.register_auto_classes("ss")` in gpn 0.9.0, '
+            '`gpn.register_auto_classes("gpn")` in its pre-release 0.9.0a1; then '
             "`AutoModelForMaskedLM.from_pretrained(folder)`.\n"
         )
     return "\n".join(lines)
 
 
-def _data(corpus: Mapping[str, Any]) -> Iterable[str]:
+def _data(corpus: CorpusDescription) -> Iterable[str]:
     yield _table(
         ("genome", "FASTA", "annotation", "contigs", "bases"),
         [
-            (
-                g["name"],
-                g["fasta"],
-                g["annotation"] or "none",
-                f"{g['contigs']:,}",
-                f"{g['bases']:,}",
-            )
-            for g in corpus["genomes"]
+            (g.name, g.fasta, g.annotation or "none", f"{g.contigs:,}", f"{g.bases:,}")
+            for g in corpus.genomes
         ],
     )
-    train = corpus["sets"]["train"]
-    listed = ", ".join(f"{count:,} {reason}" for reason, count in train["left_out"].items())
+    train = corpus.sets["train"]
+    listed = ", ".join(f"{count:,} {reason}" for reason, count in train.left_out.items())
     yield (
-        f"{train['drawn']:,} windows of {corpus['window']} bp, one every {corpus['stride']} bp"
+        f"{train.drawn:,} windows of {corpus.window} bp, one every {corpus.stride} bp"
         + (f"; left out: {listed}" if listed else "")
         + ". "
         + (
-            f"Without copies that assemblies share they are worth {train['weight']:,.0f}; each is "
+            f"Without copies that assemblies share they are worth {train.weight:,.0f}; each is "
             "drawn accordingly. "
-            if corpus["deduplicate"]
+            if corpus.deduplicate
             else "Every window is drawn alike. "
         )
-        + f"{train['genic']:,} are genic (exons and {corpus['promoter']} bp promoters)"
+        + f"{train.genic:,} are genic (exons and {corpus.promoter} bp promoters)"
         + (
-            f", which {corpus['genic_share']:.0%} of the draws are.\n"
-            if corpus["genic_share"] is not None
+            f", which {corpus.genic_share:.0%} of the draws are.\n"
+            if corpus.genic_share is not None
             else ".\n"
         )
     )
-    for key, what in (("held_out", "Held out"), ("validation", "For validation")):
-        if corpus[key]:
-            yield f"{what}, in every genome: {', '.join(map(str, corpus[key]))}.\n"
+    for contigs, purpose in (
+        (corpus.held_out, "Held out"),
+        (corpus.validation, "For validation"),
+    ):
+        if contigs:
+            yield f"{purpose}, in every genome: {_names(contigs)}.\n"
 
 
 def _training(
+    corpus: CorpusDescription,
     config: Mapping[str, Any],
     settings: Mapping[str, Any],
     curve: pl.DataFrame,
     start: str | None,
 ) -> Iterable[str]:
     yield "Model: " + ", ".join(f"{k} {v}" for k, v in config.items() if k in _SHOWN) + ".\n"
+    chosen_on = chose_on(curve, corpus)
     if config["model_type"] == "VarlmMarkov":
-        yield "Counts of both strands, each order backed off to the one below.\n"
+        yield (
+            "Counts of both strands, each order backed off to the one below. "
+            + _choice_of_back_off(corpus, chosen_on, curve)
+            + "\n"
+        )
         return
     if start is not None:
         yield (
             f"Its first weights are those of `{start}`, which the figures of this section do not "
             "count.\n"
         )
-    shown = ", ".join(f"{key} {value}" for key, value in settings.items() if value is not None)
-    yield f"AdamW; {shown}.\n"
+    unused = _OF_VALIDATION if chosen_on is None else ()
+    shown = [f"{k} {v}" for k, v in settings.items() if v is not None and k not in unused]
+    yield f"AdamW; {', '.join(shown)}.\n"
+    is_masked = config["model_type"] == "GPN"
+    masked = f" ({settings['mask_share']:.0%} of the bases masked)" if is_masked else ""
     last = curve.row(-1, named=True)
     yield (
         f"{last['step']:,} steps, {last['bases']:,} bases read, {last['seconds'] / 3600:.1f} h. "
-        "The checkpoint is that of the point with the lowest validation loss.\n"
+        + _choice_of_checkpoint(corpus, chosen_on, curve, masked)
+        + "\n"
     )
 
 
+def _choice_of_checkpoint(
+    corpus: CorpusDescription, chosen_on: str | None, curve: pl.DataFrame, masked: str
+) -> str:
+    """Return the sentence that says which point of the training the checkpoint is."""
+    if chosen_on is None:
+        return (
+            "There was no window for validation, so that nothing chose the checkpoint: it is that "
+            "of the last step."
+        )
+    return (
+        "The checkpoint is that of the point with the lowest loss on "
+        f"{_of(corpus, chosen_on)}, a perplexity of {_lowest(curve):.4f}{masked}."
+    )
+
+
+def _choice_of_back_off(
+    corpus: CorpusDescription, chosen_on: str | None, curve: pl.DataFrame
+) -> str:
+    """Return the sentence that says where the back-off's strengths come from."""
+    if chosen_on is None:
+        return (
+            "There was no window for validation, so that nothing chose how much the lower order "
+            f"counts: as much as {curve['strength'][-1]:g} bases."
+        )
+    return (
+        f"How much the lower order counts was chosen by the loss on {_of(corpus, chosen_on)}, "
+        f"where the perplexity is {_lowest(curve):.4f} at best."
+    )
+
+
+def _of(corpus: CorpusDescription, chosen_on: str) -> str:
+    """Return the words for the contigs of a set, as the config spells them."""
+    if chosen_on == "validation":
+        return f"the validation contigs ({_names(corpus.validation)})"
+    return f"the contigs held out ({_names(corpus.held_out)})"
+
+
+def _lowest(curve: pl.DataFrame) -> float:
+    """Return the lowest perplexity on the windows that chose."""
+    lowest: float = curve["validation_loss"].drop_nulls().min()  # type: ignore[assignment]
+    return math.exp(lowest)
+
+
+_OF_VALIDATION = ("validation_windows", "patience")  # settings that do nothing without
 _SHOWN = (
     *("encoder", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"),
     *("first_kernel_size", "rest_kernel_size", "dilation_cycle", "dilation_max", "depthwise"),
@@ -208,22 +204,25 @@ _SHOWN = (
 
 
 def _unseen(
-    corpus: Mapping[str, Any], curve: pl.DataFrame, perplexity: pl.DataFrame | None
+    corpus: CorpusDescription, chosen_on: str | None, perplexity: pl.DataFrame | None
 ) -> Iterable[str]:
-    losses = curve["validation_loss"].drop_nulls()
-    if len(losses):
-        low: float = losses.min()  # type: ignore[assignment]
-        yield (
-            "Lowest perplexity on the validation windows"
-            + (" (15 % of the bases masked)" if "train_loss" in curve.columns else "")
-            + f": {math.exp(low):.4f}.\n"
-        )
+    """Return the section of the perplexities, under a title that is true of their contigs."""
+    tested = "held_out" if corpus.held_out else "validation"
     if perplexity is None:
+        yield "## Sequence that it never saw\n"
         yield "No contig was held out: how good the model is on unseen sequence is not known.\n"
         return
-    where = corpus["held_out"] or corpus["validation"]
+    if tested == chosen_on:
+        yield "## Sequence that it was not trained on\n"
+        yield (
+            "The contigs below chose the checkpoint too: the figures flatter it, and sequence that "
+            "it never saw may be predicted less well. Name contigs in `held_out` and others in "
+            "`validation` to know.\n"
+        )
+    else:
+        yield "## Sequence that it never saw\n"
     yield (
-        f"Perplexity of single masked bases on {', '.join(map(str, where))}, "
+        f"Perplexity of single masked bases on {_names(getattr(corpus, tested))}, "
         "with 95 % bootstrap intervals, the mean of both strands' probabilities:\n"
     )
     shown = perplexity.filter(pl.col("strands") == "mean")
@@ -242,12 +241,13 @@ def _unseen(
     )
 
 
-def _limits(config: Mapping[str, Any], corpus: Mapping[str, Any]) -> Iterable[str]:
-    held = corpus["held_out"] or corpus["validation"]
-    if held:
+def _limits(config: Mapping[str, Any], corpus: CorpusDescription) -> Iterable[str]:
+    untrained = corpus.held_out or corpus.validation
+    if untrained:
         yield (
-            f"- All contigs but {', '.join(map(str, held))} were trained on: evaluate scores on "
-            "these alone. Variants between the training genomes are literally in the data.\n"
+            f"- All contigs but {_names([*corpus.held_out, *corpus.validation])} were trained on: "
+            f"evaluate scores on {_names(untrained)} alone. Variants between the training genomes "
+            "are literally in the data.\n"
         )
     else:
         yield "- Every contig was trained on: no evaluation on these genomes is fair.\n"
@@ -255,9 +255,13 @@ def _limits(config: Mapping[str, Any], corpus: Mapping[str, Any]) -> Iterable[st
         "- A log-likelihood ratio says how unexpected an allele is in its sequence, to a model of "
         "sequence alone. It is no diagnosis, and it knows neither expression nor phenotype.\n"
     )
-    yield f"- The model sees {corpus['window']} bp: what acts from further away it cannot know.\n"
+    yield f"- The model sees {corpus.window} bp: what acts from further away it cannot know.\n"
     if config["model_type"] != "GPN":
         yield "- It is a baseline, to see other scores beside.\n"
+
+
+def _names(contigs: Sequence[str]) -> str:
+    return ", ".join(map(str, contigs))
 
 
 def _interval(row: Mapping[str, float], name: str) -> str:

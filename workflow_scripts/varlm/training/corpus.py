@@ -6,10 +6,8 @@ soft-masked (bit 3), and its region class (bits 4 to 6, an index of `REGIONS`).
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -18,6 +16,7 @@ from numpy.typing import NDArray
 from varlm.errors import UserError
 from varlm.tables.parquet import read_table
 from varlm.tables.schemas import WINDOWS
+from varlm.training.description import CorpusDescription
 
 BASE, SOFT_MASKED, REGION_SHIFT = 0b111, 0b1000, 4
 
@@ -37,13 +36,13 @@ class Corpus:
         One byte a base, contig after contig, mapped from disk.
     windows : polars.DataFrame
         `WINDOWS`.
-    description : dict
-        corpus.json: the genomes, the settings, counts and digests.
+    description : CorpusDescription
+        corpus.json: the genomes, the settings, counts and the digest.
     """
 
     bases: NDArray[np.uint8]
     windows: pl.DataFrame
-    description: dict[str, Any]
+    description: CorpusDescription
 
     @classmethod
     def open(cls, folder: Path) -> Corpus:
@@ -54,14 +53,11 @@ class Corpus:
         UserError
             If a file is missing or not the one that corpus.json describes.
         """
-        path = folder / "corpus.json"
-        if not path.is_file():
-            raise UserError(f"{path}: not found; run the step prepare_training first")
-        description = json.loads(path.read_text(encoding="utf-8"))
+        description = CorpusDescription.read(folder / "corpus.json")
         bases = np.load(folder / "bases.npy", mmap_mode="r")
-        if bases.size != description["bases"]:
+        if bases.size != description.bases:
             raise UserError(
-                f"{folder / 'bases.npy'}: {bases.size} bases, {description['bases']} expected; "
+                f"{folder / 'bases.npy'}: {bases.size} bases, {description.bases} expected; "
                 "delete the folder and run the workflow again"
             )
         return cls(bases, read_table(folder / "windows.parquet", WINDOWS), description)
@@ -69,7 +65,7 @@ class Corpus:
     @property
     def window(self) -> int:
         """Length of the windows in bp."""
-        return int(self.description["window"])
+        return self.description.window
 
     def of(self, which: str) -> pl.DataFrame:
         """Return the windows of a set (one of `SETS`) that have a weight."""

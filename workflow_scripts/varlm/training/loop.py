@@ -108,6 +108,12 @@ class Training:
         if state is not None and state.exists():
             self.load(state)
         settings = self.settings
+        if not self.validation.there:
+            log.warning(
+                "no window is for validation (train.<name>.validation names its contigs): the "
+                "weights of the last step are kept%s",
+                "" if settings.patience is None else ", and patience ends nothing",
+            )
         began = time.monotonic() - self.seconds
         saved_at, saving = time.monotonic(), 0.0
         with ThreadPoolExecutor(1) as ahead:
@@ -133,7 +139,10 @@ class Training:
                     saving = saved_at - start
 
     def best_tensors(self) -> dict[str, torch.Tensor]:
-        """Return the checkpoint's tensors at the evaluation with the lowest validation loss."""
+        """Return the checkpoint's tensors at the evaluation with the lowest validation loss.
+
+        The last ones, where there are no validation windows.
+        """
         return self.network.tensors() if self.best is None else self.best
 
     def _update(self, batch: Batch) -> None:
@@ -279,7 +288,15 @@ class Training:
         self.best, self.best_loss = state["best"], state["best_loss"]
         self.seconds = state["seconds"]
         self._sum = state["sum"]
+        if not self.validation.there:
+            self._forget_choice()
         log.info("going on from step %d of %s", self.step, path)
+
+    def _forget_choice(self) -> None:
+        """Drop what held-out contigs chose: states of earlier code let them, without validation."""
+        self.best, self.best_loss = None, math.inf
+        for row in self.curve:
+            row.update({name: None for name in row if name.startswith(("validation_", "loss_"))})
 
     def _same_rates(self, state: dict[str, Any]) -> bool:
         """Whether the steps that are done had the learning rates that they would have now."""
@@ -303,4 +320,4 @@ _FREE = (
 def identity(options: dict[str, Any], corpus: Corpus, settings: Settings) -> dict[str, Any]:
     """Return what a state must have been made of, as `Training` takes it."""
     kept = {name: value for name, value in asdict(settings).items() if name not in _FREE}
-    return {"model": options, "corpus": corpus.description["digest"], **kept}
+    return {"model": options, "corpus": corpus.description.digest, **kept}

@@ -2,7 +2,8 @@
 
 p_k(base | context) = (n(context, base) + a_k p_(k-1)(base | shorter context)) / (n(context) + a_k):
 a Dirichlet prior of strength a_k around the lower order. a_k is the one of `STRENGTHS` with the
-lowest loss on the validation windows, so that an order that helps no more does no harm.
+lowest loss on the validation windows, so that an order that helps no more does no harm; without
+such windows it is `DEFAULT_STRENGTH`.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ Floats = NDArray[np.float64]
 
 STRENGTHS = tuple(10.0 ** (exponent / 2) for exponent in range(-1, 9))
 
-_UNTESTED = 100.0  # where no contig tells which is best
+DEFAULT_STRENGTH = 100.0  # where no contig tells which is best
 
 _PIECE = 1 << 24  # bases counted at once
 
@@ -47,8 +48,7 @@ def fit(corpus: Corpus, order: int) -> tuple[list[NDArray[np.float32]], list[dic
         None without any; `strength` the a_k taken.
     """
     counts = both_strands(count(corpus, order, "train"), order)
-    which = "validation" if corpus.of("validation").height else "held_out"
-    checked = both_strands(count(corpus, order, which), order)
+    checked = both_strands(count(corpus, order, "validation"), order)
     tables: list[NDArray[np.float32]] = []
     curve: list[dict[str, Any]] = []
     below: Floats = np.full((1, 4), 0.25)
@@ -57,7 +57,7 @@ def fit(corpus: Corpus, order: int) -> tuple[list[NDArray[np.float32]], list[dic
         seen = counts.reshape(4 ** (order - k), 4**k, 4).sum(0)
         held = checked.reshape(4 ** (order - k), 4**k, 4).sum(0)
         prior = np.tile(below, (4, 1)) if k else below
-        tried = (STRENGTHS if held.any() else (_UNTESTED,)) if k else (1.0,)
+        tried = (STRENGTHS if held.any() else (DEFAULT_STRENGTH,)) if k else (1.0,)
         best = (math.inf, 0.0, prior)
         for strength in tried:
             p = (seen + strength * prior) / (seen.sum(1, keepdims=True) + strength)

@@ -16,6 +16,9 @@ from varlm.training.settings import Settings
 class Validation:
     """Windows that are never trained on, with the same bases masked at every evaluation.
 
+    Those of the set validation alone: a held-out contig that chose the checkpoint would no longer
+    be one that the model never saw. Without any, `there` is False and every loss None.
+
     All bases that are predicted are masked: one that stays would be no prediction.
     Losses are of the four bases alone: the probability of the others (a mask, [UNK]) is shared
     among them, as in the scores. Soft-masked bases count as any.
@@ -23,8 +26,6 @@ class Validation:
 
     def __init__(self, corpus: Corpus, settings: Settings, is_causal: bool):
         windows = corpus.of("validation")
-        if not windows.height:
-            windows = corpus.of("held_out")
         count = min(windows.height, settings.validation_windows)
         every = np.linspace(0, max(windows.height - 1, 0), count).round().astype(int)
         starts = windows["start"].to_numpy()[every].astype(np.int64)
@@ -38,6 +39,7 @@ class Validation:
             else masked(bases, ones, random, settings.mask_share, hidden=(1.0, 0.0))
         )
         self.regions = codes >> REGION_SHIFT
+        self.there = count > 0
 
     def losses(
         self, network: Network, processes: Processes, settings: Settings

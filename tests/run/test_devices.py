@@ -8,13 +8,15 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from filelock import FileLock
 
 from varlm.errors import UserError
 from varlm.run import devices
-from varlm.run.devices import lease, visible_devices
+from varlm.run.devices import lease, lease_several, visible_devices
 from varlm.scoring import hardware
 
 # Takes a device, says when and which, works a while, says when it ended.
@@ -29,6 +31,19 @@ print(json.dumps({"device": got.name, "index": got.index, "start": started}), fl
 time.sleep(float(sys.argv[4]))
 print(json.dumps({"end": time.time()}), flush=True)
 """
+
+# Takes two devices, works a moment, says when it began and ended.
+SEVERAL = """
+import json, sys, time
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from varlm.run.devices import lease_several
+leases = lease_several(json.loads(sys.argv[2]), 2, Path(sys.argv[3]))
+started = time.time()
+time.sleep(0.2)
+print(json.dumps([started, time.time()]))
+"""
+ROOT = Path(__file__).resolve().parents[2] / "workflow_scripts"
 
 
 @pytest.fixture
@@ -165,9 +180,88 @@ def test_a_score_job_takes_one_of_the_visible_devices(tmp_path, monkeypatch):
         torch.cuda, "get_device_properties", lambda number: SimpleNamespace(uuid=uuids[number])
     )
     monkeypatch.setattr(batch_size, "choose_device", torch.device)
-    assert hardware.take_device("cpu") == hardware.TakenDevice(torch.device("cpu"))
-    taken = [hardware.take_device(name) for name in ("cuda", "cuda:2", "cuda")]
-    assert [device.torch.index for device in taken] == [0, 2, 1]
-    assert [device.lease.name for device in taken] == ["u4", "u7", "u5"]
-    del taken[1]  # what nothing holds any more is free
-    assert hardware.take_device("cuda").torch.index == 2
+    leases = []
+    monkeypatch.setattr(
+        hardware, "lease", lambda *words: leases.append(lease(*words)) or leases[-1]
+    )
+    assert hardware.take_device("cpu") == torch.device("cpu")
+    assert hardware.take_device("cuda") == torch.device("cuda:0")
+    assert hardware.take_device("cuda:2") == torch.device("cuda:2")
+    assert hardware.take_device("cuda") == torch.device("cuda:1")
+    assert [held.name for held in leases] == ["u4", "u7", "u5"]
+    for held in leases:
+        held.release()
+
+
+# Several at once -------------------------------------------------------------------------------
+
+
+def test_several_devices_are_taken_beside_those_in_use(start, tmp_path):
+    holder = start(["a", "b", "c", "d"], 600)
+    assert json.loads(holder.stdout.readline())["device"] == "a"
+    leases = lease_several(["a", "b", "c", "d"], 2, tmp_path / "locks")
+    assert [(held.index, held.name) for held in leases] == [(1, "b"), (2, "c")]
+    single = lease(["a", "b", "c", "d"], folder=tmp_path / "locks")
+    assert single.name == "d"
+    for held in (*leases, single):
+        held.release()
+
+
+def test_what_becomes_free_is_kept_until_there_are_enough(start, tmp_path, monkeypatch, caplog):
+    """A single job that looks between does not get the device, and the wait is told."""
+    holders = [start(["a", "b"], 600) for _ in range(2)]
+    for holder in holders:
+        holder.stdout.readline()
+    monkeypatch.setattr(devices, "_PATIENCE", 0)
+    looks = []
+
+    def look(_):
+        looks.append(devices._take(tmp_path / "locks", "a") or devices._take(folder, "b"))
+        if holders:
+            holder = holders.pop()
+            holder.kill()
+            holder.wait()
+
+    folder = tmp_path / "locks"
+    monkeypatch.setattr(devices.time, "sleep", look)
+    with caplog.at_level(logging.WARNING):
+        leases = lease_several(["a", "b"], 2, folder)
+    assert looks == [None, None]
+    assert [record.message for record in caplog.records] == [
+        "2 devices are needed, 0 of the 2 are this job's and the others are used by other varlm "
+        "jobs; waiting. Give snakemake --resources gpu=2, so that no more jobs start than there "
+        "are devices"
+    ]
+    for held in leases:
+        held.release()
+
+
+def test_two_trainings_do_not_wait_for_each_other(start, tmp_path):
+    """Both want both devices: each in its turn, and neither holds one while the other has one."""
+    folder = tmp_path / "locks"
+    jobs = []
+    try:
+        for _ in range(4):
+            words = [sys.executable, "-c", SEVERAL, ROOT, json.dumps(["a", "b"]), folder]
+            jobs.append(subprocess.Popen(list(map(str, words)), stdout=subprocess.PIPE, text=True))
+        spans = sorted(json.loads(job.communicate(timeout=120)[0]) for job in jobs)
+    finally:
+        for job in jobs:
+            job.kill()
+            job.wait()
+            job.stdout.close()
+    assert all(later[0] >= earlier[1] for earlier, later in itertools.pairwise(spans))
+
+
+def test_more_devices_than_there_are(tmp_path):
+    with pytest.raises(UserError, match=r"gpus: 3 devices are asked for; 2 CUDA devices .*a, b"):
+        lease_several(["a", "b"], 3, tmp_path / "locks")
+
+
+def test_a_lock_that_filelock_holds_is_one(tmp_path):
+    """As jobs of earlier code take theirs."""
+    (tmp_path / "locks").mkdir()
+    with FileLock(tmp_path / "locks/a.lock", mode=0o666):
+        held = lease(["a", "b"], folder=tmp_path / "locks")
+    assert held.name == "b"
+    held.release()

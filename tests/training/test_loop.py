@@ -269,7 +269,7 @@ def test_a_killed_training_reaches_the_same_curve(tmp_path):
 
 @pytest.mark.slow
 def test_two_processes_train_one_model(tmp_path):
-    """As torchrun starts them: each has a share of every batch, the sums are the same."""
+    """Each has a share of every batch; the sums are the same."""
     small_corpus(tmp_path)
     assert main([str(a) for a in command(tmp_path, tmp_path / "one", batch_size=5)]) == 0
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}

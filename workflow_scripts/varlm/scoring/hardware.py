@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from varlm.run.devices import Lease, lease, visible_devices
+from varlm.run.devices import cuda_devices, lease
 
 if TYPE_CHECKING:
     import torch
@@ -21,23 +20,10 @@ class Hardware:
     threads: int = 1
 
 
-@dataclass(frozen=True)
-class TakenDevice:
-    """A device to compute on; a CUDA device is this job's alone as long as this object lives.
+def take_device(name: str) -> torch.device:
+    """Return the device to compute on; a CUDA device is this job's alone until it ends.
 
-    Attributes
-    ----------
-    torch : torch.device
-    lease : Lease or None
-        What keeps other jobs away; None but for CUDA. Its lock is freed with it.
-    """
-
-    torch: torch.device
-    lease: Lease | None = None
-
-
-def take_device(name: str) -> TakenDevice:
-    """Return the device to compute on; wait for a CUDA device that no other job has.
+    Waits for a CUDA device that no other job has.
 
     Parameters
     ----------
@@ -55,11 +41,5 @@ def take_device(name: str) -> TakenDevice:
 
     device = choose_device(name)
     if device.type != "cuda":
-        return TakenDevice(device)
-    uuids = [
-        str(torch.cuda.get_device_properties(number).uuid)
-        for number in range(torch.cuda.device_count())
-    ]
-    names = visible_devices(uuids, os.environ.get("CUDA_VISIBLE_DEVICES"))
-    held = lease(names, device.index)
-    return TakenDevice(torch.device("cuda", held.index), held)
+        return device
+    return torch.device("cuda", lease(cuda_devices(), device.index).index)

@@ -12,11 +12,13 @@ import polars as pl
 
 from varlm.genome.reference import Genome
 from varlm.run import heartbeat
-from varlm.scoring.hardware import Hardware, TakenDevice, take_device
+from varlm.scoring.hardware import Hardware, take_device
 from varlm.scoring.inference import site_windows_of, spread
 from varlm.scoring.partial_scores import Method, PartialScores
 
 if TYPE_CHECKING:
+    import torch
+
     from varlm.models.language_model import MaskedModel
     from varlm.scoring.scorer import Scorer
 
@@ -56,7 +58,7 @@ def load_scorer(
     model = _load(settings, device, rows.height)
     window = settings["window"]
     before = partial.method
-    if before is not None and before.device != device.torch.type:
+    if before is not None and before.device != device.type:
         before = None
     batch_size = first_batch(
         hardware.batch_size, before, heartbeat.halvings(), lambda: _fitting(model, window)
@@ -72,12 +74,12 @@ def load_scorer(
         Method(
             choice.mode,
             batch_size,
-            device.torch.type,
+            device.type,
             asked=hardware.batch_size,
             halvings=heartbeat.halvings(),
         )
     )
-    return Scorer(model, settings["strands"], batch_size, device=device), choice.mode
+    return Scorer(model, settings["strands"], batch_size), choice.mode
 
 
 def first_batch(
@@ -104,16 +106,16 @@ def first_batch(
     return max((asked or fitting()) >> halvings, 1)
 
 
-def _load(settings: Mapping[str, Any], device: TakenDevice, rows: int) -> MaskedModel:
+def _load(settings: Mapping[str, Any], device: torch.device, rows: int) -> MaskedModel:
     from varlm.models import load_model
 
     started = time.monotonic()
-    model = load_model(Path(settings["folder"]), settings["files"], device.torch)
+    model = load_model(Path(settings["folder"]), settings["files"], device)
     log.info(
         "model %s (%s) loaded on %s in %.1f s; %d rows to score",
         settings["name"],
         model.describe(),
-        device.torch,
+        device,
         time.monotonic() - started,
         rows,
     )

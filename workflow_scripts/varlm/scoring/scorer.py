@@ -19,7 +19,6 @@ from varlm.genome.bases import CODE_COMPLEMENT, CODES
 from varlm.genome.windows import AlleleWindows, Bytes, centre, reverse_complement
 from varlm.models.checkpoint import Strands
 from varlm.models.language_model import MaskedModel
-from varlm.scoring.hardware import TakenDevice
 
 log = logging.getLogger(__name__)
 
@@ -42,15 +41,12 @@ class Scorer:
     batch_size : int
         Windows in one forward pass; halved for good when memory runs out.
     progress : function of the number of sites or alleles done since its last call, optional
-    device : TakenDevice, optional
-        The model's, where it is to be this job's alone: held as long as the scorer is.
     """
 
     model: MaskedModel
     strands: Strands = "both"
     batch_size: int = 8
     progress: Callable[[int], None] | None = None
-    device: TakenDevice | None = None
 
     def sites(self, windows: Bytes, locate: Locate) -> NDArray[np.float32]:
         """Return the logits at the masked centres of forward-strand windows.

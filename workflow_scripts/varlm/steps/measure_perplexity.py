@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> None:
     found = {}
     for pair in args.checkpoint:
         name, _, folder = pair.partition("=")
-        model = load_model(Path(folder), device=device.torch)
+        model = load_model(Path(folder), device=device)
         batch = chosen.batch_size or default_batch(model, corpus.window)
         scorer = Scorer(model, "both", fitting_batch(model, corpus.window, batch))
         logits = np.concatenate(

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
-import os
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from varlm.errors import UserError
 from varlm.files.whole import atomic_path
+from varlm.run.devices import cuda_devices, lease_several
 from varlm.training.corpus import Corpus
+from varlm.training.launching import launch
 from varlm.training.settings import Settings
 
-log = logging.getLogger("varlm")
+if TYPE_CHECKING:
+    from varlm.training.running import Trained
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,97 +31,59 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--state", type=Path, required=True, help="file to go on from")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")
-    parser.add_argument(
-        "--processes", type=int, default=1, help="of one training, under torchrun: one a GPU"
-    )
+    parser.add_argument("--processes", type=int, default=1, help="of one training, one a GPU")
     parser.add_argument("--out", type=Path, required=True, help="output: checkpoint folder")
     parser.add_argument("--curve", type=Path, required=True, help="output: learning curve (TSV)")
 
 
 def run(args: argparse.Namespace) -> None:
-    """Write the checkpoint with the lowest validation loss, and the learning curve.
+    """Write the checkpoint, of the lowest validation loss or the last step, and the curve.
 
-    Under torchrun all processes train one model, each on a share of every batch.
+    Several processes train one model, each on a share of every batch.
     """
-    if args.processes > 1 and "WORLD_SIZE" not in os.environ:
-        _become_torchrun(args.processes)
-    corpus = Corpus.open(args.corpus)
-    model, settings = json.loads(args.model), Settings(**json.loads(args.settings))
-    if model["family"] == "markov":
-        _count(args, corpus, model)
-    else:
-        _learn(args, corpus, model, settings)
-
-
-def _become_torchrun(processes: int) -> NoReturn:
-    """Start this step so many times, as the processes of one training."""
-    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    os.execv(sys.executable, [sys.executable, *launcher, *sys.argv])
-
-
-def _count(args: argparse.Namespace, corpus: Corpus, model: Mapping[str, Any]) -> None:
-    """Make a Markov chain: one pass over the genomes."""
-    import torch
-
-    from varlm.models.markov import MODEL_TYPE, order_of, table_name
+    from varlm.scoring.batch_size import choose_device
     from varlm.training.checkpoints import write_checkpoint
-    from varlm.training.markov import fit
+    from varlm.training.processes import Processes
 
-    if args.start is not None:
-        raise UserError(
-            "train.<name>.start: a Markov chain is counted anew from its genomes; remove the key"
-        )
-    surplus = set(model) - {"family", "order"}
-    if surplus:
-        raise UserError(
-            f"train.<name>.model: {', '.join(sorted(surplus))}: no option of a Markov chain, which "
-            "has only its order"
-        )
-    config = {"model_type": MODEL_TYPE, "order": model.get("order", 8)}
-    tables, curve = fit(corpus, order_of(config, Path("train.<name>.model")))
-    _write_curve(curve, args.curve)
-    write_checkpoint(
-        args.out,
-        config,
-        {table_name(k): torch.from_numpy(table) for k, table in enumerate(tables)},
-        corpus.window,
-    )
+    model = json.loads(args.model)
+    if model["family"] != "markov" and args.processes > Processes.expected():
+        on_gpus = choose_device(args.device).type == "cuda"
+        leases = lease_several(cuda_devices(), args.processes) if on_gpus else []
+        launch([sys.executable, *sys.argv], args.processes, leases)
+        return
+    corpus = Corpus.open(args.corpus)
+    trained = _train(args, model, corpus)
+    if trained is not None:
+        _write_curve(args.curve, trained.curve)
+        write_checkpoint(args.out, trained.config, trained.tensors, corpus.window)
 
 
-def _learn(
-    args: argparse.Namespace, corpus: Corpus, model: Mapping[str, Any], settings: Settings
-) -> None:
-    """Train a network."""
+def _train(args: argparse.Namespace, model: Mapping[str, Any], corpus: Corpus) -> Trained | None:
+    """Train as one process, which may be one of several."""
     import torch
 
     from varlm.scoring.batch_size import choose_device
     from varlm.scoring.hardware import take_device
-    from varlm.training.checkpoints import write_checkpoint
-    from varlm.training.families import new_network
-    from varlm.training.loop import Training, identity
     from varlm.training.processes import Processes
-    from varlm.training.starting import start_from
+    from varlm.training.running import count_chain, train_network
 
-    torch.set_num_threads(args.threads)
-    torch.manual_seed(settings.seed)
-    family = new_network(model, corpus.window)
-    made_of = identity(family.config, corpus, settings)
-    if args.start is not None:
-        made_of["start"] = start_from(family, args.start)
-    # A process of several takes the device of its number; alone, one that no other job has.
-    together = Processes.expected() > 1
-    taken = None if together else take_device(args.device)
-    processes = Processes.join(choose_device(args.device) if taken is None else taken.torch)
-    training = Training(family.network, corpus, settings, processes, made_of)
-    count = sum(p.numel() for p in family.network.parameters())
-    log.info("%s, %.3g M parameters, on %s", family.name, count / 1e6, processes.device)
-    training.run(args.state, told=lambda _: _write_curve(training.curve, args.curve))
-    if processes.first:
-        _write_curve(training.curve, args.curve)
-        write_checkpoint(args.out, family.config, training.best_tensors(), corpus.window)
-    processes.leave()
+    if model["family"] == "markov":
+        return count_chain(corpus, model, args.start)
+    together = Processes.expected()
+    torch.set_num_threads(max(1, args.threads // together))
+    # One of several has the device that the launcher leased for it.
+    device_of = take_device if together == 1 else choose_device
+    return train_network(
+        corpus,
+        model,
+        Settings(**json.loads(args.settings)),
+        start=args.start,
+        device=partial(device_of, args.device),
+        state=args.state,
+        told=partial(_write_curve, args.curve),
+    )
 
 
-def _write_curve(curve: Sequence[Mapping[str, Any]], path: Path) -> None:
+def _write_curve(path: Path, curve: Sequence[Mapping[str, Any]]) -> None:
     with atomic_path(path) as temporary:
         pl.DataFrame(curve, infer_schema_length=None).write_csv(temporary, separator="\t")

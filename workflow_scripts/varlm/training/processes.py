@@ -1,4 +1,4 @@
-"""The processes of one training: one, or as many as `torchrun` started."""
+"""The processes of one training: one, or as many as `varlm.training.launching` started."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import torch
 import torch.distributed as dist
+
+from varlm.training.launching import COUNT, MEETING, RANK
 
 
 @dataclass(frozen=True)
@@ -20,20 +22,24 @@ class Processes:
 
     @staticmethod
     def expected() -> int:
-        """Return how many processes torchrun started; 1 without it."""
-        return int(os.environ.get("WORLD_SIZE", "1"))
+        """Return how many processes this training has."""
+        return int(os.environ.get(COUNT, "1"))
 
     @classmethod
     def join(cls, device: torch.device) -> Processes:
-        """Join the processes that torchrun started; alone without it."""
+        """Join the others, where there are any; each computes on a device of its own."""
         count = cls.expected()
         if count == 1:
             return cls(0, 1, device)
-        rank, local = int(os.environ["RANK"]), int(os.environ.get("LOCAL_RANK", "0"))
+        rank = int(os.environ[RANK])
         if device.type == "cuda":
-            device = torch.device("cuda", local)
             torch.cuda.set_device(device)
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        dist.init_process_group(
+            "nccl" if device.type == "cuda" else "gloo",
+            init_method=os.environ[MEETING],
+            rank=rank,
+            world_size=count,
+        )
         return cls(rank, count, device)
 
     @property

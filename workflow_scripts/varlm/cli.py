@@ -50,7 +50,7 @@ TOOLS = {
     "store": "ls, verify, compact, export or import a score store (varlm store --help)",
     "supervise": "run a step in a child that is watched, and once more if it crashes or hangs",
 }
-_TOOL_MODULES = {"store": "varlm.store.commands", "supervise": "varlm.supervision"}
+_TOOL_MODULES = {"store": "varlm.store.commands", "supervise": "varlm.supervise"}
 
 # A full disk, a read-only or missing place, a quota: the user's to mend, no traceback.
 _ENVIRONMENT = {

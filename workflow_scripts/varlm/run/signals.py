@@ -13,6 +13,7 @@ import select
 import signal
 import threading
 import time
+from collections.abc import Sequence
 from types import FrameType
 
 # Snakemake's process, which rules/common.smk names for the steps that it starts.
@@ -51,30 +52,49 @@ def stop_in_good_order(parent: int | None = None) -> None:
     """
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
-    why = {"text": ""}
-
-    def stop(number: int, _: FrameType | None) -> None:
-        raise Stopped(why["text"] or f"stopped by {signal.Signals(number).name}", 128 + number)
-
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        if signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, stop)
+    gone: list[Stopped] = []
+    raise_on_signals(gone)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     threading.Thread(target=_end_by_force, args=(reading,), daemon=True).start()
 
-    watched = parent or _snakemake()
+    watched = parent or snakemake()
     if watched is None:
         return
 
     def ended() -> None:
         wait_for_end(watched)
-        why["text"] = f"stopped, since the process that started it ({watched}) is gone"
+        gone.append(without_parent(watched))
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=ended, daemon=True).start()
 
 
-def _snakemake() -> int | None:
+def raise_on_signals(instead: Sequence[Stopped] = ()) -> None:
+    """From now on raise `Stopped` in the main thread on SIGTERM, SIGINT and SIGHUP; no thread.
+
+    Parameters
+    ----------
+    instead : sequence of Stopped
+        Looked at when a signal comes: its first, where there is one, is raised.
+    """
+
+    def stop(number: int, _: FrameType | None) -> None:
+        if instead:
+            raise instead[0]
+        raise Stopped(f"stopped by {signal.Signals(number).name}", 128 + number)
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, stop)
+
+
+def without_parent(pid: int) -> Stopped:
+    """Return what to raise when the process that started this one is gone."""
+    why = f"stopped, since the process that started it ({pid}) is gone"
+    return Stopped(why, 128 + signal.SIGTERM)
+
+
+def snakemake() -> int | None:
     """Return the process in VARLM_SNAKEMAKE, if it is one of this machine and namespace."""
     text = os.environ.get(SNAKEMAKE, "")
     pid = int(text) if text.isdigit() else None
@@ -95,15 +115,33 @@ def alive(pid: int) -> bool:
 def wait_for_end(pid: int) -> None:
     """Return when a process, not necessarily a child, has ended."""
     try:
-        descriptor = os.pidfd_open(pid)
+        descriptor = end_of(pid)
     except ProcessLookupError:
         return
-    except (AttributeError, OSError):  # not Linux, or an old one
+    if descriptor is None:
         while alive(pid):
             time.sleep(_LOOK)
         return
     select.select([descriptor], [], [])
     os.close(descriptor)
+
+
+def end_of(pid: int) -> int | None:
+    """Return a descriptor that can be read once a process has ended, a zombie too.
+
+    None where the system has none: it is not Linux, or an old one.
+
+    Raises
+    ------
+    ProcessLookupError
+        If there is no such process.
+    """
+    try:
+        return os.pidfd_open(pid)
+    except ProcessLookupError:
+        raise
+    except (AttributeError, OSError):
+        return None
 
 
 def _end_by_force(signals: int) -> None:

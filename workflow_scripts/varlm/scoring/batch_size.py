@@ -75,7 +75,7 @@ def fitting_batch(model: MaskedModel, window: int, wanted: int) -> int:
     """Return `wanted`, halved as often as needed to take at most half of the memory at hand.
 
     An estimate: where it is wrong, `Scorer` halves again, or the job is started again
-    (`varlm.supervision`).
+    (`varlm.run.supervision`).
     """
     free = free_memory(model.device)
     per_window = _LAYERS_HELD * 4 * window * model.channels

@@ -3,11 +3,15 @@
 The kernel ends a process that takes too much memory without a word, and a driver can leave it
 hanging for ever. The parent imports next to nothing and so survives; it starts the step again,
 which goes on from what it kept (`varlm.scoring.partial_scores`).
+
+The child is a fork and no second interpreter, which would cost a tenth of a second a shard. A fork
+copies only the thread that calls it, with every lock that another one holds, so that the parent has
+no other: it waits for the child, for signals and for the end of Snakemake in one `select`.
 """
 
 from __future__ import annotations
 
-import argparse
+import contextlib
 import logging
 import os
 import platform
@@ -16,12 +20,20 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator
 from typing import NoReturn
 
 from varlm.errors import UserError
 from varlm.run.heartbeat import HALVINGS, HEARTBEAT
-from varlm.run.signals import SNAKEMAKE, Stopped, stop_in_good_order
+from varlm.run.signals import (
+    SNAKEMAKE,
+    Stopped,
+    alive,
+    end_of,
+    raise_on_signals,
+    snakemake,
+    without_parent,
+)
 
 log = logging.getLogger("varlm")
 
@@ -36,29 +48,20 @@ _GRACE = 3.0  # seconds for the child to end by itself
 _SHORT_SPIN = ("GOMP_SPINCOUNT", "10000")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of `varlm supervise`."""
-    parser.add_argument(
-        "--patience",
-        type=float,
-        default=PATIENCE,
-        help="seconds without a finished batch after which the step is taken for hung",
-    )
-    parser.add_argument("command", nargs=argparse.REMAINDER, help="the step and its options")
-
-
-def run(args: argparse.Namespace) -> int:
-    """Run the step; return its exit status."""
-    if not args.command:
-        raise UserError("supervise: no step is named; expected varlm supervise STEP …")
-    return supervise(args.command, args.patience)
-
-
-def supervise(command: Sequence[str], patience: float = PATIENCE) -> int:
-    """Run `varlm` with `command` in a child; return its exit status.
+def supervise(work: Callable[[], int], name: str, patience: float = PATIENCE) -> int:
+    """Do some work in a child; return its exit status.
 
     A child that the kernel killed (SIGKILL: out of memory) is started again with half the batch;
     one that crashed, or that reported nothing for `patience` seconds, once with the same.
+
+    Parameters
+    ----------
+    work : callable
+        Returns an exit status. It is called in the child, and must listen to signals there.
+    name : str
+        Of the step, for messages.
+    patience : float
+        Seconds.
 
     Raises
     ------
@@ -67,17 +70,17 @@ def supervise(command: Sequence[str], patience: float = PATIENCE) -> int:
     Stopped
         If this process was told to stop; the child has ended then.
     """
+    raise_on_signals()
     halved = crashes = 0
     while True:
-        status, hung = _run(command, patience, halved)
+        status, hung = _run(work, patience, halved)
         if status >= 0 and not hung:
             return status
-        name = signal.Signals(-status).name
         if status == -signal.SIGKILL and not hung:
             halved += 1
             if halved > _OUT_OF_MEMORY:
                 raise UserError(
-                    f"the step {command[0]} was ended by SIGKILL {halved} times, most likely since "
+                    f"the step {name} was ended by SIGKILL {halved} times, most likely since "
                     f"memory ran out, even with a {2 ** (halved - 1)}th of the batch; give the job "
                     "more memory, or lower scoring.window"
                 )
@@ -87,25 +90,28 @@ def supervise(command: Sequence[str], patience: float = PATIENCE) -> int:
             )
             continue
         crashes += 1
-        what = f"no batch was done for {patience:.0f} s" if hung else f"it was ended by {name}"
+        what = (
+            f"no batch was done for {patience:.0f} s"
+            if hung
+            else f"it was ended by {signal.Signals(-status).name}"
+        )
         if crashes > 1:
             raise UserError(
-                f"the step {command[0]} failed twice: {what}; the device or its driver may be at "
+                f"the step {name} failed twice: {what}; the device or its driver may be at "
                 "fault: try another (scoring.device) and run again; what was scored is kept"
             )
         log.warning("%s; starting the step once more", what)
 
 
-def _run(command: Sequence[str], patience: float, halved: int) -> tuple[int, bool]:
+def _run(work: Callable[[], int], patience: float, halved: int) -> tuple[int, bool]:
     """Run the child once; return its status, negative for a signal, and whether it hung."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(reading)
-        _work(command, writing, halved)
+        _work(work, writing, halved)
     os.close(writing)
     try:
-        stop_in_good_order()
         hung = _hangs(reading, patience)
         if hung:
             os.kill(child, signal.SIGKILL)
@@ -117,13 +123,8 @@ def _run(command: Sequence[str], patience: float, halved: int) -> tuple[int, boo
         os.close(reading)
 
 
-def _work(command: Sequence[str], heartbeat: int, halved: int) -> NoReturn:
-    """In the child: run the step, and end with its exit status.
-
-    A fork and no second interpreter: that costs a tenth of a second a shard.
-    """
-    from varlm import cli
-
+def _work(work: Callable[[], int], heartbeat: int, halved: int) -> NoReturn:
+    """In the child: do the work, and end with its exit status."""
     status = 1
     try:
         os.set_blocking(heartbeat, False)
@@ -133,7 +134,9 @@ def _work(command: Sequence[str], heartbeat: int, halved: int) -> NoReturn:
             os.environ["OPENBLAS_NUM_THREADS"] = "1"
         os.environ |= {HEARTBEAT: str(heartbeat), HALVINGS: str(halved)}
         os.environ[SNAKEMAKE] = str(os.getppid())
-        status = cli.program(command)
+        status = work()
+    except Stopped as stopped:  # told so before the work listened itself
+        status = stopped.status
     except BaseException:  # as the interpreter would, but without unwinding into the parent's code
         traceback.print_exc()
     finally:
@@ -164,14 +167,38 @@ def _hangs(reading: int, patience: float) -> bool:
 
     Ticks are counted, each as a few seconds at most, so that a machine or a job that was
     suspended for a while is not taken for hung.
+
+    Raises
+    ------
+    Stopped
+        If the process that started this one is gone.
     """
+    parent = snakemake()
     silent = 0.0
-    while silent < patience:
-        before = time.monotonic()
-        if select.select([reading], [], [], _TICK)[0]:
-            if not os.read(reading, 4096):
+    with _watched(parent) as watched:
+        while silent < patience:
+            before = time.monotonic()
+            ready = select.select([reading, *watched], [], [], _TICK)[0]
+            if parent is not None and (set(watched) & set(ready) or not alive(parent)):
+                raise without_parent(parent)
+            if reading not in ready:
+                silent += min(time.monotonic() - before, 3 * _TICK)
+            elif os.read(reading, 4096):
+                silent = 0.0
+            else:
                 return False
-            silent = 0.0
-        else:
-            silent += min(time.monotonic() - before, 3 * _TICK)
     return True
+
+
+@contextlib.contextmanager
+def _watched(pid: int | None) -> Iterator[list[int]]:
+    """Give the descriptor of a process' end, or none where there is none."""
+    descriptor = None
+    if pid is not None:
+        with contextlib.suppress(ProcessLookupError):  # gone just now, as `alive` will find
+            descriptor = end_of(pid)
+    try:
+        yield [] if descriptor is None else [descriptor]
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)

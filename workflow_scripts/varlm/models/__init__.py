@@ -29,7 +29,7 @@ def load_model(
     folder : Path
         Hugging Face layout: config.json, tokenizer.json, weights.
     expected : file name → SHA-256, optional
-        As `checkpoint.describe` gave them; checked before anything is loaded.
+        As `checkpoint.describe` gave them; each file is checked before anything of it is used.
     device : torch.device or str
 
     Raises
@@ -44,5 +44,5 @@ def load_model(
     if expected is not None:
         checkpoint.verify(folder, expected)
     family = importlib.import_module(f"varlm.models.{checkpoint.FAMILIES[config['model_type']]}")
-    model: MaskedModel = family.load(folder, torch.device(device))
+    model: MaskedModel = family.load(folder, torch.device(device), expected)
     return model

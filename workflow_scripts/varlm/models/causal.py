@@ -268,8 +268,8 @@ class Causal(MaskedModel):
         return torch.where(same.any(-1), same.int().argmax(-1), 4)
 
 
-def load(folder: Path, device: torch.device) -> Causal:
-    """Load the checkpoint in `folder`.
+def load(folder: Path, device: torch.device, expected: Mapping[str, str] | None = None) -> Causal:
+    """Load the checkpoint in `folder`, its weights checked against their `expected` SHA-256.
 
     Raises
     ------
@@ -292,5 +292,5 @@ def load(folder: Path, device: torch.device) -> Causal:
         )
     with torch.device("meta"):
         network = KINDS[config["model_type"]][1](options)
-    weights.fill(network, weights.read_tensors(folder), folder, {})
+    weights.fill(network, weights.read_tensors(folder, expected), folder, {})
     return Causal(config["model_type"].removeprefix("Varlm"), network, options, tokens, device)

@@ -108,7 +108,9 @@ def model_key(
 
 
 def verify(folder: Path, expected: Mapping[str, str]) -> None:
-    """Check the SHA-256 of each file named in `expected`.
+    """Check that each file named in `expected` is there, and the SHA-256 of all but the weights.
+
+    Those are large: `varlm.models.weights.read_weights` checks them as it reads them.
 
     Raises
     ------
@@ -124,13 +126,32 @@ def verify(folder: Path, expected: Mapping[str, str]) -> None:
                 "folder seen from this machine?), or delete models/*.json in the results folder to "
                 "have the model prepared again"
             )
-        actual = sha256(path)
-        if actual != digest:
-            raise UserError(
-                f"{path}: SHA-256 {actual[:16]}… differs from the {digest[:16]}… of the model "
-                "that was prepared; restore the file, or delete models/*.json in the results "
-                "folder to score with the new one"
-            )
+        if path.suffix == ".json":
+            check_digest(path, sha256(path), digest)
+
+
+def check_digest(path: Path, digest: str, expected: str | None) -> None:
+    """Raise `UserError` unless a file is the one that was described.
+
+    Parameters
+    ----------
+    path : Path
+    digest : str
+        SHA-256 of what it holds.
+    expected : str or None
+        Of what it held; None: it was not there.
+    """
+    if expected is None:
+        raise UserError(
+            f"{path}: was not there when the model was prepared; remove it, or delete "
+            "models/*.json in the results folder to score with it"
+        )
+    if digest != expected:
+        raise UserError(
+            f"{path}: SHA-256 {digest[:16]}… differs from the {expected[:16]}… of the model "
+            "that was prepared; restore the file, or delete models/*.json in the results "
+            "folder to score with the new one"
+        )
 
 
 def read_config(folder: Path) -> dict[str, Any]:

@@ -7,6 +7,7 @@ logits of a site are log-likelihoods of the window, and an SNV's ratio is a diff
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -106,8 +107,8 @@ class Markov(MaskedModel):
         return torch.where(known, own, torch.zeros_like(own))
 
 
-def load(folder: Path, device: torch.device) -> Markov:
-    """Load the checkpoint in `folder`.
+def load(folder: Path, device: torch.device, expected: Mapping[str, str] | None = None) -> Markov:
+    """Load the checkpoint in `folder`, its weights checked against their `expected` SHA-256.
 
     Raises
     ------
@@ -117,7 +118,7 @@ def load(folder: Path, device: torch.device) -> Markov:
     config = checkpoint.read_config(folder)
     order = order_of(config, folder)
     tokens = read_tokens(folder)
-    tensors = weights.read_tensors(folder)
+    tensors = weights.read_tensors(folder, expected)
     wanted = {table_name(k): (4**k, 4) for k in range(order + 1)}
     found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     if wanted != found:

@@ -8,36 +8,80 @@ the model may come from anywhere else.
 
 from __future__ import annotations
 
+import hashlib
+import io
 import pickle
 import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from varlm.errors import UserError
 from varlm.models import checkpoint
+from varlm.models.safetensors_views import tensors_in
+
+_SAFE = ".safetensors"
+_PIECE = 1 << 22  # bytes read at once: what is hashed is still in the processor's cache
 
 _AGAIN = "the file is damaged or truncated: copy or download it again"
 
 
-def read_tensors(folder: Path) -> dict[str, torch.Tensor]:
-    """Return tensor name → tensor, as stored, of all weight files in `folder`.
+@dataclass(frozen=True)
+class Weights:
+    """What a checkpoint's weight files hold.
+
+    Attributes
+    ----------
+    tensors : dict
+        Tensor name → tensor, as stored.
+    digests : dict
+        File name → SHA-256 (hexadecimal) of the bytes that the tensors come from.
+    """
+
+    tensors: dict[str, torch.Tensor]
+    digests: dict[str, str]
+
+
+def read_tensors(
+    folder: Path, expected: Mapping[str, str] | None = None
+) -> dict[str, torch.Tensor]:
+    """Return the tensors of `read_weights`."""
+    return read_weights(folder, expected).tensors
+
+
+def read_weights(folder: Path, expected: Mapping[str, str] | None = None) -> Weights:
+    """Read the weight files in `folder`, each once: digest and tensors are of the same bytes.
 
     Safetensors first; pickles only through `torch.load(weights_only=True)`, which runs no code.
+
+    Parameters
+    ----------
+    folder : Path
+    expected : file name → SHA-256, optional
+        Of the files as they were described.
 
     Raises
     ------
     UserError
-        If a file is damaged, holds anything but tensors, or disagrees with its index.
+        If a file is not the one expected, is damaged, holds anything but tensors, or disagrees
+        with its index.
     """
     names, index = checkpoint.weight_files(folder)
     tensors: dict[str, torch.Tensor] = {}
+    digests: dict[str, str] = {}
     for name in names:
         path = folder / name
-        found = _safetensors(path) if name.endswith(".safetensors") else _pickle(path)
-        for key, tensor in found.items():
+        content, digests[name] = _read(path)
+        if expected is not None:
+            checkpoint.check_digest(path, digests[name], expected.get(name))
+        stored = _stored(path, content)
+        del content  # a pickle's tensors are copies of it
+        for key, tensor in stored.items():
             if key in tensors:
                 raise UserError(f"{path}: the tensor {key} is in another file as well")
             tensors[key] = tensor
@@ -48,7 +92,26 @@ def read_tensors(folder: Path) -> dict[str, torch.Tensor]:
                 f"{folder / index[0]}: does not list what its files hold "
                 f"({_names(listed ^ set(tensors))}); copy or download the checkpoint again"
             )
-    return tensors
+    return Weights(tensors, digests)
+
+
+def _read(path: Path) -> tuple[NDArray[np.uint8] | bytes, str]:
+    """Return the bytes of a file and their SHA-256, in one pass over it.
+
+    Those of safetensors as an array, which the tensors can share; of a pickle as bytes, which
+    `io.BytesIO` does not copy.
+    """
+    if path.suffix != _SAFE:
+        pickled = path.read_bytes()
+        return pickled, hashlib.sha256(pickled).hexdigest()
+    content = np.empty(path.stat().st_size, np.uint8)
+    digest = hashlib.sha256()
+    end = 0
+    with path.open("rb", buffering=0) as file:
+        while count := file.readinto(content.data[end : end + _PIECE]):
+            digest.update(content.data[end : end + count])
+            end += count
+    return content[:end], digest.hexdigest()
 
 
 def fill(
@@ -103,7 +166,7 @@ def fill(
     model.load_state_dict(state, strict=True, assign=True)
     model.requires_grad_(False)
     model.eval()
-    _check(model, read_tensors(folder), derived, folder)
+    _check(model, tensors, derived, folder)
 
 
 def _check(
@@ -112,7 +175,7 @@ def _check(
     derived: Mapping[str, torch.Tensor],
     folder: Path,
 ) -> None:
-    """Compare the model with the files, which are read again, bit for bit."""
+    """Compare the model with what was read of the files, bit for bit."""
     held: dict[str, torch.Tensor] = dict(model.named_parameters(remove_duplicate=False))
     held |= dict(model.named_buffers(remove_duplicate=False))
     for name, tensor in held.items():
@@ -127,22 +190,22 @@ def _check(
             raise UserError(f"{folder}: the tensor {name} was not loaded as stored; {_AGAIN}")
 
 
-def _safetensors(path: Path) -> dict[str, torch.Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+def _stored(path: Path, content: NDArray[np.uint8] | bytes) -> dict[str, torch.Tensor]:
+    return _pickle(path, content) if isinstance(content, bytes) else _safetensors(path, content)
 
+
+def _safetensors(path: Path, content: NDArray[np.uint8]) -> dict[str, torch.Tensor]:
     try:
-        tensors: dict[str, torch.Tensor] = load_file(path)
-    except (SafetensorError, ValueError, OSError) as error:
+        return tensors_in(torch.from_numpy(content))
+    except ValueError as error:
         raise UserError(f"{path}: not readable as safetensors ({error}); {_AGAIN}") from error
-    return tensors
 
 
-def _pickle(path: Path) -> dict[str, torch.Tensor]:
+def _pickle(path: Path, content: bytes) -> dict[str, torch.Tensor]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what matters raises
-            found = torch.load(path, map_location="cpu", weights_only=True)
+            found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(

@@ -12,6 +12,7 @@ import torch
 from varlm.errors import UserError
 from varlm.models import causal, checkpoint, weights
 from varlm.models.gpn import options
+from varlm.models.tokeniser import read_tokens
 from varlm.training.batches import FIRST_BASE, MASK
 from varlm.training.checkpoints import TOKENS
 from varlm.training.families import NewModel
@@ -45,7 +46,6 @@ def start_from(model: NewModel, folder: Path) -> list[str]:
             f"{folder}: no such folder; train.<name>.start must name a checkpoint, or another of "
             "the key train"
         )
-    files = checkpoint.describe(folder)
     config = checkpoint.read_config(folder)
     if config["model_type"] != model.config["model_type"]:
         raise UserError(
@@ -67,18 +67,19 @@ def start_from(model: NewModel, folder: Path) -> list[str]:
             f"{folder / 'config.json'}: has {', '.join(differing)}; a training starts from a model "
             "of the same options: set them so in train.<name>.model"
         )
-    tokens = files.tokens
+    tokens = read_tokens(folder)
     if (tokens.bases, tokens.mask) != (tuple(range(FIRST_BASE, FIRST_BASE + 4)), MASK):
         raise UserError(
             f"{folder / 'tokenizer.json'}: A, C, G, T and the mask are {tokens.bases} and "
             f"{tokens.mask}, expected the vocabulary {' '.join(TOKENS)}"
         )
-    found = weights.read_tensors(folder)
+    stored = weights.read_weights(folder)
+    tensors = stored.tensors
     wanted = model.network.tensors()
     wrong = sorted(
         name
-        for name in {*found, *wanted}
-        if name not in found or name not in wanted or found[name].shape != wanted[name].shape
+        for name in {*tensors, *wanted}
+        if name not in tensors or name not in wanted or tensors[name].shape != wanted[name].shape
     )
     if wrong:
         raise UserError(
@@ -87,8 +88,8 @@ def start_from(model: NewModel, folder: Path) -> list[str]:
         )
     with torch.no_grad():
         for name, tensor in wanted.items():
-            tensor.copy_(found[name])
-    return [files.files[name] for name in files.weights]
+            tensor.copy_(tensors[name])
+    return list(stored.digests.values())
 
 
 def _shape(config: Mapping[str, Any]) -> dict[str, Any]:

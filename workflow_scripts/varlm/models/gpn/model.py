@@ -9,6 +9,7 @@ that takes 5 s of processor time, in each of a genome's thousands of score jobs.
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -108,8 +109,8 @@ class GPN(MaskedModel):
         )
 
 
-def load(folder: Path, device: torch.device) -> GPN:
-    """Load the checkpoint in `folder`.
+def load(folder: Path, device: torch.device, expected: Mapping[str, str] | None = None) -> GPN:
+    """Load the checkpoint in `folder`, its weights checked against their `expected` SHA-256.
 
     Raises
     ------
@@ -126,7 +127,7 @@ def load(folder: Path, device: torch.device) -> GPN:
             f"{folder}: tokenizer.json has ids up to {tokens.size - 1}, but the model knows only "
             f"{known}; one of the files belongs to another model"
         )
-    tensors = weights.read_tensors(folder)
+    tensors = weights.read_tensors(folder, expected)
     weights.fill(module, tensors, folder, _derived(module, tensors))
     return GPN(module, tokens, device)
 

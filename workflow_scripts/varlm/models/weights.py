@@ -205,14 +205,14 @@ def _pickle(path: Path, content: bytes) -> dict[str, torch.Tensor]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what matters raises
-            found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+            stored = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(
             f"{path}: not readable as plain tensors ({reason}); it is damaged, or holds more than "
             "tensors, which varlm never runs: convert it to safetensors where you trust it"
         ) from error
-    tensors = found if isinstance(found, dict) else {}
+    tensors = stored if isinstance(stored, dict) else {}
     if not tensors or not all(isinstance(tensor, torch.Tensor) for tensor in tensors.values()):
         raise UserError(f"{path}: expected a dictionary of tensors, found something else")
     return tensors

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import logging
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from varlm.errors import UserError
 from varlm.files.whole import atomic_path
-from varlm.genome.windows import CHUNK
 from varlm.scoring.hardware import take_device
 from varlm.steps.options import add_hardware_options, hardware
 from varlm.tables.schemas import PERPLEXITY
 from varlm.training.corpus import Corpus
-from varlm.training.perplexity import losses, one_sided, sample_sites, table
-
-log = logging.getLogger("varlm")
+from varlm.training.perplexity import measure, sample_sites, table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +40,6 @@ def run(args: argparse.Namespace) -> None:
 
     from varlm.models import load_model
     from varlm.scoring.batch_size import default_batch, fitting_batch
-    from varlm.scoring.scorer import Scorer
 
     chosen = hardware(args)
     torch.set_num_threads(chosen.threads)
@@ -55,25 +51,12 @@ def run(args: argparse.Namespace) -> None:
         )
     sites = sample_sites(corpus, args.set, args.sites, args.seed)
     device = take_device(chosen.device)
-    found = {}
+    losses: dict[str, dict[str, NDArray[np.float64]]] = {}
     for pair in args.checkpoint:
         name, _, folder = pair.partition("=")
         model = load_model(Path(folder), device=device)
         batch = chosen.batch_size or default_batch(model, corpus.window)
-        scorer = Scorer(model, "both", fitting_batch(model, corpus.window, batch))
-        logits = np.concatenate(
-            [
-                scorer.sites(sites.windows[low : low + CHUNK], lambda i: f"site {i}")
-                for low in range(0, len(sites.base), CHUNK)
-            ]
-        )
-        found[name] = losses(logits, sites.base)
-        if model.causal:
-            seen = one_sided(model, sites.windows, scorer.batch_size)
-            found[f"{name}, one side"] = losses(seen, sites.base)
-        log.info(
-            "%s (%s): perplexity %.4f", name, model.describe(), np.exp(found[name]["mean"].mean())
-        )
-    frame = PERPLEXITY.check(table(found, sites.region, seed=args.seed), args.out)
+        losses |= measure(name, model, sites, fitting_batch(model, corpus.window, batch))
+    frame = PERPLEXITY.check(table(losses, sites.region, seed=args.seed), args.out)
     with atomic_path(args.out) as temporary:
         frame.write_csv(temporary, separator="\t", float_precision=5)

@@ -54,21 +54,21 @@ def new_network(model: Mapping[str, Any], window: int) -> NewModel:
     UserError
         If an option is not known, or has a value that the family does not take.
     """
-    given = {key: value for key, value in model.items() if key != "family"}
+    chosen = {key: value for key, value in model.items() if key != "family"}
     model_type = FAMILIES[model["family"]]
     try:
         if model_type == "GPN":
-            return _gpn(given, window)
-        return _causal(model_type, given)
+            return _gpn(chosen, window)
+        return _causal(model_type, chosen)
     except ValueError as error:
         raise UserError(f"train.<name>.model: {error}") from error
 
 
-def _gpn(given: Mapping[str, Any], window: int) -> NewModel:
-    positions = {"max_position_embeddings": window} if given.get("encoder") == "roformer" else {}
-    options = read_options({"model_type": "GPN", **positions, **given})
+def _gpn(chosen: Mapping[str, Any], window: int) -> NewModel:
+    positions = {"max_position_embeddings": window} if chosen.get("encoder") == "roformer" else {}
+    options = read_options({"model_type": "GPN", **positions, **chosen})
     assert isinstance(options, GPNOptions)
-    _check_known(given, asdict(options))
+    _check_known(chosen, asdict(options))
     if options.n_aux_features:
         raise ValueError("n_aux_features: expected 0; varlm trains on the sequence alone")
     config = {
@@ -83,16 +83,16 @@ def _gpn(given: Mapping[str, Any], window: int) -> NewModel:
     return NewModel(options.name, config, ConvolutionalGPN(options, _DEVIATION))
 
 
-def _causal(model_type: str, given: Mapping[str, Any]) -> NewModel:
-    options = causal.read_options({"model_type": model_type, **given})
+def _causal(model_type: str, chosen: Mapping[str, Any]) -> NewModel:
+    options = causal.read_options({"model_type": model_type, **chosen})
     config = causal.config_of(model_type, options)
-    _check_known(given, config)
+    _check_known(chosen, config)
     network = CausalTraining(causal.KINDS[model_type][1](options))
     return NewModel(model_type.removeprefix("Varlm"), config, network)
 
 
-def _check_known(given: Mapping[str, Any], known: Mapping[str, Any]) -> None:
-    for name in given:
+def _check_known(chosen: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+    for name in chosen:
         if name not in known:
             raise ValueError(f"{name} is no option of this family; known: {', '.join(known)}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from varlm.evaluation.resampling import resamples as draw
 from varlm.genome.bases import LETTERS
 from varlm.tables.schemas import PERPLEXITY
 from varlm.training.corpus import BASE, REGION_SHIFT, REGIONS, Corpus
+
+log = logging.getLogger(__name__)
 
 # Region classes that are also shown together: what lies outside genes.
 GROUPS = {"outside genes": ("intergenic", "promoter"), "all": REGIONS}
@@ -71,6 +74,43 @@ def sample_sites(corpus: Corpus, which: str, count: int, seed: int) -> Sites:
         base=(at & BASE).astype(np.int64),
         region=(at >> REGION_SHIFT).astype(np.int64),
     )
+
+
+def measure(
+    name: str, model: MaskedModel, sites: Sites, batch_size: int
+) -> dict[str, dict[str, NDArray[np.float64]]]:
+    """Return the losses of a model at the sites.
+
+    Parameters
+    ----------
+    name : str
+    model : MaskedModel
+    sites : Sites
+    batch_size : int
+        Windows a forward pass.
+
+    Returns
+    -------
+    dict
+        Name → `losses`; of a causal model also `{name}, one side`.
+    """
+    from varlm.genome.windows import CHUNK
+    from varlm.scoring.scorer import Scorer
+
+    scorer = Scorer(model, "both", batch_size)
+    logits = np.concatenate(
+        [
+            scorer.sites(sites.windows[low : low + CHUNK], lambda i: f"site {i}")
+            for low in range(0, len(sites.base), CHUNK)
+        ]
+    )
+    measured = {name: losses(logits, sites.base)}
+    if model.causal:
+        logits = one_sided(model, sites.windows, scorer.batch_size)
+        measured[f"{name}, one side"] = losses(logits, sites.base)
+    perplexity = np.exp(measured[name]["mean"].mean())
+    log.info("%s (%s): perplexity %.4f", name, model.describe(), perplexity)
+    return measured
 
 
 def one_sided(
@@ -142,7 +182,7 @@ def losses(logits: NDArray[np.float32], base: NDArray[np.int64]) -> dict[str, ND
 
 
 def table(
-    found: Mapping[str, Mapping[str, NDArray[np.float64]]],
+    losses_by_model: Mapping[str, Mapping[str, NDArray[np.float64]]],
     region: NDArray[np.int64],
     resamples: int = 1000,
     seed: int = 0,
@@ -151,7 +191,7 @@ def table(
 
     Parameters
     ----------
-    found : mapping
+    losses_by_model : mapping
         Model → `losses`; the first model is what the others are compared with.
     region : int64, shape (sites,)
     resamples, seed : int
@@ -164,8 +204,8 @@ def table(
     """
     rows = []
     groups = {name: (name,) for name in REGIONS} | GROUPS
-    pairs = [(model, way) for model, ways in found.items() for way in ways]
-    losses_of = np.array([found[model][way] for model, way in pairs])
+    pairs = [(model, way) for model, ways in losses_by_model.items() for way in ways]
+    losses_of = np.array([losses_by_model[model][way] for model, way in pairs])
     first = pairs.index((pairs[0][0], "mean"))
     for group, members in groups.items():
         here = losses_of[:, np.isin(region, [REGIONS.index(name) for name in members])]

@@ -15,8 +15,10 @@ import making.gff as making
 from making.gff import GENES, Transcript, called, csq_by_hand, entries, genome, index
 from varlm.annotation.genes import annotation, calling, csq, csq_input, pieces, terms
 from varlm.annotation.genes import overlaps as noncoding
+from varlm.annotation.genes.starts import Starts
 from varlm.annotation.genes.tables import EXONS, TRANSCRIPTS
 from varlm.errors import UserError
+from varlm.run import bcftools
 
 
 @pytest.fixture
@@ -270,7 +272,7 @@ def test_an_allele_that_crashes_csq_costs_only_its_own_calls(world, monkeypatch,
 
     def run(fasta, gff3, code, vcf, out):
         if "\tc0\t160\t".removeprefix("\t") in vcf.read_text():
-            raise csq.CrashError("bcftools csq ended by signal 11")
+            raise bcftools.BcftoolsCrashError("bcftools csq ended by signal 11")
         real(fasta, gff3, code, vcf, out)
 
     monkeypatch.setattr(csq, "run", run)
@@ -472,7 +474,7 @@ def test_the_classes_agree_with_a_slow_reference(models):
 def test_the_nearest_start_agrees_with_a_slow_reference(models):
     transcripts, _, alleles = models
     start, end = np.array(alleles, np.int64).T
-    starts = noncoding.Starts(transcripts)
+    starts = Starts(transcripts)
     which, distance = starts.nearest(start, end)
     for (a, b), w, d in zip(alleles, which, distance, strict=True):
         bases = range(a, b) if b > a else (a - 1, a)

@@ -6,15 +6,10 @@ import argparse
 import logging
 from pathlib import Path
 
-import polars as pl
-
 from varlm.annotation.genes.annotation import Annotation
-from varlm.annotation.genes.calling import call_consequences
-from varlm.errors import UserError
-from varlm.files.whole import check_digest, write_digest
+from varlm.annotation.genes.calling import write_consequences
+from varlm.files.whole import check_digest
 from varlm.genome.reference import Genome
-from varlm.tables.parquet import write_pieces
-from varlm.tables.schemas import CONSEQUENCES
 
 log = logging.getLogger("varlm")
 
@@ -32,21 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Write `consequences.parquet`; its rows are those of `variants.parquet`, in their order."""
     check_digest(args.variants)
-    args.consequences.parent.mkdir(parents=True, exist_ok=True)
-    rows = call_consequences(
-        args.variants,
-        Genome.open(args.reference),
-        Annotation.open(args.annotation),
-        args.upstream,
-        args.downstream,
-        args.consequences.parent,
+    genome, annotation = Genome.open(args.reference), Annotation.open(args.annotation)
+    count = write_consequences(
+        args.variants, genome, annotation, args.upstream, args.downstream, args.consequences
     )
-    count = write_pieces(rows, args.consequences, CONSEQUENCES)
-    expected = int(pl.scan_parquet(args.variants).select(pl.len()).collect().item())
-    if count != expected:
-        raise UserError(
-            f"{args.consequences}: {count} rows written of {expected} in {args.variants}; "
-            "the disk may be failing: run again"
-        )
-    write_digest(args.consequences)
     log.info("%s: %d alleles", args.consequences, count)

@@ -3,28 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
-import tempfile
 from pathlib import Path
-from typing import Any
 
-import polars as pl
-
-from varlm.annotation.genes import csq, csq_input
-from varlm.annotation.genes.annotation import gff3_path
-from varlm.annotation.genes.gff import AnnotationFile, read_annotation
-from varlm.annotation.genes.models import GeneModels, build
-from varlm.annotation.genes.tables import CDS, EXONS, TRANSCRIPTS
-from varlm.errors import UserError
-from varlm.files.whole import atomic_path
-from varlm.genome.contig_names import ContigNames
+from varlm.annotation.genes.indexing import index_annotation
 from varlm.genome.reference import Genome
-from varlm.tables.parquet import write_table
 
 log = logging.getLogger("varlm")
-
-_SHOWN = 10  # names listed of what was left out
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,132 +31,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Write the tables of gene models, the GFF3 that csq reads, and `annotation.json`."""
-    genome = Genome.open(args.reference)
-    names = ContigNames.of(genome.lengths, args.aliases)
-    codes = _genetic_codes(args.genetic_codes, names)
-    file = read_annotation(args.annotation)
-    models = build(file, args.annotation, names, codes)
-    for contig, code in models.transcripts.select("contig", "genetic_code").unique().iter_rows():
-        if code is not None:
-            csq.check_code(code, contig)
-    _warn(models, args.annotation)
-
-    args.out.mkdir(parents=True, exist_ok=True)
-    for table, frame in (
-        (TRANSCRIPTS, models.transcripts),
-        (EXONS, models.exons),
-        (CDS, models.cds),
-    ):
-        write_table(frame, args.out / f"{table.name}.parquet", table)
-    stale = set(args.out.glob("coding.*.gff3"))
-    for code, transcripts in csq.codes_in_use(models.transcripts).items():
-        path = gff3_path(args.out, code)
-        cds = models.cds.join(transcripts.select("index"), on="index", how="semi")
-        csq_input.write_gff3(transcripts, models.exons, cds, genome.names, path)
-        _try(genome, path, code)
-        stale.discard(path)
-    for path in stale:
-        path.unlink()
-    summary = _summary(args.annotation, file, models)
-    with atomic_path(args.out / "annotation.json") as temporary:
-        temporary.write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
+    summary = index_annotation(
+        args.annotation, Genome.open(args.reference), args.out, args.aliases, args.genetic_codes
+    )
     log.info(
         "%s: %s, %d genes, %d transcripts, %d of them with coding calls",
         args.annotation,
-        file.dialect,
-        models.genes,
-        models.transcripts.height,
-        summary["coding_transcripts"],
+        *(summary[key] for key in ("dialect", "genes", "transcripts", "coding_transcripts")),
     )
-
-
-def _genetic_codes(given: list[str], names: ContigNames) -> dict[str, int]:
-    """Read CONTIG=N, the contig named as anywhere else."""
-    codes: dict[str, int] = {}
-    for text in given:
-        name, _, number = text.rpartition("=")
-        contig = names.match(name, {}).contig if name else None
-        if contig is None:
-            raise UserError(
-                f"annotate.genetic_codes: {name or text!r} is no contig of the reference "
-                f"({', '.join(list(names.lengths)[:5])}, …); correct the name"
-            )
-        if not number.isdigit():
-            raise UserError(
-                f"annotate.genetic_codes: {number!r} of contig {name!r} is no number; expected "
-                "NCBI's number of a genetic code, for example 3"
-            )
-        csq.check_code(int(number), name)
-        codes[contig] = int(number)
-    return codes
-
-
-def _try(genome: Genome, gff3: Path, code: int) -> None:
-    """Let csq read what it will be given, so that it cannot fail on it later."""
-    with tempfile.TemporaryDirectory(dir=gff3.parent, prefix=".csq.") as folder:
-        reference = csq_input.Reference(genome.fasta, genome.contigs, Path(folder))
-        nothing = pl.DataFrame(
-            schema={
-                "contig": pl.UInt32,
-                "pos": pl.Int64,
-                "row": pl.Int64,
-                "ref": pl.String,
-                "alt": pl.String,
-            }
-        )
-        csq.call(nothing, reference, gff3, code, Path(folder) / "nothing")
-
-
-def _warn(models: GeneModels, path: Path) -> None:
-    for reason, ids in models.left_out.items():
-        if reason not in ("contig not in the reference", "non-coding biotype"):
-            log.warning(
-                "%s: %d transcripts without (or with doubtful) coding calls: %s: %s",
-                path,
-                len(ids),
-                reason,
-                _listed(ids),
-            )
-    for contig in models.refused:
-        log.warning(
-            "%s: contig %r has coding genes and is a mitochondrion or plastid, whose genetic code "
-            "nobody states: its coding alleles are coding_sequence_variant and no more; give "
-            "NCBI's number of the code in annotate.genetic_codes, for example {%s: 2}",
-            path,
-            contig,
-            contig,
-        )
-
-
-def _listed(ids: list[str]) -> str:
-    return ", ".join(ids[:_SHOWN]) + (", …" if len(ids) > _SHOWN else "")
-
-
-def _summary(path: Path, file: AnnotationFile, models: GeneModels) -> dict[str, Any]:
-    transcripts = models.transcripts
-    biotypes = transcripts["biotype"].fill_null("").value_counts(sort=True)
-    codes = (
-        transcripts.filter(pl.col("genetic_code").is_not_null())
-        .select("contig", "genetic_code")
-        .unique(maintain_order=True)
-    )
-    return {
-        "annotation": str(path),
-        "dialect": file.dialect,
-        "genes": models.genes,
-        "transcripts": transcripts.height,
-        "coding_transcripts": int(transcripts["genetic_code"].is_not_null().sum()),
-        "biotypes": dict(sorted(biotypes.iter_rows(), key=lambda row: (-row[1], row[0]))),
-        "contigs": {
-            name: {"contig": match.contig, "how": match.how}
-            for name, match in models.contigs.items()
-        },
-        "genetic_codes": {
-            contig: code or 1 for contig, code in codes.iter_rows() if code is not None
-        },
-        "refused_contigs": models.refused,
-        "left_out": {
-            reason: {"count": len(ids), "first": ids[:_SHOWN]}
-            for reason, ids in models.left_out.items()
-        },
-    }

@@ -3,21 +3,11 @@
 from __future__ import annotations
 
 import struct
-import subprocess
-import sys
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from varlm.errors import UserError
-
-_VIEW = (
-    "import sys, pysam.bcftools\n"
-    "try:\n"
-    "    pysam.bcftools.view(*sys.argv[1:], catch_stdout=False)\n"
-    "except pysam.utils.SamtoolsError as error:\n"
-    "    sys.exit(str(error))\n"
-)
+from varlm.run import bcftools
 
 
 def count_records(pieces: Iterable[bytes], path: Path) -> int:
@@ -65,36 +55,16 @@ def count_records(pieces: Iterable[bytes], path: Path) -> int:
 def text(path: Path, genotypes: bool) -> Iterator[bytes]:
     """Yield the text that `bcftools view` makes of the file, in a child process.
 
-    In this process its errors leak descriptors, it holds the interpreter lock, and a
-    malformed header can end it with a segmentation fault.
-
     Raises
     ------
     UserError
         If bcftools cannot read the file, or crashes on it.
     """
     options = ["--no-version", "-Ov"] + ([] if genotypes else ["-G"])
-    command = [sys.executable, "-P", "-c", _VIEW, *options, str(path.resolve())]
-    with (
-        tempfile.TemporaryFile() as messages,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=messages) as child,
-    ):
-        assert child.stdout is not None
-        try:
-            while piece := child.stdout.read(1 << 20):
-                yield piece
-        except GeneratorExit:
-            child.kill()
-            raise
-        if child.wait() != 0:
-            messages.seek(0)
-            said = messages.read().decode("utf-8", "replace").strip().splitlines()
-            how = (
-                f"ended by signal {-child.returncode}"
-                if child.returncode < 0
-                else (said[-1] if said else f"exit status {child.returncode}")
-            )
-            raise UserError(
-                f"{path}: bcftools cannot read this BCF file ({how}); make it again with "
-                "'bcftools view -Ob', or give the VCF it came from"
-            )
+    try:
+        yield from bcftools.output("view", *options, str(path.resolve()))
+    except bcftools.BcftoolsError as error:
+        raise UserError(
+            f"{path}: bcftools cannot read this BCF file ({error}); make it again with "
+            "'bcftools view -Ob', or give the VCF it came from"
+        ) from error

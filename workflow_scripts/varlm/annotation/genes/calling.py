@@ -21,7 +21,11 @@ import polars as pl
 from varlm.annotation.genes import csq, csq_input, overlaps, terms
 from varlm.annotation.genes.annotation import Annotation
 from varlm.annotation.genes.pieces import Piece, changed_span, read_piece, spans_of
+from varlm.annotation.genes.starts import Starts
+from varlm.errors import UserError
+from varlm.files.whole import write_digest
 from varlm.genome.reference import Genome
+from varlm.tables.parquet import write_pieces
 from varlm.tables.schemas import CONSEQUENCES
 
 Ints = overlaps.Ints
@@ -70,6 +74,39 @@ def call_consequences(
                 yield from caller.tables(variants, waiting.popleft())
         while waiting:
             yield from caller.tables(variants, waiting.popleft())
+
+
+def write_consequences(
+    variants: Path,
+    genome: Genome,
+    annotation: Annotation,
+    upstream: int,
+    downstream: int,
+    path: Path,
+) -> int:
+    """Write `consequences.parquet` and its digest; parameters as `call_consequences`.
+
+    Returns
+    -------
+    int
+        Its rows, which are those of `variants.parquet`, in their order.
+
+    Raises
+    ------
+    UserError
+        If rows were lost.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows = call_consequences(variants, genome, annotation, upstream, downstream, path.parent)
+    count = write_pieces(rows, path, CONSEQUENCES)
+    expected = int(pl.scan_parquet(variants).select(pl.len()).collect().item())
+    if count != expected:
+        raise UserError(
+            f"{path}: {count} rows written of {expected} in {variants}; the disk may be failing: "
+            "run again"
+        )
+    write_digest(path)
+    return count
 
 
 class _Caller:
@@ -185,8 +222,8 @@ class _Caller:
         keys = [said, key[own]]
         values = [calls.terms | contig.always(calls.transcript), overlaps.plain(sets[own])]
         spoken = np.zeros(len(start), dtype=bool)
-        for each in keys:
-            spoken[each >> 32] = True
+        for known in keys:
+            spoken[known >> 32] = True
         outside = np.flatnonzero(~spoken)
         if len(outside):
             key, sets = _pairs(start[outside], end[outside], contig.beside.within(low, high))
@@ -233,7 +270,7 @@ class _Contig:
         exons = annotation.exons.join(transcripts.select("index"), on="index", how="semi")
         self.features = overlaps.transcript_features(transcripts, exons)
         self.beside = overlaps.neighbourhoods(transcripts, upstream, downstream)
-        self.starts = overlaps.Starts(transcripts) if transcripts.height else None
+        self.starts = Starts(transcripts) if transcripts.height else None
         nmd = (annotation.transcripts["biotype"] == "nonsense_mediated_decay").fill_null(False)
         self._always = np.where(nmd.to_numpy(), terms.BIT["NMD_transcript_variant"], 0)
 
@@ -276,7 +313,9 @@ def _pairs(start: Ints, end: Ints, features: overlaps.Features) -> tuple[Ints, t
 def _assembled(entries: _Entries, alleles: int, labels: pl.DataFrame) -> pl.DataFrame:
     """Return the main columns and the nested one, a row an allele."""
     codes, code = np.unique(entries.terms, return_inverse=True)
-    joined = pl.Series("consequence", [terms.joined(int(each)) for each in codes], pl.String)
+    joined = pl.Series(
+        "consequence", [terms.joined(int(code_terms)) for code_terms in codes], pl.String
+    )
     impacts = pl.Series("impact", [terms.IMPACTS[name] for name in terms.NAMES], pl.String)
     whose = np.where(entries.transcript == _NONE, labels.height - 1, entries.transcript)
     flat = pl.DataFrame(
@@ -298,6 +337,3 @@ def _assembled(entries: _Entries, alleles: int, labels: pl.DataFrame) -> pl.Data
         raise AssertionError(f"{nested.height} alleles have consequences, of {alleles}")
     names = pl.Series("consequence", list(terms.NAMES), pl.String)
     return flat[first].with_columns(names.gather(entries.rank[first]), nested["consequences"])
-
-
-# variants.parquet ----------------------------------------------------------------------------

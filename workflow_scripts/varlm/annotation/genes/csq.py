@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import logging
 import os
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +20,7 @@ from numpy.typing import NDArray
 from varlm.annotation.genes import terms
 from varlm.annotation.genes.csq_input import Reference, write_alleles
 from varlm.errors import UserError
+from varlm.run import bcftools
 
 log = logging.getLogger(__name__)
 
@@ -29,18 +28,6 @@ log = logging.getLogger(__name__)
 # the standard code in which ATG alone starts a protein.
 GENETIC_CODES = frozenset({*range(7), *range(9, 17), *range(21, 32), 33})
 REACH = 10  # bp beyond an exon at which csq may still say something: 8, and one base of anchors
-
-_CHILD = (
-    "import sys, pysam.bcftools\n"
-    "try:\n"
-    "    pysam.bcftools.csq(*sys.argv[1:], catch_stdout=False)\n"
-    "except pysam.utils.SamtoolsError as error:\n"
-    "    sys.exit(str(error))\n"
-)
-
-
-class CrashError(RuntimeError):
-    """A signal ended csq."""
 
 
 @dataclass(frozen=True)
@@ -70,29 +57,22 @@ def run(fasta: Path, gff3: Path, code: int, vcf: Path, out: Path) -> None:
 
     Raises
     ------
-    CrashError
+    BcftoolsCrashError
         If a signal ended it.
     UserError
         If it refuses its input.
     """
     options = ["-l", "--no-version", "-v", "0", "-C", str(code), "-Ov"]
     files = ["-f", str(fasta), "-g", str(gff3), "-o", str(out), str(vcf)]
-    child = subprocess.run(
-        [sys.executable, "-P", "-c", _CHILD, *options, *files],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        check=False,
-    )
-    if child.returncode < 0:
-        raise CrashError(f"bcftools csq ended by signal {-child.returncode}")
-    if child.returncode:
-        said = child.stderr.decode("utf-8", "replace").replace("\\n", "\n").strip().splitlines()
+    try:
+        bcftools.run("csq", *options, *files)
+    except bcftools.BcftoolsCrashError:
+        raise
+    except bcftools.BcftoolsError as error:
         raise UserError(
-            f"bcftools csq failed on {gff3.name} with genetic code {code}: "
-            f"{said[-1] if said else f'exit status {child.returncode}'}; the annotation or the "
-            "reference folder may be damaged: delete both and run the workflow again"
-        )
+            f"bcftools csq failed on {gff3.name} with genetic code {code}: {error}; the annotation "
+            "or the reference folder may be damaged: delete both and run the workflow again"
+        ) from error
 
 
 def call(alleles: pl.DataFrame, reference: Reference, gff3: Path, code: int, stem: Path) -> Calls:
@@ -111,7 +91,7 @@ def call(alleles: pl.DataFrame, reference: Reference, gff3: Path, code: int, ste
         write_alleles(alleles, reference.header, vcf)
         run(reference.fasta, gff3, code, vcf, out)
         return read_calls(out, alleles["row"])
-    except CrashError as crash:
+    except bcftools.BcftoolsCrashError as crash:
         if alleles.height == 1:
             contig, pos, _, ref, alt = alleles.row(0)
             log.warning(

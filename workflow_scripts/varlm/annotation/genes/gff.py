@@ -15,6 +15,7 @@ from urllib.parse import unquote
 
 import polars as pl
 
+from varlm.annotation.genes.dialects import dialect_of
 from varlm.errors import UserError
 from varlm.files.text import LONGEST, content, whole_lines
 
@@ -142,7 +143,12 @@ def read_annotation(path: Path, key: str = "reference.annotation") -> Annotation
         )
     features = pl.concat(frames)
     return AnnotationFile(
-        features, gtf, _dialect(features, gtf), header.declared, header.circular, header.organelles
+        features,
+        gtf,
+        dialect_of(features, gtf),
+        header.declared,
+        header.circular,
+        header.organelles,
     )
 
 
@@ -303,24 +309,3 @@ def decoded(values: pl.Series) -> pl.Series:
     """Undo percent-encoding (GFF3), which few values have."""
     encoded = values.filter(values.str.contains("%", literal=True)).unique().to_list()
     return values.replace({value: unquote(value) for value in encoded}) if encoded else values
-
-
-def _dialect(features: pl.DataFrame, gtf: bool) -> str:
-    """Name the dialect for people; nothing depends on it."""
-    head = features.head(10_000)
-    sources = {str(source).casefold() for source in head["source"].unique()}
-    ids = head["id"].drop_nulls()
-    form = "GTF" if gtf else "GFF3"
-    if "sgd" in sources and not gtf and not ids.str.starts_with("gene:").any():
-        return f"SGD {form}"
-    if {"HAVANA", "ENSEMBL"} & set(map(str, head["source"].unique())):
-        return f"GENCODE {form}"
-    if ids.str.starts_with("gene:").any() or {"ensembl", "ensembl_havana"} & sources:
-        return f"Ensembl {form}"
-    if {"refseq", "bestrefseq", "gnomon", "genbank"} & sources:
-        return f"RefSeq {form}"
-    if {"maker", "augustus", "prokka", "simulated"} & sources:
-        return (
-            f"{next(iter(sorted({'maker', 'augustus', 'prokka', 'simulated'} & sources)))} {form}"
-        )
-    return form

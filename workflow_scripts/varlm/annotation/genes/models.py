@@ -16,10 +16,7 @@ from pathlib import Path
 import polars as pl
 
 from varlm.annotation.genes.faults import genetic_code_of, without_faults
-from varlm.annotation.genes.gff import (
-    CDS_TYPES,
-    AnnotationFile,
-)
+from varlm.annotation.genes.gff import CDS_TYPES, AnnotationFile
 from varlm.annotation.genes.parts import coding_pieces, exons_of
 from varlm.annotation.genes.tables import CDS, EXONS, TRANSCRIPTS
 from varlm.annotation.genes.tree import assign_parts, gff3_tree, gtf_tree
@@ -28,7 +25,6 @@ from varlm.genome.contig_names import ContigNames, Match
 from varlm.tables.parquet import Table
 
 log = logging.getLogger(__name__)
-
 
 _BIOTYPES = {"mRNA": "protein_coding", "lnc_RNA": "lncRNA", "transcript": "misc_RNA"}
 # Types that say nothing of what the transcript is: its gene's biotype says more.
@@ -167,12 +163,6 @@ def _organelles(names: ContigNames) -> set[str]:
     return {contig for name, contig in spelled if organelle.match(name, {}).contig}
 
 
-# Genes → transcripts → parts -----------------------------------------------------------------
-
-
-# Exons and coding sequences ------------------------------------------------------------------
-
-
 def _describe(
     transcripts: pl.DataFrame, exons: pl.DataFrame, cds: pl.DataFrame, parts: pl.DataFrame
 ) -> pl.DataFrame:
@@ -249,9 +239,6 @@ def _bare_id(column: str) -> pl.Expr:
 
 def _of_type() -> pl.Expr:
     return pl.col("type").replace(_BIOTYPES)
-
-
-# What csq must not be given ------------------------------------------------------------------
 
 
 def _numbered(

@@ -8,7 +8,9 @@ insertion between an exon and an intron belongs to the intron, as in bcftools cs
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -57,12 +59,103 @@ class Features:
         return Features(*(values[kept] for values in vars(self).values()))
 
 
-def _features(parts: list[tuple[Ints, Ints, Ints, Ints, Ints, Terms]]) -> Features:
-    columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
-    kept = columns[0] < columns[1]
-    order = np.flatnonzero(kept)[np.argsort(columns[0][kept], kind="stable")]
-    start, end, first, last, transcript, sets = (column[order] for column in columns)
-    return Features(start, end, first, last, transcript, sets.astype(np.uint32))
+class _Part(NamedTuple):
+    """A kind of feature: one interval for each of the exons (or transcripts) that have it.
+
+    Arrays of shape (exons,); what they hold of those without it is not looked at.
+    """
+
+    present: NDArray[np.bool_]
+    bases: tuple[Ints, Ints]  # [start, end)
+    points: tuple[Ints, Ints]  # [first, last)
+    terms: Terms | int
+
+
+def _features(parts: Sequence[_Part], transcript: Ints, always: Terms | int = 0) -> Features:
+    """Return the intervals of all parts that hold a base; `always`: terms that each has."""
+    columns = [
+        [
+            *(array[part.present] for array in (*part.bases, *part.points, transcript)),
+            (np.broadcast_to(np.asarray(part.terms, np.uint32), transcript.shape) | always)[
+                part.present
+            ],
+        ]
+        for part in parts
+    ]
+    start, end, first, last, whose, terms = map(np.concatenate, zip(*columns, strict=True))
+    kept = np.flatnonzero(start < end)
+    order = kept[np.argsort(start[kept], kind="stable")]
+    return Features(start[order], end[order], first[order], last[order], whose[order], terms[order])
+
+
+@dataclass(frozen=True)
+class _Exons:
+    """Exons and what their transcripts say of them; arrays of shape (exons,).
+
+    Attributes
+    ----------
+    start, end : numpy.ndarray
+        0-based, half-open.
+    transcript : numpy.ndarray
+        Index of the transcript.
+    forward, coding, nmd : numpy.ndarray
+        Whether the transcript is on the forward strand, codes, is subject to decay.
+    low, high : numpy.ndarray
+        Its coding span, 0-based, half-open; 0 of one that does not code.
+    """
+
+    start: Ints
+    end: Ints
+    transcript: Ints
+    forward: NDArray[np.bool_]
+    coding: NDArray[np.bool_]
+    nmd: NDArray[np.bool_]
+    low: Ints
+    high: Ints
+
+    @classmethod
+    def of(cls, transcripts: pl.DataFrame, exons: pl.DataFrame) -> _Exons:
+        """Join exons to their transcripts; parameters as `transcript_features`."""
+        whose = np.searchsorted(transcripts["index"].to_numpy(), exons["index"].to_numpy())
+        start, end, index = (
+            exons[name].to_numpy().astype(np.int64) for name in ("start", "end", "index")
+        )
+        decayed = transcripts["biotype"] == "nonsense_mediated_decay"
+        low, high = (
+            transcripts[name].fill_null(0).to_numpy().astype(np.int64)[whose]
+            for name in ("coding_start", "coding_end")
+        )
+        return cls(
+            start,
+            end,
+            index,
+            (transcripts["strand"].fill_null("+") == "+").to_numpy()[whose],
+            transcripts["coding_start"].is_not_null().to_numpy()[whose],
+            decayed.fill_null(False).to_numpy()[whose],
+            low,
+            high,
+        )
+
+    @property
+    def has_next(self) -> NDArray[np.bool_]:
+        """Whether an intron follows, and then another exon."""
+        following = np.zeros(len(self.transcript), dtype=bool)
+        following[:-1] = self.transcript[1:] == self.transcript[:-1]
+        return following
+
+    @property
+    def has_before(self) -> NDArray[np.bool_]:
+        """Whether an exon precedes, and then an intron."""
+        return np.roll(self.has_next, 1)  # the last has none behind it
+
+    @property
+    def next_start(self) -> Ints:
+        """Start of the exon behind; where there is none, of any."""
+        return np.roll(self.start, -1)
+
+    def by_strand(self, forward: str, reverse: str) -> Terms:
+        """Return one term for exons of the forward strand, the other for the rest."""
+        return np.where(self.forward, BIT[forward], BIT[reverse]).astype(np.uint32)
 
 
 def transcript_features(transcripts: pl.DataFrame, exons: pl.DataFrame) -> Features:
@@ -71,84 +164,66 @@ def transcript_features(transcripts: pl.DataFrame, exons: pl.DataFrame) -> Featu
     Parameters
     ----------
     transcripts : polars.DataFrame
-        `gene_models.TRANSCRIPTS` of one contig, sorted by `index`.
+        `tables.TRANSCRIPTS` of one contig, sorted by `index`.
     exons : polars.DataFrame
-        `gene_models.EXONS` of these, sorted by `index` and `start`.
+        `tables.EXONS` of these, sorted by `index` and `start`.
     """
-    whose = np.searchsorted(transcripts["index"].to_numpy(), exons["index"].to_numpy())
-    index = exons["index"].to_numpy().astype(np.int64)
-    start = exons["start"].to_numpy().astype(np.int64)
-    end = exons["end"].to_numpy().astype(np.int64)
-    forward = (transcripts["strand"].fill_null("+") == "+").to_numpy()[whose]
-    nmd = (transcripts["biotype"] == "nonsense_mediated_decay").fill_null(False).to_numpy()[whose]
-    always = np.where(nmd, _NMD, 0).astype(np.uint32)
-    has_next = np.zeros(len(index), dtype=bool)
-    has_next[:-1] = index[1:] == index[:-1]
-    has_before = np.zeros(len(index), dtype=bool)
-    has_before[1:] = has_next[:-1]
-    coding = transcripts["coding_start"].is_not_null().to_numpy()[whose]
-    low = transcripts["coding_start"].fill_null(0).to_numpy().astype(np.int64)[whose]
-    high = transcripts["coding_end"].fill_null(0).to_numpy().astype(np.int64)[whose]
+    joined = _Exons.of(transcripts, exons)
+    always = np.where(joined.nmd, _NMD, 0).astype(np.uint32)
+    parts = [*_exon_parts(joined), *_exon_edges(joined), *_intron_parts(joined)]
+    return _features(parts, joined.transcript, always)
 
-    parts: list[tuple[Ints, Ints, Ints, Ints, Ints, Terms]] = []
 
-    def add(
-        which: NDArray[np.bool_], start: Ints, end: Ints, first: Ints, last: Ints, sets: Terms | int
-    ) -> None:
-        bits = (np.broadcast_to(np.asarray(sets, np.uint32), which.shape) | always)[which]
-        parts.append((start[which], end[which], first[which], last[which], index[which], bits))
+def _exon_parts(x: _Exons) -> list[_Part]:
+    """Return non-coding exons, UTRs and coding sequence.
 
-    non_coding = BIT["non_coding_transcript_exon_variant"]
-    add(~coding, start, end, start + 1, end, non_coding)
-    five, three = BIT["5_prime_UTR_variant"], BIT["3_prime_UTR_variant"]
-    left_utr = np.where(forward, five, three).astype(np.uint32)
-    right_utr = np.where(forward, three, five).astype(np.uint32)
-    cut = np.minimum(end, low)
-    add(coding & (start < low), start, cut, start + 1, cut, left_utr)
-    cut = np.maximum(start, high)
-    add(coding & (end > high), cut, end, cut + 1, end, right_utr)
-    a, b = np.maximum(start, low), np.minimum(end, high)
-    # A point between UTR and CDS belongs to the CDS; one at the exon's end to the intron.
-    add(
-        coding & (a < b),
-        a,
-        b,
-        np.maximum(a, start + 1),
-        np.minimum(b + 1, end),
-        BIT["coding_sequence_variant"],
-    )
-    add(
-        has_before,
-        start,
-        np.minimum(start + REGION_EXON, end),
-        start + 1,
-        np.minimum(start + REGION_EXON + 1, end),
-        _REGION,
-    )
-    add(
-        has_next,
-        np.maximum(end - REGION_EXON, start),
-        end,
-        np.maximum(end - REGION_EXON, start + 1),
-        end,
-        _REGION,
-    )
+    A point between UTR and coding sequence belongs to the latter, one at an exon's end to the
+    intron.
+    """
+    left_end, right_start = np.minimum(x.end, x.low), np.maximum(x.start, x.high)
+    a, b = np.maximum(x.start, x.low), np.minimum(x.end, x.high)
+    coding_points = np.maximum(a, x.start + 1), np.minimum(b + 1, x.end)
+    left_utr = x.by_strand("5_prime_UTR_variant", "3_prime_UTR_variant")
+    right_utr = x.by_strand("3_prime_UTR_variant", "5_prime_UTR_variant")
+    exon, coding = BIT["non_coding_transcript_exon_variant"], BIT["coding_sequence_variant"]
+    return [
+        _Part(~x.coding, (x.start, x.end), (x.start + 1, x.end), exon),
+        _Part(x.coding & (x.start < x.low), (x.start, left_end), (x.start + 1, left_end), left_utr),
+        _Part(
+            x.coding & (x.end > x.high), (right_start, x.end), (right_start + 1, x.end), right_utr
+        ),
+        _Part(x.coding & (a < b), (a, b), coding_points, coding),
+    ]
 
-    left = end  # an intron begins where an exon ends
-    right = np.append(start[1:], 0)
-    donor, acceptor = BIT["splice_donor_variant"], BIT["splice_acceptor_variant"]
-    at_left = np.where(forward, donor, acceptor).astype(np.uint32)
-    at_right = np.where(forward, acceptor, donor).astype(np.uint32)
-    add(has_next, left, right, left, right + 1, _INTRON)
-    inner = np.minimum(left + DONOR_BASES, right)
-    add(has_next, left, inner, left, inner, at_left)
-    outer = np.minimum(left + REGION_INTRON, right)
-    add(has_next, inner, outer, inner, outer, _REGION)
-    inner = np.maximum(right - DONOR_BASES, left)
-    add(has_next, inner, right, inner + 1, right + 1, at_right)
-    outer = np.maximum(right - REGION_INTRON, left)
-    add(has_next, outer, inner, outer + 1, inner + 1, _REGION)
-    return _features(parts)
+
+def _exon_edges(x: _Exons) -> list[_Part]:
+    """Return the splice regions on the exons' side."""
+    left_end = np.minimum(x.start + REGION_EXON, x.end)
+    left_last = np.minimum(x.start + REGION_EXON + 1, x.end)
+    right_start = np.maximum(x.end - REGION_EXON, x.start)
+    right_first = np.maximum(x.end - REGION_EXON, x.start + 1)
+    return [
+        _Part(x.has_before, (x.start, left_end), (x.start + 1, left_last), _REGION),
+        _Part(x.has_next, (right_start, x.end), (right_first, x.end), _REGION),
+    ]
+
+
+def _intron_parts(x: _Exons) -> list[_Part]:
+    """Return introns, their splice sites and splice regions; each begins where an exon ends."""
+    left, right = x.end, x.next_start
+    site_end = np.minimum(left + DONOR_BASES, right)
+    site_start = np.maximum(right - DONOR_BASES, left)
+    region_end = np.minimum(left + REGION_INTRON, right)
+    region_start = np.maximum(right - REGION_INTRON, left)
+    at_left = x.by_strand("splice_donor_variant", "splice_acceptor_variant")
+    at_right = x.by_strand("splice_acceptor_variant", "splice_donor_variant")
+    return [
+        _Part(x.has_next, (left, right), (left, right + 1), _INTRON),
+        _Part(x.has_next, (left, site_end), (left, site_end), at_left),
+        _Part(x.has_next, (site_end, region_end), (site_end, region_end), _REGION),
+        _Part(x.has_next, (site_start, right), (site_start + 1, right + 1), at_right),
+        _Part(x.has_next, (region_start, site_start), (region_start + 1, site_start + 1), _REGION),
+    ]
 
 
 def neighbourhoods(transcripts: pl.DataFrame, upstream: int, downstream: int) -> Features:
@@ -163,23 +238,13 @@ def neighbourhoods(transcripts: pl.DataFrame, upstream: int, downstream: int) ->
     up, down = BIT["upstream_gene_variant"], BIT["downstream_gene_variant"]
     before = np.where(forward, upstream, downstream)
     after = np.where(forward, downstream, upstream)
-    left = (
-        start - before,
-        start,
-        start - before,
-        start + 1,
-        index,
-        np.where(forward, up, down).astype(np.uint32),
-    )
-    right = (
-        end,
-        end + after,
-        end,
-        end + after + 1,
-        index,
-        np.where(forward, down, up).astype(np.uint32),
-    )
-    return _features([left, right])
+    left, right = np.where(forward, up, down), np.where(forward, down, up)
+    everywhere = np.ones(len(index), bool)
+    beside = [
+        _Part(everywhere, (start - before, start), (start - before, start + 1), left),
+        _Part(everywhere, (end, end + after), (end, end + after + 1), right),
+    ]
+    return _features(beside, index)
 
 
 def touching(start: Ints, end: Ints, features: Features) -> tuple[Ints, Ints]:
@@ -227,67 +292,3 @@ def plain(sets: Terms) -> Terms:
     sets = np.where(sets & np.uint32(_SPLICE), sets & ~np.uint32(_REGION), sets)
     other = sets & ~np.uint32(_INTRON | _NMD)
     return np.where(other != 0, sets & ~np.uint32(_INTRON), sets)
-
-
-class Starts:
-    """Transcription starts of a contig.
-
-    Parameters
-    ----------
-    transcripts : polars.DataFrame
-        `gene_models.TRANSCRIPTS` of one contig.
-
-    Attributes
-    ----------
-    gene : list of str
-        Symbol of each start's gene.
-    """
-
-    def __init__(self, transcripts: pl.DataFrame):
-        one_a_place = transcripts.sort("tss", "gene_id", "strand").unique(
-            "tss", keep="first", maintain_order=True
-        )
-        self.at = one_a_place["tss"].to_numpy().astype(np.int64)
-        self.gene = one_a_place["gene"]
-        self.sign = np.where((one_a_place["strand"].fill_null("+") == "+").to_numpy(), 1, -1)
-        self.order = one_a_place["gene_id"].rank("dense").to_numpy().astype(np.int64)
-
-    def nearest(self, start: Ints, end: Ints) -> tuple[Ints, Ints]:
-        """Return the nearest start of each allele, and the distance to it.
-
-        The distance is that of the nearest base that the allele changes (of the two bases that
-        an insertion parts), negative upstream of the start in its gene's direction. Of two starts
-        as near as each other, the gene whose id comes first is taken.
-
-        Returns
-        -------
-        which, distance : numpy.ndarray
-            int64, shape (alleles,): index into `gene`, and bp.
-        """
-        inserted = start == end
-        first = np.where(inserted, np.maximum(start - 1, 0), start)
-        last = np.where(inserted, start, end - 1)
-        right = np.searchsorted(self.at, first)
-        left = right - 1
-        far = np.int64(1) << 40
-        to_right = np.where(
-            right < len(self.at),
-            np.maximum(self.at[right.clip(max=len(self.at) - 1)] - last, 0),
-            far,
-        )
-        to_left = np.where(left >= 0, first - self.at[left.clip(min=0)], far)
-        right = np.minimum(right, len(self.at) - 1)
-        self._first_inside(right, last, to_right == 0)
-        left = np.maximum(left, 0)
-        takes_left = (to_left < to_right) | (
-            (to_left == to_right) & (self.order[left] < self.order[right])
-        )
-        which = np.where(takes_left, left, right)
-        distance = np.where(takes_left, to_left, -to_right) * self.sign[which]
-        return which, distance
-
-    def _first_inside(self, right: Ints, last: Ints, covers: NDArray[np.bool_]) -> None:
-        """Of several starts inside one allele take the gene whose id comes first, in place."""
-        stop = np.searchsorted(self.at, last, side="right")
-        for row in np.flatnonzero(covers & (stop - right > 1)):  # long deletions alone
-            right[row] += int(np.argmin(self.order[right[row] : stop[row]]))

@@ -72,11 +72,9 @@ SPANS = st.lists(
 ).map(sorted)
 
 
-@given(
-    INTERVALS, SPANS, st.sampled_from([32, 2, 1]), st.sampled_from([2_000_000, 3]), st.booleans()
-)
+@given(INTERVALS, SPANS, st.sampled_from([2_000_000, 3]), st.booleans())
 def test_every_span_is_told_what_a_look_at_each_interval_tells(
-    tmp_path_factory, intervals, spans, layers, pairs, in_order
+    tmp_path_factory, intervals, spans, pairs, in_order
 ):
     folder = tmp_path_factory.mktemp("bed")
     if in_order:
@@ -87,7 +85,6 @@ def test_every_span_is_told_what_a_look_at_each_interval_tells(
     ]
     numbered = [(*each, line) for line, each in enumerate([*intervals, ("chr2", 3, 4, "fixed")])]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(interval_columns, "_MAX_LAYERS", layers)
         patch.setattr(interval_columns, "_PAIRS", pairs)
         columns = track(folder, "\n".join(lines))
         for contig in ("chr1", "chr2", "empty", "chr1"):
@@ -259,8 +256,7 @@ def test_names_are_in_the_order_of_start_end_and_line(tmp_path):
     assert told(track(tmp_path, text), "chr1", [(6, 7)]) == [(True, "a,b,c,d,e", 0)]
 
 
-def test_intervals_nested_beyond_the_layers(tmp_path, monkeypatch):
-    monkeypatch.setattr(interval_columns, "_MAX_LAYERS", 1)
+def test_nested_intervals(tmp_path):
     text = "chr1\t0\t50\ta\nchr1\t1\t20\tb\nchr1\t2\t10\tc\n"
     spans = [(9, 10), (10, 11), (12, 13), (19, 20), (20, 21), (30, 31)]
     names = [name for _, name, _ in told(track(tmp_path, text), "chr1", spans)]
@@ -308,15 +304,43 @@ def test_a_contig_wide_interval_costs_one_look_an_allele(tmp_path, monkeypatch):
     wide = pl.DataFrame({"c": "c", "s": [0], "e": [10 * count], "n": "wide"})
     pl.concat([wide, rows]).write_csv(tmp_path / "t.bed", separator="\t", include_header=False)
     columns = IntervalColumns("t", tmp_path / "t.bed", ContigNames({"c": 10 * count}), "k")
-    visited = []
-    taken = interval_columns._expanded
-    monkeypatch.setattr(
-        interval_columns, "_expanded", lambda f, c: (visited.append(c.sum()), taken(f, c))[1]
-    )
+    looked_at = []
+    pairs = interval_columns._Named.pairs
+
+    def counted(*arguments):
+        rows, indices = pairs(*arguments)
+        looked_at.append(len(rows))
+        return rows, indices
+
+    monkeypatch.setattr(interval_columns._Named, "pairs", counted)
     at = start[-5000:].astype(np.int64)
     _, found, _ = columns.series("c", at, at + 1)
     assert found.unique().to_list() == ["wide,x"]
-    assert sum(visited) == 2 * len(at)
+    assert sum(looked_at) == 2 * len(at)
+
+
+def test_pairs_are_made_in_pieces(tmp_path, monkeypatch):
+    """Memory holds the pairs of one piece, however many intervals lie on each other."""
+    monkeypatch.setattr(interval_columns, "_PAIRS", 100)
+    text = "".join(f"c\t{i}\t{i + 300}\tn{i % 3}\n" for i in range(300))
+    columns = track(tmp_path, text, ContigNames({"c": 1000}))
+    looked_at = []
+    pairs = interval_columns._Named.pairs
+
+    def counted(*arguments):
+        rows, indices = pairs(*arguments)
+        looked_at.append(len(rows))
+        return rows, indices
+
+    monkeypatch.setattr(interval_columns._Named, "pairs", counted)
+    spans = [(at, at + 1) for at in range(0, 600, 7)]
+    assert {name for _, name, _ in told(columns, "c", spans[5:-5])} == {
+        "n0,n1,n2",
+        "n1,n2,n0",
+        "n2,n0,n1",
+    }
+    assert len(looked_at) > 50
+    assert max(looked_at) <= 300  # one span's, where that is more than a piece
 
 
 @pytest.mark.real_data

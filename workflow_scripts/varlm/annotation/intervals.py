@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+from ncls import NCLS
 from numpy.typing import NDArray
 
 from varlm.genome.bed import Bed, check_some, read_bed
@@ -23,7 +23,6 @@ log = logging.getLogger(__name__)
 
 MAX_NAMES = 20  # distinct names of one allele's intervals
 MAX_INTERVALS = 1000  # intervals of one allele whose names are looked at
-_MAX_LAYERS = 32
 _PAIRS = 2_000_000  # pairs of allele and interval held at a time
 
 # Letters of a name that would break a list of names or a row of text, as VCF 4.3 (§1.2) spells
@@ -37,33 +36,11 @@ _SPELLED = {
 _Ints = NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class _Layer:
-    """Intervals none of which lies inside another, so that starts and ends both ascend.
-
-    Those that overlap a span are then neighbours: between the first that ends after the span's
-    start and the last that starts before its end. `index` is each one's place among the contig's
-    intervals sorted by start, end and line; those without a name are left out. `loose`: nested
-    ones are left (more than `_MAX_LAYERS` deep); `end` is then the running maximum, and only some
-    of those between overlap.
-    """
-
-    start: NDArray[np.uint32]
-    end: NDArray[np.uint32]
-    index: NDArray[np.uint32]
-    loose: bool = False
-
-    def between(self, start: _Ints, end: _Ints) -> tuple[_Ints, _Ints]:
-        """Return the range of intervals, first and one past the last, of each span."""
-        first = np.searchsorted(self.end, start.astype(np.uint32), side="right")
-        last = np.searchsorted(self.start, end.astype(np.uint32), side="left")
-        return first, np.maximum(first, last)
-
-
 class IntervalColumns:
     """Three columns of a BED file: NAME_overlap, NAME_name and NAME_distance.
 
-    The file is read once; memory holds 12 bytes an interval, and its names. An interval of no
+    The file is read once; memory holds 12 bytes an interval, its names, and some 60 bytes
+    for each named one of the contig at hand. An interval of no
     base (start = end) marks no base: it is passed over, and counted in the log.
 
     Parameters
@@ -103,7 +80,7 @@ class IntervalColumns:
             self._names.len() - self._names.null_count(),
         )
         self._named = self._names.null_count() < self._names.len()
-        self._layers: tuple[str, list[_Layer]] = ("", [])
+        self._named_of: tuple[str, _Named | None] = ("", None)
 
     def _sort(self, bed: Bed, covering: NDArray[np.bool_]) -> None:
         """Keep the intervals sorted by contig, start, end and line."""
@@ -162,109 +139,88 @@ class IntervalColumns:
         self, contig: str, start: _Ints, end: _Ints, rows: _Ints, height: int
     ) -> pl.Series:
         """Return the names of overlapping spans, which are the `rows` of `height`."""
-        low, high = self._spans[contig]
-        if self._layers[0] != contig:
-            named = np.flatnonzero(self._names[low:high].is_not_null()).astype(np.uint32)
-            found = _layers(self._start[low:high][named], self._end[low:high][named], named)
-            self._layers = (contig, list(found))
-        layers = self._layers[1]
-        between = np.stack([b for layer in layers for b in layer.between(start, end)])
+        if self._named_of[0] != contig:
+            low, high = self._spans[contig]
+            place = np.flatnonzero(self._names[low:high].is_not_null())
+            self._named_of = (
+                contig,
+                _Named(self._start[low:high][place], self._end[low:high][place], low + place),
+            )
+        named = self._named_of[1]
+        assert named is not None
         # Neighbouring alleles mostly share their intervals: each set is looked up once.
+        before, after = named.bounds(start, end)
         new = np.ones(len(rows), bool)
-        new[1:] = (between[:, 1:] != between[:, :-1]).any(axis=0)
-        if any(layer.loose for layer in layers):
-            new[1:] |= (start[1:] != start[:-1]) | (end[1:] != end[:-1])
-        which = np.cumsum(new) - 1
-        spans = _Spans(start[new], end[new], between[:, new])
-        sets = self._joined(layers, spans, self._end[low:high], self._names[low:high])
+        new[1:] = (before[1:] != before[:-1]) | (after[1:] != after[:-1])
+        sets = self._joined(named, start[new], end[new], (after - before)[new])
         places = np.full(height, -1, np.int64)
-        places[rows] = which
+        places[rows] = np.cumsum(new) - 1
         return sets.gather(pl.Series(places, dtype=pl.Int64).replace(-1, None))
 
-    def _joined(
-        self, layers: list[_Layer], spans: _Spans, ends: NDArray[np.uint32], names: pl.Series
-    ) -> pl.Series:
-        """Return the joined names of each span, String, shape (spans,)."""
+    def _joined(self, named: _Named, start: _Ints, end: _Ints, count: _Ints) -> pl.Series:
+        """Return the joined names of spans that overlap `count` intervals, String."""
         parts = []
-        for part in spans.batches():
-            row, index, more = part.pairs(layers, ends)
-            pairs = pl.DataFrame({"row": row, "name": names.gather(index)})
+        for piece in _pieces(count):
+            row, index = named.pairs(start[piece], end[piece])
+            rank = np.arange(len(row)) - np.searchsorted(row, row)
+            seen = rank < MAX_INTERVALS
+            pairs = pl.DataFrame({"row": row[seen], "name": self._names.gather(index[seen])})
+            more = count[piece] > MAX_INTERVALS
             joined = (
                 pairs.unique(["row", "name"], keep="first", maintain_order=True)
                 .group_by("row", maintain_order=True)
                 .agg(pl.col("name").head(MAX_NAMES), pl.len().alias("count"))
-                .with_columns(
-                    pl.when((pl.col("count") > MAX_NAMES) | pl.col("row").is_in(more.tolist()))
-                    .then(pl.col("name").list.join(",") + ",…")
-                    .otherwise(pl.col("name").list.join(","))
-                )
             )
-            every = pl.DataFrame({"row": np.arange(len(part.start))})
-            parts.append(every.join(joined, on="row", how="left", maintain_order="left")["name"])
+            every = pl.DataFrame({"row": np.arange(len(more)), "more": more})
+            name = pl.col("name").list.join(",")
+            parts.append(
+                every.join(joined, on="row", how="left", maintain_order="left").select(
+                    pl.when(pl.col("more") | (pl.col("count") > MAX_NAMES))
+                    .then(name + ",…")
+                    .otherwise(name)
+                    .alias("name")
+                )["name"]
+            )
         return pl.concat(parts)
 
 
-@dataclass(frozen=True)
-class _Spans:
-    """Spans, and the range of each layer's intervals that each of them meets.
+class _Named:
+    """The named intervals of a contig; arrays of shape (n,), sorted by start, end and line.
 
-    `between` has shape (2 × layers, spans): first and one past the last, layer after layer.
+    `index` is each one's place among all of the file's.
     """
 
-    start: _Ints
-    end: _Ints
-    between: _Ints
+    def __init__(self, start: NDArray[np.uint32], end: NDArray[np.uint32], index: _Ints):
+        self._index = index
+        self._starts, self._ends = start, np.sort(end)
+        self._lists = NCLS(start.astype(np.int64), end.astype(np.int64), np.arange(len(start)))
 
-    def batches(self) -> Iterator[_Spans]:
-        """Yield the spans in pieces of about `_PAIRS` intervals, or of one span."""
-        ranges = self.between[1::2] - self.between[::2]
-        pairs = np.cumsum(np.minimum(ranges, MAX_INTERVALS + 1).sum(axis=0))
-        at = 0
-        while at < len(self.start):
-            before = pairs[at - 1] if at else 0
-            to = max(at + 1, int(np.searchsorted(pairs, before + _PAIRS, side="right")))
-            yield _Spans(self.start[at:to], self.end[at:to], self.between[:, at:to])
-            at = to
+    def bounds(self, start: _Ints, end: _Ints) -> tuple[_Ints, _Ints]:
+        """Return how many intervals end before each span, and how many start before its end.
 
-    def pairs(
-        self, layers: list[_Layer], ends: NDArray[np.uint32]
-    ) -> tuple[_Ints, NDArray[np.uint32], _Ints]:
-        """Return each pair of span and overlapping interval, and the spans that have more.
-
-        Ordered by span and interval; at most `MAX_INTERVALS` a span, the first.
+        Their difference is the number that overlap; spans with the same two overlap the same.
         """
-        rows, indices = [], []
-        for layer, first, last in zip(layers, self.between[::2], self.between[1::2], strict=True):
-            if layer.loose:
-                row, index = self._loose_pairs(layer, first, last, ends)
-            else:
-                count = np.minimum(last - first, MAX_INTERVALS + 1)
-                row, at = _expanded(first, count)
-                index = layer.index[at]
-            rows.append(row)
-            indices.append(index)
-        row, index = np.concatenate(rows), np.concatenate(indices)
-        if len(layers) > 1:
-            order = np.argsort(row << 32 | index, kind="stable")
-            row, index = row[order], index[order]
-        rank = np.arange(len(row)) - np.searchsorted(row, row)
-        return (
-            row[rank < MAX_INTERVALS],
-            index[rank < MAX_INTERVALS],
-            row[rank == MAX_INTERVALS],
-        )
+        before = np.searchsorted(self._ends, start.astype(np.uint32), side="right")
+        after = np.searchsorted(self._starts, end.astype(np.uint32), side="left")
+        return before, after
 
-    def _loose_pairs(
-        self, layer: _Layer, first: _Ints, last: _Ints, ends: NDArray[np.uint32]
-    ) -> tuple[_Ints, NDArray[np.uint32]]:
-        """Look at every interval between, one span after the other: deep nests are rare."""
-        rows, indices = [np.empty(0, np.int64)], [np.empty(0, np.uint32)]
-        for row in np.flatnonzero(last > first):
-            index = layer.index[first[row] : last[row]]
-            index = index[ends[index] > self.start[row]][: MAX_INTERVALS + 1]
-            rows.append(np.full(len(index), row))
-            indices.append(index)
-        return np.concatenate(rows), np.concatenate(indices)
+    def pairs(self, start: _Ints, end: _Ints) -> tuple[_Ints, _Ints]:
+        """Return every pair of span and interval that overlap, ordered by both."""
+        overlaps = self._lists.all_overlaps_both(start, end, np.arange(len(start)))
+        row, place = np.asarray(overlaps, np.int64)  # NCLS gives lists where it holds nothing
+        key = np.sort(row << 32 | place)
+        return key >> 32, self._index[key & 0xFFFFFFFF]
+
+
+def _pieces(count: _Ints) -> Iterator[slice]:
+    """Yield spans in pieces of about `_PAIRS` overlapping intervals, or of one span."""
+    pairs = np.cumsum(count)
+    start = 0
+    while start < len(count):
+        before = pairs[start - 1] if start else 0
+        end = max(start + 1, int(np.searchsorted(pairs, before + _PAIRS, side="right")))
+        yield slice(start, end)
+        start = end
 
 
 def columns(name: str) -> tuple[Column, ...]:
@@ -313,27 +269,3 @@ def _nearest(
     following = starts[np.minimum(after, len(starts) - 1)].astype(np.int64)
     to_right = np.where(after < len(starts), following - end + 1, far)
     return overlap, np.where(overlap, 0, np.minimum(to_left, to_right))
-
-
-def _layers(
-    start: NDArray[np.uint32], end: NDArray[np.uint32], index: NDArray[np.uint32]
-) -> Iterator[_Layer]:
-    """Split sorted intervals into as few layers without nesting as there are, up to a limit.
-
-    Those that reach at least as far as all before them make a layer; the others are asked again.
-    """
-    for _ in range(_MAX_LAYERS):
-        reach = np.maximum.accumulate(end)
-        record = end == reach
-        yield _Layer(start[record], end[record], index[record])
-        if record.all():
-            return
-        start, end, index = start[~record], end[~record], index[~record]
-    yield _Layer(start, np.maximum.accumulate(end), index, loose=True)
-
-
-def _expanded(first: _Ints, count: _Ints) -> tuple[_Ints, _Ints]:
-    """Return the row and the place of each of `count` neighbours from `first` on, by rows."""
-    row = np.repeat(np.arange(len(first)), count)
-    before = np.cumsum(count) - count
-    return row, np.arange(len(row)) - before[row] + first[row]

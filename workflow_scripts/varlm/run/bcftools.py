@@ -75,7 +75,8 @@ def _error(subcommand: str, status: int, messages: IO[bytes]) -> BcftoolsError:
         return BcftoolsCrashError(f"bcftools {subcommand} crashed: {signal_name(-status)}")
     messages.seek(0)
     text = messages.read().decode("utf-8", "replace")
-    said = text.replace("\\n", "\n").strip().splitlines()  # pysam quotes what bcftools said
+    # pysam's error is the repr of 'bcftools returned …, stderr=' and all that bcftools said.
+    said = text.rpartition("stderr=")[2].replace("\\n", "\n").strip(" \n'\"").splitlines()
     return BcftoolsError(said[-1][:_SHOWN] if said else f"exit status {status}")
 
 

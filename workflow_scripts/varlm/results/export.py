@@ -12,11 +12,13 @@ from varlm.errors import UserError
 from varlm.files.bgzip import BgzfWriter
 from varlm.files.whole import atomic_path
 from varlm.results import annotated_vcf
-from varlm.results.indexes import TBI_LIMIT, check_lines, place_indexes
+from varlm.results.expected import Expected
+from varlm.results.indexes import TBI_LIMIT, check_lines, placed_indexes
+from varlm.results.read_back import check_read_back
 from varlm.tables.flat_text import flat
 from varlm.tables.schemas import has_consequences, read_annotated_table
 from varlm.variants.rejected import read_rejected
-from varlm.vcf.lines import open_vcf
+from varlm.vcf.lines import VcfSource, open_vcf
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +45,8 @@ def export_tsv(table: Path, models: Sequence[str], path: Path) -> int:
                 out.write(text.encode())
         check_lines(temporary, total + 1)
         layout = {"seq_col": 0, "start_col": 1, "end_col": 1, "line_skip": 1}
-        place_indexes(temporary, path, ["csi" if last >= TBI_LIMIT else "tbi"], layout)
+        with placed_indexes(temporary, path, ["csi" if last >= TBI_LIMIT else "tbi"], layout):
+            pass
     return total
 
 
@@ -79,7 +82,8 @@ def export_vcf(
     Raises
     ------
     UserError
-        If a file is not the one that was normalised, or see `vcf_output.header`.
+        If a file is not the one that was normalised, or htslib reads the VCF otherwise than it
+        was meant (`read_back.ReadBackError`), or see `annotated_vcf.header`.
     """
     sources = [open_vcf(vcf) for vcf in vcfs]
     turned_down = read_rejected(rejected)
@@ -91,43 +95,66 @@ def export_vcf(
     records = pl.concat(annotated_vcf.record_positions(frame) for frame in alleles)
     alleles = [frame.drop("chrom", "pos") for frame in alleles]
     order = annotated_vcf.sorted_order(records)
+    records = records.select("chrom", "pos")
+    if order is not None:
+        records = records[order]
     present = records["chrom"].unique(maintain_order=True).to_list()
     lengths = {name: contigs[name] for name in present if name in contigs}
     header = annotated_vcf.header(sources, models, lengths, consequences)
-    last = int(records["pos"].max() or 0)  # type: ignore[arg-type]
-    from_bcf = any(source.format == "bcf" for source in sources)
     with atomic_path(path) as temporary:
-        with BgzfWriter(temporary) as out:
-            out.write(header)
-            lines = (
-                block
-                for source, frame in zip(sources, alleles, strict=True)
-                for block in annotated_vcf.annotated_lines(source, frame, models)
-            )
-            if order is None:
-                for block in lines:
-                    if block:
-                        out.write(b"\n".join(block) + b"\n")
-            else:
-                log.warning(
-                    "the records are not in the order of contigs and positions; they are written "
-                    "sorted, since an index needs that"
-                )
-                scratch = temporary.with_suffix(".scratch")
-                for line in annotated_vcf.write_sorted(lines, order, scratch):
-                    out.write(line)
-        for source, expected in zip(sources, expected_sha256 or (), strict=False):
-            if expected is not None and source.sha256 != expected:
+        _write_vcf(temporary, header, sources, alleles, models, order)
+        alleles.clear()  # all of the cohort's scores, and not needed any more
+        for source, expected_digest in zip(sources, expected_sha256 or (), strict=False):
+            if expected_digest is not None and source.sha256 != expected_digest:
                 raise UserError(
                     f"{source.path}: changed since it was normalised (SHA-256 {source.sha256}, "
-                    f"then {expected}); run the workflow again"
+                    f"then {expected_digest}); run the workflow again"
                 )
-        check_lines(temporary, header.count(b"\n") + records.height)
-        kinds = ["csi"] if last >= TBI_LIMIT else ["tbi"]
-        if from_bcf and "csi" not in kinds:
-            kinds.append("csi")
-        place_indexes(temporary, path, kinds, {"preset": "vcf"})
+        kinds = _index_kinds(records, sources)
+        expected = Expected(table, turned_down, models, consequences, records)
+        with placed_indexes(temporary, path, kinds, {"preset": "vcf"}) as indexes:
+            for index in indexes:
+                check_read_back(temporary, index, expected, path, vcfs)
+            if not indexes:
+                check_lines(temporary, header.count(b"\n") + records.height)
     return records.height
+
+
+def _write_vcf(
+    temporary: Path,
+    header: bytes,
+    sources: Sequence[VcfSource],
+    alleles: Sequence[pl.DataFrame],
+    models: Sequence[str],
+    order: pl.Series | None,
+) -> None:
+    """Write the header and every record, sorted where `order` says so."""
+    blocks = (
+        block
+        for source, frame in zip(sources, alleles, strict=True)
+        for block in annotated_vcf.annotated_lines(source, frame, models)
+    )
+    with BgzfWriter(temporary) as out:
+        out.write(header)
+        if order is None:
+            for block in blocks:
+                if block:
+                    out.write(b"\n".join(block) + b"\n")
+            return
+        log.warning(
+            "the records are not in the order of contigs and positions; they are written "
+            "sorted, since an index needs that"
+        )
+        for line in annotated_vcf.write_sorted(blocks, order, temporary.with_suffix(".scratch")):
+            out.write(line)
+
+
+def _index_kinds(records: pl.DataFrame, sources: Sequence[VcfSource]) -> list[str]:
+    """Return the indexes that the positions need, and .csi where a file came as BCF."""
+    last = int(records["pos"].max() or 0)  # type: ignore[arg-type]
+    kinds = ["csi"] if last >= TBI_LIMIT else ["tbi"]
+    from_bcf = any(source.format == "bcf" for source in sources)
+    return [*kinds, "csi"] if from_bcf and "csi" not in kinds else kinds
 
 
 def _alleles(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pysam
@@ -26,30 +27,45 @@ def check_lines(path: Path, expected: int) -> None:
         )
 
 
-def place_indexes(
+@contextmanager
+def placed_indexes(
     temporary: Path, path: Path, kinds: Sequence[str], layout: Mapping[str, object]
-) -> None:
-    """Index `temporary` and place the indexes beside `path`, which gets its name afterwards.
+) -> Iterator[list[Path]]:
+    """Index `temporary`; on leaving without an error, place the indexes beside `path`.
 
-    Indexes of an older output are removed, so that none is older than its file. Where a .tbi
-    cannot hold a record (INFO/END beyond 2²⁹), a .csi is made; where that cannot either (a POS of
-    ten digits, rejected but kept), there is none, with a warning.
+    `path` itself gets its name afterwards. Indexes of an older output are then removed, so that
+    none is older than its file. Where a .tbi cannot hold a record (INFO/END beyond 2²⁹), a .csi is
+    made; where that cannot either (a POS of ten digits, rejected but kept), there is none, with a
+    warning.
+
+    Yields
+    ------
+    list of Path
+        The indexes, beside `temporary`, for who wants to try them.
     """
-    for suffix in (".tbi", ".csi"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
-    made = [kind for kind in kinds if _place_index(temporary, path, kind, layout)]
-    if not made and "csi" not in kinds:
-        made = ["csi"] if _place_index(temporary, path, "csi", layout) else []
-    if not made:
-        log.warning(
-            "%s: has no index: a position in it is beyond what one can hold, or the records of a "
-            "contig are not together (see the lines above)",
-            path,
-        )
+    indexes: list[Path] = []
+    try:
+        for kind in kinds if "csi" in kinds else (*kinds, "csi"):
+            if kind in kinds or not indexes:
+                indexes += _indexes(temporary, path, kind, layout)
+        if not indexes:
+            log.warning(
+                "%s: has no index: a position in it is beyond what one can hold, or the records "
+                "of a contig are not together (see the lines above)",
+                path,
+            )
+        yield indexes
+        for suffix in (".tbi", ".csi"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        for index in indexes:
+            index.replace(path.with_name(path.name + index.suffix))
+    finally:
+        for index in indexes:
+            index.unlink(missing_ok=True)
 
 
-def _place_index(temporary: Path, path: Path, kind: str, layout: Mapping[str, object]) -> bool:
-    """Make one index; return whether it can hold the file's positions.
+def _indexes(temporary: Path, path: Path, kind: str, layout: Mapping[str, object]) -> list[Path]:
+    """Make one index; return it, or nothing if it cannot hold the file's positions.
 
     Raises
     ------
@@ -57,22 +73,20 @@ def _place_index(temporary: Path, path: Path, kind: str, layout: Mapping[str, ob
         If it cannot be written.
     """
     index = temporary.with_name(f"{temporary.name}.{kind}")
-    final = path.with_name(f"{path.name}.{kind}")
     try:
         pysam.tabix_index(str(temporary), force=True, csi=kind == "csi", index=str(index), **layout)
         with index.open("rb") as file:
             os.fsync(file.fileno())
-        index.replace(final)
     except (OSError, pysam.SamtoolsError) as error:
         # htslib says only that it failed. It begins the file once it has held all positions.
         begun = index.exists()
         index.unlink(missing_ok=True)
         if begun:
             raise UserError(
-                f"{final}: could not be written ({error}); is the disk full? Free some space and "
-                "run again"
+                f"{path}.{kind}: could not be written ({error}); is the disk full? Free some space "
+                "and run again"
             ) from error
         index.touch()  # an error here: the folder takes no new file
         index.unlink()
-        return False
-    return True
+        return []
+    return [index]

@@ -6,7 +6,6 @@ import argparse
 import errno
 import importlib
 import logging
-import os
 import resource
 import sys
 import time
@@ -14,6 +13,7 @@ from collections.abc import Mapping, Sequence
 
 from varlm import __version__
 from varlm.errors import UserError
+from varlm.run import environment
 from varlm.run.signals import Stopped, stop_in_good_order
 
 # Step → what it does, in flow order. Each is `varlm.steps.<step>` and the rule of that name.
@@ -111,7 +111,7 @@ def _main(arguments: list[str]) -> int:
     logging.basicConfig(
         format="%(asctime)s %(levelname)-7s %(message)s",
         datefmt="%Y-%m-%d %H:%M:%S",
-        level=os.environ.get("VARLM_LOG_LEVEL", "INFO"),
+        level=environment.log_level(),
         stream=sys.stderr,
     )
     started = time.monotonic()

@@ -16,8 +16,7 @@ import time
 from collections.abc import Sequence
 from types import FrameType
 
-# Snakemake's process, which rules/common.smk names for the steps that it starts.
-SNAKEMAKE = "VARLM_SNAKEMAKE"
+from varlm.run import environment
 
 GRACE = 5.0  # seconds between a signal and the end by force
 _LOOK = 1.0  # seconds between two looks at a process, where the system does not tell of its end
@@ -96,8 +95,7 @@ def without_parent(pid: int) -> Stopped:
 
 def snakemake() -> int | None:
     """Return the process in VARLM_SNAKEMAKE, if it is one of this machine and namespace."""
-    text = os.environ.get(SNAKEMAKE, "")
-    pid = int(text) if text.isdigit() else None
+    pid = environment.snakemake_process()
     return pid if pid is not None and alive(pid) else None
 
 

@@ -24,9 +24,8 @@ from collections.abc import Callable, Iterator
 from typing import NoReturn
 
 from varlm.errors import UserError
-from varlm.run.heartbeat import HALVINGS, HEARTBEAT
+from varlm.run import environment
 from varlm.run.signals import (
-    SNAKEMAKE,
     Stopped,
     alive,
     end_of,
@@ -132,8 +131,7 @@ def _work(work: Callable[[], int], heartbeat: int, halved: int) -> NoReturn:
             os.environ.setdefault(*_SHORT_SPIN)
         if platform.machine() == "x86_64":  # numpy's threads spin too; torch has others there
             os.environ["OPENBLAS_NUM_THREADS"] = "1"
-        os.environ |= {HEARTBEAT: str(heartbeat), HALVINGS: str(halved)}
-        os.environ[SNAKEMAKE] = str(os.getppid())
+        os.environ |= environment.for_watched(heartbeat, halved, os.getppid())
         status = work()
     except Stopped as stopped:  # told so before the work listened itself
         status = stopped.status

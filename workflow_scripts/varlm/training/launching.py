@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from varlm.errors import UserError
+from varlm.run import environment
 from varlm.run.devices import Lease
-from varlm.run.signals import SNAKEMAKE
 
 # What each process is told: which it is, of how many, and the file in which they meet, as a URI.
 RANK, COUNT, MEETING = "VARLM_RANK", "VARLM_PROCESSES", "VARLM_MEETING"
@@ -56,19 +56,19 @@ def _start(
     command: Sequence[str], rank: int, count: int, lease: Lease | None, meeting: Path
 ) -> subprocess.Popen[bytes]:
     """Start one of the processes."""
-    environment = {
+    variables = {
         **os.environ,
         RANK: str(rank),
         COUNT: str(count),
         MEETING: meeting.as_uri(),
-        SNAKEMAKE: str(os.getpid()),
+        environment.SNAKEMAKE: str(os.getpid()),
     }
     if rank:
-        environment.setdefault("VARLM_LOG_LEVEL", "WARNING")
+        variables.setdefault(environment.LOG_LEVEL, "WARNING")
     device = [] if lease is None else ["--device", f"cuda:{lease.index}"]
     return subprocess.Popen(
         [*command, *device],
-        env=environment,
+        env=variables,
         pass_fds=() if lease is None else (lease.descriptor,),
     )
 

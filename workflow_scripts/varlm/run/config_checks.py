@@ -7,7 +7,15 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from varlm.run.config_keys import CONSEQUENCES, MODEL_COLUMNS, TABLE_COLUMNS, is_address, window_of
+from varlm.run.config_keys import (
+    CONSEQUENCES,
+    INTERVAL_SUFFIXES,
+    MODEL_COLUMNS,
+    TABLE_COLUMNS,
+    is_address,
+    window_of,
+)
+from varlm.tables.columns import annotated_names
 
 
 def cross_checks(config: Mapping[str, Any]) -> Iterator[str]:
@@ -108,7 +116,7 @@ def _column_clashes(config: Mapping[str, Any]) -> Iterator[str]:
     made = dict.fromkeys(TABLE_COLUMNS, "the annotated table itself")
     made |= {f"{m}_{c}": f"the model {m}" for m in config["models"] for c in MODEL_COLUMNS}
     made |= {f"info_{tag}": f"annotate.info ({tag})" for tag in config["annotate"]["info"]}
-    for key, suffixes in (("intervals", ("_overlap", "_name", "_distance")), ("bigwigs", ("",))):
+    for key, suffixes in (("intervals", INTERVAL_SUFFIXES), ("bigwigs", ("",))):
         for name in config["annotate"][key]:
             for column in (name + suffix for suffix in suffixes):
                 if column in made:
@@ -122,7 +130,7 @@ def _column_clashes(config: Mapping[str, Any]) -> Iterator[str]:
 def _evaluation_errors(config: Mapping[str, Any]) -> Iterator[str]:
     """Say what is wrong in `evaluate` that its schema cannot tell."""
     evaluate, models = config["evaluate"], config["models"]
-    columns = [*_columns(config)]
+    columns = _columns(config)
     for name, label in evaluate["labels"].items():
         key = f"evaluate.labels.{name}"
         yield from _label_errors(key, label, config["annotate"]["info"])
@@ -174,12 +182,14 @@ def _unknown(key: str, what: str, name: str, known: Sequence[str]) -> Iterator[s
         yield f"{key}: no {what} has the name {name}; {hint}"
 
 
-def _columns(config: Mapping[str, Any]) -> Iterator[str]:
-    """Yield every column of the annotated table."""
+def _columns(config: Mapping[str, Any]) -> list[str]:
+    """Return every column of the annotated table."""
     annotate = config["annotate"]
-    yield from TABLE_COLUMNS
-    yield from (f"{model}_{name}" for model in config["models"] for name in MODEL_COLUMNS)
-    yield from (f"info_{tag}" for tag in annotate["info"])
-    for name in annotate["intervals"]:
-        yield from (f"{name}_overlap", f"{name}_name", f"{name}_distance")
-    yield from annotate["bigwigs"]
+    return annotated_names(
+        config["models"],
+        [
+            *(f"info_{tag}" for tag in annotate["info"]),
+            *(name + suffix for name in annotate["intervals"] for suffix in INTERVAL_SUFFIXES),
+            *annotate["bigwigs"],
+        ],
+    )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
+from varlm.tables import columns
 from varlm.tables.parquet import Column, Table, described_table
 
 CONSEQUENCES_CALLED = "varlm.consequences"  # Parquet metadata: whether there was an annotation
@@ -17,6 +18,12 @@ CONSEQUENCES_CALLED = "varlm.consequences"  # Parquet metadata: whether there wa
 
 _STRING = pl.String()
 _U16, _U32, _F32 = pl.UInt16(), pl.UInt32(), pl.Float32()
+
+
+def _columns(rows: Iterable[columns.Row]) -> tuple[Column, ...]:
+    """Return columns whose types are given by name."""
+    return tuple(Column(name, getattr(pl, dtype)(), meaning) for name, dtype, meaning in rows)
+
 
 CONTIGS = Table(
     "contigs",
@@ -29,25 +36,7 @@ CONTIGS = Table(
     ),
 )
 
-VARIANTS = Table(
-    "variants",
-    (
-        Column("chrom", _STRING, "contig as named in the cohort's VCF"),
-        Column("contig", _STRING, "the same contig as named in the reference"),
-        Column("pos", _U32, "1-based, after normalisation"),
-        Column("id", _STRING, "VCF ID; null when missing ('.')"),
-        Column("ref", _STRING, "reference allele after normalisation, upper case"),
-        Column("alt", _STRING, "alternate allele after normalisation, upper case"),
-        Column("input_pos", _U32, "POS as given"),
-        Column("input_ref", _STRING, "REF as given"),
-        Column("input_alt", _STRING, "the ALT allele as given"),
-        Column("kind", _STRING, "snv, mnv, ins, del or delins"),
-        Column("af", _F32, "this ALT's INFO/AF (or AC/AN); null when absent"),
-        Column("file", _U16, "0-based index of the file within the cohort"),
-        Column("record", _U32, "0-based index of the record within its file"),
-        Column("allele", _U16, "1-based index of the ALT within its record"),
-    ),
-)
+VARIANTS = Table("variants", _columns(columns.VARIANT))
 
 REJECTED = Table(
     "rejected",
@@ -180,55 +169,23 @@ EVALUATION = Table(
     ),
 )
 
-TRANSCRIPT_CONSEQUENCE = (
-    Column("consequence", _STRING, "Sequence Ontology terms on one transcript, '&' between them"),
-    Column("impact", _STRING, "HIGH, MODERATE, LOW or MODIFIER, of the most severe term"),
-    Column("gene", _STRING, "gene symbol, or the gene's id where it has none"),
-    Column("gene_id", _STRING, "gene id as in the annotation"),
-    Column("transcript", _STRING, "transcript id as in the annotation"),
-    Column("biotype", _STRING, "transcript biotype"),
-    Column("strand", _STRING, "strand of the gene, + or -"),
-    Column("protein_change", _STRING, "as bcftools csq writes it, 12A>12V; null where none"),
-)
+TRANSCRIPT_CONSEQUENCE = _columns(columns.TRANSCRIPT)
 
 # What an annotation adds to an allele: columns of `annotated`, null without one. The rows of
 # `consequences.parquet` are those of `variants.parquet`, in their order.
 CONSEQUENCES = Table(
     "consequences",
     (
+        *_columns(columns.CONSEQUENCE),
         Column(
-            "consequence", _STRING, "the most severe Sequence Ontology term; null: no annotation"
-        ),
-        *TRANSCRIPT_CONSEQUENCE[1:],
-        Column(
-            "nearest_gene", _STRING, "gene with the nearest transcription start, of all transcripts"
-        ),
-        Column(
-            "tss_distance",
-            pl.Int32(),
-            "bp to that start; negative: upstream of it, in the direction of the gene",
-        ),
-        Column(
-            "consequences",
+            columns.TRANSCRIPTS[0],
             pl.List(pl.Struct({column.name: column.dtype for column in TRANSCRIPT_CONSEQUENCE})),
-            "one entry a transcript, the most severe first, the first of them in the columns above",
+            columns.TRANSCRIPTS[1],
         ),
     ),
 )
 
-SCORE_COLUMNS = (
-    ("llr", "log-likelihood ratio alt − ref, natural log, strand mean; negative: less likely"),
-    ("llr_fwd", "the forward strand's log-likelihood ratio, nats"),
-    ("llr_rev", "the reverse strand's log-likelihood ratio, nats; null when not scored"),
-    ("entropy", "entropy of A, C, G, T at the site, nats; null for indels and MNVs"),
-    ("p_ref", "probability of REF at the site; null for indels and MNVs"),
-    ("p_alt", "probability of ALT at the site; null for indels and MNVs"),
-    (
-        "percentile",
-        "percentage of the genome's background SNVs with a lower LLR, ties half, 0 to 100; null "
-        "where scoring.background_sites is 0",
-    ),
-)
+SCORE_COLUMNS = columns.SCORE
 
 
 def annotated(models: Iterable[str], extra: Iterable[Column] = ()) -> Table:

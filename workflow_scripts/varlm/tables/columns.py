@@ -1,0 +1,95 @@
+"""The columns that config and tables share, as plain data: name, type, meaning.
+
+`schemas` makes tables of them; `varlm.run` checks a config's names against them on every start of
+Snakemake, where polars would cost 0.1 s a job. Types are those of Polars, by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+Row = tuple[str, str, str]
+
+# Of an allele, as `normalise` accepts it. The last three say where it was read.
+VARIANT: tuple[Row, ...] = (
+    ("chrom", "String", "contig as named in the cohort's VCF"),
+    ("contig", "String", "the same contig as named in the reference"),
+    ("pos", "UInt32", "1-based, after normalisation"),
+    ("id", "String", "VCF ID; null when missing ('.')"),
+    ("ref", "String", "reference allele after normalisation, upper case"),
+    ("alt", "String", "alternate allele after normalisation, upper case"),
+    ("input_pos", "UInt32", "POS as given"),
+    ("input_ref", "String", "REF as given"),
+    ("input_alt", "String", "the ALT allele as given"),
+    ("kind", "String", "snv, mnv, ins, del or delins"),
+    ("af", "Float32", "this ALT's INFO/AF (or AC/AN); null when absent"),
+    ("file", "UInt16", "0-based index of the file within the cohort"),
+    ("record", "UInt32", "0-based index of the record within its file"),
+    ("allele", "UInt16", "1-based index of the ALT within its record"),
+)
+
+# Of an allele on one transcript.
+TRANSCRIPT: tuple[Row, ...] = (
+    ("consequence", "String", "Sequence Ontology terms on one transcript, '&' between them"),
+    ("impact", "String", "HIGH, MODERATE, LOW or MODIFIER, of the most severe term"),
+    ("gene", "String", "gene symbol, or the gene's id where it has none"),
+    ("gene_id", "String", "gene id as in the annotation"),
+    ("transcript", "String", "transcript id as in the annotation"),
+    ("biotype", "String", "transcript biotype"),
+    ("strand", "String", "strand of the gene, + or -"),
+    ("protein_change", "String", "as bcftools csq writes it, 12A>12V; null where none"),
+)
+
+# Of an allele, of the transcripts together; after them the list of all transcripts.
+CONSEQUENCE: tuple[Row, ...] = (
+    ("consequence", "String", "the most severe Sequence Ontology term; null: no annotation"),
+    *TRANSCRIPT[1:],
+    ("nearest_gene", "String", "gene with the nearest transcription start, of all transcripts"),
+    (
+        "tss_distance",
+        "Int32",
+        "bp to that start; negative: upstream of it, in the direction of the gene",
+    ),
+)
+TRANSCRIPTS = (
+    "consequences",
+    "one entry a transcript, the most severe first, the first of them in the columns above",
+)
+
+# Of each model; all are Float32.
+SCORE = (
+    ("llr", "log-likelihood ratio alt − ref, natural log, strand mean; negative: less likely"),
+    ("llr_fwd", "the forward strand's log-likelihood ratio, nats"),
+    ("llr_rev", "the reverse strand's log-likelihood ratio, nats; null when not scored"),
+    ("entropy", "entropy of A, C, G, T at the site, nats; null for indels and MNVs"),
+    ("p_ref", "probability of REF at the site; null for indels and MNVs"),
+    ("p_alt", "probability of ALT at the site; null for indels and MNVs"),
+    (
+        "percentile",
+        "percentage of the genome's background SNVs with a lower LLR, ties half, 0 to 100; null "
+        "where scoring.background_sites is 0",
+    ),
+)
+
+_ORIGIN = 3  # columns of VARIANT that say where an allele was read
+
+
+def annotated_names(models: Iterable[str], extra: Iterable[str] = ()) -> list[str]:
+    """Return the names of the annotated table's columns, in file order.
+
+    Parameters
+    ----------
+    models : iterable of str
+        Names of the config key `models`.
+    extra : iterable of str
+        Columns of INFO fields and tracks.
+    """
+    names = [name for name, _, _ in VARIANT]
+    return [
+        *(name for name in names[:-_ORIGIN] if name != "contig"),
+        *(name for name, _, _ in CONSEQUENCE),
+        TRANSCRIPTS[0],
+        *extra,
+        *(f"{model}_{name}" for model in models for name, _ in SCORE),
+        *names[-_ORIGIN:],
+    ]

@@ -4,7 +4,7 @@
     .venv/bin/python docs/generate.py --check   says which are out of date (exit status 1)
 
 Change the text of a config key in config/schemas/config.schema.yaml, that of a column in
-workflow_scripts/varlm/schemas.py, that of a file here.
+workflow_scripts/varlm/tables (columns.py, schemas.py), that of a file here.
 """
 
 from __future__ import annotations

@@ -11,22 +11,34 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.path_modifier import PathModifier
 
+# Where Snakemake read this file from: a folder, or a git host or web server.
+HERE = workflow.current_basedir
+REMOTE = "://" in HERE.get_path_or_uri(secret_free=True)
+# The files that varlm needs of the checkout, relative to it.
+PACKAGE = [
+    line
+    for line in Path(workflow.source_path("package.txt"))
+    .read_text("utf-8")
+    .splitlines()
+    if line and not line.startswith("#")
+]
+
 
 def package_root():
     """Return the folder that holds workflow_scripts/ and config/schemas/.
 
     Where Snakemake read this file from a disk, that is the checkout. A workflow that is imported
     from a git host or a web server has no checkout: Snakemake's source cache holds what
-    `workflow.source_path` was asked for, so every file of package.txt is.
+    `workflow.source_path` was asked for, so every file of package.txt is, but for those of
+    resources/, which a config may name (`shipped_folder`).
     """
-    here = workflow.current_basedir.get_path_or_uri(secret_free=True)
-    if "://" not in here:
+    here = HERE.get_path_or_uri(secret_free=True)
+    if not REMOTE:
         return Path(here).resolve().parent
-    names = Path(workflow.source_path("package.txt")).read_text("utf-8").split("\n")
     files = {
         name: Path(workflow.source_path(f"../{name}"))
-        for name in names
-        if name and not name.startswith("#")
+        for name in PACKAGE
+        if not name.startswith("resources/")
     }
     name, file = next(iter(files.items()))
     root = file.parents[name.count("/")]
@@ -45,41 +57,71 @@ if VARLM not in sys.path:
     sys.path.insert(0, VARLM)
 
 from varlm.errors import UserError
-from varlm.run.cohort_sheet import load_cohorts
-from varlm.run.config import load_config
-from varlm.run.config_keys import (
-    LOOP,
-    REGIONS_COHORT,
-    SHEET_LABELS,
-    addresses,
-    is_address,
-    label_tables,
-    labels_of,
-    window_of,
+from varlm.run import checkpoint_folders, environment, step_settings
+from varlm.run.config_keys import REGIONS_COHORT, label_tables, window_of
+from varlm.run.fingerprint import fingerprints as known_by
+from varlm.run.inputs import addresses, has_credentials, keys_of
+from varlm.run.loading import load_run
+from varlm.run.options import (
+    area_flags,
+    expected_flags,
+    flags,
+    genome_flags,
+    genomes_with,
+    kept_flags,
+    named,
+    pairs,
 )
-from varlm.run.fingerprint import fingerprint
+from varlm.run.shipped import Shipped, copy
+
+
+def shipped_content(name):
+    """Return the bytes of a file on the git host or web server that varlm is imported from.
+
+    Snakemake's source cache takes files of a git host as text, and fails on weights (9.27).
+    """
+    file = HERE.join(f"../{name}")
+    if not hasattr(file, "hosted_repo"):
+        return Path(workflow.source_path(f"../{name}")).read_bytes()
+    return file.hosted_repo.repo.commit(file.ref).tree[file.path].data_stream.read()
+
+
+def shipped_folder(names):
+    """Return the folder that holds files of resources/ which the config names.
+
+    Without a checkout they are copied into the working directory: the source cache has another
+    path in every run, where varlm comes from a branch or a web server.
+    """
+    if not REMOTE:
+        return ROOT
+    copies = Path(".snakemake/varlm")
+    return copy(names, shipped_content, copies) if workflow.is_main_process else copies
+
 
 # Whether another workflow imports this one. Its rules may make the files that the config names.
 IS_MODULE = workflow.modifier.parent_modifier is not None
 
 try:
-    CONFIG = load_config(config, ROOT / "config/schemas/config.schema.yaml")
-    REGIONS = CONFIG["regions"]
-    SATURATED = [] if REGIONS is None else [REGIONS_COHORT]
-    COHORTS = (
-        load_cohorts(Path(CONFIG["cohorts"]), SATURATED, must_exist=not IS_MODULE)
-        if CONFIG["cohorts"]
-        else {}
+    CONFIG, COHORTS = load_run(
+        config,
+        ROOT / "config/schemas/config.schema.yaml",
+        Shipped(PACKAGE, shipped_folder),
+        look=workflow.is_main_process and not IS_MODULE,
     )
 except UserError as error:
     raise WorkflowError(str(error)) from None
+
+REGIONS = CONFIG["regions"]
+SATURATED = [] if REGIONS is None else [REGIONS_COHORT]
+# What names each input, for messages.
+KEYS = keys_of(CONFIG, COHORTS)
 
 
 def stored_elsewhere():
     """Return each input's address → the storage object by which Snakemake fetches it."""
     objects, errors = {}, []
     for key, address in addresses(CONFIG, COHORTS):
-        if "@" in address.split("/")[2]:
+        if has_credentials(address):
             errors.append(
                 f"{key}: the address holds a user name or password, which would be in logs and "
                 "reports; give them as docs/deployment.md says (Remote inputs)"
@@ -118,9 +160,9 @@ except WorkflowError:
 
 # Jobs that score ask for one GPU each where there may be one, and share the cores where
 # --resources gpu=N says how many of them run at once.
-GPU = 0 if CONFIG["scoring"]["device"] in ("cpu", "mps") else 1
-AT_ONCE = getattr(workflow.global_resources.get("gpu"), "value", None)
-SCORING_THREADS = max(1, CORES // AT_ONCE) if AT_ONCE and GPU else CORES
+GPU = step_settings.gpus_of_a_job(CONFIG["scoring"]["device"])
+AT_ONCE = GPU and getattr(workflow.global_resources.get("gpu"), "value", None)
+SCORING_THREADS = step_settings.threads_of_a_job(CORES, AT_ONCE)
 
 MODELS = CONFIG["models"]
 # `prefix:` and `replace_prefix:` of a module move the results, and nothing else: inputs and the
@@ -135,51 +177,23 @@ STORE = CONFIG["store"].rstrip("/")
 TRAIN = CONFIG["train"]
 for model in MODELS.values():
     if model["train"] is not None:
-        model["path"] = f"{RESULTS}/training/{model['train']}/checkpoint"
+        model["path"] = checkpoint_folders.trained_folder(RESULTS, model["train"])
 
-# `python` in the rules is the one that runs Snakemake, also where its environment is not
-# activated; a conda environment of --software-deployment-method goes before it.
-os.environ.update(
-    PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]),
-    VARLM=VARLM,
-    VARLM_SNAKEMAKE=str(os.getpid()),  # a step ends when this process does
-    PYTHONUTF8="1",  # whatever the locale
-)
+os.environ.update(environment.for_steps(VARLM, sys.executable))
 
 if workflow.is_main_process:
-    # For plan, in the environment: as params they would make the plan anew with other --cores.
-    os.environ.update(
-        VARLM_JOBS=str(workflow.resource_settings.nodes or 1),
-        VARLM_SCORING_THREADS=str(SCORING_THREADS),
-        **({"VARLM_GPUS": str(AT_ONCE)} if AT_ONCE and GPU else {}),
-    )
+    jobs = workflow.resource_settings.nodes or 1
+    os.environ.update(environment.for_plan(jobs, SCORING_THREADS, AT_ONCE))
 
     from varlm.run.snakemake_process import watch_over
 
-    if told := watch_over(Path(".snakemake")):
-        logger.warning(told)
-
-
-def flags(name, values):
-    """Return [name, value, name, value, …] of the values that are set, for `{params.x:q}`."""
-    return [
-        str(item) for value in values if value is not None for item in (name, value)
-    ]
-
-
-def pairs(mapping):
-    """Return a config mapping as NAME=VALUE, for `flags`."""
-    return [f"{name}={value}" for name, value in mapping.items()]
-
-
-def named(mapping, files):
-    """Return NAME=FILE of a config mapping whose values lie in `files` on this machine."""
-    return pairs(dict(zip(mapping, files, strict=True)))
+    if warning := watch_over(Path(".snakemake")):
+        logger.warning(warning)
 
 
 def made_here(path):
     """Whether the workflow that imports this one has a rule for the file."""
-    return IS_MODULE and any(each.is_producer(path) for each in workflow.rules)
+    return IS_MODULE and any(rule.is_producer(path) for rule in workflow.rules)
 
 
 @cache
@@ -187,28 +201,30 @@ def located(path):
     """Return an input as rules take it: a path as it is, a storage object for an address.
 
     A command gets where the file lies on this machine, from `input`. That it exists is checked
-    here, since Snakemake would go on with old results where an input is missing, also under a
-    wrong name that was written just now; and only by the process that plans the run, since the
-    nodes of a cluster may reach nothing outside.
+    here where `load_run` could not, since Snakemake would go on with old results where an input is
+    missing, also under a wrong name that was written just now; and only by the process that plans
+    the run, since the nodes of a cluster may reach nothing outside.
     """
     file = ADDRESSES.get(path, path)
     if not workflow.is_main_process:
         return file
     try:
         if file is path:
-            found = Path(path).exists() or made_here(path)
+            exists = Path(path).exists() or made_here(path)
         else:
-            found = file.flags["storage_object"].exists()
+            exists = file.flags["storage_object"].exists()
     except Exception as error:  # of whichever library the storage plugin uses
-        raise WorkflowError(f"{path}: cannot be looked up ({error})") from error
-    if not found:
+        raise WorkflowError(
+            f"{KEYS[path]}: {path}: cannot be looked up ({error})"
+        ) from error
+    if not exists:
         where = (
             f"relative to {Path.cwd()}"
             if file is path
             else "the server has no such file"
         )
         raise WorkflowError(
-            f"{path}: input not found ({where}); check config and cohort sheet"
+            f"{KEYS[path]}: {path}: input not found ({where}); correct it"
         )
     return file
 
@@ -237,28 +253,9 @@ def beside(kind):
     return files
 
 
-def area_flags():
-    """Return where to score every SNV, but for a BED file, as options of the step saturate."""
-    if REGIONS is None:
-        return []
-    everywhere = REGIONS["contigs"] == "all"
-    return [
-        *(
-            ["--all-contigs"]
-            if everywhere
-            else flags("--contig", REGIONS["contigs"] or [])
-        ),
-        *(flags("--sample", [REGIONS["sample"]])),
-        *(flags("--seed", [REGIONS["seed"]]) if REGIONS["sample"] else []),
-    ]
-
-
 def shown_settings():
-    """Return the config for the reports, without what addresses have after "?": maybe a token."""
-    text = json.dumps(CONFIG, sort_keys=True)
-    for address in ADDRESSES:
-        text = text.replace(address, re.sub(r"\?.*", "?…", address))
-    return text
+    """Return the config for the reports."""
+    return step_settings.shown_settings(CONFIG, ADDRESSES)
 
 
 def label_files(cohort):
@@ -267,43 +264,13 @@ def label_files(cohort):
 
 
 def evaluate_settings(cohort):
-    """Return the config's `evaluate` as the step takes it; where tables lie is told by itself.
-
-    A label whose table the sheet names is none of a cohort for which it names none.
-    """
-    settings = CONFIG["evaluate"] or {}
-    tables = label_files(cohort)
-    labels = {
-        name: {key: value for key, value in label.items() if key != "table"}
-        for name, label in settings.get("labels", {}).items()
-        if label["table"] is None or name in tables
-    }
-    return json.dumps({**settings, "labels": labels}, sort_keys=True)
+    """Return the config's `evaluate` as the step takes it."""
+    return step_settings.evaluate_settings(CONFIG["evaluate"], COHORTS.get(cohort, []))
 
 
 def fingerprints(*paths):
-    """Return what the content of these files is known by, for a rule's params.
-
-    Only files that are here before the run have a content to know them by. What another rule
-    makes and what lies elsewhere is known by its time, as Snakemake does it: their content would
-    be "absent" in one run, and something else in the next.
-    """
-
-    def known_by(path):
-        if is_address(path):
-            return path
-        if made_here(path):
-            return "made by a rule"
-        return fingerprint(path)
-
-    return [known_by(path) for path in paths if path is not None]
-
-
-def local_checkpoint_files(folder):
-    """Return the files of a checkpoint folder; none for a hub id."""
-    kinds = {".json", ".safetensors", ".bin"}
-    files = Path(folder).glob("*")
-    return sorted(str(p) for p in files if p.suffix in kinds and p.is_file())
+    """Return what the content of these files is known by, for a rule's params."""
+    return known_by(paths, made_here)
 
 
 def checkpoint_files(wildcards):
@@ -311,10 +278,10 @@ def checkpoint_files(wildcards):
 
     Those of one that is trained here are made by the rule train.
     """
-    name = MODELS[wildcards.model]["train"]
-    if name is not None:
-        return [f"{RESULTS}/training/{name}/checkpoint/{file}" for file in CHECKPOINT]
-    return local_checkpoint_files(MODELS[wildcards.model]["path"])
+    model = MODELS[wildcards.model]
+    if model["train"] is not None:
+        return checkpoint_folders.trained_files(RESULTS, model["train"])
+    return checkpoint_folders.files_of(model["path"])
 
 
 def stored(wildcards):
@@ -340,61 +307,31 @@ def planned_scores(wildcards):
     ]
 
 
-# What a checkpoint that is trained here consists of.
-CHECKPOINT = [
-    "config.json",
-    "model.safetensors",
-    "tokenizer.json",
-    "tokenizer_config.json",
-]
-
-
 def genome_files(kind):
     """Return an input function: the FASTA or annotation files of a training's genomes."""
     return lambda wildcards: [
-        located(files[kind])
-        for files in TRAIN[wildcards.training]["genomes"].values()
-        if files[kind] is not None
+        located(file) for file in genomes_with(TRAIN[wildcards.training], kind).values()
     ]
 
 
 def named_genomes(kind):
     """Return a params function: NAME=FILE of each genome that has such a file, as options."""
-
-    def options(wildcards, input):
-        named = [
-            name
-            for name, files in TRAIN[wildcards.training]["genomes"].items()
-            if files[kind] is not None
-        ]
-        flag = {"fasta": "--genome", "annotation": "--annotation"}[kind]
-        files = input.fasta if kind == "fasta" else input.annotation
-        return flags(flag, [f"{n}={f}" for n, f in zip(named, files, strict=True)])
-
-    return options
+    return lambda wildcards, input: genome_flags(
+        TRAIN[wildcards.training], kind, getattr(input, kind)
+    )
 
 
 def start_folder(training):
     """Return the checkpoint folder that a training starts from, or None."""
-    start = TRAIN[training]["start"]
-    return f"{RESULTS}/training/{start}/checkpoint" if start in TRAIN else start
+    return checkpoint_folders.start_folder(TRAIN, training, RESULTS)
 
 
 def start_files(wildcards):
     """Return the files of the checkpoint that a training starts from, so that it waits for them."""
-    folder = start_folder(wildcards.training)
-    if folder is None:
-        return []
-    if TRAIN[wildcards.training]["start"] in TRAIN:
-        return [f"{folder}/{file}" for file in CHECKPOINT]
-    files = local_checkpoint_files(folder)
-    if not files and not IS_MODULE:
-        raise WorkflowError(
-            f"train.{wildcards.training}.start: found {folder!r}, which is no folder of a "
-            f"checkpoint (relative to {Path.cwd()}) and none of the key train "
-            f"({', '.join(TRAIN)}); correct it"
-        )
-    return files
+    start = TRAIN[wildcards.training]["start"]
+    if start in TRAIN:
+        return checkpoint_folders.trained_files(RESULTS, start)
+    return [] if start is None else checkpoint_folders.files_of(start)
 
 
 def start_content(wildcards):
@@ -406,12 +343,4 @@ def start_content(wildcards):
 
 def loop_settings(wildcards):
     """Return how a model is trained, as the step takes it."""
-    block = TRAIN[wildcards.training]
-    windows = block["windows"]
-    return json.dumps(
-        {
-            **{name: block[name] for name in LOOP},
-            "micro_batch": min(block["micro_batch"], block["batch_size"]),
-            "jitter": (windows["stride"] or windows["length"] // 2) // 2,
-        }
-    )
+    return step_settings.loop_settings(TRAIN[wildcards.training])

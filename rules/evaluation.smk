@@ -2,19 +2,6 @@
 # Produces: {results}/cohorts/{cohort}/evaluation.tsv, evaluation.json, figures/evaluation.png, .svg
 
 
-for name, label in (CONFIG["evaluate"] or {"labels": {}})["labels"].items():
-    if label["cohort"] not in (None, *ALL_COHORTS):
-        raise WorkflowError(
-            f"evaluate.labels.{name}.cohort: there is no cohort {label['cohort']!r}; there are "
-            f"{', '.join(ALL_COHORTS)}"
-        )
-    if label["table"] == SHEET_LABELS and not any(map(labels_of, COHORTS.values())):
-        raise WorkflowError(
-            f"evaluate.labels.{name}.table: found sheet, but {CONFIG['cohorts']} names no file in "
-            "a column labels; add it, or name the table here"
-        )
-
-
 rule evaluate:
     input:
         annotated=rules.annotate.output.annotated,

@@ -27,20 +27,14 @@ rule prepare_training:
             "--validation", TRAIN[wildcards.training]["validation"]
         ),
         window=lambda wildcards: TRAIN[wildcards.training]["windows"]["length"],
-        stride=lambda wildcards: TRAIN[wildcards.training]["windows"]["stride"]
-        or TRAIN[wildcards.training]["windows"]["length"] // 2,
+        stride=lambda wildcards: step_settings.stride(
+            TRAIN[wildcards.training]["windows"]
+        ),
         promoter=lambda wildcards: TRAIN[wildcards.training]["windows"]["promoter"],
         genic_share=lambda wildcards: flags(
             "--genic-share", [TRAIN[wildcards.training]["windows"]["genic_share"]]
         ),
-        kept=lambda wildcards: [
-            option
-            for option, key, value in (
-                ("--keep-copies", "copies", "keep"),
-                ("--keep-similar", "similar", "keep"),
-            )
-            if TRAIN[wildcards.training]["windows"][key] == value
-        ],
+        kept=lambda wildcards: kept_flags(TRAIN[wildcards.training]["windows"]),
         content=lambda wildcards: fingerprints(
             *(
                 file
@@ -76,7 +70,8 @@ rule train:
         start=start_files,
     output:
         checkpoint=expand(
-            f"{RESULTS}/training/{{{{training}}}}/checkpoint/{{file}}", file=CHECKPOINT
+            f"{RESULTS}/training/{{{{training}}}}/checkpoint/{{file}}",
+            file=checkpoint_folders.TRAINED,
         ),
         curve=f"{RESULTS}/training/{{training}}/learning_curve.tsv",
     log:

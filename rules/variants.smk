@@ -34,16 +34,7 @@ rule normalise:
             *flags("--aliases", input.aliases),
             *flags("--regions", input.regions),
         ],
-        expected=lambda wildcards: [
-            flag
-            for index, file in enumerate(COHORTS[wildcards.cohort])
-            for flag in (
-                *flags(
-                    "--expect-records", [file.records and f"{index}:{file.records}"]
-                ),
-                *flags("--expect-sha256", [file.sha256 and f"{index}:{file.sha256}"]),
-            )
-        ],
+        expected=lambda wildcards: expected_flags(COHORTS[wildcards.cohort]),
         options=[
             *flags("--min-af", [CONFIG["normalise"]["min_af"]]),
             *flags("--max-af", [CONFIG["normalise"]["max_af"]]),
@@ -98,7 +89,7 @@ rule saturate:
             REGIONS["bed"], CONFIG["reference"]["aliases"]
         ),
         reference=subpath(input.contigs, parent=True),
-        area=area_flags(),
+        area=area_flags(REGIONS),
         files=lambda wildcards, input: [
             *flags("--bed", input.bed),
             *flags("--aliases", input.aliases),

@@ -900,7 +900,7 @@ def test_the_configs_consequences_are_the_annotations():
 
 
 def test_a_label_table_may_be_an_address(root):
-    from varlm.run.config_keys import addresses
+    from varlm.run.inputs import addresses
 
     labels = {"x": {"table": "https://example.org/x.tsv", "column": "a"}}
     whole = load_config(

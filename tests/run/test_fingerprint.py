@@ -49,3 +49,11 @@ def test_a_large_file_is_known_by_pieces(tmp_path, monkeypatch):
     path.write_bytes(data[:-1])
     os.utime(path, (1, 1))
     assert seen(path) != before
+
+
+def test_what_the_content_of_inputs_is_known_by(tmp_path):
+    file = tmp_path / "a"
+    file.write_bytes(b"x")
+    paths = [str(file), None, "https://h/a", "made.vcf", str(tmp_path / "none")]
+    known = module.fingerprints(paths, lambda path: path == "made.vcf")
+    assert known == [module.fingerprint(str(file)), "https://h/a", "made by a rule", "absent"]

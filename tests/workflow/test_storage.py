@@ -27,7 +27,8 @@ from making.workflow import (
 from varlm.errors import UserError
 from varlm.run.cohort_sheet import load_cohorts
 from varlm.run.config import load_config
-from varlm.run.config_keys import addresses, is_address
+from varlm.run.config_keys import is_address
+from varlm.run.inputs import addresses
 
 pytestmark = pytest.mark.slow
 

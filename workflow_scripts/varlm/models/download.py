@@ -9,8 +9,7 @@ from pathlib import Path
 from varlm.errors import UserError
 from varlm.files.whole import sha256
 from varlm.models.checkpoint import read_config, weight_files
-
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+from varlm.run.checkpoint_folders import COMMIT, HUB_ID
 
 
 def resolve(path: str, revision: str | None = None, cache_dir: Path | None = None) -> Path:
@@ -38,12 +37,12 @@ def resolve(path: str, revision: str | None = None, cache_dir: Path | None = Non
     folder = Path(path)
     if folder.is_dir():
         return folder
-    if folder.exists() or not _HUB_ID.fullmatch(path):
+    if folder.exists() or not HUB_ID.fullmatch(path):
         raise UserError(
             f"{path}: no such folder, and not a hub id (owner/name); models.<name>.path must be "
             "one of the two"
         )
-    if revision is None or not re.fullmatch(r"[0-9a-f]{40}", revision):
+    if revision is None or not COMMIT.fullmatch(revision):
         raise UserError(
             f"{path}: revision is {revision!r}; a model from the hub needs "
             "models.<name>.revision, the 40 hexadecimal digits of a commit (a branch can move). "

@@ -7,7 +7,7 @@ imported here: jsonschema and yaml are loaded by Snakemake itself.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,20 @@ def load_config(given: Mapping[str, Any], schema_path: Path) -> dict[str, Any]:
     UserError
         One message with all errors, each with its key, the value found and a remedy.
     """
+    config, errors = checked_config(given, schema_path)
+    if errors:
+        raise UserError(listed_errors(errors, "in the config"))
+    return config
+
+
+def checked_config(given: Mapping[str, Any], schema_path: Path) -> tuple[dict[str, Any], list[str]]:
+    """Return a copy of the config and its errors; without any, with every default filled in.
+
+    Raises
+    ------
+    UserError
+        If the config is too large to look into.
+    """
     _check_size(given)
     schema = yaml.safe_load(schema_path.read_text(encoding="utf-8"))
     validator = jsonschema.Draft202012Validator(schema)
@@ -43,15 +57,18 @@ def load_config(given: Mapping[str, Any], schema_path: Path) -> dict[str, Any]:
         for line in _explain(error)
     ]
     errors += _missing_inputs(given)
+    config: dict[str, Any] = deepcopy(dict(given))
     if not errors:
-        config: dict[str, Any] = _with_defaults(deepcopy(dict(given)), schema)
+        config = _with_defaults(config, schema)
         config["regions"] = _regions(config["regions"])
         errors = list(cross_checks(config))
-    if errors:
-        listed = "\n".join(f"  - {line}" for line in errors)
-        count = f"{len(errors)} error{'s' if len(errors) > 1 else ''}"
-        raise UserError(f"{count} in the config:\n{listed}")
-    return config
+    return config, errors
+
+
+def listed_errors(errors: Sequence[str], where: str) -> str:
+    """Return errors as one message, a line each."""
+    lines = "\n".join(f"  - {error}" for error in errors)
+    return f"{len(errors)} error{'s' if len(errors) > 1 else ''} {where}:\n{lines}"
 
 
 def _check_size(given: Mapping[str, Any]) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Any
+
+from varlm.annotation.genes.severity import IMPACTS
+from varlm.tables.columns import SCORE, annotated_names
 
 SHEET_COLUMNS = {
     "cohort": "name of the cohort: its folder in the results",
@@ -16,28 +19,14 @@ SHEET_COLUMNS = {
 }
 COHORT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
-# The columns that every annotated table has, and those of each model: `schemas.annotated`, which
-# would import polars here (a test holds the two together).
-TABLE_COLUMNS = (
-    *("chrom", "pos", "id", "ref", "alt", "input_pos", "input_ref", "input_alt", "kind", "af"),
-    *("consequence", "impact", "gene", "gene_id", "transcript", "biotype", "strand"),
-    *("protein_change", "nearest_gene", "tss_distance", "consequences"),
-    *("file", "record", "allele"),
-)
-MODEL_COLUMNS = ("llr", "llr_fwd", "llr_rev", "entropy", "p_ref", "p_alt", "percentile")
+# The columns that every annotated table has, and those of each model.
+TABLE_COLUMNS = tuple(annotated_names([]))
+MODEL_COLUMNS = tuple(name for name, _ in SCORE)
+# Those that an entry of annotate.intervals makes, after its name.
+INTERVAL_SUFFIXES = ("_overlap", "_name", "_distance")
 
-# The consequences that `evaluate.contrasts` may name: `consequences.terms.NAMES`, which would
-# import numpy here (a test holds the two together), and all that is outside genes.
-CONSEQUENCES = (
-    *("splice_acceptor_variant", "splice_donor_variant", "stop_gained", "frameshift_variant"),
-    *("stop_lost", "start_lost", "inframe_insertion", "inframe_deletion", "missense_variant"),
-    *("protein_altering_variant", "splice_region_variant", "start_retained_variant"),
-    *("stop_retained_variant", "synonymous_variant", "coding_sequence_variant"),
-    *("5_prime_UTR_variant", "3_prime_UTR_variant", "non_coding_transcript_exon_variant"),
-    *("intron_variant", "NMD_transcript_variant", "upstream_gene_variant"),
-    *("downstream_gene_variant", "feature_elongation", "feature_truncation"),
-    *("intergenic_variant", "intergenic"),
-)
+# The consequences that `evaluate.contrasts` may name; the last is all that is outside genes.
+CONSEQUENCES = (*IMPACTS, "intergenic")
 
 # What is read through a storage plugin of Snakemake, not from a disk: https://…, s3://….
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -58,13 +47,14 @@ REGIONS_COHORT = "regions"
 
 @dataclass(frozen=True)
 class CohortFile:
-    """One row of the cohort sheet; `records` and `sha256` are None where not given."""
+    """One row of the cohort sheet; None is what it does not give, `line` its 1-based line."""
 
     cohort: str
     vcf: str
     records: int | None = None
     sha256: str | None = None
     labels: str | None = None
+    line: int = field(default=0, compare=False)
 
 
 def window_of(config: Mapping[str, Any], model: Mapping[str, Any]) -> int:
@@ -95,33 +85,3 @@ def label_tables(
 def is_address(value: str | None) -> bool:
     """Whether `value` is an address such as https://…, and not a path."""
     return value is not None and _ADDRESS.match(value) is not None
-
-
-def addresses(
-    config: Mapping[str, Any], cohorts: Mapping[str, list[CohortFile]]
-) -> Iterator[tuple[str, str]]:
-    """Yield each input that is an address, with the key that names it."""
-    reference, normalise, annotate = (config[k] for k in ("reference", "normalise", "annotate"))
-    inputs = [(f"reference.{key}", reference[key]) for key in ("fasta", "annotation", "aliases")]
-    inputs.append(("normalise.regions", normalise["regions"]))
-    inputs.append(("regions.bed", (config["regions"] or {}).get("bed")))
-    for kind in ("intervals", "bigwigs"):
-        inputs += [(f"annotate.{kind}.{name}", file) for name, file in annotate[kind].items()]
-    labels = (config["evaluate"] or {"labels": {}})["labels"]
-    inputs += [(f"evaluate.labels.{name}.table", label["table"]) for name, label in labels.items()]
-    inputs += [
-        (f"{config['cohorts']}, cohort {cohort}", labels_of(files))
-        for cohort, files in cohorts.items()
-    ]
-    inputs += [
-        (f"train.{name}.genomes.{genome}.{key}", file)
-        for name, training in config["train"].items()
-        for genome, files in training["genomes"].items()
-        for key, file in files.items()
-    ]
-    inputs += [
-        (f"{config['cohorts']}, cohort {cohort}", file.vcf)
-        for cohort, files in cohorts.items()
-        for file in files
-    ]
-    return ((key, value) for key, value in inputs if is_address(value))

@@ -8,11 +8,36 @@ fingerprint of their inputs as a parameter. The Snakefile imports it: nothing he
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 
+from varlm.run.config_keys import is_address
+
 WHOLE = 64 << 20  # bytes up to which a file is read whole (0.05 s)
 _PIECE, _PIECES = 1 << 18, 64  # of a larger one: evenly spaced pieces, both ends among them
+
+
+def fingerprints(paths: Iterable[str | None], made: Callable[[str], bool]) -> list[str]:
+    """Return what the content of input files is known by, for a rule's params; None is left out.
+
+    Only files that are here before the run have a content to know them by. What another rule
+    makes and what lies elsewhere is known by its time, as Snakemake does it: their content would
+    be "absent" in one run, and something else in the next.
+
+    Parameters
+    ----------
+    paths : iterable of str or None
+    made : callable
+        Whether a rule makes the file.
+    """
+
+    def known_by(path: str) -> str:
+        if is_address(path):
+            return path
+        return "made by a rule" if made(path) else fingerprint(path)
+
+    return [known_by(path) for path in paths if path is not None]
 
 
 @cache

@@ -1,0 +1,69 @@
+"""Parts of the config as the steps take them."""
+
+import json
+
+import pytest
+
+from varlm.run import step_settings
+from varlm.run.config import load_config
+from varlm.run.config_keys import LOOP, CohortFile
+
+
+@pytest.fixture
+def config(root):
+    given = {
+        "reference": {"fasta": "https://h/g.fa?token=secret"},
+        "cohorts": "c.tsv",
+        "models": {"m": {"train": "mine"}},
+        "evaluate": {
+            "labels": {
+                "own": {"table": "sheet", "column": "x"},
+                "all": {"table": "l.tsv", "column": "x"},
+                "kind": {"column": "kind"},
+            }
+        },
+        "train": {"mine": {"genomes": {"a": {"fasta": "a.fa"}}, "batch_size": 16}},
+    }
+    return load_config(given, root / "config/schemas/config.schema.yaml")
+
+
+def test_reports_show_no_token(config):
+    text = step_settings.shown_settings(config, ["https://h/g.fa?token=secret"])
+    assert "secret" not in text
+    shown = json.loads(text)
+    assert shown["reference"]["fasta"] == "https://h/g.fa?…"
+    assert shown["models"] == config["models"]
+
+
+def test_a_label_of_the_sheet_is_only_of_cohorts_that_have_it(config):
+    with_table = [CohortFile("x", "a.vcf", labels="own.tsv")]
+    for files, names in ((with_table, {"own", "all", "kind"}), ([], {"all", "kind"})):
+        settings = json.loads(step_settings.evaluate_settings(config["evaluate"], files))
+        assert set(settings["labels"]) == names
+        assert all("table" not in label for label in settings["labels"].values())
+        assert settings["bootstrap"] == 1000
+    assert json.loads(step_settings.evaluate_settings(None, [])) == {"labels": {}}
+
+
+def test_how_a_model_is_trained(config):
+    training = config["train"]["mine"]
+    settings = json.loads(step_settings.loop_settings(training))
+    assert set(settings) == {*LOOP, "jitter"}
+    assert settings["micro_batch"] == 16  # no more than the batch
+    assert settings["jitter"] == 128  # half of the stride, which is half a window of 512
+    training["windows"]["stride"] = 100
+    assert json.loads(step_settings.loop_settings(training))["jitter"] == 50
+
+
+@pytest.mark.parametrize(
+    ("device", "gpus"), [("auto", 1), ("cuda:1", 1), ("cuda", 1), ("cpu", 0), ("mps", 0)]
+)
+def test_gpus_of_a_job(device, gpus):
+    assert step_settings.gpus_of_a_job(device) == gpus
+
+
+@pytest.mark.parametrize(
+    ("cores", "gpus", "threads"), [(8, None, 8), (8, 0, 8), (8, 3, 2), (2, 8, 1)]
+)
+def test_jobs_share_the_cores(cores, gpus, threads):
+    assert step_settings.threads_of_a_job(cores, gpus) == threads

@@ -1,0 +1,157 @@
+"""Which keys of a config and lines of the cohort sheet name inputs, and whether these are there."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from varlm.errors import UserError
+from varlm.run.checkpoint_folders import folder_problem, model_problem
+from varlm.run.config_keys import SHEET_LABELS, CohortFile, is_address, labels_of
+from varlm.run.shipped import SCHEME, Shipped
+
+Pattern = tuple[str, ...]
+
+LABELS: Pattern = ("evaluate", "labels", "*", "table")
+# Keys whose value is an input file; `*` stands for any name. `regions` may be one itself.
+FILES: tuple[Pattern, ...] = (
+    *(("reference", key) for key in ("fasta", "annotation", "aliases")),
+    ("normalise", "regions"),
+    ("regions",),
+    ("regions", "bed"),
+    ("annotate", "intervals", "*"),
+    ("annotate", "bigwigs", "*"),
+    LABELS,
+    *(("train", "*", "genomes", "*", key) for key in ("fasta", "annotation")),
+)
+# Keys whose value is a checkpoint's folder, or what stands for one.
+MODELS: Pattern = ("models", "*", "path")
+STARTS: Pattern = ("train", "*", "start")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a config names an input: its key as messages show it, and the mapping that holds it."""
+
+    key: str
+    holder: dict[str, Any]
+    name: str
+
+    @property
+    def value(self) -> str:
+        """What the config says there."""
+        value: str = self.holder[self.name]
+        return value
+
+
+def places(config: Mapping[str, Any], patterns: Sequence[Pattern]) -> Iterator[Place]:
+    """Yield each place of a config that names an input, also of a config that has errors.
+
+    What is no text there names none.
+    """
+    for pattern in patterns:
+        for key, holder, name in _matches(config, pattern, ()):
+            value = holder[name]
+            if isinstance(value, str) and value and (pattern, value) != (LABELS, SHEET_LABELS):
+                yield Place(".".join(key), holder, name)
+
+
+def _matches(
+    value: Any, pattern: Pattern, above: Pattern
+) -> Iterator[tuple[Pattern, dict[str, Any], str]]:
+    if not isinstance(value, dict):
+        return
+    first, *rest = pattern
+    for name in list(value) if first == "*" else [first] * (first in value):
+        key = (*above, str(name))
+        if rest:
+            yield from _matches(value[name], tuple(rest), key)
+        else:
+            yield key, value, name
+
+
+def addresses(
+    config: Mapping[str, Any], cohorts: Mapping[str, Sequence[CohortFile]]
+) -> Iterator[tuple[str, str]]:
+    """Yield each input that is an address, with the key or the line that names it."""
+    named = [(place.key, place.value) for place in places(config, FILES)]
+    for cohort, files in cohorts.items():
+        where = f"{config['cohorts']}, cohort {cohort}"
+        named += [
+            (where, path) for path in (labels_of(files), *(file.vcf for file in files)) if path
+        ]
+    return ((key, value) for key, value in named if is_address(value))
+
+
+def has_credentials(address: str) -> bool:
+    """Whether an address holds a user name or password, which would be in logs and reports."""
+    return "@" in address.split("/")[2]
+
+
+def find_shipped(config: dict[str, Any], shipped: Shipped) -> Iterator[str]:
+    """Put paths where a config says `varlm:NAME`; yield an error for each name that is none."""
+    for place in places(config, [*FILES, MODELS, STARTS]):
+        try:
+            place.holder[place.name] = shipped.path(place.value)
+        except UserError as error:
+            yield f"{place.key}: {error}"
+
+
+def missing(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yield an error for each input file and checkpoint of a config that is not on the disk.
+
+    Addresses, hub ids and models that the workflow trains are not looked up.
+    """
+    for place in places(config, FILES):
+        if problem := file_problem(place.value):
+            yield f"{place.key}: {problem}"
+    for place in places(config, [MODELS]):
+        if place.value.startswith(SCHEME):  # an error already
+            continue
+        if problem := model_problem(place.value, place.holder.get("revision")):
+            yield f"{place.key}: {problem}"
+    trained = config.get("train")
+    trainings = trained if isinstance(trained, dict) else {}
+    for place in places(config, [STARTS]):
+        if place.value in trainings or place.value.startswith(SCHEME):
+            continue
+        if problem := folder_problem(place.value):
+            others = ", ".join(map(str, trainings))
+            yield f"{place.key}: {problem} and none of the key train ({others}); correct it"
+
+
+def missing_in_sheet(cohorts: Mapping[str, Sequence[CohortFile]]) -> Iterator[str]:
+    """Yield an error for each file of the cohort sheet that is not on the disk, with its line."""
+    for files in cohorts.values():
+        for file in files:
+            for what, path in (("vcf", file.vcf), ("labels", file.labels)):
+                if path is not None and (problem := file_problem(path)):
+                    yield f"line {file.line}: {what}: {problem}"
+
+
+def file_problem(path: str) -> str | None:
+    """Return why a path names no input file; None for a file that is there, and for an address."""
+    if is_address(path) or path.startswith(SCHEME):
+        return None
+    try:
+        is_folder = stat.S_ISDIR(Path(path).stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return f"{path}: input not found (relative to {Path.cwd()}); correct the path"
+    except OSError as error:
+        return f"{path}: cannot be looked up ({error.strerror}); correct the path"
+    return f"{path}: found a folder, expected a file; name the file in it" if is_folder else None
+
+
+def keys_of(
+    config: Mapping[str, Any], cohorts: Mapping[str, Sequence[CohortFile]]
+) -> dict[str, str]:
+    """Return input → the key or the line of the sheet that names it first, for messages."""
+    keys = dict(reversed([(place.value, place.key) for place in places(config, FILES)]))
+    for file in (file for files in cohorts.values() for file in files):
+        for path in (file.vcf, file.labels):
+            if path is not None:
+                keys.setdefault(path, f"{config['cohorts']}, line {file.line}")
+    return keys

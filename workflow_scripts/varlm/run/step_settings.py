@@ -1,0 +1,75 @@
+"""Parts of the config as the steps take them: JSON texts, threads and GPUs."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from varlm.run.config_keys import LOOP, CohortFile, label_tables
+
+
+def shown_settings(config: Mapping[str, Any], addresses: Iterable[str]) -> str:
+    """Return the config for the reports, without what addresses have after "?": maybe a token."""
+    text = json.dumps(config, sort_keys=True)
+    for address in addresses:
+        text = text.replace(address, re.sub(r"\?.*", "?…", address))
+    return text
+
+
+def evaluate_settings(evaluate: Mapping[str, Any] | None, files: Collection[CohortFile]) -> str:
+    """Return the config's `evaluate` as the step takes it; where tables lie is told by itself.
+
+    A label whose table the sheet names is none of a cohort for which it names none.
+
+    Parameters
+    ----------
+    evaluate : mapping, optional
+    files : collection of CohortFile
+        Those of the cohort.
+    """
+    settings = evaluate or {}
+    tables = label_tables(evaluate, files)
+    labels = {
+        name: {key: value for key, value in label.items() if key != "table"}
+        for name, label in settings.get("labels", {}).items()
+        if label["table"] is None or name in tables
+    }
+    return json.dumps({**settings, "labels": labels}, sort_keys=True)
+
+
+def loop_settings(training: Mapping[str, Any]) -> str:
+    """Return how a model is trained, as the step train takes it."""
+    windows = training["windows"]
+    return json.dumps(
+        {
+            **{name: training[name] for name in LOOP},
+            "micro_batch": min(training["micro_batch"], training["batch_size"]),
+            "jitter": stride(windows) // 2,
+        }
+    )
+
+
+def stride(windows: Mapping[str, Any]) -> int:
+    """Return the bp between the starts of two training windows: half a window by default."""
+    bp: int = windows["stride"] or windows["length"] // 2
+    return bp
+
+
+def gpus_of_a_job(device: str) -> int:
+    """Return how many GPUs a job that scores asks for: one, where there may be one."""
+    return 0 if device in ("cpu", "mps") else 1
+
+
+def threads_of_a_job(cores: int, gpus: int | None) -> int:
+    """Return the processor cores of a job that scores.
+
+    Parameters
+    ----------
+    cores : int
+        Those of the run.
+    gpus : int, optional
+        How many jobs have a GPU at once (--resources gpu=N); None: all cores are one job's.
+    """
+    return max(1, cores // gpus) if gpus else cores

@@ -2,14 +2,17 @@
 
 import ast
 import importlib.metadata
+import json
 import re
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
 
+from making.git_host import hosted_at, make_repository
 from making.hub import Hub
 from making.rules import rules
 from making.workflow import made_genome, snakemake, vcf_text, write_config, write_fasta, write_sheet
@@ -285,10 +288,79 @@ def test_the_model_is_prepared_where_snakemake_runs(root):
             r"snapshot_download|hf_hub_download|httpx|urlopen|requests\.", file.read_text()
         )
     ]
-    assert users == ["models/checkpoint.py"]
+    assert users == ["models/download.py"]
     callers = [
         str(file.relative_to(package))
         for file in package.rglob("*.py")
-        if re.search(r"checkpoint\.resolve\(|import resolve", file.read_text())
+        if re.search(r"download\.resolve\(|import resolve", file.read_text())
     ]
     assert callers == ["steps/prepare_model.py"]
+
+
+# snakedeploy
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory, root):
+    return make_repository(tmp_path_factory.mktemp("git") / "varlm", root, "v1")
+
+
+@pytest.fixture
+def in_project(tmp_path, repository):
+    """A function that runs a command in a folder, where git takes github.com from `repository`."""
+    from making.workflow import BARE_ENVIRONMENT
+
+    cache = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    environment = {**BARE_ENVIRONMENT, **hosted_at(repository), **cache}
+
+    def run(folder, *command):
+        program = Path(sys.executable).parent / command[0]
+        done = subprocess.run(
+            [program, *command[1:]],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    return run
+
+
+# Made of every file that the demo's config and sheet name.
+OF_THE_DEMO = [
+    "results/models/gpn.json",
+    "results/reference/annotation",
+    *(f"results/cohorts/{cohort}/accounting.json" for cohort in ("denovo", "segregating")),
+]
+
+
+def test_a_deployed_workflow_starts_as_the_demo(in_project, tmp_path, root):
+    address = "https://github.com/lab/varlm"
+    in_project(tmp_path, "snakedeploy", "deploy-workflow", address, "project", "--tag", "v1")
+    project = tmp_path / "project"
+    assert (
+        'github("lab/varlm", path="Snakefile", tag="v1")'
+        in (project / "workflow/Snakefile").read_text()
+    )
+    planned = in_project(project, "snakemake", "--cores", "2", "--dry-run")
+    assert re.search(r"^score_pictures +2$", planned, re.M)
+    in_project(project, "snakemake", "--cores", "2", *OF_THE_DEMO)
+    records = json.loads((project / OF_THE_DEMO[2]).read_text())
+    assert records["cohort"] == "denovo"
+    again = in_project(project, "snakemake", "--cores", "2", "--dry-run", *OF_THE_DEMO)
+    assert "Nothing to be done" in again
+
+
+def test_a_workflow_deployed_from_a_folder_needs_its_path(in_project, repository, tmp_path, root):
+    """snakedeploy 0.17 writes the new Snakefile's own path; docs/deployment.md says so."""
+    in_project(tmp_path, "snakedeploy", "deploy-workflow", repository, "project", "--tag", "v1")
+    snakefile = tmp_path / "project/workflow/Snakefile"
+    written = snakefile.read_text()
+    assert re.search(r'snakefile:\s+"Snakefile"$', written, re.M)
+    snakefile.write_text(written.replace('"Snakefile"', f'"{repository}/Snakefile"'))
+    planned = in_project(tmp_path / "project", "snakemake", "--cores", "2", "--dry-run")
+    assert f"{repository}/resources/demo/genome.fa" in planned
+    assert "`snakefile:` line" in (root / "docs/deployment.md").read_text()

@@ -1,6 +1,7 @@
 """varlm as a module of another workflow: from a folder, a git host by tag, a web server."""
 
 import http.server
+import json
 import os
 import re
 import shutil
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from making.git_host import git, hosted_at, make_repository, package, sources
 from making.workflow import (
     BARE_ENVIRONMENT,
     made_genome,
@@ -58,37 +60,36 @@ esac
 """
 
 
-def package(root):
-    """The files that a remote import fetches: rules/package.txt."""
-    lines = (root / "rules/package.txt").read_text().splitlines()
-    return [line for line in lines if line and not line.startswith("#")]
-
-
-def sources(root):
-    """The files that the workflow is made of, relative to the checkout."""
-    found = [
-        path
-        for folder in ("workflow_scripts", "config", "rules", "envs")
-        for path in (root / folder).rglob("*")
-        if path.is_file()
-    ]
-    names = [path.relative_to(root) for path in found]
-    kept = [n for n in names if not any(p[0] == "." or p == "__pycache__" for p in n.parts)]
-    return ["Snakefile", *sorted(map(str, kept))]
-
-
 def test_a_remote_import_fetches_every_file_of_the_package(root):
     folders = ("workflow_scripts/", "config/schemas/")
     wanted = [name for name in sources(root) if name.startswith(folders)]
-    assert package(root) == sorted(wanted), (
+    code = [name for name in package(root) if not name.startswith("resources/")]
+    assert code == sorted(wanted), (
         "a file of workflow_scripts or config/schemas is new, moved or gone: make the lines of "
         "rules/package.txt again as its head says"
     )
 
 
+def test_of_resources_it_lists_what_a_config_may_name_and_no_more(root):
+    shipped = [name for name in package(root) if name.startswith("resources/")]
+    models = [path.parent for path in (root / "resources").rglob("model.safetensors")]
+    checkpoints = [
+        path
+        for folder in models
+        for path in folder.iterdir()
+        if path.name
+        in {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
+    ]
+    demo = root / "resources/demo"
+    inputs = [path for path in demo.glob("*") if path.suffix in {".fa", ".gff3", ".vcf", ".gz"}]
+    assert shipped == sorted(str(path.relative_to(root)) for path in [*checkpoints, *inputs])
+
+
 def test_the_package_survives_the_source_cache(root):
     """It takes files through `git show`, as text, without the newlines at their end."""
     for name in package(root):
+        if name.startswith("resources/"):  # which do not go through it
+            continue
         text = (root / name).read_bytes().decode("utf-8")
         assert "\r" not in text, name
         assert not text.endswith("\n\n"), name
@@ -259,38 +260,13 @@ def test_a_module_without_a_config_is_told_what_is_missing(tmp_path, root):
 # From elsewhere
 
 
-def git(folder, *arguments):
-    identity = ["-c", "user.name=x", "-c", "user.email=x@example.org", "-c", "core.autocrlf=false"]
-    subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)
-
-
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory, root):
     """A repository with the checkout's files at the tag v1; later, its branch is broken."""
-    folder = tmp_path_factory.mktemp("git") / "varlm"
-    for name in sources(root):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes((root / name).read_bytes())
-    git(folder, "init", "--quiet", "--initial-branch", "main")
-    git(folder, "add", ".")
-    git(folder, "commit", "--quiet", "--message", "one")
-    git(folder, "tag", "v1")
-    git(folder, "tag", "v0.1.0")  # as in docs/deployment.md
+    folder = make_repository(tmp_path_factory.mktemp("git") / "varlm", root, "v1", "v0.1.0")
     (folder / "Snakefile").write_text("this is no Snakefile\n")
     git(folder, "commit", "--quiet", "--all", "--message", "two")
     return folder
-
-
-def hosted_at(repository):
-    """Environment in which git takes github.com and git.example.org from this repository."""
-    return {
-        "GIT_CONFIG_COUNT": "2",
-        "GIT_CONFIG_KEY_0": f"url.file://{repository.parent}/.insteadOf",
-        "GIT_CONFIG_VALUE_0": "https://github.com/lab/",
-        "GIT_CONFIG_KEY_1": f"url.file://{repository.parent}/.insteadOf",
-        "GIT_CONFIG_VALUE_1": "https://git.example.org/group/",
-        "PATH": os.environ["PATH"],
-    }
 
 
 @pytest.mark.slow
@@ -346,6 +322,54 @@ def test_a_module_from_a_git_server_of_ones_own(genome, repository, tmp_path):
     )
     output = run(folder, "--dry-run", **hosted_at(repository))
     assert "rule varlm_prepare_model" in output
+
+
+def write_demo_caller(folder, snakefile):
+    """A caller of the demo's files by their names."""
+    models = {"demo": {"path": "varlm:demo/model", "window": 128}}
+    folder.mkdir(exist_ok=True)
+    write_caller(folder, snakefile, models=models, reference={"fasta": "varlm:demo/genome.fa"})
+    write_sheet(folder, {"a": ["varlm:demo/segregating.vcf.gz"]})
+    return folder
+
+
+SHIPPED = ["results/models/demo.json", "results/reference/reference.json"]
+
+
+def assert_shipped_files_are_the_checkouts(folder, root):
+    """Byte for byte, and only those that the config names."""
+    copies = folder / ".snakemake/varlm"
+    names = sorted(str(path.relative_to(copies)) for path in copies.rglob("*") if path.is_file())
+    demo = [name for name in package(root) if name.startswith("resources/demo/")]
+    assert names == [name for name in demo if not name.endswith((".gff3", ".vcf"))]
+    for name in names:
+        assert (copies / name).read_bytes() == (root / name).read_bytes(), name
+    model = json.loads((folder / "results/models/demo.json").read_text())
+    assert model["path"] == ".snakemake/varlm/resources/demo/model"
+
+
+def test_files_that_ship_with_varlm_from_a_git_host(repository, tmp_path, root):
+    """Its binary files too, and a second run makes nothing anew."""
+    folder = write_demo_caller(tmp_path, 'github("lab/varlm", path="Snakefile", tag="v1")')
+    run(folder, *SHIPPED, **hosted_at(repository))
+    assert_shipped_files_are_the_checkouts(folder, root)
+    nowhere = {**hosted_at(repository), "GIT_CONFIG_KEY_0": "url.file:///nowhere/.insteadOf"}
+    assert "Nothing to be done" in run(folder, "--dry-run", *SHIPPED, **nowhere)
+
+
+def test_files_that_ship_with_varlm_from_a_web_server(web_server, tmp_path, root):
+    folder = write_demo_caller(tmp_path, f'"{web_server}/Snakefile"')
+    run(folder, *SHIPPED)
+    assert_shipped_files_are_the_checkouts(folder, root)
+    assert "Nothing to be done" in run(folder, "--dry-run", *SHIPPED)
+
+
+def test_a_name_that_does_not_ship_is_an_error_in_a_module_too(tmp_path, root):
+    folder = write_demo_caller(tmp_path, repr(str(root / "Snakefile")))
+    write_caller(folder, repr(str(root / "Snakefile")), models={"m": {"path": "varlm:yeast"}})
+    output = run(folder, "--dry-run", check=False)
+    assert "models.m.path: varlm:yeast: varlm ships nothing of this name" in output
+    assert "varlm:saccharomyces" in output
 
 
 @pytest.fixture

@@ -30,8 +30,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "workflow_scripts"))
 
 from varlm.genome.reference import Genome
-from varlm.models.checkpoint import SCORING_VERSION
-from varlm.models.prepared import PreparedModel
+from varlm.models.prepared import SCORING_VERSION, PreparedModel
 from varlm.store import Store
 from varlm.tables.parquet import write_table
 from varlm.tables.schemas import BACKGROUND, LOGIT_COLUMNS

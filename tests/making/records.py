@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from varlm.models import checkpoint
-from varlm.models.prepared import PreparedModel
+from varlm.models.prepared import SCORING_VERSION, PreparedModel
 from varlm.scoring.plan_record import Counts, Plan
 from varlm.variants.accounting import AccountedContig, AccountedFile, Accounting
 
@@ -23,7 +22,7 @@ def prepared_model(**changes) -> PreparedModel:
         window=64,
         strands="both",
         precision="float32",
-        scoring_version=checkpoint.SCORING_VERSION,
+        scoring_version=SCORING_VERSION,
         key="0" * 32,
     )
     return replace(model, **changes)

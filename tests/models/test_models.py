@@ -15,8 +15,10 @@ from safetensors.torch import load_file, save_file
 from making.hub import Hub
 from making.toy_models import CONFIGS, VARIANTS, make_checkpoint
 from varlm.errors import UserError
-from varlm.models import checkpoint, download, load_model
+from varlm.models import checkpoint, download
 from varlm.models.gpn import model as gpn
+from varlm.models.loading import load_model
+from varlm.models.prepared import SCORING_VERSION
 from varlm.models.tokeniser import read_tokens
 
 ALL = CONFIGS | VARIANTS
@@ -421,7 +423,7 @@ def test_the_key_hashes_all_that_changes_a_number(folder, tmp_path):
         key(files, window=128),
         key(files, strands="forward"),
         key(files, precision="float32"),
-        key(files, version=checkpoint.SCORING_VERSION + 1),
+        key(files, version=SCORING_VERSION + 1),
         key(checkpoint.describe(make_checkpoint(tmp_path / "b", CONFIGS["convnet"], seed=1))),
         key(checkpoint.describe(make_checkpoint(tmp_path / "c", VARIANTS["convnet-depthwise"]))),
     ]

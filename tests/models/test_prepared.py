@@ -8,8 +8,9 @@ from making.records import prepared_model
 from making.toy_models import CONFIGS, make_checkpoint
 from varlm.cli import main
 from varlm.errors import UserError
-from varlm.models import checkpoint
-from varlm.models.prepared import PreparedModel, prepare
+from varlm.models import checkpoint, prepared
+from varlm.models.checkpoint import prepare
+from varlm.models.prepared import PreparedModel
 
 # As the code of c9c1f55 wrote it.
 OLD = """\
@@ -35,7 +36,7 @@ OLD = """\
 
 
 def test_an_old_file_is_read_and_written_to_the_same_bytes(tmp_path, monkeypatch):
-    monkeypatch.setattr(checkpoint, "SCORING_VERSION", 1)
+    monkeypatch.setattr(prepared, "SCORING_VERSION", 1)
     old, new = tmp_path / "old.json", tmp_path / "new.json"
     old.write_text(OLD, encoding="utf-8")
     model = PreparedModel.read(old)
@@ -81,6 +82,6 @@ def test_what_is_not_a_prepared_model_is_refused(tmp_path, change, message):
 def test_a_key_of_other_scores_is_refused(tmp_path, monkeypatch):
     path = tmp_path / "m.json"
     prepared_model().write(path)
-    monkeypatch.setattr(checkpoint, "SCORING_VERSION", 99)
+    monkeypatch.setattr(prepared, "SCORING_VERSION", 99)
     with pytest.raises(UserError, match=r"m\.json: scoring_version is .* scores by 99: .*delete"):
         PreparedModel.read(path)

@@ -11,7 +11,7 @@ import making.toy_models as toy_models  # noqa: F401  one thread
 from varlm.genome.encoding import index_reference
 from varlm.genome.reference import Genome
 from varlm.genome.windows import centre, site_windows
-from varlm.models import load_model
+from varlm.models.loading import load_model
 from varlm.scoring.scorer import Scorer
 
 HELD_OUT = ("IV", "IX", "XV")

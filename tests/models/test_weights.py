@@ -9,7 +9,8 @@ from safetensors.torch import save_file
 
 from making.training import MODEL
 from varlm.errors import UserError
-from varlm.models import checkpoint, load_model, weights
+from varlm.models import checkpoint, weights
+from varlm.models.loading import load_model
 from varlm.training.checkpoints import write_checkpoint
 from varlm.training.families import new_network
 

@@ -169,12 +169,12 @@ def test_contigs_of_one_sequence_are_scored_once_and_pictured_alike(
     assert shared[0].equals(shared[1])
     stored = Store(job.store).read_sites(KEY, job.genome["chrT"].digest)
     assert stored["pos"].to_list() == list(range(15, 30))
-    monkeypatch.setattr(shard, "_scorer", refuse)
+    monkeypatch.setattr(shard, "load_scorer", refuse)
     assert job(out="again.parquet").equals(sites)
 
 
 def test_what_one_contig_had_scored_is_known_on_its_copy(make_job, monkeypatch):
     job = make_job(NEIGHBOURING, [("I", 20, -4.0), ("T", 20, -3.0)])
     job(pictures=1)
-    monkeypatch.setattr(shard, "_scorer", refuse)
+    monkeypatch.setattr(shard, "load_scorer", refuse)
     assert job(pictures=2, out="both.parquet").height == 22

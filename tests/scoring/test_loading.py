@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from making.toy_models import ToyModel
-from varlm import models
 from varlm.genome.reference import Genome
-from varlm.run.heartbeat import HALVINGS
+from varlm.models import loading as models_loading
+from varlm.run.environment import HALVINGS
 from varlm.scoring.hardware import Hardware
 from varlm.scoring.loading import first_batch
 from varlm.scoring.partial_scores import Method, open_partial_scores
@@ -48,7 +48,7 @@ def start(tmp_path, make_reference, monkeypatch):
     genome = Genome.open(make_reference({"one": SEQUENCE}))
 
     def run(model, asked):
-        monkeypatch.setattr(models, "load_model", lambda *_: model)
+        monkeypatch.setattr(models_loading, "load_model", lambda *_: model)
         partial = open_partial_scores(tmp_path / "partial", {})
         try:
             return score_rows(ROWS, genome, SETTINGS, Hardware("cpu", asked), partial)

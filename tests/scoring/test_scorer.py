@@ -12,7 +12,7 @@ from making.scoring import allele_ratios, site_logits
 from making.toy_models import CONFIGS, VARIANTS, ToyModel, make_checkpoint
 from varlm.errors import UserError
 from varlm.genome.windows import allele_windows, reverse_complement, site_windows
-from varlm.models import load_model
+from varlm.models.loading import load_model
 from varlm.run.progress import Progress, duration
 from varlm.scoring import batch_size as batch_size_module
 from varlm.scoring import formulas, tuning

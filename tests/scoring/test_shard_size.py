@@ -74,8 +74,12 @@ def test_each_job_that_runs_at_once_gets_a_share(parts, at_once, together):
         ("cpu", {"VARLM_SCORING_THREADS": "6", "VARLM_GPUS": "", "VARLM_JOBS": "3"}, (False, 6, 3)),
     ],
 )
-def test_what_score_jobs_will_be_given(device, environment, jobs):
-    assert shard_size.score_jobs(device, environment) == shard_size.ScoreJobs(*jobs)
+def test_what_score_jobs_will_be_given(monkeypatch, device, environment, jobs):
+    for name in ("VARLM_GPUS", "VARLM_JOBS", "VARLM_SCORING_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert shard_size.score_jobs(device) == shard_size.ScoreJobs(*jobs)
 
 
 def test_there_may_be_no_last_run(tmp_path):

@@ -13,7 +13,8 @@ from making.scoring import allele_ratios, site_logits
 from making.toy_models import CONFIGS, make_checkpoint
 from varlm import cli
 from varlm.genome.reference import Genome
-from varlm.models import checkpoint, load_model
+from varlm.models import checkpoint
+from varlm.models.loading import load_model
 from varlm.scoring.scorer import Scorer
 from varlm.tables.parquet import read_table
 from varlm.tables.schemas import ALLELES, LOGIT_COLUMNS, SHARD, SITES

@@ -22,7 +22,7 @@ from making.training import (
 )
 from varlm.cli import main
 from varlm.errors import UserError
-from varlm.models import load_model
+from varlm.models.loading import load_model
 
 
 def losses(training):

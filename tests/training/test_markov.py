@@ -9,7 +9,7 @@ import torch
 from making.training import bases, make_corpus, periodic_corpus
 from varlm.cli import main
 from varlm.errors import UserError
-from varlm.models import load_model
+from varlm.models.loading import load_model
 from varlm.models.markov import MODEL_TYPE, table_name
 from varlm.training.checkpoints import write_checkpoint
 from varlm.training.markov import both_strands, count, fit

@@ -7,8 +7,8 @@ import torch.nn.functional as F
 
 from making.training import MODEL
 from varlm.errors import UserError
-from varlm.models import load_model
 from varlm.models.causal import START
+from varlm.models.loading import load_model
 from varlm.training.checkpoints import write_checkpoint
 from varlm.training.families import new_network
 from varlm.training.networks import loss_sum

@@ -171,7 +171,8 @@ def test_tokeniser_is_gpns(checkpoint):
 def test_varlm_loads_the_checkpoint(demo):
     import torch
 
-    from varlm.models import checkpoint, load_model
+    from varlm.models import checkpoint
+    from varlm.models.loading import load_model
 
     model = load_model(demo / "model", checkpoint.describe(demo / "model").files)
     windows = np.frombuffer(b"ACGTN" * 25 + b"ACG", dtype=np.uint8)[None]

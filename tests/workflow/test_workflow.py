@@ -194,7 +194,7 @@ def test_config_errors_come_before_any_job(project):
         yaml.safe_dump({"reference": {}, "cohort": "x", "models": {"m": {"path": "p"}}})
     )
     output = snakemake(project, config="wrong.yaml", check=False)
-    assert "3 errors in the config" in output
+    assert "4 errors in the config" in output
     assert "did you mean cohorts?" in output
     assert "Traceback" not in output
 

@@ -20,10 +20,10 @@ from safetensors.torch import load_file
 
 from making.toy_models import CONFIGS, VARIANTS, make_checkpoint
 from varlm.errors import UserError
-from varlm.models import load_model
 from varlm.models.gpn import model as gpn
 from varlm.models.gpn import skeleton
 from varlm.models.gpn.options import FAMILIES
+from varlm.models.loading import load_model
 from varlm.tables.schemas import SHARD
 
 ALL = CONFIGS | VARIANTS
@@ -362,7 +362,7 @@ assert loaded("torch") == ["torch"]
 assert loaded(*heavy) == [], "score"
 
 import torch
-from varlm.models import load_model
+from varlm.models.loading import load_model
 for folder in folders:
     model = load_model(Path(folder))
     ids = torch.from_numpy(model.encode(np.frombuffer(b"ACGTN" * 9, np.uint8)[None]))

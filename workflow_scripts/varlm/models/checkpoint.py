@@ -11,14 +11,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 from varlm.errors import UserError
 from varlm.files.whole import sha256
+from varlm.models.prepared import SCORING_VERSION, Precision, PreparedModel, Strands
 from varlm.models.tokeniser import Tokens, read_tokens
-
-# Raise this when the code changes a score by more than rounding: every store row is then stale.
-SCORING_VERSION = 1
 
 # The model families that varlm scores: `model_type` of config.json → the module in varlm.models.
 FAMILIES = {
@@ -29,10 +27,6 @@ FAMILIES = {
     "VarlmGPT": "causal",
     "VarlmMarkov": "markov",
 }
-
-Strands = Literal["both", "forward"]
-Precision = Literal["auto", "float32", "bfloat16", "float16"]
-PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 _SAFETENSORS = ("model.safetensors", "model.safetensors.index.json")
 _PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
@@ -105,6 +99,39 @@ def model_key(
         "version": SCORING_VERSION if version is None else version,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def prepare(
+    folder: Path,
+    *,
+    name: str,
+    path: str,
+    revision: str | None,
+    window: int,
+    strands: Strands,
+    precision: Precision,
+) -> PreparedModel:
+    """Hash the files of the checkpoint in `folder` and derive its key; no weight is loaded.
+
+    Raises
+    ------
+    UserError
+        As `describe`.
+    """
+    files = describe(folder)
+    return PreparedModel(
+        name=name,
+        path=path,
+        revision=revision,
+        folder=folder.resolve(),
+        model_type=files.model_type,
+        files=files.files,
+        window=window,
+        strands=strands,
+        precision=precision,
+        scoring_version=SCORING_VERSION,
+        key=model_key(files, window=window, strands=strands, precision=precision),
+    )
 
 
 def verify(folder: Path, expected: Mapping[str, str]) -> None:

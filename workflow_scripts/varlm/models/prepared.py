@@ -7,12 +7,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self, get_args
 
 from varlm.errors import UserError
 from varlm.files.json_record import JsonRecord
-from varlm.models import checkpoint
-from varlm.models.checkpoint import Precision, Strands
+
+# Raise this when the code changes a score by more than rounding: every store row is then stale.
+SCORING_VERSION = 1
+
+Strands = Literal["both", "forward"]
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,9 +45,9 @@ class PreparedModel(JsonRecord):
     strands : str
         `both` or `forward`.
     precision : str
-        One of `varlm.models.checkpoint.PRECISIONS`.
+        One of `PRECISIONS`.
     scoring_version : int
-        `varlm.models.checkpoint.SCORING_VERSION` of the code that made the key.
+        `SCORING_VERSION` of the code that made the key.
     key : str
         Of the store's rows (`varlm.models.checkpoint.model_key`).
     """
@@ -72,10 +77,10 @@ class PreparedModel(JsonRecord):
             As in `JsonRecord.read`, or if code of another `SCORING_VERSION` made the key.
         """
         model = super().from_json(document, path)
-        if model.scoring_version != checkpoint.SCORING_VERSION:
+        if model.scoring_version != SCORING_VERSION:
             raise UserError(
                 f"{path}: scoring_version is {model.scoring_version}, but this version of varlm "
-                f"scores by {checkpoint.SCORING_VERSION}: its scores would be stored as the "
+                f"scores by {SCORING_VERSION}: its scores would be stored as the "
                 f"other's; {cls._remedy()}"
             )
         return model
@@ -90,36 +95,3 @@ class PreparedModel(JsonRecord):
             "strands": self.strands,
             "precision": self.precision,
         }
-
-
-def prepare(
-    folder: Path,
-    *,
-    name: str,
-    path: str,
-    revision: str | None,
-    window: int,
-    strands: Strands,
-    precision: Precision,
-) -> PreparedModel:
-    """Hash the files of the checkpoint in `folder` and derive its key; no weight is loaded.
-
-    Raises
-    ------
-    UserError
-        As `varlm.models.checkpoint.describe`.
-    """
-    files = checkpoint.describe(folder)
-    return PreparedModel(
-        name=name,
-        path=path,
-        revision=revision,
-        folder=folder.resolve(),
-        model_type=files.model_type,
-        files=files.files,
-        window=window,
-        strands=strands,
-        precision=precision,
-        scoring_version=checkpoint.SCORING_VERSION,
-        key=checkpoint.model_key(files, window=window, strands=strands, precision=precision),
-    )

@@ -107,7 +107,7 @@ def first_batch(
 
 
 def _load(settings: Mapping[str, Any], device: torch.device, rows: int) -> MaskedModel:
-    from varlm.models import load_model
+    from varlm.models.loading import load_model
 
     started = time.monotonic()
     model = load_model(Path(settings["folder"]), settings["files"], device)

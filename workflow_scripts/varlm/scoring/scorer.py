@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from varlm.errors import UserError
 from varlm.genome.bases import CODE_COMPLEMENT, CODES
 from varlm.genome.windows import AlleleWindows, Bytes, centre, reverse_complement
-from varlm.models.checkpoint import Strands
 from varlm.models.language_model import MaskedModel
+from varlm.models.prepared import Strands
 
 log = logging.getLogger(__name__)
 

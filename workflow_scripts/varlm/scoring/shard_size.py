@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from varlm.run import environment
 from varlm.scoring.planning import ALLELE_COST
 
 log = logging.getLogger("varlm")
@@ -64,22 +65,22 @@ class ShardSize:
         return max(1, min(self.sites // self.part, -(-parts // max(self.at_once, 1))))
 
 
-def score_jobs(device: str, environment: Mapping[str, str]) -> ScoreJobs:
+def score_jobs(device: str) -> ScoreJobs:
     """Return what score jobs will be given, as far as can be known before they start.
+
+    What Snakemake was told is in the environment (`varlm.run.environment`).
 
     Parameters
     ----------
     device : str
         `scoring.device`: auto, cpu, cuda, cuda:N or mps.
-    environment : mapping
-        With VARLM_GPUS, VARLM_JOBS and VARLM_SCORING_THREADS as `rules/common.smk` sets them.
     """
     # Jobs were promised GPUs, or this machine has one of NVIDIA's.
-    gpu_is_there = "VARLM_GPUS" in environment or Path("/dev/nvidiactl").exists()
+    gpu_is_there = environment.gpus() is not None or Path("/dev/nvidiactl").exists()
     return ScoreJobs(
         on_gpu=device.startswith("cuda") or (device == "auto" and gpu_is_there),
-        cores=int(environment.get("VARLM_SCORING_THREADS", "1")),
-        at_once=int(environment.get("VARLM_GPUS") or environment.get("VARLM_JOBS") or "1"),
+        cores=environment.scoring_threads(),
+        at_once=environment.jobs_at_once(),
     )
 
 

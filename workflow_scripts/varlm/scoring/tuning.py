@@ -16,8 +16,8 @@ from varlm.genome.windows import (
     Bytes,
     centre,
 )
-from varlm.models.checkpoint import Strands
 from varlm.models.language_model import MaskedModel
+from varlm.models.prepared import Strands
 from varlm.scoring.scorer import Scorer
 
 log = logging.getLogger(__name__)

@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> None:
     """Write a table of perplexities by model, region class and strand."""
     import torch
 
-    from varlm.models import load_model
+    from varlm.models.loading import load_model
     from varlm.scoring.batch_size import default_batch, fitting_batch
 
     chosen = hardware(args)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import os
 from pathlib import Path
 
 from varlm.errors import UserError
@@ -55,7 +54,7 @@ def run(args: argparse.Namespace) -> None:
     cohorts = dict(zip(args.cohort, args.variants, strict=True))
     wanted = planning.wanted_rows(cohorts, args.background_sites, genome, store, key)
     if args.sites_per_shard == "auto":
-        jobs = shard_size.score_jobs(args.device, os.environ)
+        jobs = shard_size.score_jobs(args.device)
         runs = shard_size.last_runs(args.committed)
         size = shard_size.lasting(args.minutes, model, jobs, runs)
     else:

@@ -6,7 +6,8 @@ import argparse
 import logging
 from pathlib import Path
 
-from varlm.models import checkpoint, download, prepared
+from varlm.models import checkpoint, download
+from varlm.models.prepared import PRECISIONS
 
 log = logging.getLogger("varlm")
 
@@ -18,14 +19,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--revision", help="commit hash of a hub id")
     parser.add_argument("--window", type=int, required=True, help="window in bp")
     parser.add_argument("--strands", choices=["both", "forward"], required=True)
-    parser.add_argument("--precision", choices=checkpoint.PRECISIONS, required=True)
+    parser.add_argument("--precision", choices=PRECISIONS, required=True)
     parser.add_argument("--model", type=Path, required=True, help="output: the model's JSON")
 
 
 def run(args: argparse.Namespace) -> None:
     """Write the JSON that `plan`, `score` and `annotate` identify the model by."""
     folder = download.resolve(args.path, args.revision)
-    model = prepared.prepare(
+    model = checkpoint.prepare(
         folder,
         name=args.name,
         path=args.path,

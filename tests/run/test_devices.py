@@ -17,7 +17,7 @@ from filelock import FileLock
 from varlm.errors import UserError
 from varlm.run import devices
 from varlm.run.devices import lease, lease_several, visible_devices
-from varlm.scoring import hardware
+from varlm.scoring import batch_size
 
 # Takes a device, says when and which, works a while, says when it ended.
 JOB = """
@@ -169,8 +169,6 @@ def test_all_users_may_use_the_folder_and_the_locks(tmp_path):
 def test_a_score_job_takes_one_of_the_visible_devices(tmp_path, monkeypatch):
     import torch
 
-    from varlm.scoring import batch_size
-
     monkeypatch.setattr(devices.tempfile, "gettempdir", lambda: str(tmp_path))
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
     # As a scheduler numbers them that confines the job to three of eight.
@@ -182,12 +180,12 @@ def test_a_score_job_takes_one_of_the_visible_devices(tmp_path, monkeypatch):
     monkeypatch.setattr(batch_size, "choose_device", torch.device)
     leases = []
     monkeypatch.setattr(
-        hardware, "lease", lambda *words: leases.append(lease(*words)) or leases[-1]
+        batch_size, "lease", lambda *words: leases.append(lease(*words)) or leases[-1]
     )
-    assert hardware.take_device("cpu") == torch.device("cpu")
-    assert hardware.take_device("cuda") == torch.device("cuda:0")
-    assert hardware.take_device("cuda:2") == torch.device("cuda:2")
-    assert hardware.take_device("cuda") == torch.device("cuda:1")
+    assert batch_size.take_device("cpu") == torch.device("cpu")
+    assert batch_size.take_device("cuda") == torch.device("cuda:0")
+    assert batch_size.take_device("cuda:2") == torch.device("cuda:2")
+    assert batch_size.take_device("cuda") == torch.device("cuda:1")
     assert [held.name for held in leases] == ["u4", "u7", "u5"]
     for held in leases:
         held.release()

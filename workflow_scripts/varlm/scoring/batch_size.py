@@ -1,4 +1,4 @@
-"""Device and batch: what fits into the free memory."""
+"""The device that a job takes, and the batch that fits into its free memory."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import torch
 
 from varlm.errors import UserError
 from varlm.models.language_model import MaskedModel
+from varlm.run.devices import cuda_devices, lease
 from varlm.run.memory import available_memory
 
 log = logging.getLogger(__name__)
@@ -91,3 +92,24 @@ def fitting_batch(model: MaskedModel, window: int, wanted: int) -> int:
             wanted,
         )
     return batch_size
+
+
+def take_device(name: str) -> torch.device:
+    """Return the device to compute on; a CUDA device is this job's alone until it ends.
+
+    Waits for a CUDA device that no other job has.
+
+    Parameters
+    ----------
+    name : str
+        auto, cpu, cuda, cuda:N or mps.
+
+    Raises
+    ------
+    UserError
+        If there is no such device here.
+    """
+    device = choose_device(name)
+    if device.type != "cuda":
+        return device
+    return torch.device("cuda", lease(cuda_devices(), device.index).index)

@@ -12,7 +12,7 @@ import polars as pl
 
 from varlm.genome.reference import Genome
 from varlm.run import heartbeat
-from varlm.scoring.hardware import Hardware, take_device
+from varlm.scoring.hardware import Hardware
 from varlm.scoring.inference import site_windows_of, spread
 from varlm.scoring.partial_scores import Method, PartialScores
 
@@ -50,6 +50,7 @@ def load_scorer(
     """
     import torch
 
+    from varlm.scoring.batch_size import take_device
     from varlm.scoring.scorer import Scorer
     from varlm.scoring.tuning import tune
 

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from varlm.errors import UserError
 from varlm.files.whole import atomic_path
-from varlm.scoring.hardware import take_device
 from varlm.steps.options import add_hardware_options, hardware
 from varlm.tables.schemas import PERPLEXITY
 from varlm.training.corpus import Corpus
@@ -39,7 +38,7 @@ def run(args: argparse.Namespace) -> None:
     import torch
 
     from varlm.models.loading import load_model
-    from varlm.scoring.batch_size import default_batch, fitting_batch
+    from varlm.scoring.batch_size import default_batch, fitting_batch, take_device
 
     chosen = hardware(args)
     torch.set_num_threads(chosen.threads)

@@ -62,8 +62,7 @@ def _train(args: argparse.Namespace, model: Mapping[str, Any], corpus: Corpus) -
     """Train as one process, which may be one of several."""
     import torch
 
-    from varlm.scoring.batch_size import choose_device
-    from varlm.scoring.hardware import take_device
+    from varlm.scoring.batch_size import choose_device, take_device
     from varlm.training.processes import Processes
     from varlm.training.running import count_chain, train_network
 

@@ -23,6 +23,29 @@ def test_each_rule_runs_its_step_and_logs_under_its_name(root):
         assert re.search(rf"benchmark:\s+f\"{{RESULTS}}/benchmarks/{name}[./]", body), name
 
 
+# Each room imports only from those before it; steps, the command line and tools from any.
+ROOMS = (
+    *("errors", "files", "tables", "run", "genome", "vcf", "variants", "models", "store"),
+    *("scoring", "annotation", "results", "tracks", "figures", "evaluation", "report", "training"),
+)
+
+
+def test_no_room_imports_from_one_above_it(root):
+    package = root / "workflow_scripts/varlm"
+    upwards = set()
+    for path in package.rglob("*.py"):
+        room = path.relative_to(package).parts[0].removesuffix(".py")
+        if room not in ROOMS:
+            continue
+        for module in re.findall(r"^\s*(?:from|import) varlm\.(\w+)", path.read_text(), re.M):
+            if module in ROOMS and ROOMS.index(module) > ROOMS.index(room):
+                upwards.add(f"{path.relative_to(package)} imports varlm.{module}")
+    assert upwards == set()
+    others = {"__init__", "cli", "supervise", "steps"}
+    names = {path.name.removesuffix(".py") for path in package.iterdir() if path.name[:2] != "__"}
+    assert names | {"__init__"} == {*ROOMS} | others
+
+
 def test_no_rule_uses_script_or_run(root):
     # Both parse the Snakefile again, 1.7 s a job, and break in a module.
     for body in rules(root).values():

@@ -7,8 +7,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from varlm.annotation.genes.severity import IMPACTS
 from varlm.tables.columns import SCORE, annotated_names
+from varlm.tables.consequence_terms import IMPACTS
 
 SHEET_COLUMNS = {
     "cohort": "name of the cohort: its folder in the results",

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from varlm.annotation.genes.severity import IMPACTS as IMPACTS
+from varlm.tables.consequence_terms import IMPACTS as IMPACTS
 
 Terms = NDArray[np.uint32]
 

@@ -3,7 +3,7 @@
 #           {results}/index.html
 
 
-# Name of each figure's file and its title; varlm.report.figures draws them.
+# Name of each figure's file and its title; varlm.report.charts draws them.
 FIGURES = {
     "llr_by_consequence": "LLR by consequence",
     "llr_density": "LLR against the background",

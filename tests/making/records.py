@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from varlm.models.prepared import SCORING_VERSION, PreparedModel
+from varlm.scoring.commit_record import CommitRecord, ShardRun
 from varlm.scoring.plan_record import Counts, Plan
 from varlm.variants.accounting import AccountedContig, AccountedFile, Accounting
 
@@ -71,3 +72,17 @@ def plan(model: str = "m", cohorts=("c",), counts: Counts | None = None, **chang
         recovered=0,
     )
     return replace(made, **changes)
+
+
+def commit_record(**changes) -> CommitRecord:
+    """A commit of one shard."""
+    record = CommitRecord(
+        model="m", key="0" * 32, sites=1, alleles=1, parts=1, known=0, runs=(shard_run(),)
+    )
+    return replace(record, **changes)
+
+
+def shard_run(**changes) -> ShardRun:
+    """How a shard of a site and an allele was scored."""
+    run = ShardRun(sites=1, alleles=1, resumed=0, device="cpu", arithmetic="float32", seconds=0.5)
+    return replace(run, **changes)

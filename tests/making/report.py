@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from making.records import (
+    accounted_contig,
+    accounting,
+    commit_record,
+    plan,
+    prepared_model,
+    shard_run,
+)
 from varlm.files.whole import write_digest
 from varlm.report.counts import of_values
+from varlm.report.summaries import ClassHistogram, CohortSummary, ModelSummary
+from varlm.scoring.plan_record import Counts
 from varlm.tables.parquet import ROW_GROUP, Column, write_pieces, write_table
 from varlm.tables.schemas import (
     BACKGROUND,
@@ -21,6 +31,7 @@ from varlm.tables.schemas import (
     SITES,
     annotated,
 )
+from varlm.variants.accounting import AccountedFile, Accounting
 from varlm.variants.rejected import write_rejected
 
 # Class → share of the alleles, mean and spread of its LLR, impact, and a protein change.
@@ -153,12 +164,12 @@ def make_inputs(
     if rejected is None:
         rejected = some_rejected()
     write_rejected(rejected, folder / "rejected.tsv.gz")
-    accounting = make_accounting(cohort, alleles, rejected, lengths)
-    (folder / "accounting.json").write_text(json.dumps(accounting))
+    entry = make_accounting(cohort, alleles, rejected, lengths)
+    entry.write(folder / "accounting.json")
     for name in ("models", "commits", "background", "pictures", "plan"):
         (folder / name).mkdir(exist_ok=True)
     for i, model in enumerate(models):
-        _write_model(folder, model, i, cohort, accounting, rng, lengths, background_rows, strands)
+        _write_model(folder, model, i, entry, rng, lengths, background_rows, strands)
     return ReportInputs(folder, cohort, list(models))
 
 
@@ -191,107 +202,73 @@ def some_rejected() -> pl.DataFrame:
 
 def make_accounting(
     cohort: str, alleles: pl.DataFrame, rejected: pl.DataFrame, lengths: dict[str, int]
-) -> dict[str, Any]:
-    """Return an `accounting.json` that adds up."""
+) -> Accounting:
+    """Return an accounting that adds up."""
     records = dict(alleles["chrom"].value_counts().iter_rows())
     snv = int((alleles["kind"] == "snv").sum())
-    return {
-        "cohort": cohort,
-        "files": [
-            {
-                "path": f"data/{cohort}.vcf.gz",
-                "format": "vcf.bgzip",
-                "records": alleles.height + rejected.height,
-                "alleles": alleles.height + rejected.height,
-                "sha256": "0" * 64,
-            }
-        ],
-        "alleles_in": alleles.height + rejected.height,
-        "accepted": alleles.height,
-        "rejected": rejected.height,
-        "by_reason": dict(rejected["reason"].value_counts(sort=True).sort("reason").iter_rows()),
-        "sites": snv,
-        "other_alleles": alleles.height - snv,
-        "af_unreadable": 0,
-        "contigs": [
-            {
-                "chrom": chrom,
-                "contig": chrom if chrom in lengths else next(iter(lengths)),
-                "records": n,
-                "how": "same name" if chrom in lengths else "alias",
-                "ref_checked": n,
-                "ref_mismatches": 0,
-            }
+    total = alleles.height + rejected.height
+    file = AccountedFile(
+        path=f"data/{cohort}.vcf.gz",
+        format="vcf.bgzip",
+        records=total,
+        alleles=total,
+        sha256="0" * 64,
+    )
+    return accounting(
+        cohort=cohort,
+        files=(file,),
+        alleles_in=total,
+        accepted=alleles.height,
+        rejected=rejected.height,
+        by_reason=dict(rejected["reason"].value_counts(sort=True).sort("reason").iter_rows()),
+        sites=snv,
+        other_alleles=alleles.height - snv,
+        contigs=tuple(
+            accounted_contig(
+                chrom,
+                chrom if chrom in lengths else next(iter(lengths)),
+                records=n,
+                how="same name" if chrom in lengths else "alias",
+                ref_checked=n,
+            )
             for chrom, n in records.items()
-        ],
-        "contigs_without_records": [name for name in lengths if name not in records],
-    }
-
-
-def _write_model(folder, model, i, cohort, accounting, rng, lengths, background_rows, strands):
-    (folder / "models" / f"{model}.json").write_text(
-        json.dumps(
-            {
-                "name": model,
-                "path": f"models/{model}",
-                "revision": None,
-                "folder": f"models/{model}",
-                "model_type": "GPN",
-                "files": {"config.json": "ab" * 32},
-                "window": 512,
-                "strands": strands,
-                "precision": "auto",
-                "scoring_version": 1,
-                "key": f"{i}" * 32,
-            }
-        )
+        ),
+        contigs_without_records=tuple(name for name in lengths if name not in records),
     )
-    sites, others = accounting["sites"], accounting["other_alleles"]
+
+
+def _write_model(folder, model, i, entry, rng, lengths, background_rows, strands):
+    key = f"{i}" * 32
+    prepared = prepared_model(
+        name=model,
+        path=f"models/{model}",
+        folder=Path(f"models/{model}"),
+        window=512,
+        strands=strands,
+        precision="auto",
+        key=key,
+    )
+    prepared.write(folder / "models" / f"{model}.json")
     (folder / "plan" / model).mkdir(exist_ok=True)
-    counts = {
-        "sites": sites,
-        "sites_from_store": sites // 4,
-        "sites_scored": sites - sites // 4,
-        "alleles": others,
-        "alleles_from_store": 0,
-        "alleles_scored": others,
-    }
-    zero = dict.fromkeys(counts, 0)
-    (folder / "plan" / model / "plan.json").write_text(
-        json.dumps(
-            {
-                "model": model,
-                "key": f"{i}" * 32,
-                "shards": 1,
-                "total": counts,
-                "background": {**zero, "sites": 1000, "sites_scored": 1000},
-                "cohorts": {cohort: counts},
-                "damaged": {},
-                "recovered": 0,
-            }
-        )
+    counts = Counts(
+        sites=entry.sites,
+        sites_from_store=entry.sites // 4,
+        sites_scored=entry.sites - entry.sites // 4,
+        alleles=entry.other_alleles,
+        alleles_scored=entry.other_alleles,
     )
-    (folder / "commits" / f"{model}.json").write_text(
-        json.dumps(
-            {
-                "model": model,
-                "key": f"{i}" * 32,
-                "sites": counts["sites_scored"] + 1000,
-                "alleles": others,
-                "parts": 1,
-                "known": 0,
-                "runs": [
-                    {
-                        "device": "cpu",
-                        "arithmetic": "bfloat16 products, float32 sums",
-                        "sites": counts["sites_scored"] + 1000,
-                        "alleles": others,
-                        "seconds": 12.5 + (sites + others) / 400,
-                    }
-                ],
-            }
-        )
+    background = Counts(sites=1000, sites_scored=1000)
+    plan(model, (entry.cohort,), counts, key=key, background=background, damaged={}).write(
+        folder / "plan" / model / "plan.json"
     )
+    rows = {"sites": counts.sites_scored + 1000, "alleles": counts.alleles}
+    run = shard_run(
+        **rows,
+        arithmetic="bfloat16 products, float32 sums",
+        seconds=12.5 + (entry.sites + entry.other_alleles) / 400,
+    )
+    commit = commit_record(model=model, key=key, **rows, runs=(run,))
+    commit.write(folder / "commits" / f"{model}.json")
     llr = rng.normal(-1.4, 1.7, background_rows)
     background = pl.DataFrame(
         {
@@ -310,11 +287,9 @@ def write_pictures(folder, model, rng, lengths, strands="both", count=24, flank=
     """Write logits around the model's lowest alleles, as score_pictures would."""
     from varlm.genome.reference import Genome
     from varlm.results.top_hits import picture_positions, pictured, top_hits
-    from varlm.variants.accounting import contig_of_chrom
 
     genome = Genome.open(folder / "reference")
-    accounting = json.loads((folder / "accounting.json").read_text())
-    contigs = contig_of_chrom(accounting)
+    contigs = Accounting.read(folder / "accounting.json").contig_of_chrom
     positions: dict[str, set[int]] = {}
     hits = pictured(top_hits(folder / "annotated.parquet", [model], count)[model], count)
     for row in hits.iter_rows(named=True):
@@ -466,23 +441,20 @@ def _piece(
     )
 
 
-def summary(cohort, llrs, **changes):
+def summary(cohort, llrs, **changes) -> CohortSummary:
     """What a report leaves: one class a key of `llrs`, whose values are LLRs."""
-    classes = []
-    for name, values in llrs.items():
-        counts = of_values(np.array(values)).counts
-        bins = np.flatnonzero(counts)
-        classes.append({"name": name, "bins": bins.tolist(), "counts": counts[bins].tolist()})
+    classes = tuple(
+        ClassHistogram.of(name, of_values(np.array(values))) for name, values in llrs.items()
+    )
+    planned = Counts(sites_scored=3, alleles_scored=1, sites_from_store=40, alleles_from_store=2)
     total = sum(map(len, llrs.values()))
-    counted = {"sites_scored": 3, "alleles_scored": 1, "sites_from_store": 40}
-    planned = {**counted, "alleles_from_store": 2}
-    return {
-        "cohort": cohort,
-        "alleles_in": total + 5,
-        "accepted": total,
-        "rejected": 5,
-        "rejected_by_reason": {"symbolic": 5},
-        "class": "consequence",
-        "models": {"m": {"planned": planned, "classes": classes}},
-        **changes,
-    }
+    entry = CohortSummary(
+        cohort=cohort,
+        alleles_in=total + 5,
+        accepted=total,
+        rejected=5,
+        rejected_by_reason={"symbolic": 5},
+        class_column="consequence",
+        models={"m": ModelSummary(planned=planned, classes=classes)},
+    )
+    return replace(entry, **changes)

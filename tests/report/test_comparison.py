@@ -22,8 +22,8 @@ def text_of(html):
 
 
 def charts_of(html):
-    found = re.search(r'<script type="application/json" id="charts">(.*?)</script>', html, re.S)
-    return json.loads(found[1])
+    block = re.search(r'<script type="application/json" id="charts">(.*?)</script>', html, re.S)
+    return json.loads(block[1])
 
 
 BACKGROUNDS = {"m": of_values(np.linspace(-4, 0, 401))}
@@ -82,7 +82,7 @@ def test_fault_54_names_in_the_summary_stay_text():
 
 
 def test_the_step_refuses_reports_of_other_models(tmp_path, capsys):
-    (tmp_path / "report.json").write_text(json.dumps(summary("c", {"x": [-1.0]})))
+    summary("c", {"x": [-1.0]}).write(tmp_path / "report.json")
     background = {"contig": "SQ", "pos": 1, "ref": "A", "alt": "C", "llr": [-1.0, -2.0]}
     path = tmp_path / "background.parquet"
     write_table(pl.DataFrame(background).cast(BACKGROUND.schema), path, BACKGROUND)

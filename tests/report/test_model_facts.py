@@ -1,24 +1,22 @@
 """What a report says of a model."""
 
+from making.records import shard_run
 from varlm.report.model_facts import ScoringRuns, scoring_runs
 
 
 def job(device, seconds, sites=100):
-    arithmetic = "bfloat16 products, float32 sums"
-    return {
-        "device": device,
-        "arithmetic": arithmetic,
-        "sites": sites,
-        "alleles": 10,
-        "seconds": seconds,
-    }
+    return shard_run(device=device, sites=sites, alleles=10, seconds=seconds)
 
 
 def test_jobs_on_alike_hardware_are_one_row():
     jobs = [job("cuda", 100.0), job("cpu", 0.0), job("cuda", 120.0, 200)]
-    arithmetic = jobs[0]["arithmetic"]
     assert scoring_runs(jobs) == [
-        ScoringRuns("cpu", arithmetic, 1, 100, 10, "0.0 s", "–"),
-        ScoringRuns("cuda", arithmetic, 2, 300, 20, "3 min 40 s", "1"),
+        ScoringRuns("cpu", "float32", 1, 100, 10, "0.0 s", "–"),
+        ScoringRuns("cuda", "float32", 2, 300, 20, "3 min 40 s", "1"),
     ]
     assert scoring_runs([]) == []
+
+
+def test_a_shard_without_rows_is_no_job():
+    assert scoring_runs([None]) == []
+    assert [row.jobs for row in scoring_runs([None, job("cpu", 2.0)])] == [1]

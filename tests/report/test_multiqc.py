@@ -6,14 +6,11 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
+from making.records import accounting
 from varlm.report.multiqc import content, safe_name
+from varlm.scoring.plan_record import Counts
 
-COUNTS = {
-    f"{kind}_{what}": i
-    for i, (kind, what) in enumerate(
-        (k, w) for k in ("sites", "alleles") for w in ("scored", "from_store")
-    )
-}
+PLANNED = Counts(sites_scored=11, sites_from_store=12, alleles_scored=13, alleles_from_store=14)
 
 
 @given(st.text(), st.text())
@@ -25,24 +22,29 @@ def test_safe_names_are_safe_and_tell_names_apart(a, b):
 
 @given(st.text(min_size=1), st.text(min_size=1), st.text(min_size=1))
 def test_nothing_of_a_name_can_be_markup(cohort, model, reason):
-    accounting = {"alleles_in": 9, "accepted": 7, "rejected": 2, "by_reason": {reason: 2}}
-    text = json.dumps(content(cohort, accounting, {model: COUNTS}, {model: -1.5}))
+    entry = accounting(by_reason={reason: 3})
+    text = json.dumps(content(cohort, entry, {model: PLANNED}, {model: -1.5}))
     assert not set(text) & set("<>&'")
 
 
 def test_numbers_are_the_accountings():
-    accounting = {"alleles_in": 9, "accepted": 7, "rejected": 2, "by_reason": {"symbolic": 2}}
-    made = content("c1", accounting, {"m": COUNTS}, {"m": -1.5})
-    row = made["data"]["c1"]
-    assert (row["alleles_in"], row["accepted"], row["rejected"]) == (9, 7, 2)
-    assert row["rejected_symbolic"] == 2
-    assert row["m_median_llr"] == -1.5
-    assert row["m_sites_from_store"] == COUNTS["sites_from_store"]
-    assert set(row) == set(made["headers"])
-    assert made["plot_type"] == "table"
+    document = content("c1", accounting(), {"m": PLANNED}, {"m": -1.5})
+    assert document["data"]["c1"] == {
+        "alleles_in": 9,
+        "accepted": 6,
+        "rejected": 3,
+        "rejected_symbolic": 2,
+        "rejected_breakend": 1,
+        "m_median_llr": -1.5,
+        "m_sites_scored": 11,
+        "m_sites_from_store": 12,
+        "m_alleles_scored": 13,
+        "m_alleles_from_store": 14,
+    }
+    assert list(document["headers"]) == list(document["data"]["c1"])
+    assert document["plot_type"] == "table"
 
 
 def test_median_of_nothing_is_left_out():
-    accounting = {"alleles_in": 0, "accepted": 0, "rejected": 0, "by_reason": {}}
-    made = content("c1", accounting, {"m": COUNTS}, {"m": None})
-    assert "m_median_llr" not in made["data"]["c1"]
+    document = content("c1", accounting(), {"m": PLANNED}, {"m": None})
+    assert "m_median_llr" not in document["data"]["c1"]

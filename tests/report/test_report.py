@@ -149,8 +149,9 @@ def test_regions_have_no_rejected_file_and_nothing_scored_now(tmp_path):
     document = json.loads(path.read_text())
     del document["runs"]
     path.write_text(json.dumps(document))
-    text = words(inputs.make())
-    assert "every score was in the store" in text
+    assert "every score was in the store" in words(inputs.make())
+    path.write_text(json.dumps({**document, "runs": [{}]}))  # of a shard without rows
+    assert "every score was in the store" in words(inputs.make())
 
 
 @pytest.fixture
@@ -223,6 +224,9 @@ def test_size_holds_for_long_text_many_contigs_and_many_classes(tmp_path, monkey
         (lambda f: edit_json(f / "commits/gpn.json", model="b"), "commit is of the model 'b'"),
         (lambda f: edit_json(f / "plan/gpn/plan.json", key="b"), "plan is of the model 'gpn'"),
         (lambda f: edit_json(f / "plan/gpn/plan.json", cohorts={}), "does not know the cohort"),
+        (lambda f: (f / "plan/gpn/plan.json").unlink(), "the step plan makes it"),
+        (lambda f: edit_json(f / "models/gpn.json", window="512"), 'window: found "512", expected'),
+        (lambda f: edit_json(f / "commits/gpn.json", runs=[{"device": "cpu"}]), "runs[0]: lacks"),
         (lambda f: (f / "settings.json").write_text("[]"), "expected a JSON object"),
         (lambda f: (f / "annotated.parquet").write_bytes(b"x"), "changed since varlm wrote it"),
     ],

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import polars as pl
 
 from varlm.report.counts import ModelCounts
 from varlm.report.inputs import ReportInput
 from varlm.report.text import cut, share
+from varlm.variants.accounting import AccountedContig, Accounting
 from varlm.variants.cohort import REASONS
 
 _CONTIGS = 40
@@ -98,11 +98,11 @@ def accounting_section(inputs: ReportInput) -> AccountingSection:
     """Return what became of the cohort's alleles."""
     accounting = inputs.accounting
     return AccountingSection(
-        alleles_in=accounting["alleles_in"],
-        accepted=accounting["accepted"],
-        rejected=accounting["rejected"],
+        alleles_in=accounting.alleles_in,
+        accepted=accounting.accepted,
+        rejected=accounting.rejected,
         kinds=kind_rows(inputs.counts),
-        reasons=list(_reasons(accounting["by_reason"], inputs.rejected)),
+        reasons=list(_reasons(accounting.by_reason, inputs.rejected)),
         contigs=contig_names(accounting),
     )
 
@@ -135,11 +135,11 @@ def _rejected_allele(row: Mapping[str, str]) -> RejectedAllele:
     return RejectedAllele(**cells, detail=cut(row["detail"], _DETAIL))
 
 
-def contig_names(accounting: Mapping[str, Any]) -> ContigNames:
-    """Return how the contigs of `accounting.json` were matched."""
-    entries = sorted(accounting["contigs"], key=lambda entry: -entry["records"])
+def contig_names(accounting: Accounting) -> ContigNames:
+    """Return how the contigs of a cohort were matched."""
+    entries = sorted(accounting.contigs, key=lambda entry: -entry.records)
     ways = Counter(
-        f"by {entry['how']}" if entry["contig"] is not None else "not in the reference"
+        f"by {entry.how}" if entry.contig is not None else "not in the reference"
         for entry in entries
     )
     counted = ", ".join(
@@ -147,21 +147,22 @@ def contig_names(accounting: Mapping[str, Any]) -> ContigNames:
         for way, n in sorted(ways.items(), key=lambda item: (-item[1], item[0].removeprefix("by ")))
     )
     sentence = f"Contigs in the input: {len(entries):,}. Matched to the reference: {counted}."
-    without = accounting["contigs_without_records"]
+    without = accounting.contigs_without_records
     return ContigNames(
         sentence=sentence if entries else "The input names no contig.",
-        rows=[
-            ContigRow(
-                chrom=cut(str(entry["chrom"]), 100),
-                contig="–" if entry["contig"] is None else cut(str(entry["contig"]), 100),
-                how=str(entry["how"]),
-                records=entry["records"],
-                ref_checked=entry["ref_checked"],
-                ref_mismatches=entry["ref_mismatches"],
-            )
-            for entry in entries[:_CONTIGS]
-        ],
+        rows=[_contig_row(entry) for entry in entries[:_CONTIGS]],
         total=len(entries),
         without=[cut(name, 60) for name in without[: 2 * _CONTIGS]],
         without_total=len(without),
+    )
+
+
+def _contig_row(entry: AccountedContig) -> ContigRow:
+    return ContigRow(
+        chrom=cut(entry.chrom, 100),
+        contig="–" if entry.contig is None else cut(entry.contig, 100),
+        how=entry.how,
+        records=entry.records,
+        ref_checked=entry.ref_checked,
+        ref_mismatches=entry.ref_mismatches,
     )

@@ -21,7 +21,7 @@ from varlm.report.model_facts import ModelFacts, model_facts
 from varlm.report.overview import Card, summary_cards, warnings
 from varlm.report.pictures import LogoGroup, logo_groups
 from varlm.report.scores import ScoresSection, scores_section
-from varlm.report.summaries import cohort_summary
+from varlm.report.summaries import CohortSummary, cohort_summary
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class CohortReport:
     html: str
     figures: dict[str, dict[str, Any]]
     multiqc: dict[str, Any]
-    summary: dict[str, Any]
+    summary: CohortSummary
 
 
 def make_report(inputs: ReportInput) -> CohortReport:
@@ -93,7 +93,7 @@ def make_report(inputs: ReportInput) -> CohortReport:
         page.render("report.html.j2", contents, _data(inputs, contents, table)),
         {chart.name: chart.figure_spec(inputs.names) for chart in contents.scores.charts.all()},
         multiqc.content(inputs.cohort, inputs.accounting, inputs.plans, medians),
-        cohort_summary(inputs.cohort, inputs.accounting, inputs.plans, inputs.counts),
+        cohort_summary(inputs.accounting, inputs.plans, inputs.counts),
     )
 
 

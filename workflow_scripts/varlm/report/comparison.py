@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import quote
 
 from varlm import __version__
@@ -14,7 +13,7 @@ from varlm.report.charts.cohorts import llr_chart, medians_chart, shares_chart
 from varlm.report.classes import class_scores
 from varlm.report.counts import Distribution
 from varlm.report.overview import Card
-from varlm.report.summaries import all_llrs
+from varlm.report.summaries import CohortSummary, ModelSummary
 from varlm.report.text import count, percent
 
 SHOWN_COHORTS = 40  # in a chart; the table has all
@@ -85,15 +84,13 @@ class IndexPage:
     left_out: int
 
 
-def make_index(
-    summaries: Sequence[Mapping[str, Any]], backgrounds: Mapping[str, Distribution]
-) -> str:
+def make_index(summaries: Sequence[CohortSummary], backgrounds: Mapping[str, Distribution]) -> str:
     """Return the page of all cohorts, which links to their reports beside it.
 
     Parameters
     ----------
-    summaries : sequence of mapping
-        Of `summaries.cohort_summary`, in the order shown.
+    summaries : sequence of CohortSummary
+        In the order shown, each of all models.
     backgrounds : mapping
         Model → the background's LLRs.
     """
@@ -105,7 +102,7 @@ def make_index(
 
 
 def index_page(
-    summaries: Sequence[Mapping[str, Any]], backgrounds: Mapping[str, Distribution]
+    summaries: Sequence[CohortSummary], backgrounds: Mapping[str, Distribution]
 ) -> IndexPage:
     """Return what the page of all cohorts shows; parameters as of `make_index`."""
     models = list(backgrounds)
@@ -117,17 +114,12 @@ def index_page(
         model_options=[(model, model) for model in models],
         summary=[
             Card("cohorts", count(len(summaries))),
-            *(
-                Card(name, count(sum(summary[key] for summary in summaries)))
-                for name, key in (
-                    ("alleles", "alleles_in"),
-                    ("scored", "accepted"),
-                    ("rejected", "rejected"),
-                )
-            ),
+            Card("alleles", count(sum(summary.alleles_in for summary in summaries))),
+            Card("scored", count(sum(summary.accepted for summary in summaries))),
+            Card("rejected", count(sum(summary.rejected for summary in summaries))),
         ],
         rows=[cohort_row(summary, backgrounds) for summary in summaries],
-        reasons=sorted({name for summary in summaries for name in summary["rejected_by_reason"]}),
+        reasons=sorted({name for summary in summaries for name in summary.rejected_by_reason}),
         charts=[
             llr_chart(shown, backgrounds),
             shares_chart(shown, models),
@@ -137,29 +129,29 @@ def index_page(
     )
 
 
-def cohort_row(summary: Mapping[str, Any], backgrounds: Mapping[str, Distribution]) -> CohortRow:
+def cohort_row(summary: CohortSummary, backgrounds: Mapping[str, Distribution]) -> CohortRow:
     """Return a cohort as a row of the table; `backgrounds` is by model."""
     return CohortRow(
-        cohort=str(summary["cohort"]),
-        link=f"cohorts/{quote(str(summary['cohort']))}/report.html",
-        alleles_in=summary["alleles_in"],
-        accepted=summary["accepted"],
-        rejected=summary["rejected"],
-        by_reason=summary["rejected_by_reason"],
+        cohort=summary.cohort,
+        link=f"cohorts/{quote(summary.cohort)}/report.html",
+        alleles_in=summary.alleles_in,
+        accepted=summary.accepted,
+        rejected=summary.rejected,
+        by_reason=summary.rejected_by_reason,
         models=[
-            cohort_scores(summary, model, background) for model, background in backgrounds.items()
+            cohort_scores(summary.models[model], background)
+            for model, background in backgrounds.items()
         ],
     )
 
 
-def cohort_scores(summary: Mapping[str, Any], model: str, background: Distribution) -> CohortScores:
+def cohort_scores(summary: ModelSummary, background: Distribution) -> CohortScores:
     """Return a model's scores of a cohort, against the model's background."""
-    planned = summary["models"][model]["planned"]
-    scores = class_scores(all_llrs(summary, model), background)
+    planned, scores = summary.planned, class_scores(summary.llrs, background)
     return CohortScores(
         median=scores.median,
         q05=scores.q05,
         below=percent(scores.below),
-        scored=planned["sites_scored"] + planned["alleles_scored"],
-        stored=planned["sites_from_store"] + planned["alleles_from_store"],
+        scored=planned.sites_scored + planned.alleles_scored,
+        stored=planned.sites_from_store + planned.alleles_from_store,
     )

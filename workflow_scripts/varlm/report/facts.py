@@ -11,6 +11,7 @@ from typing import Any
 from varlm import __version__
 from varlm.report.inputs import ReportInput
 from varlm.report.text import count, cut
+from varlm.variants.accounting import AccountedFile
 
 Facts = list[tuple[str, object]]  # names and values, in the order shown
 
@@ -64,7 +65,7 @@ class RunSection:
 
 def run_section(inputs: ReportInput) -> RunSection:
     """Return what was run, and on what."""
-    files = inputs.accounting["files"]
+    files = inputs.accounting.files
     settings = flat_pairs(inputs.settings)
     return RunSection(
         cohort=cohort_facts(inputs),
@@ -89,20 +90,20 @@ def cohort_facts(inputs: ReportInput) -> Facts:
             "bases",
             f"{int(contigs['length'].sum()):,} bp, {int(contigs['acgt'].sum()):,} A, C, G, T",
         ),
-        ("SNV sites", f"{inputs.accounting['sites']:,}"),
-        ("indels and MNVs", f"{inputs.accounting['other_alleles']:,} distinct"),
+        ("SNV sites", f"{inputs.accounting.sites:,}"),
+        ("indels and MNVs", f"{inputs.accounting.other_alleles:,} distinct"),
     ]
 
 
-def input_files(files: Sequence[Mapping[str, Any]]) -> list[InputFile]:
-    """Return the rows of the table of files; `files` as in accounting.json."""
+def input_files(files: Sequence[AccountedFile]) -> list[InputFile]:
+    """Return the rows of the table of files."""
     return [
         InputFile(
-            path=cut(str(file["path"]), 300),
-            format=str(file["format"]),
-            records=count(file.get("records")),
-            alleles=count(file["alleles"]),
-            sha256=str(file["sha256"])[:16] + "…",
+            path=cut(file.path, 300),
+            format=file.format,
+            records=count(file.records),
+            alleles=count(file.alleles),
+            sha256=file.sha256[:16] + "…",
         )
         for file in files
     ]

@@ -9,10 +9,13 @@ from typing import Any
 import polars as pl
 
 from varlm.genome.reference import Genome
+from varlm.models.prepared import PreparedModel
 from varlm.report.counts import Distribution, GenomeBins, ModelCounts
 from varlm.report.links import BrowserLink
+from varlm.scoring.commit_record import CommitRecord
+from varlm.scoring.plan_record import Counts, Plan
 from varlm.tables.parquet import Table
-from varlm.variants.accounting import contig_of_chrom
+from varlm.variants.accounting import Accounting
 
 
 @dataclass(frozen=True)
@@ -40,8 +43,9 @@ class ReportModel:
 
     Attributes
     ----------
-    described, plan, committed : mapping
-        models/{model}.json, its plan.json and commits/{model}.json.
+    prepared : PreparedModel
+    plan : Plan
+    commit : CommitRecord
     background : Distribution
         LLRs of random SNVs of the genome.
     counts : ModelCounts
@@ -52,9 +56,9 @@ class ReportModel:
         `schemas.SITES`: logits around the hits that are pictured.
     """
 
-    described: Mapping[str, Any]
-    plan: Mapping[str, Any]
-    committed: Mapping[str, Any]
+    prepared: PreparedModel
+    plan: Plan
+    commit: CommitRecord
     background: Distribution
     counts: ModelCounts
     hits: pl.DataFrame
@@ -63,7 +67,7 @@ class ReportModel:
     @property
     def name(self) -> str:
         """The model's name in the config and in column names."""
-        return str(self.described["name"])
+        return self.prepared.name
 
 
 @dataclass(frozen=True)
@@ -73,8 +77,7 @@ class ReportInput:
     Attributes
     ----------
     cohort : str
-    accounting : mapping
-        accounting.json.
+    accounting : Accounting
     genome : Genome
     bins : GenomeBins
         The stretches of the genome in which the alleles are counted.
@@ -92,7 +95,7 @@ class ReportInput:
     """
 
     cohort: str
-    accounting: Mapping[str, Any]
+    accounting: Accounting
     genome: Genome
     bins: GenomeBins
     table: Table
@@ -119,11 +122,11 @@ class ReportInput:
         return {model.name: model.background for model in self.models}
 
     @property
-    def plans(self) -> dict[str, Mapping[str, Any]]:
-        """Model → the cohort's counts in its plan.json."""
-        return {model.name: model.plan["cohorts"][self.cohort] for model in self.models}
+    def plans(self) -> dict[str, Counts]:
+        """Model → the cohort's counts in its plan."""
+        return {model.name: model.plan.cohorts[self.cohort] for model in self.models}
 
     @property
     def contigs(self) -> Mapping[str, str]:
         """CHROM of the cohort → contig of the reference."""
-        return contig_of_chrom(self.accounting)
+        return self.accounting.contig_of_chrom

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from varlm.report.facts import Facts
 from varlm.report.inputs import ReportModel
 from varlm.report.text import duration
+from varlm.scoring.commit_record import ShardRun
+from varlm.scoring.plan_record import Counts
 
 
 @dataclass(frozen=True)
@@ -46,48 +47,53 @@ class ModelFacts:
 
 def model_facts(model: ReportModel, cohort: str) -> ModelFacts:
     """Return what is known of a model; `cohort` is whose scores are counted."""
-    described, background = model.described, model.plan["background"]
+    prepared, background = model.prepared, model.plan.background
     facts: Facts = [
-        ("path", described["path"]),
-        ("revision", described["revision"]),
-        ("type", described["model_type"]),
-        ("key in the store", described["key"]),
-        ("window", f"{described['window']:,} bp"),
-        ("strands", "both, mean" if described["strands"] == "both" else "forward only"),
-        ("precision", described["precision"]),
+        ("path", prepared.path),
+        ("revision", prepared.revision),
+        ("type", prepared.model_type),
+        ("key in the store", prepared.key),
+        ("window", f"{prepared.window:,} bp"),
+        ("strands", "both, mean" if prepared.strands == "both" else "forward only"),
+        ("precision", prepared.precision),
         ("background", "scored in this run" if background else "taken from the store, or none"),
-        ("damaged files", f"{len(model.plan['damaged']):,} of the store set aside"),
+        ("damaged files", f"{len(model.plan.damaged):,} of the store set aside"),
     ]
-    planned = model.plan["cohorts"][cohort]
+    planned = model.plan.cohorts[cohort]
     sources = [
-        _source("SNV sites", planned, "sites"),
-        _source("indels and MNVs", planned, "alleles"),
-        *([_source("background sites", background, "sites")] if background else []),
+        _site_source("SNV sites", planned),
+        ScoreSource(
+            "indels and MNVs",
+            planned.alleles,
+            planned.alleles_from_store,
+            planned.alleles_scored,
+        ),
+        *([_site_source("background sites", background)] if background else []),
     ]
-    return ModelFacts(model.name, facts, sources, scoring_runs(model.committed.get("runs") or []))
+    return ModelFacts(model.name, facts, sources, scoring_runs(model.commit.runs))
 
 
-def _source(name: str, planned: Mapping[str, int], kind: str) -> ScoreSource:
-    return ScoreSource(
-        name, planned[kind], planned[f"{kind}_from_store"], planned[f"{kind}_scored"]
-    )
+def _site_source(name: str, planned: Counts) -> ScoreSource:
+    return ScoreSource(name, planned.sites, planned.sites_from_store, planned.sites_scored)
 
 
-def scoring_runs(jobs: Iterable[Mapping[str, Any]]) -> list[ScoringRuns]:
+def scoring_runs(jobs: Iterable[ShardRun | None]) -> list[ScoringRuns]:
     """Return the jobs' time and throughput, jobs on alike hardware together.
 
     Parameters
     ----------
-    jobs : iterable of mapping
-        The `runs` of commits/{model}.json; seconds.
+    jobs : iterable of ShardRun or None
+        The `runs` of a commit; None, of a shard without rows, is passed over.
     """
-    alike: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    alike: dict[tuple[str, str], list[ShardRun]] = {}
     for job in jobs:
-        alike.setdefault((str(job["device"]), str(job["arithmetic"])), []).append(job)
+        if job is not None:
+            alike.setdefault((job.device, job.arithmetic), []).append(job)
     rows = []
     for (device, arithmetic), together in sorted(alike.items()):
-        sites, alleles = (sum(job[kind] for job in together) for kind in ("sites", "alleles"))
-        seconds = sum((job["seconds"] for job in together), 0.0)
+        sites = sum(job.sites for job in together)
+        alleles = sum(job.alleles for job in together)
+        seconds = sum((job.seconds for job in together), 0.0)
         rate = f"{(sites + alleles) / seconds:,.0f}" if seconds > 0 else "–"
         time = duration(seconds)
         rows.append(ScoringRuns(device, arithmetic, len(together), sites, alleles, time, rate))

@@ -10,6 +10,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from varlm.scoring.plan_record import Counts
+from varlm.variants.accounting import Accounting
+
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]")
 
 
@@ -20,39 +23,38 @@ def safe_name(text: str) -> str:
 
 def content(
     cohort: str,
-    accounting: Mapping[str, Any],
-    plans: Mapping[str, Mapping[str, Any]],
+    accounting: Accounting,
+    plans: Mapping[str, Counts],
     medians: Mapping[str, float | None],
 ) -> dict[str, Any]:
     """Return the content of `{cohort}_mqc.json`.
 
     Parameters
     ----------
-    accounting : mapping
-        `accounting.json`.
+    accounting : Accounting
     plans : mapping
-        Model → the cohort's counts in its `plan.json`.
+        Model → the cohort's counts in its plan.
     medians : mapping
         Model → median LLR, nats; None without alleles.
     """
     columns: dict[str, tuple[str, str, Any]] = {
-        "alleles_in": ("Alleles", "ALT alleles of all records", accounting["alleles_in"]),
-        "accepted": ("Accepted", "Alleles that were scored", accounting["accepted"]),
-        "rejected": ("Rejected", "Alleles that were not", accounting["rejected"]),
+        "alleles_in": ("Alleles", "ALT alleles of all records", accounting.alleles_in),
+        "accepted": ("Accepted", "Alleles that were scored", accounting.accepted),
+        "rejected": ("Rejected", "Alleles that were not", accounting.rejected),
     }
-    for reason, count in accounting["by_reason"].items():
+    for reason, count in accounting.by_reason.items():
         name = safe_name(reason)
         columns[f"rejected_{name}"] = (name, f"Alleles rejected as {name}", count)
     for model, median in medians.items():
-        name, counts = safe_name(model), plans[model]
+        name, planned = safe_name(model), plans[model]
         columns[f"{name}_median_llr"] = (f"{name} median LLR", "Nats, strand mean", median)
-        for kind, word in (("sites", "SNV sites"), ("alleles", "Indels and MNVs")):
-            for what, said in (("scored", "scored in this run"), ("from_store", "from the store")):
-                columns[f"{name}_{kind}_{what}"] = (
-                    f"{name} {kind} {what.replace('_', ' ')}",
-                    f"{word} {said}",
-                    counts[f"{kind}_{what}"],
-                )
+        for key, meaning, number in (
+            ("sites_scored", "SNV sites scored in this run", planned.sites_scored),
+            ("sites_from_store", "SNV sites from the store", planned.sites_from_store),
+            ("alleles_scored", "Indels and MNVs scored in this run", planned.alleles_scored),
+            ("alleles_from_store", "Indels and MNVs from the store", planned.alleles_from_store),
+        ):
+            columns[f"{name}_{key}"] = (f"{name} {key.replace('_', ' ')}", meaning, number)
     return {
         "id": "varlm",
         "section_name": "varlm",

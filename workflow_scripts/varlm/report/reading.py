@@ -12,15 +12,18 @@ import polars as pl
 
 from varlm.errors import UserError
 from varlm.genome.reference import Genome
+from varlm.models.prepared import PreparedModel
 from varlm.report.counts import GenomeBins, ModelCounts, of_values
 from varlm.report.counts import count as count_alleles
 from varlm.report.evaluation import read_evaluation
 from varlm.report.inputs import ReportInput, ReportModel, ReportOptions
 from varlm.report.rejected import read_examples
 from varlm.results.top_hits import top_hits
+from varlm.scoring.commit_record import CommitRecord
+from varlm.scoring.plan_record import Plan
 from varlm.tables.parquet import read_table
 from varlm.tables.schemas import BACKGROUND, SITES, read_annotated_table
-from varlm.variants.accounting import contig_of_chrom
+from varlm.variants.accounting import Accounting
 
 EXAMPLES = 5  # rejected alleles shown of each reason
 _GENOME_BINS = 1_500  # stretches of the genome, all models together
@@ -32,9 +35,9 @@ _FEWEST_WINDOWS = 40
 class ModelFiles:
     """Where what is known of a model lies: the JSON of three steps, and two tables."""
 
-    described: Path  # models/{model}.json
+    prepared: Path  # models/{model}.json
     plan: Path  # plan.json
-    committed: Path  # commits/{model}.json
+    commit: Path  # commits/{model}.json
     background: Path
     pictures: Path
 
@@ -76,9 +79,13 @@ def read_inputs(
     UserError
         If a file cannot be read, or inputs are not of one run: names or counts that differ.
     """
-    accounting = read_object(files.accounting)
-    documents = [
-        (read_object(paths.described), read_object(paths.plan), read_object(paths.committed))
+    accounting = Accounting.read(files.accounting)
+    records = [
+        (
+            PreparedModel.read(paths.prepared),
+            Plan.read(paths.plan),
+            CommitRecord.read(paths.commit),
+        )
         for paths in files.models
     ]
     evaluation = None
@@ -86,28 +93,26 @@ def read_inputs(
         table, summary = files.evaluation
         evaluation = read_evaluation(table), read_object(summary)
     _check_accounting(accounting, evaluation, cohort)
-    for described, plan, committed in documents:
-        _check_model(described, plan, committed, cohort)
-    names = [str(described["name"]) for described, _, _ in documents]
+    for prepared, plan, commit in records:
+        _check_model(prepared, plan, commit, cohort)
+    names = [prepared.name for prepared, _, _ in records]
     genome = Genome.open(files.reference)
     bins = _genome_bins(accounting, genome.lengths, len(names))
     columns = read_annotated_table(files.annotated, names)
-    counts = count_alleles(files.annotated, names, bins, contig_of_chrom(accounting))
+    counts = count_alleles(files.annotated, names, bins, accounting.contig_of_chrom)
     _check_rows(files.annotated, counts, accounting)
     hits = top_hits(files.annotated, names, options.top_hits)
     models = [
         ReportModel(
-            described=described,
+            prepared=prepared,
             plan=plan,
-            committed=committed,
+            commit=commit,
             background=of_values(read_table(paths.background, BACKGROUND)["llr"].to_numpy()),
             counts=counts[name],
             hits=hits[name],
             sites=read_table(paths.pictures, SITES),
         )
-        for name, (described, plan, committed), paths in zip(
-            names, documents, files.models, strict=True
-        )
+        for name, (prepared, plan, commit), paths in zip(names, records, files.models, strict=True)
     ]
     return ReportInput(
         cohort=cohort,
@@ -120,7 +125,7 @@ def read_inputs(
         options=options,
         annotation=read_object(files.annotation) if files.annotation else {},
         rejected=(
-            read_examples(files.rejected, accounting["by_reason"], EXAMPLES)
+            read_examples(files.rejected, accounting.by_reason, EXAMPLES)
             if files.rejected
             else None
         ),
@@ -129,7 +134,7 @@ def read_inputs(
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """Return the JSON object in a file.
+    """Return the JSON object in a file that is no record.
 
     Raises
     ------
@@ -142,65 +147,55 @@ def read_object(path: Path) -> dict[str, Any]:
     return document
 
 
-def _genome_bins(
-    accounting: Mapping[str, Any], lengths: Mapping[str, int], models: int
-) -> GenomeBins:
+def _genome_bins(accounting: Accounting, lengths: Mapping[str, int], models: int) -> GenomeBins:
     """Return the stretches of the genome: fewer where there are many models or few alleles."""
     present = [
-        entry["contig"]
-        for entry in accounting["contigs"]
-        if entry["contig"] is not None and entry["records"]
+        entry.contig for entry in accounting.contigs if entry.contig is not None and entry.records
     ]
-    windows = min(_GENOME_BINS // models, accounting["accepted"] // _PER_WINDOW)
+    windows = min(_GENOME_BINS // models, accounting.accepted // _PER_WINDOW)
     return GenomeBins.choose(lengths, present, max(windows, _FEWEST_WINDOWS))
 
 
 def _check_accounting(
-    accounting: Mapping[str, Any],
+    accounting: Accounting,
     evaluation: tuple[pl.DataFrame, Mapping[str, Any]] | None,
     cohort: str,
 ) -> None:
-    documents = [("accounting", accounting)]
+    cohorts = [("accounting", accounting.cohort)]
     if evaluation is not None:
-        documents.insert(0, ("evaluation", evaluation[1]))
-    for what, document in documents:
-        if document["cohort"] != cohort:
+        cohorts.insert(0, ("evaluation", evaluation[1]["cohort"]))
+    for what, its_cohort in cohorts:
+        if its_cohort != cohort:
             raise UserError(
-                f"report: the {what} is of the cohort {document['cohort']!r}, expected "
+                f"report: the {what} is of the cohort {its_cohort!r}, expected "
                 f"{cohort!r}; run the workflow again"
             )
 
 
-def _check_model(
-    described: Mapping[str, Any],
-    plan: Mapping[str, Any],
-    committed: Mapping[str, Any],
-    cohort: str,
-) -> None:
-    """Raise `UserError` unless a model's JSON files belong together."""
-    name, key = described["name"], described["key"]
-    for what, document in (("plan", plan), ("commit", committed)):
-        if (document["model"], document["key"]) != (name, key):
+def _check_model(prepared: PreparedModel, plan: Plan, commit: CommitRecord, cohort: str) -> None:
+    """Raise `UserError` unless a model's records belong together."""
+    name, key = prepared.name, prepared.key
+    records: list[tuple[str, Plan | CommitRecord]] = [("plan", plan), ("commit", commit)]
+    for what, record in records:
+        if (record.model, record.key) != (name, key):
             raise UserError(
-                f"report: the {what} is of the model {document['model']!r} with the key "
-                f"{document['key']}, expected {name!r} with {key}; "
+                f"report: the {what} is of the model {record.model!r} with the key "
+                f"{record.key}, expected {name!r} with {key}; "
                 "give --model, --plan and --committed in one order, or run the workflow again"
             )
-    if cohort not in plan["cohorts"]:
+    if cohort not in plan.cohorts:
         raise UserError(
             f"report: the plan of the model {name!r} does not know the cohort "
             f"{cohort!r}; run the workflow again"
         )
 
 
-def _check_rows(
-    annotated: Path, counts: Mapping[str, ModelCounts], accounting: Mapping[str, Any]
-) -> None:
+def _check_rows(annotated: Path, counts: Mapping[str, ModelCounts], accounting: Accounting) -> None:
     for of_model in counts.values():
         rows = of_model.all().total + of_model.missing
-        if rows != accounting["accepted"]:
+        if rows != accounting.accepted:
             raise UserError(
                 f"{annotated}: {rows} alleles, but the accounting says that "
-                f"{accounting['accepted']} were accepted; delete the cohort's folder in the "
+                f"{accounting.accepted} were accepted; delete the cohort's folder in the "
                 "results and run the workflow again"
             )

@@ -3,63 +3,139 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 
+from varlm.files.json_record import JsonRecord
 from varlm.report.classes import class_column
 from varlm.report.counts import Distribution, ModelCounts, distribution
+from varlm.scoring.plan_record import Counts
+from varlm.variants.accounting import Accounting
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassHistogram:
+    """A class's LLRs: the bins of a `Distribution` that are not empty, and their counts.
+
+    Attributes
+    ----------
+    name : str or None
+        None of alleles without a consequence.
+    bins, counts : tuple of int
+        As many of one as of the other.
+    """
+
+    name: str | None
+    bins: tuple[int, ...]
+    counts: tuple[int, ...]
+
+    @classmethod
+    def of(cls, name: str | None, llrs: Distribution) -> Self:
+        """Return the histogram of a class's LLRs."""
+        bins = np.flatnonzero(llrs.counts)
+        counts = llrs.counts[bins]
+        return cls(name=name, bins=tuple(bins.tolist()), counts=tuple(counts.tolist()))
+
+    @property
+    def llrs(self) -> Distribution:
+        """The LLRs that were counted."""
+        return distribution(np.array(self.bins, np.int64), np.array(self.counts, np.int64))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSummary:
+    """A model's part of a cohort: the cohort's counts in its plan, and the LLRs by class."""
+
+    planned: Counts
+    classes: tuple[ClassHistogram, ...]
+
+    @property
+    def llrs(self) -> Distribution:
+        """The LLRs of all alleles."""
+        nothing = distribution(*np.empty((2, 0), np.int64))
+        return sum((of_class.llrs for of_class in self.classes), nothing)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CohortSummary(JsonRecord):
+    """What a cohort's report.json says.
+
+    Attributes
+    ----------
+    cohort : str
+    alleles_in, accepted, rejected : int
+        ALT alleles of all files.
+    rejected_by_reason : dict
+        Reason → alleles.
+    class_column : str
+        `consequence` or `kind`: what the classes are. The file's key is `class`, no name in Python.
+    models : dict
+        Model → its summary.
+    """
+
+    MADE_BY = "report"
+
+    cohort: str
+    alleles_in: int
+    accepted: int
+    rejected: int
+    rejected_by_reason: dict[str, int]
+    class_column: str
+    models: dict[str, ModelSummary]
+
+    @classmethod
+    def from_json(cls, document: object, path: Path) -> Self:
+        """Return what JSON values say; errors as in `JsonRecord.read`."""
+        return super().from_json(_renamed(document, "class", "class_column"), path)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record as JSON values, keys in the file's order."""
+        document: dict[str, Any] = _renamed(super().to_json(), "class_column", "class")
+        return document
+
+
+def _renamed(document: Any, old: str, new: str) -> Any:
+    """Return a JSON object with a key renamed, in its place; anything else as it is."""
+    if not isinstance(document, dict):
+        return document
+    return {new if key == old else key: value for key, value in document.items()}
 
 
 def cohort_summary(
-    cohort: str,
-    accounting: Mapping[str, Any],
-    plans: Mapping[str, Mapping[str, Any]],
-    counts: Mapping[str, ModelCounts],
-) -> dict[str, Any]:
-    """Return what the comparison needs of a cohort, small whatever the cohort's size; JSON.
+    accounting: Accounting, plans: Mapping[str, Counts], counts: Mapping[str, ModelCounts]
+) -> CohortSummary:
+    """Return what the comparison needs of a cohort, small whatever the cohort's size.
 
     Parameters
     ----------
-    accounting : mapping
-        `accounting.json`.
+    accounting : Accounting
+        Of the cohort.
     plans : mapping
-        Model → the cohort's counts in its `plan.json`.
+        Model → the cohort's counts in its plan.
     counts : mapping
         Model → what `counts.count` returned.
     """
     column = class_column(counts)
-    return {
-        "cohort": cohort,
-        **{name: accounting[name] for name in ("alleles_in", "accepted", "rejected")},
-        "rejected_by_reason": dict(accounting["by_reason"]),
-        "class": column,
-        "models": {
-            model: {
-                "planned": dict(plans[model]),
-                "classes": [
-                    {"name": key[0], **_sparse(values)}
-                    for key, values in of_model.by("classes", column).items()
-                ],
-            }
+    return CohortSummary(
+        cohort=accounting.cohort,
+        alleles_in=accounting.alleles_in,
+        accepted=accounting.accepted,
+        rejected=accounting.rejected,
+        rejected_by_reason=accounting.by_reason,
+        class_column=column,
+        models={
+            model: ModelSummary(planned=plans[model], classes=tuple(_histograms(of_model, column)))
             for model, of_model in counts.items()
         },
-    }
+    )
 
 
-def _sparse(values: Distribution) -> dict[str, list[int]]:
-    """Return a histogram's bins that are not empty, and their counts."""
-    bins = np.flatnonzero(values.counts)
-    return {"bins": bins.tolist(), "counts": values.counts[bins].tolist()}
-
-
-def class_llrs(entry: Mapping[str, Any]) -> Distribution:
-    """Return the LLRs of a class; `entry` is one of a summary's `classes`."""
-    return distribution(np.array(entry["bins"], np.int64), np.array(entry["counts"], np.int64))
-
-
-def all_llrs(summary: Mapping[str, Any], model: str) -> Distribution:
-    """Return the LLRs of all alleles of a cohort under a model."""
-    by_class = [class_llrs(entry) for entry in summary["models"][model]["classes"]]
-    nothing = distribution(*np.empty((2, 0), np.int64))
-    return sum(by_class, nothing)
+def _histograms(counts: ModelCounts, column: str) -> list[ClassHistogram]:
+    """Return the LLRs of each class, the classes sorted."""
+    return [
+        ClassHistogram.of(None if name is None else str(name), llrs)
+        for (name,), llrs in counts.by("classes", column).items()
+    ]

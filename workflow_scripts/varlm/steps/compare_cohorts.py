@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from varlm.errors import UserError
 from varlm.files.whole import atomic_path
 from varlm.report.comparison import make_index
 from varlm.report.counts import of_values
+from varlm.report.summaries import CohortSummary
 from varlm.tables.parquet import read_table
 from varlm.tables.schemas import BACKGROUND
 
@@ -35,11 +35,11 @@ def run(args: argparse.Namespace) -> None:
         model: of_values(read_table(path, BACKGROUND)["llr"].to_numpy())
         for model, path in zip(args.model, args.background, strict=True)
     }
-    summaries = [json.loads(path.read_text()) for path in args.summary]
+    summaries = [CohortSummary.read(path) for path in args.summary]
     for path, summary in zip(args.summary, summaries, strict=True):
-        if set(summary["models"]) != set(args.model):
+        if set(summary.models) != set(args.model):
             raise UserError(
-                f"{path}: is of the models {', '.join(summary['models'])}, expected "
+                f"{path}: is of the models {', '.join(summary.models)}, expected "
                 f"{', '.join(args.model)}; run the workflow again"
             )
     with atomic_path(args.index) as temporary:

@@ -75,10 +75,10 @@ def run(args: argparse.Namespace) -> None:
     options = ReportOptions(args.top_hits, args.pictures_count, args.flank, browsers)
     report = make_report(read_inputs(files, args.cohort, _settings(args.settings), options))
     write_figures(report.figures, args.figures)
-    for path, document in ((args.multiqc, report.multiqc), (args.summary, report.summary)):
-        if path is not None:
-            with atomic_path(path) as temporary:
-                temporary.write_text(json.dumps(document, indent=2) + "\n")
+    with atomic_path(args.multiqc) as temporary:
+        temporary.write_text(json.dumps(report.multiqc, indent=2) + "\n")
+    if args.summary is not None:
+        report.summary.write(args.summary)
     with atomic_path(args.report) as temporary:
         temporary.write_text(report.html, encoding="utf-8")
     size = args.report.stat().st_size / 1e6

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import altair as alt
 
@@ -12,20 +11,18 @@ from varlm.report.charts.chart import BACKGROUND_LABEL, Chart, Row, axis, five
 from varlm.report.charts.intervals import interval_rows
 from varlm.report.classes import class_name
 from varlm.report.counts import Distribution
-from varlm.report.summaries import all_llrs, class_llrs
+from varlm.report.summaries import ClassHistogram, CohortSummary
 
 _CLASSES = 12  # consequences compared: as many as there are colours
 _MIN_FOR_MEDIAN = 5  # alleles
 
 
-def llr_chart(
-    summaries: Sequence[Mapping[str, Any]], backgrounds: Mapping[str, Distribution]
-) -> Chart:
+def llr_chart(summaries: Sequence[CohortSummary], backgrounds: Mapping[str, Distribution]) -> Chart:
     """Return the chart of LLR by cohort, against the background; `backgrounds` is by model."""
     rows: list[Row] = []
     for model, background in backgrounds.items():
         entries = [(BACKGROUND_LABEL, background)]
-        entries += [(str(summary["cohort"]), all_llrs(summary, model)) for summary in summaries]
+        entries += [(summary.cohort, summary.models[model].llrs) for summary in summaries]
         rows += [
             {"model": model, "class": label, **five(values)}
             for label, values in entries
@@ -43,29 +40,29 @@ def llr_chart(
     )
 
 
-def _classes(summaries: Sequence[Mapping[str, Any]], model: str) -> list[str]:
+def _classes(summaries: Sequence[CohortSummary], model: str) -> list[str]:
     """Return the classes with the most alleles over all cohorts, the most numerous first."""
     totals: dict[str, int] = {}
     for summary in summaries:
-        for name, entry in _named_classes(summary, model):
-            totals[name] = totals.get(name, 0) + sum(entry["counts"])
+        for name, histogram in _named_classes(summary, model):
+            totals[name] = totals.get(name, 0) + sum(histogram.counts)
     return sorted(totals, key=lambda name: (-totals[name], name))[:_CLASSES]
 
 
-def shares_chart(summaries: Sequence[Mapping[str, Any]], models: Sequence[str]) -> Chart:
+def shares_chart(summaries: Sequence[CohortSummary], models: Sequence[str]) -> Chart:
     """Return the chart of what each cohort's alleles are, by consequence or kind."""
     order = _classes(summaries, models[0])
     rows: list[Row] = []
     for model in models:
         for summary in summaries:
             counts = dict.fromkeys([*order, "others"], 0)
-            for name, entry in _named_classes(summary, model):
-                counts[name if name in counts else "others"] += sum(entry["counts"])
+            for name, histogram in _named_classes(summary, model):
+                counts[name if name in counts else "others"] += sum(histogram.counts)
             total = sum(counts.values())
             rows += [
                 {
                     "model": model,
-                    "cohort": str(summary["cohort"]),
+                    "cohort": summary.cohort,
                     "class": name,
                     "alleles": count,
                     "share": round(count / total, 5),
@@ -84,16 +81,14 @@ def shares_chart(summaries: Sequence[Mapping[str, Any]], models: Sequence[str]) 
     )
 
 
-def _cohorts(summaries: Sequence[Mapping[str, Any]]) -> list[str]:
-    return [str(summary["cohort"]) for summary in summaries]
+def _cohorts(summaries: Sequence[CohortSummary]) -> list[str]:
+    return [summary.cohort for summary in summaries]
 
 
-def _named_classes(
-    summary: Mapping[str, Any], model: str
-) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield what each class of a summary is called, and its entry."""
-    for entry in summary["models"][model]["classes"]:
-        yield class_name(entry["name"], summary["class"]), entry
+def _named_classes(summary: CohortSummary, model: str) -> Iterator[tuple[str, ClassHistogram]]:
+    """Yield what each class of a summary is called, and its LLRs."""
+    for histogram in summary.models[model].classes:
+        yield class_name(histogram.name, summary.class_column), histogram
 
 
 def _shares(data: alt.Data, classes: list[str], cohorts: list[str]) -> alt.LayerChart:
@@ -129,21 +124,21 @@ def _shares(data: alt.Data, classes: list[str], cohorts: list[str]) -> alt.Layer
     return alt.layer(bars).properties(height=max(28 * len(cohorts), 15 * len(classes)))
 
 
-def medians_chart(summaries: Sequence[Mapping[str, Any]], models: Sequence[str]) -> Chart:
+def medians_chart(summaries: Sequence[CohortSummary], models: Sequence[str]) -> Chart:
     """Return the chart of each cohort's median LLR of each class."""
     rows: list[Row] = []
     order = _classes(summaries, models[0])
     for model in models:
         for summary in summaries:
-            for name, entry in _named_classes(summary, model):
-                values = class_llrs(entry)
+            for name, histogram in _named_classes(summary, model):
+                values = histogram.llrs
                 if name in order and values.total >= _MIN_FOR_MEDIAN:
                     median = values.quantile(0.5)
                     assert median is not None
                     rows.append(
                         {
                             "model": model,
-                            "cohort": str(summary["cohort"]),
+                            "cohort": summary.cohort,
                             "class": name,
                             "alleles": values.total,
                             "median": round(median, 3),

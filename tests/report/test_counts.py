@@ -16,19 +16,19 @@ from varlm.report.counts import LLR_STEP, GenomeBins, count, of_values
     st.sampled_from([0.01, 0.05, 0.25, 0.5, 0.75, 0.95]),
 )
 def test_quantiles_are_those_of_the_values_to_a_bin(values, share):
-    found = of_values(np.array(values)).quantile(share)
+    quantile = of_values(np.array(values)).quantile(share)
     ordered = np.sort(values)
     # The smallest value with at least `share` of all at or below it lies in the same bin.
     exact = ordered[int(np.ceil(share * len(ordered) - 1e-9)) - 1]
-    assert found == pytest.approx(exact, abs=LLR_STEP + 1e-9)
+    assert quantile == pytest.approx(exact, abs=LLR_STEP + 1e-9)
 
 
 @given(st.lists(st.floats(-20, 20), min_size=1, max_size=200), st.floats(-25, 25))
 def test_share_below_is_within_the_alleles_of_one_bin(values, limit):
     array = np.array(values)
-    found = of_values(array).share_below(limit)
+    below = of_values(array).share_below(limit)
     near = np.abs(array - limit) <= LLR_STEP + 1e-9
-    assert abs(found - (array < limit).mean()) <= near.mean() + 1e-9
+    assert abs(below - (array < limit).mean()) <= near.mean() + 1e-9
 
 
 def test_distribution_of_nothing_has_no_quantile():
@@ -39,65 +39,65 @@ def test_distribution_of_nothing_has_no_quantile():
 
 
 def test_extreme_scores_count_at_the_ends():
-    found = of_values(np.array([-1e4, 1e4, 0.0]))
-    assert found.total == 3
-    assert found.quantile(0.01) < -99.9
-    assert found.quantile(0.99) > 99.9
+    llrs = of_values(np.array([-1e4, 1e4, 0.0]))
+    assert llrs.total == 3
+    assert llrs.quantile(0.01) < -99.9
+    assert llrs.quantile(0.99) > 99.9
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def inputs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("counted")
     lengths = {"a": 30_000, "b": 9_000, "c": 200}
     make_inputs(folder, rows=2000, models=("m", "k"), lengths=lengths)
     return folder / "annotated.parquet", lengths
 
 
-def counted(made, width=1000):
-    path, lengths = made
+def counted(inputs, width=1000):
+    path, lengths = inputs
     bins = GenomeBins({"a": lengths["a"], "b": lengths["b"]}, width, 1)
     return count(path, ["m", "k"], bins, {name: name for name in lengths})
 
 
 @pytest.fixture(scope="module")
-def table(made):
-    return pl.read_parquet(made[0])
+def table(inputs):
+    return pl.read_parquet(inputs[0])
 
 
-def test_slices_add_up_to_the_whole(made, monkeypatch):
-    whole = counted(made)
+def test_slices_add_up_to_the_whole(inputs, monkeypatch):
+    whole = counted(inputs)
     monkeypatch.setattr(counts, "ROWS", 333)
-    parts = counted(made)
-    for model, found in whole.items():
+    parts = counted(inputs)
+    for model, of_model in whole.items():
         for name in ("classes", "by_af", "genome", "strands", "percentiles"):
-            assert getattr(found, name).equals(getattr(parts[model], name)), name
-        assert parts[model].correlation == pytest.approx(found.correlation, abs=1e-12)
+            assert getattr(of_model, name).equals(getattr(parts[model], name)), name
+        assert parts[model].correlation == pytest.approx(of_model.correlation, abs=1e-12)
 
 
-def test_classes_hold_every_allele(made, table):
-    found = counted(made)["m"]
-    assert found.missing == 0
-    sums = found.classes.group_by("consequence", "kind").agg(pl.col("n").sum())
+def test_classes_hold_every_allele(inputs, table):
+    of_model = counted(inputs)["m"]
+    assert of_model.missing == 0
+    sums = of_model.classes.group_by("consequence", "kind").agg(pl.col("n").sum())
     expected = table.group_by("consequence", "kind").agg(pl.len().cast(pl.Int64).alias("n"))
     key = ["consequence", "kind"]
     assert sums.sort(key).equals(expected.sort(key))
-    median = found.by("classes", "consequence")[("missense_variant",)].quantile(0.5)
+    median = of_model.by("classes", "consequence")[("missense_variant",)].quantile(0.5)
     exact = table.filter(consequence="missense_variant")["m_llr"].median()
     assert median == pytest.approx(exact, abs=2 * LLR_STEP)
 
 
-def test_strands_correlate_as_numpy_says(made, table):
-    found = counted(made)["k"]
+def test_strands_correlate_as_numpy_says(inputs, table):
+    of_model = counted(inputs)["k"]
     exact = np.corrcoef(table["k_llr_fwd"], table["k_llr_rev"])[0, 1]
-    assert found.correlation == pytest.approx(exact, abs=1e-9)
-    assert found.strands["n"].sum() == table.height
+    assert of_model.correlation == pytest.approx(exact, abs=1e-9)
+    assert of_model.strands["n"].sum() == table.height
 
 
-def test_windows_are_half_open_and_others_contigs_left_out(made, table):
-    found = counted(made, width=1000)["m"].genome
+def test_windows_are_half_open_and_others_contigs_left_out(inputs, table):
+    genome = counted(inputs, width=1000)["m"].genome
     sums = {
         (contig, window): n
-        for contig, window, n in found.group_by("contig", "window")
+        for contig, window, n in genome.group_by("contig", "window")
         .agg(pl.col("n").sum())
         .iter_rows()
     }
@@ -117,11 +117,12 @@ def test_frequency_of_an_edge_belongs_to_the_interval_below(tmp_path):
         return piece.with_columns(pl.Series("af", values, dtype=pl.Float32))
 
     make_inputs(tmp_path, rows=8, lengths={"a": 500}, edit=edit)
-    found = count(tmp_path / "annotated.parquet", ["gpn"], GenomeBins({"a": 500}, 10, 0), {})["gpn"]
-    sums = dict(found.by_af.group_by("af").agg(pl.col("n").sum()).iter_rows())
+    bins = GenomeBins({"a": 500}, 10, 0)
+    of_model = count(tmp_path / "annotated.parquet", ["gpn"], bins, {})["gpn"]
+    sums = dict(of_model.by_af.group_by("af").agg(pl.col("n").sum()).iter_rows())
     # ≤ 0.0001: 0.0001 and 0; up to 0.001; up to 0.01; 0.25 to 0.5; 0.75 to 0.9; above 0.9: two
     assert sums == {0: 2, 1: 1, 2: 1, 6: 1, 8: 1, 9: 2}
-    assert found.genome.height == 0  # no contig is shown
+    assert of_model.genome.height == 0  # no contig is shown
 
 
 def test_choice_of_contigs_among_thousands():

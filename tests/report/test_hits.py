@@ -51,14 +51,14 @@ def test_union_has_each_hit_once_the_best_ranks_first(best):
 
 def test_values_are_the_tables(best):
     rows = hits.union(best)
-    found = unpacked(make(rows))
-    names = [column["name"] for column in found["columns"]]
+    data = unpacked(make(rows))
+    names = [column["name"] for column in data["columns"]]
     assert names[:10] == [
         *("chrom", "pos", "id", "ref", "alt", "consequence", "gene", "protein_change", "af"),
         "gpn_llr",
     ]
     assert {"info_CLNSIG", "repeats_overlap", "phylop", "other_p_alt"} <= set(names)
-    first = dict(zip(names, found["rows"][0], strict=True))
+    first = dict(zip(names, data["rows"][0], strict=True))
     for name, value in first.items():
         exact = rows[name][0]
         assert value == (pytest.approx(exact, rel=1e-5) if isinstance(exact, float) else exact)
@@ -76,18 +76,18 @@ def test_nested_consequences_are_text(best):
     dtype = rows.schema["consequences"]
     entry = {"consequence": "stop_gained", "gene": "A", "transcript": "T1", "strand": "+"}
     rows = rows.with_columns(pl.Series("consequences", [[entry, entry]] * rows.height, dtype=dtype))
-    found = unpacked(make(rows))
-    at = [column["name"] for column in found["columns"]].index("consequences")
-    assert found["rows"][0][at] == "stop_gained A T1 +; stop_gained A T1 +"
+    data = unpacked(make(rows))
+    at = [column["name"] for column in data["columns"]].index("consequences")
+    assert data["rows"][0][at] == "stop_gained A T1 +; stop_gained A T1 +"
 
 
 def test_long_text_is_cut_and_counted(best):
     rows = hits.union(best).with_columns(pl.lit("x" * 5000).alias("info_CLNSIG"))
     table = make(rows)
     assert table.cut_cells == rows.height
-    found = unpacked(table)
-    at = [column["name"] for column in found["columns"]].index("info_CLNSIG")
-    assert {len(row[at]) for row in found["rows"]} == {200}
+    data = unpacked(table)
+    at = [column["name"] for column in data["columns"]].index("info_CLNSIG")
+    assert {len(row[at]) for row in data["rows"]} == {200}
 
 
 def test_budget_holds_whatever_the_rows_hold(best):
@@ -113,7 +113,7 @@ def test_budget_holds_whatever_the_rows_hold(best):
 def test_links_follow_the_rows(best):
     rows = hits.union(best)
     link = BrowserLink.parse("B=https://a.example/{chrom}/{pos}")
-    found = unpacked(make(rows, links=[link]))
-    assert found["browsers"] == ["B"]
+    data = unpacked(make(rows, links=[link]))
+    assert data["browsers"] == ["B"]
     expected = [[f"https://a.example/{c}/{p}"] for c, p in rows.select("chrom", "pos").iter_rows()]
-    assert found["links"] == expected
+    assert data["links"] == expected

@@ -35,7 +35,7 @@ def files_of(inputs):
 
 
 def test_a_report_is_made_of_values(tmp_path):
-    inputs = make_inputs(tmp_path / "made", rows=300, models=("gpn", "other"))
+    inputs = make_inputs(tmp_path / "inputs", rows=300, models=("gpn", "other"))
     inputs.settings = {"scoring": {"window": 128}}
     inputs.browsers = ["B=https://a.example/{chrom}"]
     whole = inputs.make()

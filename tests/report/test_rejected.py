@@ -17,10 +17,10 @@ COUNTS = {"symbolic": 7, "contig_unknown": 1, "ref_mismatch": 1}
 def test_first_rows_of_each_reason(tmp_path):
     rows = some_rejected()
     write_rejected(rows, tmp_path / "r.tsv.gz")
-    found = read_examples(tmp_path / "r.tsv.gz", COUNTS, 3)
-    assert found.schema == pl.Schema(REJECTED.schema)
+    examples = read_examples(tmp_path / "r.tsv.gz", COUNTS, 3)
+    assert examples.schema == pl.Schema(REJECTED.schema)
     expected = pl.concat([rows.filter(reason=reason).head(3) for reason in COUNTS])
-    assert found.sort("record").equals(expected.sort("record"))
+    assert examples.sort("record").equals(expected.sort("record"))
 
 
 def test_escapes_are_undone(tmp_path):

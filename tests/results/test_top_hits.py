@@ -10,7 +10,6 @@ from varlm.genome.reference import Genome
 from varlm.results import top_hits as module
 from varlm.results.top_hits import picture_positions, pictured, top_hits
 from varlm.tables.schemas import annotated
-from varlm.variants.accounting import contig_of_chrom
 
 TABLE = annotated(["a", "b"])
 
@@ -18,13 +17,13 @@ TABLE = annotated(["a", "b"])
 def table(rows):
     """An annotated table of SNVs: position, LLR of a, LLR of b; the record is the row's place."""
     columns = ("pos", "a_llr", "b_llr", "record")
-    made = pl.DataFrame(
+    scored = pl.DataFrame(
         [(*row, index) for index, row in enumerate(rows)],
         schema={name: TABLE.schema[name] for name in columns},
         orient="row",
     )
     fixed = {"chrom": "1", "ref": "A", "alt": "C", "kind": "snv", "file": 0, "allele": 1}
-    return made.select(
+    return scored.select(
         (pl.col(name) if name in columns else pl.lit(fixed.get(name), dtype=dtype)).alias(name)
         for name, dtype in TABLE.schema.items()
     )
@@ -44,15 +43,15 @@ def test_hits_are_those_of_a_plain_sort(tmp_path_factory, rows, count, slice_row
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_ROWS", slice_rows)
         patch.setattr(module, "ROW_GROUP", 3)
-        found = top_hits(path, ["a", "b"], count)
+        hits = top_hits(path, ["a", "b"], count)
     for column, model in ((1, "a"), (2, "b")):
         order = sorted(
             range(len(rows)),
             key=lambda i: (rows[i][column] is None, rows[i][column] or 0, rows[i][0], i),
         )
-        assert found[model].schema == pl.Schema(TABLE.schema)
-        assert found[model]["record"].to_list() == order[:count]
-        assert found[model]["pos"].to_list() == [rows[i][0] for i in order[:count]]
+        assert hits[model].schema == pl.Schema(TABLE.schema)
+        assert hits[model]["record"].to_list() == order[:count]
+        assert hits[model]["pos"].to_list() == [rows[i][0] for i in order[:count]]
 
 
 def test_one_picture_an_allele():
@@ -68,8 +67,3 @@ def test_positions_stay_on_the_contig_and_on_known_bases(make_reference):
     assert positions.tolist() == [1, 2, 3, 4]
     assert picture_positions(genome, "c", 11, "A", 4).tolist() == [7, 8, 9, 10, 11, 12]
     assert picture_positions(genome, "c", 8, "C", 3).tolist() == [7, 8, 9, 10, 11]
-
-
-def test_contigs_that_the_reference_lacks_have_no_name():
-    entries = [{"chrom": "1", "contig": "chrI"}, {"chrom": "plasmid", "contig": None}]
-    assert contig_of_chrom({"contigs": entries}) == {"1": "chrI"}

@@ -6,7 +6,7 @@ import pytest
 
 from making.records import plan
 from varlm.errors import UserError
-from varlm.scoring.commit_record import CommitRecord, ShardRun
+from varlm.scoring.commit_record import CommitRecord, ShardRun, read_run, write_run
 from varlm.scoring.plan_record import Plan
 
 # As the code of c9c1f55 wrote them.
@@ -118,6 +118,27 @@ def test_a_shard_without_rows_has_no_run(tmp_path):
     assert commit.runs[1].seconds == 0.009
     commit.write(new)
     assert new.read_bytes() == old.read_bytes()
+
+
+@pytest.mark.parametrize("text", [RUN, "{}\n"])
+def test_an_old_run_is_read_and_written_to_the_same_bytes(tmp_path, text):
+    old, new = tmp_path / "old.json", tmp_path / "new.json"
+    old.write_text(text)
+    run = read_run(old)
+    assert (run is None) == (text == "{}\n")
+    write_run(run, new)
+    assert new.read_bytes() == old.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("", "not readable"), ('{"sites": 1}', "lacks"), (None, "not found")]
+)
+def test_a_run_that_says_nothing_is_refused(tmp_path, text, message):
+    path = tmp_path / "run.json"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(UserError, match=rf"run\.json: {message}.*the step score makes it"):
+        read_run(path)
 
 
 def test_commits_of_before_runs_were_kept_or_resumed_are_read():

@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from varlm.files.json_record import JsonRecord, may_be_missing
+from varlm.files.whole import atomic_path
+
+_NO_ROWS = b"{}"  # what run.json holds where nothing was to be scored
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +38,28 @@ class ShardRun(JsonRecord):
     device: str
     arithmetic: str
     seconds: float
+
+
+def read_run(path: Path) -> ShardRun | None:
+    """Return how a shard was scored, by its run.json; None of a shard without rows.
+
+    Raises
+    ------
+    UserError
+        As `JsonRecord.read`.
+    """
+    if path.is_file() and path.read_bytes().strip() == _NO_ROWS:
+        return None
+    return ShardRun.read(path)
+
+
+def write_run(run: ShardRun | None, path: Path) -> None:
+    """Write a shard's run.json; None of a shard without rows."""
+    if run is not None:
+        run.write(path)
+        return
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(_NO_ROWS + b"\n")
 
 
 @dataclass(frozen=True, kw_only=True)

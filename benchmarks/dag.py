@@ -38,6 +38,9 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "workflow_scripts"))
 
 from varlm.files.whole import write_digest
+from varlm.models.prepared import SCORING_VERSION, PreparedModel
+from varlm.scoring.commit_record import write_run
+from varlm.scoring.plan_record import Plan
 from varlm.tables.parquet import write_table
 from varlm.tables.schemas import ALLELES, CONTIGS, LOGIT_COLUMNS, SHARD, SITES, VARIANTS
 
@@ -150,7 +153,7 @@ class Varlm:
         }
         (folder / "config.yaml").write_text(yaml.safe_dump(config))
         measure(self.command("--", "results/plan/tiny"))
-        planned = json.loads((folder / "results/plan/tiny/plan.json").read_text())["shards"]
+        planned = Plan.read(folder / "results/plan/tiny/plan.json").shards
         if planned != shards:
             raise SystemExit(f"{folder}: {planned} shards planned, {shards} wanted")
         if not rows:
@@ -302,8 +305,20 @@ def serial(scratch: Path, sites: int) -> dict:
     write_table(contigs, reference / "contigs.parquet", CONTIGS)
     with (reference / "genome.fa").open("wb") as file:
         file.truncate(sum(lengths) + 1)  # sparse: nobody reads it
-    model = {"name": "m", "key": "0" * 32, "precision": "float32", "strands": "both"}
-    (folder / "model.json").write_text(json.dumps(model))
+    model = PreparedModel(
+        name="m",
+        path="none",
+        revision=None,
+        folder=folder,
+        model_type="GPN",
+        files={},
+        window=512,
+        strands="both",
+        precision="float32",
+        scoring_version=SCORING_VERSION,
+        key="0" * 32,
+    )
+    model.write(folder / "model.json")
 
     program = [sys.executable, ROOT / "workflow_scripts"]
     common = ["--model", folder / "model.json", "--reference", reference]
@@ -320,7 +335,7 @@ def serial(scratch: Path, sites: int) -> dict:
         rows = shard.select("contig", "pos").with_columns(columns)
         write_table(rows, scores / "sites.parquet", SITES)
         write_table(ALLELES.empty(), scores / "alleles.parquet", ALLELES)
-        (scores / "run.json").write_text("{}\n")
+        write_run(None, scores / "run.json")
     commit = [*program, "commit", *common, "--scores", results / "scores"]
     found["commit"] = asdict(measure([*commit, "--committed", results / "committed.json"]))
     size = sum(path.stat().st_size for path in results.rglob("*.parquet"))

@@ -54,6 +54,7 @@ TIMED = """
 import json, sys, time
 from pathlib import Path
 from varlm import cli
+from varlm.scoring.commit_record import ShardRun
 from varlm.scoring.scorer import Scorer
 cpu = 0.0
 inner = Scorer.sites
@@ -65,8 +66,8 @@ def timed(*args):
     return logits
 Scorer.sites = timed
 status = cli.main(sys.argv[1:])
-run = json.loads(Path(sys.argv[sys.argv.index("--run") + 1]).read_text())
-print(json.dumps({"wall": run["seconds"], "cpu": cpu}))
+run = ShardRun.read(Path(sys.argv[sys.argv.index("--run") + 1]))
+print(json.dumps({"wall": run.seconds, "cpu": cpu}))
 sys.exit(status)
 """
 # Shape → config, sites for varlm, sites for the peer.
@@ -90,17 +91,16 @@ class Bench:
         return self.positions[:: len(self.positions) // count][:count].tolist()
 
     def varlm(self, count: int, precision: str) -> dict[str, float]:
-        files = checkpoint.describe(self.model)
-        settings = {
-            "name": "bench",
-            "folder": str(self.model),
-            "files": files.files,
-            "model_type": files.model_type,
-            "window": WINDOW,
-            "strands": "both",
-            "precision": precision,
-        }
-        (self.folder / "model.json").write_text(json.dumps(settings))
+        model = checkpoint.prepare(
+            self.model,
+            name="bench",
+            path=str(self.model),
+            revision=None,
+            window=WINDOW,
+            strands="both",
+            precision=precision,
+        )
+        model.write(self.folder / "model.json")
         rows = [("chr1", position, None, None) for position in self.sites(count)]
         shard = pl.DataFrame(rows, schema=SHARD.schema, orient="row")
         write_table(shard, self.folder / "shard.parquet", SHARD)

@@ -28,6 +28,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "workflow_scripts"))
 
 from varlm.files.whole import write_digest
+from varlm.models.prepared import SCORING_VERSION, PreparedModel
+from varlm.scoring.plan_record import Plan
 from varlm.store import KINDS, Store
 from varlm.store.writing import write_part
 from varlm.tables.parquet import write_table
@@ -117,8 +119,20 @@ def make(folder: Path, rows: int, sites: int) -> None:
     write_table(contigs, reference / "contigs.parquet", CONTIGS)
     with (reference / "genome.fa").open("wb") as file:
         file.truncate(sum(lengths) + 1)  # sparse
-    model = {"name": "m", "key": KEY, "precision": "float32"}
-    (folder / "model.json").write_text(json.dumps(model))
+    model = PreparedModel(
+        name="m",
+        path="none",
+        revision=None,
+        folder=folder,
+        model_type="GPN",
+        files={},
+        window=512,
+        strands="both",
+        precision="float32",
+        scoring_version=SCORING_VERSION,
+        key=KEY,
+    )
+    model.write(folder / "model.json")
 
 
 def measure(command: list[str]) -> tuple[float, float, str]:
@@ -178,17 +192,17 @@ def main() -> None:
                 seconds[name].append(wall)
                 memory[name] = max(memory[name], peak)
             missing[name] = output
-    planned = json.loads((folder / "plan/plan.json").read_text())["total"]
+    planned = Plan.read(folder / "plan/plan.json").total
     peers = [name for name in commands if name != "varlm"]
-    assert {missing[name] for name in peers} == {str(planned["sites_scored"])}, missing
+    assert {missing[name] for name in peers} == {str(planned.sites_scored)}, missing
     parts = Store(folder / "store").parts(KEY)
     rows, size = sum(p.rows for p in parts), sum(p.bytes for p in parts)
     medians = {name: statistics.median(found) for name, found in seconds.items()}
     result = {
         "machine": f"{platform.machine()}, {threads} cores, {datetime.date.today()}",
         "rows": rows,
-        "sites": planned["sites"],
-        "missing": planned["sites_scored"],
+        "sites": planned.sites,
+        "missing": planned.sites_scored,
         "bytes_per_row": round(size / rows, 2),
         "float_bytes_per_row": 4 * len(LOGIT_COLUMNS),
         "seconds": {name: [round(s, 2) for s in found] for name, found in seconds.items()},

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import polars as pl
 
 from making.toy_models import CONFIGS, make_checkpoint
@@ -11,6 +9,7 @@ from varlm.cli import main
 from varlm.files.whole import write_digest
 from varlm.genome.encoding import index_reference
 from varlm.genome.reference import Genome
+from varlm.scoring.plan_record import Plan
 from varlm.store import Store
 from varlm.tables.schemas import LOGIT_COLUMNS, VARIANTS
 
@@ -76,9 +75,8 @@ class Setting:
         assert main(list(map(str, command))) == status
         if status:
             return None
-        plan = json.loads((self.folder / "plan/plan.json").read_text())
-        total = plan["total"]
-        return plan["key"], total["sites_scored"] + total["alleles_scored"], plan
+        plan = Plan.read(self.folder / "plan/plan.json")
+        return plan.key, plan.total.sites_scored + plan.total.alleles_scored, plan
 
     def fill(self, key):
         """Store a score of every row of the cohort."""

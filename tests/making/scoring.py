@@ -1,11 +1,11 @@
 """Rows to score: in the process itself, by any model; or as the step, a program of its own."""
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,6 +15,7 @@ import psutil
 
 from making.toy_models import CONFIGS, make_checkpoint
 from varlm.models import checkpoint
+from varlm.models.prepared import PreparedModel
 from varlm.scoring import formulas, inference
 from varlm.scoring.partial_scores import Method, open_partial_scores
 from varlm.tables.schemas import SHARD
@@ -22,6 +23,13 @@ from varlm.tables.schemas import SHARD
 PROGRAM = [sys.executable, Path(__file__).resolve().parents[2] / "workflow_scripts"]
 WINDOW = 64
 CONTIG = "".join(np.random.default_rng(11).choice(list("ACGT"), 40_000))
+
+
+def toy_model(folder: Path, window: int, **changes) -> PreparedModel:
+    """The checkpoint in `folder` as prepare_model describes it: both strands, in float32."""
+    settings = {"window": window, "strands": "both", "precision": "float32"}
+    model = checkpoint.prepare(folder, name="toy", path=str(folder), revision=None, **settings)
+    return replace(model, **changes)
 
 
 def _scored(kind, scorer, sequence, rows, window) -> pl.DataFrame:
@@ -60,19 +68,7 @@ class Job:
         self.reference = reference
         self.processes: list[subprocess.Popen] = []
         checkpoint_folder = make_checkpoint(folder / "model", CONFIGS["legacy"])
-        files = checkpoint.describe(checkpoint_folder)
-        settings = {
-            "name": "toy",
-            "folder": str(checkpoint_folder),
-            "files": files.files,
-            "model_type": files.model_type,
-            "key": "0" * 32,
-            "window": WINDOW,
-            "strands": "both",
-            "precision": "float32",
-            "indels": "score",
-        }
-        (folder / "model.json").write_text(json.dumps(settings))
+        toy_model(checkpoint_folder, WINDOW).write(folder / "model.json")
         rows = [("one", pos, None, None) for pos in range(1, sites + 1)]
         for pos in range(100, 100 * insertions + 100, 100):
             ref = CONTIG[pos - 1]

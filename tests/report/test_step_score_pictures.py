@@ -1,16 +1,15 @@
 """The step `score_pictures`: every position of a logo, scored once, through the store."""
 
-import json
-
 import numpy as np
 import polars as pl
 import pytest
 
+from making.records import accounted_contig, accounting
+from making.scoring import toy_model
 from making.toy_models import CONFIGS, make_checkpoint
 from varlm import cli
 from varlm.files.whole import write_digest
 from varlm.genome.reference import Genome
-from varlm.models import checkpoint
 from varlm.scoring import hardware, shard
 from varlm.store import Store
 from varlm.tables.parquet import read_table
@@ -41,21 +40,11 @@ def job(make_job):
 
 
 def _job(tmp_path, reference, model, alleles):
-    files = checkpoint.describe(model)
-    settings = {
-        "name": "toy",
-        "folder": str(model),
-        "files": files.files,
-        "model_type": files.model_type,
-        "key": KEY,
-        "window": 32,
-        "strands": "both",
-        "precision": "float32",
-    }
-    (tmp_path / "model.json").write_text(json.dumps(settings))
+    prepared = toy_model(model, 32, key=KEY)
+    prepared.write(tmp_path / "model.json")
     genome = Genome.open(reference)
-    contigs = [{"chrom": name.removeprefix("chr"), "contig": name} for name in genome.names]
-    (tmp_path / "accounting.json").write_text(json.dumps({"contigs": contigs}))
+    contigs = tuple(accounted_contig(name.removeprefix("chr"), name) for name in genome.names)
+    accounting(contigs=contigs).write(tmp_path / "accounting.json")
     table = annotated(["toy"])
     rows = [
         {"chrom": c, "pos": p, "ref": "A", "alt": "C", "toy_llr": llr, "record": i}
@@ -86,7 +75,7 @@ def _job(tmp_path, reference, model, alleles):
         assert cli.main(["score_pictures", *words]) == 0
         return read_table(tmp_path / out, SITES)
 
-    run.genome, run.store, run.settings = genome, tmp_path / "store", settings
+    run.genome, run.store, run.model = genome, tmp_path / "store", prepared
     return run
 
 
@@ -95,7 +84,7 @@ def test_every_position_once_in_genome_order(job):
     expected = [*(("chrI", p) for p in range(15, 30)), *(("chrII", p) for p in range(1, 9))]
     assert sites.select("contig", "pos").rows() == expected
     rows = sites.select("contig", "pos", ref=pl.lit(None, pl.String), alt=pl.lit(None, pl.String))
-    direct = shard.score_rows(rows, job.genome, job.settings, hardware.Hardware("cpu", 4))
+    direct = shard.score_rows(rows, job.genome, job.model, hardware.Hardware("cpu", 4))
     assert np.allclose(sites.drop("contig", "pos"), direct.sites.drop("contig", "pos"), atol=1e-6)
 
 
@@ -159,7 +148,7 @@ def test_contigs_of_one_sequence_are_scored_once_and_pictured_alike(
     assert sites.select("contig", "pos").rows() == [(c, p) for c in genome for p in expected[c]]
     assert sorted(p for contig, p in scored if contig != "chrII") == list(range(15, 30))
     rows = sites.select("contig", "pos", ref=pl.lit(None, pl.String), alt=pl.lit(None, pl.String))
-    direct = shard.score_rows(rows, job.genome, job.settings, hardware.Hardware("cpu", 4))
+    direct = shard.score_rows(rows, job.genome, job.model, hardware.Hardware("cpu", 4))
     assert np.allclose(sites.drop("contig", "pos"), direct.sites.drop("contig", "pos"), atol=1e-6)
     shared = [
         sites.filter(pl.col("contig") == contig, pl.col("pos").is_between(19, 25)).drop("contig")

@@ -12,6 +12,8 @@ from making.toy_models import CONFIGS, make_checkpoint
 from varlm import cli
 from varlm.files.whole import write_digest
 from varlm.genome.reference import Genome
+from varlm.scoring.commit_record import CommitRecord
+from varlm.scoring.plan_record import Plan
 from varlm.store import Store
 
 SAME = "".join(np.random.default_rng(5).choice(list("ACGT"), 40))
@@ -54,8 +56,7 @@ def run(request, tmp_path_factory):
     shared = {"reference": reference, "model": model}
     sizes = {"background_sites": 1000, "sites_per_shard": 25}
     step("plan", *both, **shared, store=store, plan=folder / "plan", **sizes)
-    shards = json.loads((folder / "plan/plan.json").read_text())["shards"]
-    for number in range(shards):
+    for number in range(Plan.read(folder / "plan/plan.json").shards):
         scores = folder / "scores" / str(number)
         step(
             "score",
@@ -101,17 +102,17 @@ def on(table, chrom):
 
 
 def test_each_sequence_is_scored_and_stored_once(run):
-    committed = json.loads((run / "committed.json").read_text())
-    assert (committed["sites"], committed["alleles"], committed["known"]) == (80, 4, 0)
+    committed = CommitRecord.read(run / "committed.json")
+    assert (committed.sites, committed.alleles, committed.known) == (80, 4, 0)
     genome, store = Genome.open(run / "reference"), Store(run / "store")
     for contig in ("copy", "other"):
-        stored = store.read_sites(committed["key"], genome[contig].digest)
+        stored = store.read_sites(committed.key, genome[contig].digest)
         assert stored["pos"].to_list() == list(range(1, 41))
 
 
 def test_a_new_plan_has_nothing_to_score(run):
-    total = json.loads((run / "again/plan.json").read_text())["total"]
-    assert (total["sites_scored"], total["alleles_scored"]) == (0, 0)
+    total = Plan.read(run / "again/plan.json").total
+    assert (total.sites_scored, total.alleles_scored) == (0, 0)
 
 
 @pytest.mark.parametrize("cohort", ["snvs", "insertions"])

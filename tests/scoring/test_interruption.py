@@ -3,7 +3,6 @@
 Faults 29, 30, 31, 33 and 37, each on the step `score` as a program, with a real model.
 """
 
-import json
 import os
 import random
 import signal
@@ -19,6 +18,7 @@ from polars.testing import assert_frame_equal
 from making.scoring import CONTIG, PROGRAM, Job, child_of, scored_so_far, wait_until
 from varlm.genome.encoding import index_reference
 from varlm.scoring import inference
+from varlm.scoring.commit_record import ShardRun
 from varlm.tables.parquet import read_table
 from varlm.tables.schemas import SITES
 
@@ -51,7 +51,7 @@ def finish(job, name, *options):
 
 
 def resumed(job, name) -> int:
-    return json.loads((job.out(name) / "run.json").read_text())["resumed"]
+    return ShardRun.read(job.out(name) / "run.json").resumed
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 import torch
 
+from making.records import prepared_model
 from making.toy_models import ToyModel
 from varlm.genome.reference import Genome
 from varlm.models import loading as models_loading
@@ -18,8 +19,7 @@ from varlm.scoring.shard import score_rows
 from varlm.tables.schemas import SHARD
 
 WINDOW = 16
-SETTINGS = {"name": "toy", "folder": "", "files": {}, "window": WINDOW, "strands": "forward"}
-SETTINGS |= {"precision": "float32"}
+MODEL = prepared_model(window=WINDOW, strands="forward")
 SEQUENCE = "".join(np.random.default_rng(5).choice(list("ACGT"), 300))
 ROWS = pl.DataFrame(
     [("one", pos, None, None) for pos in range(1, 201)], schema=SHARD.schema, orient="row"
@@ -51,7 +51,7 @@ def start(tmp_path, make_reference, monkeypatch):
         monkeypatch.setattr(models_loading, "load_model", lambda *_: model)
         partial = open_partial_scores(tmp_path / "partial", {})
         try:
-            return score_rows(ROWS, genome, SETTINGS, Hardware("cpu", asked), partial)
+            return score_rows(ROWS, genome, MODEL, Hardware("cpu", asked), partial)
         finally:
             partial._lock.release()
 
@@ -71,7 +71,7 @@ def test_a_job_goes_on_with_the_batch_that_memory_had_room_for(start, asked):
     assert min(sizes(stopped)) == 2
     resumed = Small(limit=100, batches=1000)
     scores = start(resumed, asked)
-    assert scores.run["resumed"] > 0
+    assert scores.run.resumed > 0
     assert sizes(resumed) == {2}
 
 

@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 
 import making.parity_cases as parity_cases
+from making.scoring import toy_model
 from varlm.genome.reference import Genome
-from varlm.models import checkpoint
 from varlm.scoring import formulas
 from varlm.scoring.hardware import Hardware
 from varlm.scoring.shard import score_rows
@@ -20,22 +20,15 @@ CASES = [(name, window) for name in parity_cases.ARCHITECTURES for window in par
 
 def our_llr(folder: Path, genome: Genome, window: int, mode: str) -> np.ndarray:
     """The LLR of each site, from the rows that the step `score` writes."""
-    settings = {
-        "name": "toy",
-        "folder": str(folder),
-        "files": checkpoint.describe(folder).files,
-        "window": window,
-        "strands": "both",
-        "precision": mode,
-    }
+    model = toy_model(folder, window, precision=mode)  # also modes that no config can ask for
     sites = parity_cases.sites()
     rows = pl.DataFrame(
         [(contig, position, None, None) for contig, position, _, _ in sites],
         schema=SHARD.schema,
         orient="row",
     )
-    scores = score_rows(rows, genome, settings, Hardware("cpu", batch_size=2))
-    assert scores.run["arithmetic"] == mode
+    scores = score_rows(rows, genome, model, Hardware("cpu", batch_size=2))
+    assert scores.run.arithmetic == mode
     refs, alts = np.array(sites)[:, 2:].T
     logits = formulas.site_logits(scores.sites)
     return formulas.snv_scores(logits, formulas.base_index(refs), formulas.base_index(alts)).llr

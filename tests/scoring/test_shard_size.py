@@ -1,40 +1,45 @@
 """Shards of minutes: by the last run's speed, else the model's size; a share for each job."""
 
-import json
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
 import pytest
 
 from making.planning import Setting, variants
+from making.records import prepared_model
 from varlm.cli import main
+from varlm.errors import UserError
 from varlm.files.whole import check_digest, write_digest
 from varlm.scoring import shard_size
+from varlm.scoring.commit_record import CommitRecord, ShardRun
+from varlm.scoring.plan_record import Plan
 from varlm.tables.parquet import read_table
 from varlm.tables.schemas import SHARD
 
-RUN = {"device": "cpu", "sites": 6000, "alleles": 200, "seconds": 64.0}
+RUN = ShardRun(device="cpu", arithmetic="float32", sites=6000, alleles=200, seconds=64.0)
+LAST = CommitRecord(model="m", key="k", sites=1, alleles=0, parts=1, known=0, runs=(RUN, None))
 
 
 def test_a_rate_is_that_of_jobs_on_such_a_device():
-    gpu = {"device": "cuda:3", "sites": 90_000, "alleles": 0, "seconds": 9.0}
-    assert shard_size.measured_rate([RUN, RUN, gpu, {}], on_gpu=False) == 100
-    assert shard_size.measured_rate([RUN, RUN, gpu, {}], on_gpu=True) == 10_000
+    gpu = replace(RUN, device="cuda:3", sites=90_000, alleles=0, seconds=9.0)
+    assert shard_size.measured_rate([RUN, RUN, gpu, None], on_gpu=False) == 100
+    assert shard_size.measured_rate([RUN, RUN, gpu, None], on_gpu=True) == 10_000
     assert shard_size.measured_rate([RUN], on_gpu=True) is None
 
 
 def test_a_few_sites_are_no_measurement():
-    few = {"device": "cpu", "sites": 90, "alleles": 0, "seconds": 2.0}
+    few = replace(RUN, sites=90, alleles=0, seconds=2.0)
     assert shard_size.measured_rate([few], on_gpu=False) is None
 
 
 def test_without_a_measurement_the_models_size_counts(tmp_path):
     (tmp_path / "model.safetensors").write_bytes(b"\0" * 4_000_000)
-    model = {"folder": tmp_path, "files": {"model.safetensors": "", "config.json": ""}}
-    model |= {"window": 512, "strands": "both"}
+    files = {"model.safetensors": "", "config.json": ""}
+    model = prepared_model(folder=tmp_path, files=files, window=512)
     cpu = shard_size.expected_rate(model, on_gpu=False, cores=2)
     assert cpu == pytest.approx(300e9 / (2 * 1e6 * 512 * 2))
-    assert shard_size.expected_rate(model | {"strands": "forward"}, False, 2) == 2 * cpu
+    assert shard_size.expected_rate(replace(model, strands="forward"), False, 2) == 2 * cpu
     assert shard_size.expected_rate(model, on_gpu=True, cores=2) > 50 * cpu
 
 
@@ -83,9 +88,13 @@ def test_what_score_jobs_will_be_given(monkeypatch, device, environment, jobs):
 
 
 def test_there_may_be_no_last_run(tmp_path):
-    assert shard_size.last_runs(None) == shard_size.last_runs(tmp_path / "none.json") == []
-    (tmp_path / "last.json").write_text(json.dumps({"runs": [RUN]}))
-    assert shard_size.last_runs(tmp_path / "last.json") == [RUN]
+    path = tmp_path / "last.json"
+    assert shard_size.last_runs(None) == shard_size.last_runs(path) == ()
+    LAST.write(path)
+    assert shard_size.last_runs(path) == (RUN, None)
+    path.write_text(path.read_text()[:-9])
+    with pytest.raises(UserError, match=r"last\.json: not readable as JSON .* the step commit"):
+        shard_size.last_runs(path)
 
 
 def planned(folder):
@@ -110,15 +119,15 @@ def test_auto_cuts_the_same_rows_into_shares(tmp_path, monkeypatch, at_once):
     monkeypatch.delenv("VARLM_GPUS", raising=False)
     setting.plan()
     whole = pl.concat(planned(tmp_path))
-    (tmp_path / "last.json").write_text(json.dumps({"runs": [RUN]}))
+    LAST.write(tmp_path / "last.json")
 
     command = ["plan", "--model", tmp_path / "m.json", "--reference", setting.reference]
     command += ["--store", setting.store.root, "--cohort", "c", "--variants", setting.cohort]
     command += ["--sites-per-shard", "auto", "--minutes", 1, "--device", "cpu"]
     command += ["--committed", tmp_path / "last.json", "--plan", tmp_path / "auto/plan"]
     assert main(list(map(str, command))) == 0
-    plan = json.loads((tmp_path / "auto/plan/plan.json").read_text())
+    plan = Plan.read(tmp_path / "auto/plan/plan.json")
     shards = planned(tmp_path / "auto")
-    assert plan["sites_per_shard"] == 6000  # 100 a second, one minute
-    assert plan["shards"] == len(shards) == {1: 2, 4: 3}[at_once]  # parts of 1,000 each
+    assert plan.sites_per_shard == 6000  # 100 a second, one minute
+    assert plan.shards == len(shards) == {1: 2, 4: 3}[at_once]  # parts of 1,000 each
     assert pl.concat(shards).equals(whole)

@@ -62,8 +62,7 @@ def test_fault_42_names_case_and_wrapping_do_not_count(filled, tmp_path):
 
 def test_the_background_is_planned_until_it_is_there(setting):
     key, new, plan = setting.plan(background=6)
-    background = plan["background"]
-    assert background["sites"] == background["sites_scored"] == 6
+    assert plan.background.sites == plan.background.sites_scored == 6
     assert 4 + 6 - 3 <= new <= 4 + 6
     everything = np.arange(1, 13, dtype=np.uint32)
     genome = Genome.open(setting.reference)
@@ -71,14 +70,14 @@ def test_the_background_is_planned_until_it_is_there(setting):
     rows = pl.DataFrame({"pos": everything, **zeros})
     store = Store(setting.store.root)
     store.commit(key, {}, [(genome[c].digest, rows) for c in ("one", "two")])
-    assert setting.plan(background=6)[2]["background"]["sites_from_store"] == 6
+    assert setting.plan(background=6)[2].background.sites_from_store == 6
     command = ["calibrate", "--model", setting.folder / "m.json", "--sites", 6]
     command += ["--reference", setting.reference, "--store", setting.store.root]
     command += ["--background", setting.folder / "background.parquet"]
     assert main(list(map(str, command))) == 0
     first = (setting.folder / "background.parquet").read_bytes()
-    assert setting.plan(background=6)[2]["background"] is None
-    assert setting.plan(background=7)[2]["background"]["sites"] == 7
+    assert setting.plan(background=6)[2].background is None
+    assert setting.plan(background=7)[2].background.sites == 7
     assert main(list(map(str, command))) == 0
     assert (setting.folder / "background.parquet").read_bytes() == first
 
@@ -91,9 +90,9 @@ def test_damaged_parts_are_in_the_plan(filled, caplog):
         part.write_bytes(data)
     _, new, plan = filled.plan()
     assert new == 4
-    assert len(plan["damaged"]) == 3
-    assert all("SHA-256" in reason for reason in plan["damaged"].values())
-    assert filled.plan()[2]["damaged"] == {}
+    assert len(plan.damaged) == 3
+    assert all("SHA-256" in reason for reason in plan.damaged.values())
+    assert filled.plan()[2].damaged == {}
 
 
 def test_fault_38_changed_variants_are_an_error(filled, capsys):

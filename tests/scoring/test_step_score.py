@@ -9,11 +9,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from making.scoring import allele_ratios, site_logits
+from making.scoring import allele_ratios, site_logits, toy_model
 from making.toy_models import CONFIGS, make_checkpoint
 from varlm import cli
 from varlm.genome.reference import Genome
-from varlm.models import checkpoint
 from varlm.models.loading import load_model
 from varlm.scoring.scorer import Scorer
 from varlm.tables.parquet import read_table
@@ -34,21 +33,10 @@ def job(tmp_path, make_reference):
     """A function: rows and settings → the exit status; the files' paths are its attributes."""
     reference = make_reference(CONTIGS)
     folder = make_checkpoint(tmp_path / "model", CONFIGS["legacy"])
-    files = checkpoint.describe(folder)
+    model = toy_model(folder, WINDOW)
 
     def run(rows, **changes) -> int:
-        settings = {
-            "name": "toy",
-            "folder": str(folder),
-            "files": files.files,
-            "model_type": files.model_type,
-            "key": "0" * 32,
-            "window": WINDOW,
-            "strands": "both",
-            "precision": "float32",
-            "indels": "score",
-        } | changes
-        run.model.write_text(json.dumps(settings))
+        run.model.write_text(json.dumps(model.to_json() | changes))
         pl.DataFrame(rows, schema=SHARD.schema, orient="row").write_parquet(run.shard)
         return cli.main([*run.argv])
 
@@ -60,7 +48,8 @@ def job(tmp_path, make_reference):
     )
     run.argv = ["score", "--shard", run.shard, "--reference", reference, "--model", run.model]
     run.argv += ["--sites", run.sites, "--alleles", run.alleles, "--threads", "1"]
-    run.argv += ["--run", tmp_path / "out" / "run.json", "--device", "cpu", "--batch-size", "4"]
+    run.run_json = tmp_path / "out" / "run.json"
+    run.argv += ["--run", run.run_json, "--device", "cpu", "--batch-size", "4"]
     run.argv = [str(word) for word in run.argv]
     return run
 
@@ -132,6 +121,7 @@ def test_an_empty_shard_makes_empty_tables_without_torch(job):
     )
     env = os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
     subprocess.run([sys.executable, "-c", code, *job.argv], env=env, check=True)
+    assert job.run_json.read_bytes() == b"{}\n"  # the bytes of before
 
 
 def test_the_forward_strand_alone_leaves_nulls(job):
@@ -197,10 +187,14 @@ def test_other_weights_than_were_prepared_are_an_error(job, capsys):
 
 def test_bad_settings_are_an_error(job, capsys):
     assert job(ROWS, precision="int8") == 2
-    assert "scoring.precision" in error(capsys)
+    assert 'model.json: precision: found "int8", expected one of auto, float32' in error(capsys)
     assert job(ROWS, folder="/nowhere") == 2
     assert "no such folder" in error(capsys)
-    for text, message in (("{", "not readable"), ("{}", "lacks files"), (None, "not found")):
+    for text, message in (
+        ("{", "not readable"),
+        ("{}", "lacks files, folder"),
+        (None, "not found"),
+    ):
         job.model.unlink() if text is None else job.model.write_text(text)
         assert cli.main(job.argv) == 2
         assert message in error(capsys)

@@ -24,6 +24,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from making.records import plan, prepared_model
 from making.store import (
     KEY,
     MODEL,
@@ -39,6 +40,7 @@ from making.store import (
 from varlm import cli
 from varlm.errors import UserError
 from varlm.genome.reference import Genome
+from varlm.scoring.commit_record import write_run
 from varlm.store import KINDS, Store
 from varlm.store.compaction import compact
 from varlm.store.repair import repair
@@ -137,11 +139,11 @@ def commit_step(tmp_path, make_reference):
     write_table(shard, work / "plan/shards/0.parquet", SHARD)
     digest = hashlib.sha256((work / "plan/shards/0.parquet").read_bytes()).hexdigest()
     (work / "plan/shards/0.parquet.sha256").write_text(f"{digest}  0.parquet\n")
-    (work / "plan/plan.json").write_text('{"shards": 1}')
+    plan(shards=1).write(work / "plan/plan.json")
     write_table(scores, work / "scores/0/sites.parquet", SITES)
     write_table(ALLELES.empty(), work / "scores/0/alleles.parquet", ALLELES)
-    (work / "scores/0/run.json").write_text("{}")
-    (work / "model.json").write_text(json.dumps(MODEL))
+    write_run(None, work / "scores/0/run.json")
+    prepared_model(key=KEY).write(work / "model.json")
     options = {
         "--model": work / "model.json",
         "--reference": reference,

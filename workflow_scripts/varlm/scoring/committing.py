@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
 from varlm.files.whole import check_digest
 from varlm.genome.reference import Genome
+from varlm.models.prepared import PreparedModel
+from varlm.scoring.commit_record import CommitRecord, read_run
+from varlm.scoring.plan_record import Plan
 from varlm.scoring.shard_check import checked_scores
 from varlm.store import KINDS, Committed, Store
 from varlm.store.repair import repair
@@ -41,16 +42,15 @@ class ShardFiles:
 
 def shard_files(plan: Path, scores: Path) -> list[ShardFiles]:
     """Return the files of a plan's shards; `plan` and `scores` are the folders of both."""
-    count = json.loads((plan / "plan.json").read_text())["shards"]
     return [
         ShardFiles(plan / "shards" / f"{number}.parquet", scores / str(number))
-        for number in range(count)
+        for number in range(Plan.read(plan / "plan.json").shards)
     ]
 
 
 def commit_shards(
-    shards: Sequence[ShardFiles], genome: Genome, store: Store, model: dict[str, Any]
-) -> dict[str, Any]:
+    shards: Sequence[ShardFiles], genome: Genome, store: Store, model: PreparedModel
+) -> CommitRecord:
     """Put the scores of all shards into the store, in one commit.
 
     Parameters
@@ -59,15 +59,7 @@ def commit_shards(
     genome : Genome
         Names the contigs of the shards.
     store : Store
-    model : dict
-        `models/{model}.json`.
-
-    Returns
-    -------
-    dict
-        `model` and `key`; how many `sites` and `alleles` were scored, how many `parts` were
-        written and how many rows were `known`, for another run had stored them; of each shard,
-        how it ran (`runs`).
+    model : PreparedModel
 
     Raises
     ------
@@ -80,27 +72,28 @@ def commit_shards(
     for shard in shards:
         check_digest(shard.planned)
         sites, alleles = (shard.table(name) for name in _SCORES)
-        tables = checked_scores(shard.planned, sites, alleles, model["strands"])
+        tables = checked_scores(shard.planned, sites, alleles, model.strands)
         for name, rows in zip(_SCORES, tables, strict=True):
             counts[name] += rows.height
-        runs.append(json.loads((shard.scores / "run.json").read_text()))
+        runs.append(read_run(shard.scores / "run.json"))
     committed = _commit(shards, genome, store, model) if shards else Committed()
-    return {
-        "model": model["name"],
-        "key": model["key"],
-        **counts,
-        "parts": len(committed.parts),
-        "known": committed.known,
-        "runs": runs,
-    }
+    return CommitRecord(
+        model=model.name,
+        key=model.key,
+        sites=counts["sites"],
+        alleles=counts["alleles"],
+        parts=len(committed.parts),
+        known=committed.known,
+        runs=tuple(runs),
+    )
 
 
 def _commit(
-    shards: Sequence[ShardFiles], genome: Genome, store: Store, model: dict[str, Any]
+    shards: Sequence[ShardFiles], genome: Genome, store: Store, model: PreparedModel
 ) -> Committed:
     # A part that was damaged since the plan must not stop scores that took hours.
-    repair(store, model["key"], model, genome.contigs["digest"])
-    with store.committing(model["key"], model) as commit:
+    repair(store, model.key, model.to_json(), genome.contigs["digest"])
+    with store.committing(model.key, model.to_json()) as commit:
         for name in _SCORES:
             for shard in shards:
                 scores = pl.read_parquet(shard.table(name))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from varlm.genome.reference import Genome
+from varlm.models.prepared import PreparedModel
 from varlm.run import heartbeat
 from varlm.scoring.hardware import Hardware
 from varlm.scoring.inference import site_windows_of, spread
@@ -30,7 +30,7 @@ _FEW = 64  # with fewer rows, modes are not worth measuring
 
 def load_scorer(
     hardware: Hardware,
-    settings: Mapping[str, Any],
+    model: PreparedModel,
     genome: Genome,
     rows: pl.DataFrame,
     partial: PartialScores,
@@ -43,8 +43,9 @@ def load_scorer(
 
     Parameters
     ----------
-    settings : mapping
-        What `prepare_model` wrote (`varlm.scoring.shard.read_settings`).
+    hardware : Hardware
+    model : PreparedModel
+    genome : Genome
     rows : polars.DataFrame
         Of `varlm.tables.schemas.SHARD`, at least one: modes are tried out on some of them.
     """
@@ -56,19 +57,18 @@ def load_scorer(
 
     torch.set_num_threads(hardware.threads)
     device = take_device(hardware.device)
-    model = _load(settings, device, rows.height)
-    window = settings["window"]
+    loaded = _load(model, device, rows.height)
     before = partial.method
     if before is not None and before.device != device.type:
         before = None
     batch_size = first_batch(
-        hardware.batch_size, before, heartbeat.halvings(), lambda: _fitting(model, window)
+        hardware.batch_size, before, heartbeat.halvings(), lambda: _fitting(loaded, model.window)
     )
     # Spread over the shard; a share of it, as the sample is computed in float32 as well.
     sample = spread(rows, min(SAMPLE, max(8, rows.height // 32), rows.height))
-    windows = site_windows_of(genome, sample, window)
-    precision = _precision(settings["precision"], before, rows.height)
-    choice = tune(model, windows, settings["strands"], precision, batch_size)
+    windows = site_windows_of(genome, sample, model.window)
+    precision = _precision(model.precision, before, rows.height)
+    choice = tune(loaded, windows, model.strands, precision, batch_size)
     log.info("%s; %d windows a batch", choice.summary(len(windows)), batch_size)
     heartbeat.beat()
     partial.begin(
@@ -80,7 +80,7 @@ def load_scorer(
             halvings=heartbeat.halvings(),
         )
     )
-    return Scorer(model, settings["strands"], batch_size), choice.mode
+    return Scorer(loaded, model.strands, batch_size), choice.mode
 
 
 def first_batch(
@@ -107,21 +107,21 @@ def first_batch(
     return max((asked or fitting()) >> halvings, 1)
 
 
-def _load(settings: Mapping[str, Any], device: torch.device, rows: int) -> MaskedModel:
+def _load(model: PreparedModel, device: torch.device, rows: int) -> MaskedModel:
     from varlm.models.loading import load_model
 
     started = time.monotonic()
-    model = load_model(Path(settings["folder"]), settings["files"], device)
+    loaded = load_model(model.folder, model.files, device)
     log.info(
         "model %s (%s) loaded on %s in %.1f s; %d rows to score",
-        settings["name"],
-        model.describe(),
+        model.name,
+        loaded.describe(),
         device,
         time.monotonic() - started,
         rows,
     )
     heartbeat.beat()
-    return model
+    return loaded
 
 
 def _precision(wanted: str, before: Method | None, rows: int) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from varlm.genome.reference import Genome
+from varlm.models.prepared import PreparedModel
 from varlm.results.top_hits import picture_positions
 from varlm.scoring.hardware import Hardware
 from varlm.scoring.shard import score_rows
@@ -59,7 +59,7 @@ def hit_positions(
 
 
 def picture_sites(
-    wanted: Positions, genome: Genome, store: Store, settings: dict[str, Any], hardware: Hardware
+    wanted: Positions, genome: Genome, store: Store, model: PreparedModel, hardware: Hardware
 ) -> PictureSites:
     """Return the logits of some positions; those that the store lacks are scored.
 
@@ -72,26 +72,24 @@ def picture_sites(
         Contig → positions, 1-based, sorted, each once.
     genome : Genome
     store : Store
-    settings : dict
-        What `varlm.scoring.shard.read_settings` returns.
+    model : PreparedModel
     hardware : Hardware
         What to score on.
     """
-    key = settings["key"]
     known, lacking = {}, [SHARD.empty()]
     for contig, positions in _of_sequences(wanted, genome).items():
         digest = genome[contig].digest
-        known[digest] = store.sites_at(key, digest, positions)
+        known[digest] = store.sites_at(model.key, digest, positions)
         new = positions[~np.isin(positions, known[digest]["pos"].to_numpy())]
         columns = {"contig": contig, "pos": new, "ref": None, "alt": None}
         lacking.append(pl.DataFrame(columns, SHARD.schema))
-    scores = score_rows(pl.concat(lacking), genome, settings, hardware).sites
+    scores = score_rows(pl.concat(lacking), genome, model, hardware).sites
     scored = {
         genome[str(contig)].digest: rows.drop("contig")
         for (contig,), rows in scores.group_by("contig", maintain_order=True)
     }
-    if scored and store.writable(key):
-        with store.committing(key, settings) as commit:
+    if scored and store.writable(model.key):
+        with store.committing(model.key, model.to_json()) as commit:
             for digest, rows in scored.items():
                 commit.add(digest, KINDS["sites"], rows)
     return _of_contigs(wanted, genome, known, scored)

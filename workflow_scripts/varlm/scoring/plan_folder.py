@@ -6,15 +6,14 @@ how many there are.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
-from varlm.files.whole import atomic_path, write_digest
+from varlm.files.whole import write_digest
+from varlm.models.prepared import PreparedModel
+from varlm.scoring.plan_record import Plan
 from varlm.scoring.planning import BACKGROUND_ROWS, Tally
 from varlm.scoring.shard_size import ShardSize
 from varlm.store.repair import Repairs
@@ -54,36 +53,32 @@ def _join(parts: Sequence[Path], shard: Path) -> None:
     write_digest(shard)
 
 
-def write_plan(
-    path: Path,
-    model: Mapping[str, Any],
-    size: ShardSize,
-    shards: int,
-    tally: Tally,
-    repairs: Repairs,
-) -> None:
-    """Write `plan.json`: what is wanted, what the store held of it, and what `repair` found.
+def plan_of(
+    model: PreparedModel, size: ShardSize, shards: int, tally: Tally, repairs: Repairs
+) -> Plan:
+    """Return what `plan.json` says: what is wanted, what the store held of it, what it had lost.
 
     Parameters
     ----------
-    model : mapping
-        `models/{model}.json`.
+    model : PreparedModel
+    size : ShardSize
     shards : int
         How many there are.
     tally : Tally
         As it is when all rows have gone by.
+    repairs : Repairs
+        Of the model's part of the store, before it was asked.
     """
-    cohorts = {name: asdict(counts) for name, counts in tally.cohorts.items()}
-    plan = {
-        "model": model["name"],
-        "key": model["key"],
-        "shards": shards,
-        "sites_per_shard": size.sites,
-        "total": asdict(tally.total),
-        "background": cohorts.pop(BACKGROUND_ROWS, None),
-        "cohorts": cohorts,
-        "damaged": repairs.damaged,
-        "recovered": len(repairs.recovered),
-    }
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(plan, indent=2) + "\n")
+    cohorts = dict(tally.cohorts)
+    background = cohorts.pop(BACKGROUND_ROWS, None)
+    return Plan(
+        model=model.name,
+        key=model.key,
+        shards=shards,
+        sites_per_shard=size.sites,
+        total=tally.total,
+        background=background,
+        cohorts=cohorts,
+        damaged=repairs.damaged,
+        recovered=len(repairs.recovered),
+    )

@@ -15,7 +15,9 @@ import polars as pl
 from varlm.errors import UserError
 from varlm.files.whole import sha256
 from varlm.genome.reference import Genome
+from varlm.models.prepared import PreparedModel
 from varlm.scoring import inference
+from varlm.scoring.commit_record import ShardRun
 from varlm.scoring.hardware import Hardware
 from varlm.scoring.inference import allele_windows_of, score_missing, spread
 from varlm.scoring.loading import load_scorer
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("varlm")
 
 _ALLELE_SAMPLE = 8  # indels and MNVs on which a faster mode has to agree with float32
-_KEYS = {"name", "folder", "files", "window", "strands", "precision"}
 
 
 @dataclass(frozen=True)
@@ -41,20 +42,19 @@ class Scores:
         `varlm.tables.schemas.SITES`.
     alleles : polars.DataFrame
         `varlm.tables.schemas.ALLELES`.
-    run : dict
-        `device`, `arithmetic`, numbers of `sites` and `alleles`, `seconds` without loading the
-        model; empty where there was nothing to score.
+    run : ShardRun or None
+        None where there was nothing to score.
     """
 
     sites: pl.DataFrame
     alleles: pl.DataFrame
-    run: dict[str, Any]
+    run: ShardRun | None
 
 
 def score_rows(
     rows: pl.DataFrame,
     genome: Genome,
-    settings: dict[str, Any],
+    model: PreparedModel,
     hardware: Hardware,
     partial: PartialScores | None = None,
 ) -> Scores:
@@ -73,9 +73,9 @@ def score_rows(
     sites = rows.filter(pl.col("ref").is_null())
     alleles = rows.filter(pl.col("ref").is_not_null())
     partial = partial or open_partial_scores(None, {})
-    run: dict[str, Any] = {}
+    run = None
     if not rows.is_empty():
-        run = _run(sites, alleles, genome, settings, hardware, partial)
+        run = _run(sites, alleles, genome, model, hardware, partial)
     site_scores = partial.scores(inference.SITES.schema)
     allele_scores = partial.scores(inference.ALLELES.schema)
     return Scores(
@@ -85,16 +85,18 @@ def score_rows(
     )
 
 
-def identity(shard: Path, genome: Genome, settings: dict[str, Any]) -> dict[str, Any]:
+def identity(shard: Path, genome: Genome, model: PreparedModel) -> dict[str, Any]:
     """Return what the scores of a shard are of: its rows, the genome, the model and how it is run.
 
     JSON values, for `open_partial_scores`.
     """
     contigs = genome.contigs.select("contig", "digest").rows()
+    # Every key may change a score but what the model is called and where its files lie.
+    settings = {k: v for k, v in model.to_json().items() if k not in ("name", "folder")}
     return {
         "shard": sha256(shard),
         "genome": hashlib.sha256(json.dumps(contigs).encode()).hexdigest(),
-        **{name: value for name, value in settings.items() if name not in ("name", "folder")},
+        **settings,
     }
 
 
@@ -102,10 +104,10 @@ def _run(
     sites: pl.DataFrame,
     alleles: pl.DataFrame,
     genome: Genome,
-    settings: dict[str, Any],
+    model: PreparedModel,
     hardware: Hardware,
     partial: PartialScores,
-) -> dict[str, Any]:
+) -> ShardRun:
     """Score what `partial` lacks; return `Scores.run`."""
     total, resumed = sites.height + alleles.height, partial.resumed
     if resumed:
@@ -114,17 +116,17 @@ def _run(
         device, mode = partial.method.device, partial.method.mode
     else:
         rows = pl.concat([sites, alleles])
-        scorer, mode = load_scorer(hardware, settings, genome, rows, partial)
+        scorer, mode = load_scorer(hardware, model, genome, rows, partial)
         device = str(scorer.model.device)
-        _score(scorer, sites, alleles, genome, settings, partial)
-    return {
-        "sites": sites.height,
-        "alleles": alleles.height,
-        "resumed": resumed,
-        "device": device,
-        "arithmetic": mode,
-        "seconds": round(partial.seconds, 3),
-    }
+        _score(scorer, sites, alleles, genome, model, partial)
+    return ShardRun(
+        sites=sites.height,
+        alleles=alleles.height,
+        resumed=resumed,
+        device=device,
+        arithmetic=mode,
+        seconds=round(partial.seconds, 3),
+    )
 
 
 def _score(
@@ -132,18 +134,17 @@ def _score(
     sites: pl.DataFrame,
     alleles: pl.DataFrame,
     genome: Genome,
-    settings: dict[str, Any],
+    model: PreparedModel,
     partial: PartialScores,
 ) -> None:
-    window = settings["window"]
-    score_missing(scorer, inference.SITES, sites, genome, window, partial)
+    score_missing(scorer, inference.SITES, sites, genome, model.window, partial)
     scored = partial.scores(inference.ALLELES.schema).height
-    if settings["precision"] == "auto" and scored < alleles.height:
+    if model.precision == "auto" and scored < alleles.height:
         from varlm.scoring.tuning import confirm_for_alleles
 
         sample = spread(alleles, _ALLELE_SAMPLE)
-        confirm_for_alleles(scorer, allele_windows_of(genome, sample, window))
-    score_missing(scorer, inference.ALLELES, alleles, genome, window, partial)
+        confirm_for_alleles(scorer, allele_windows_of(genome, sample, model.window))
+    score_missing(scorer, inference.ALLELES, alleles, genome, model.window, partial)
 
 
 def _table(rows: pl.DataFrame, columns: Sequence[str], scores: pl.DataFrame) -> pl.DataFrame:
@@ -171,19 +172,3 @@ def check_rows(shard: pl.DataFrame, genome: Genome, path: Path) -> None:
             f"ALT {first['alt']}) is not on the reference {genome.folder} ({length}); the shard "
             "was planned with another reference: delete the plan and run again"
         )
-
-
-def read_settings(path: Path) -> dict[str, Any]:
-    """Return what `prepare_model` wrote."""
-    try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
-        missing = _KEYS - settings.keys()
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: not found; run the step prepare_model first") from error
-    except (ValueError, AttributeError) as error:
-        raise UserError(
-            f"{path}: not readable as a JSON object; delete it and run again"
-        ) from error
-    if missing:
-        raise UserError(f"{path}: lacks {', '.join(sorted(missing))}; delete it and run again")
-    return dict(settings)

@@ -7,14 +7,14 @@ wrong by a factor of five still gives minutes.
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from varlm.models.prepared import PreparedModel
 from varlm.run import environment
+from varlm.scoring.commit_record import CommitRecord, ShardRun
 from varlm.scoring.planning import ALLELE_COST
 
 log = logging.getLogger("varlm")
@@ -90,15 +90,15 @@ def fixed(sites: int) -> ShardSize:
 
 
 def lasting(
-    minutes: float, model: Mapping[str, Any], jobs: ScoreJobs, runs: Iterable[Mapping[str, Any]]
+    minutes: float, model: PreparedModel, jobs: ScoreJobs, runs: Iterable[ShardRun | None]
 ) -> ShardSize:
     """Return the size of `minutes` of work: measured in the last run, else estimated.
 
     Parameters
     ----------
-    model : mapping
-        `models/{model}.json`.
-    runs : iterable of mappings
+    model : PreparedModel
+    jobs : ScoreJobs
+    runs : iterable of ShardRun or None
         Of the last run's score jobs (`last_runs`).
     """
     rate, how = measured_rate(runs, jobs.on_gpu), "measured in the last run"
@@ -116,12 +116,17 @@ def lasting(
     return ShardSize(sites, part_size(sites), jobs.at_once)
 
 
-def last_runs(committed: Path | None) -> list[dict[str, Any]]:
-    """Return `runs` of `{results}/commits/{model}.json`; none where there is no such file yet."""
+def last_runs(committed: Path | None) -> tuple[ShardRun | None, ...]:
+    """Return `runs` of `{results}/commits/{model}.json`; none where there is no such file yet.
+
+    Raises
+    ------
+    UserError
+        If the file is no record of a commit.
+    """
     if committed is None or not committed.exists():
-        return []
-    runs: list[dict[str, Any]] = json.loads(committed.read_text()).get("runs", [])
-    return runs
+        return ()
+    return CommitRecord.read(committed).runs
 
 
 def flops_a_site(weights: int, window: int, strands: str) -> float:
@@ -139,36 +144,35 @@ def flops_a_site(weights: int, window: int, strands: str) -> float:
     return 2.0 * weights * window * (2 if strands == "both" else 1)
 
 
-def weights_of(model: Mapping[str, Any]) -> int:
+def weights_of(model: PreparedModel) -> int:
     """Return about how many parameters a prepared model has, by the size of its files."""
-    folder = Path(model["folder"])
-    names: list[str] = [n for n in model["files"] if n.endswith((".safetensors", ".bin"))]
-    size = sum((folder / name).stat().st_size for name in names if (folder / name).exists())
+    paths = [model.folder / n for n in model.files if n.endswith((".safetensors", ".bin"))]
+    size = sum(path.stat().st_size for path in paths if path.exists())
     return size // _BYTES_A_WEIGHT
 
 
-def measured_rate(runs: Iterable[Mapping[str, Any]], on_gpu: bool) -> float | None:
+def measured_rate(runs: Iterable[ShardRun | None], on_gpu: bool) -> float | None:
     """Return the sites a second of earlier score jobs on such a device; None where there are none.
 
     An indel or MNV counts as `ALLELE_COST` sites.
 
     Parameters
     ----------
-    runs : iterable of mappings
-        `runs` of `{results}/commits/{model}.json`.
+    runs : iterable of ShardRun or None
+        None of shards without rows.
     on_gpu : bool
     """
     sites = seconds = 0.0
     for run in runs:
-        if run and str(run["device"]).startswith("cuda") == on_gpu:
-            sites += run["sites"] + ALLELE_COST * run["alleles"]
-            seconds += run["seconds"]
+        if run is not None and run.device.startswith("cuda") == on_gpu:
+            sites += run.sites + ALLELE_COST * run.alleles
+            seconds += run.seconds
     return sites / seconds if sites >= _SMALLEST and seconds > 1 else None
 
 
-def expected_rate(model: Mapping[str, Any], on_gpu: bool, cores: int) -> float:
+def expected_rate(model: PreparedModel, on_gpu: bool, cores: int) -> float:
     """Return the sites a second that a job should do, from the model's size alone."""
-    cost = flops_a_site(max(weights_of(model), 1), model["window"], model["strands"])
+    cost = flops_a_site(max(weights_of(model), 1), model.window, model.strands)
     return (_GPU_FLOPS if on_gpu else _CPU_FLOPS * max(cores, 1)) / cost
 
 

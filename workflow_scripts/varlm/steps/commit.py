@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 from pathlib import Path
 
-from varlm.files.whole import atomic_path
 from varlm.genome.reference import Genome
+from varlm.models.prepared import PreparedModel
 from varlm.scoring.committing import commit_shards, shard_files
 from varlm.store import Store
 
@@ -27,13 +26,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Commit and write the JSON that says so."""
-    model = json.loads(args.model.read_text())
+    model = PreparedModel.read(args.model)
     shards = shard_files(args.plan, args.scores)
-    report = commit_shards(shards, Genome.open(args.reference), Store(args.store), model)
-    with atomic_path(args.committed) as temporary:
-        temporary.write_text(json.dumps(report, indent=2) + "\n")
+    commit = commit_shards(shards, Genome.open(args.reference), Store(args.store), model)
+    commit.write(args.committed)
     log.info(
         "model %s: %d sites and %d indels or MNVs scored; %d parts written, %d rows were stored "
         "by another run meanwhile",
-        *(report[name] for name in ("model", "sites", "alleles", "parts", "known")),
+        commit.model,
+        commit.sites,
+        commit.alleles,
+        commit.parts,
+        commit.known,
     )

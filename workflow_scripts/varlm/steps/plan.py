@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 from pathlib import Path
 
 from varlm.errors import UserError
 from varlm.files.whole import check_digest
 from varlm.genome.reference import Genome
+from varlm.models.prepared import PreparedModel
 from varlm.scoring import planning, shard_size
-from varlm.scoring.plan_folder import write_plan, write_shards
+from varlm.scoring.plan_folder import plan_of, write_shards
 from varlm.steps.options import add_model_options, add_store_option
 from varlm.store import Store
 from varlm.store.repair import repair
@@ -46,11 +46,11 @@ def run(args: argparse.Namespace) -> None:
             f"plan: {len(args.cohort)} --cohort but {len(args.variants)} --variants; give both "
             "once for each cohort"
         )
-    model = json.loads(args.model.read_text())
+    model = PreparedModel.read(args.model)
     for path in args.variants:
         check_digest(path)
-    genome, store, key = Genome.open(args.reference), Store(args.store), model["key"]
-    repairs = repair(store, key, model, genome.contigs["digest"])
+    genome, store, key = Genome.open(args.reference), Store(args.store), model.key
+    repairs = repair(store, key, model.to_json(), genome.contigs["digest"])
     cohorts = dict(zip(args.cohort, args.variants, strict=True))
     wanted = planning.wanted_rows(cohorts, args.background_sites, genome, store, key)
     if args.sites_per_shard == "auto":
@@ -62,15 +62,15 @@ def run(args: argparse.Namespace) -> None:
     tally = planning.Tally()
     rows = planning.storable(planning.new_rows(wanted, genome, store, key, tally), store, key)
     count = write_shards(planning.shards(rows, size.part), args.plan / "shards", size)
-    write_plan(args.plan / "plan.json", model, size, count, tally, repairs)
-    total = tally.total
+    plan = plan_of(model, size, count, tally, repairs)
+    plan.write(args.plan / "plan.json")
     log.info(
         "model %s: %d sites (%d in the store) and %d indels or MNVs (%d in the store); "
         "%d shards to score",
-        model["name"],
-        total.sites,
-        total.sites_from_store,
-        total.alleles,
-        total.alleles_from_store,
-        count,
+        plan.model,
+        plan.total.sites,
+        plan.total.sites_from_store,
+        plan.total.alleles,
+        plan.total.alleles_from_store,
+        plan.shards,
     )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
-from varlm.files.whole import atomic_path
 from varlm.genome.reference import Genome
+from varlm.models.prepared import PreparedModel
+from varlm.scoring.commit_record import write_run
 from varlm.scoring.partial_scores import open_partial_scores
-from varlm.scoring.shard import check_rows, identity, read_settings, score_rows
+from varlm.scoring.shard import check_rows, identity, score_rows
 from varlm.steps.options import add_hardware_options, add_model_options, hardware
 from varlm.tables.parquet import read_table, write_table
 from varlm.tables.schemas import ALLELES, SHARD, SITES
@@ -31,14 +31,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Write one row of logits per site row of the shard, and one ratio per allele row."""
     chosen = hardware(args)
-    settings = read_settings(args.model)
+    model = PreparedModel.read(args.model)
     shard = read_table(args.shard, SHARD)
     genome = Genome.open(args.reference)
     check_rows(shard, genome, args.shard)
-    partial = open_partial_scores(args.partial, identity(args.shard, genome, settings))
-    scores = score_rows(shard, genome, settings, chosen, partial)
+    partial = open_partial_scores(args.partial, identity(args.shard, genome, model))
+    scores = score_rows(shard, genome, model, chosen, partial)
     write_table(scores.sites, args.sites, SITES)
     write_table(scores.alleles, args.alleles, ALLELES)
-    with atomic_path(args.run) as temporary:
-        temporary.write_text(json.dumps(scores.run) + "\n")
+    write_run(scores.run, args.run)
     partial.remove()

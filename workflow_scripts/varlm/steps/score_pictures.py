@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 from pathlib import Path
 
 from varlm.files.whole import check_digest
 from varlm.genome.reference import Genome
+from varlm.models.prepared import PreparedModel
 from varlm.results.top_hits import pictured, top_hits
 from varlm.scoring.picture_sites import Positions, hit_positions, picture_sites
-from varlm.scoring.shard import read_settings
 from varlm.steps.options import add_hardware_options, hardware
 from varlm.store import Store
 from varlm.tables.parquet import write_table
 from varlm.tables.schemas import SITES, read_annotated_table
-from varlm.variants.accounting import contig_of_chrom
+from varlm.variants.accounting import Accounting
 
 log = logging.getLogger("varlm")
 
@@ -40,20 +39,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Write the logits of every position that a logo shows; score those the store lacks."""
     chosen = hardware(args)
-    settings = read_settings(args.model)
+    model = PreparedModel.read(args.model)
     check_digest(args.annotated)
     read_annotated_table(args.annotated, args.name)
-    contigs = contig_of_chrom(json.loads(args.accounting.read_text()))
+    contigs = Accounting.read(args.accounting).contig_of_chrom
     genome, store = Genome.open(args.reference), Store(args.store)
     wanted: Positions = {}
     if args.pictures:
-        hits = top_hits(args.annotated, [settings["name"]], args.pictures)[settings["name"]]
+        hits = top_hits(args.annotated, [model.name], args.pictures)[model.name]
         wanted = hit_positions(pictured(hits, args.pictures), contigs, genome, args.flank)
-    pictures = picture_sites(wanted, genome, store, settings, chosen)
+    pictures = picture_sites(wanted, genome, store, model, chosen)
     write_table(pictures.sites, args.sites, SITES)
     log.info(
         "model %s: %d sites around top hits, %d of them in the store",
-        settings["name"],
+        model.name,
         pictures.sites.height,
         pictures.from_store,
     )

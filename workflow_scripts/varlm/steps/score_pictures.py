@@ -9,8 +9,8 @@ from pathlib import Path
 from varlm.files.whole import check_digest
 from varlm.genome.reference import Genome
 from varlm.models.prepared import PreparedModel
+from varlm.report.picture_sites import Positions, hit_positions, picture_sites
 from varlm.results.top_hits import pictured, top_hits
-from varlm.scoring.picture_sites import Positions, hit_positions, picture_sites
 from varlm.steps.options import add_hardware_options, hardware
 from varlm.store import Store
 from varlm.tables.parquet import write_table

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from varlm.files.json_record import JsonRecord, absent_if_none
 
@@ -105,12 +103,3 @@ class Accounting(JsonRecord):
         return self.alleles_in == self.accepted + self.rejected and self.rejected == sum(
             self.by_reason.values()
         )
-
-
-def contig_of_chrom(accounting: Mapping[str, Any]) -> dict[str, str]:
-    """Return `Accounting.contig_of_chrom` of an accounting.json that was read as a mapping."""
-    return {
-        entry["chrom"]: entry["contig"]
-        for entry in accounting["contigs"]
-        if entry["contig"] is not None
-    }

@@ -44,14 +44,14 @@ def told(columns, contig, spans):
 
 def by_hand(path, contig, spans):
     """The means by pyBigWig's values and exact sums."""
-    found = []
+    means = []
     with pyBigWig.open(str(path)) as file:
         for start, end in spans:
             values = file.values(contig, start, end)
             values = [float(np.float32(v)) for v in values if math.isfinite(v)]
             mean = math.fsum(values) / len(values) if values else None
-            found.append(mean if mean is None else float(np.float32(mean)))
-    return found
+            means.append(mean if mean is None else float(np.float32(mean)))
+    return means
 
 
 @st.composite
@@ -95,9 +95,9 @@ def test_every_mean_is_that_of_pybigwig(tmp_path_factory, runs, spans, gap, stre
         columns = opened(path)
         for contig, chrom in (("chr1", "chr1"), ("chr2", "2"), ("chr1", "chr1")):
             expected = by_hand(path, chrom, spans)
-            for found, value in zip(told(columns, contig, spans), expected, strict=True):
+            for mean, value in zip(told(columns, contig, spans), expected, strict=True):
                 # The order of a sum in float64 may turn the last digit in float32.
-                assert found == (
+                assert mean == (
                     value if value is None else pytest.approx(value, rel=2e-7, abs=1e-9)
                 )
         assert told(columns, "empty", [(0, 1), (5, 99)]) == [None, None]
@@ -211,6 +211,8 @@ def test_damage_inside_is_an_error_or_changes_no_number(tmp_path):
     [
         ({"1": 401, "chr2": LENGTH}, r"'1' has 401 bp, but 'chr1' of the reference has 400: anoth"),
         ({"x": LENGTH}, r"no contig of the reference \(it has 'x'; reference: 'chr1'"),
+        ({"x": LENGTH}, r"or name the contigs in reference.aliases \(a TSV with the columns"),
+        ({f"x{n}": 9 for n in range(7)}, r"'x4', … \(7 in all\); reference"),
         ({"1": LENGTH, "chr1": LENGTH}, r"'(chr)?1' and '(chr)?1' are both 'chr1' of the refer"),
     ],
 )
@@ -238,9 +240,9 @@ def test_a_sparse_piece_reads_little_and_a_dense_one_at_once(tmp_path, monkeypat
     path = write(tmp_path / "t.bw", [("c", 0, length, 1.5)], {"c": length})
     columns = opened(path, names)
     asked = []
-    taken = columns._call
+    call = columns._call
     monkeypatch.setattr(
-        columns, "_call", lambda f, *a, **o: (asked.append(a[2] - a[1]), taken(f, *a, **o))[1]
+        columns, "_call", lambda f, *a, **o: (asked.append(a[2] - a[1]), call(f, *a, **o))[1]
     )
     sparse = [(i, i + 1) for i in range(0, length, 100_000)]
     assert set(told(columns, "c", sparse)) == {1.5}
@@ -263,10 +265,10 @@ def test_the_yeast_track_is_what_pybigwig_reads(shared_data):
         start = np.sort(rng.integers(0, lengths[contig] - 300, 400))
         length = np.where(rng.random(400) < 0.5, 1, rng.integers(1, 300, 400))
         spans = list(zip(start.tolist(), (start + length).tolist(), strict=True))
-        found = told(columns, contig, spans)
+        means = told(columns, contig, spans)
         expected = by_hand(path, contig, spans)
-        assert [v is None for v in found] == [v is None for v in expected]
-        assert [v for v in found if v is not None] == pytest.approx(
+        assert [v is None for v in means] == [v is None for v in expected]
+        assert [v for v in means if v is not None] == pytest.approx(
             [v for v in expected if v is not None], rel=2e-7
         )
     assert sum(v is None for v in told(columns, "IV", [(i, i + 1) for i in range(50_000)])) > 0

@@ -87,11 +87,11 @@ def values(reference, folder, text, tags, name="in.vcf"):
     return info.to_dict(as_series=False)
 
 
-def one_field(reference, folder, kind, number, given, alt="A"):
+def one_field(reference, folder, kind, number, entries, alt="A"):
     """The column of one record a value; None: the record has no INFO."""
     records = [
         ("chr1", 2 + 8 * i, ".", "C", alt, ".", ".", "." if v is None else v)
-        for i, v in enumerate(given)
+        for i, v in enumerate(entries)
     ]
     header = declarations({"X": (number, kind)})
     text = vcf_text(records, CONTIGS, header=header)
@@ -235,7 +235,7 @@ def test_pysam_reads_the_same(reference, tmp_path_factory, records, container):
     path = folder / "in.vcf"
     path.write_text(vcf_text(records, CONTIGS, header=declarations()))
     with pysam.VariantFile(str(path)) as lines:
-        expected = [
+        by_record = [
             {tag: [pysam_value(r, tag, a + 1) for a in range(len(r.alts))] for tag in FIELDS}
             for r in lines
         ]
@@ -245,16 +245,16 @@ def test_pysam_reads_the_same(reference, tmp_path_factory, records, container):
         path = bcf_of(path)
     variants, info = carry(reference, folder, [path], list(FIELDS))
     for variant, row in zip(variants.iter_rows(named=True), info.iter_rows(), strict=True):
-        record = expected[variant["record"]]
-        wanted = [record[tag][variant["allele"] - 1] for tag in FIELDS]
-        assert [close(v) for v in row] == wanted
+        record = by_record[variant["record"]]
+        expected = [record[tag][variant["allele"] - 1] for tag in FIELDS]
+        assert [close(v) for v in row] == expected
 
 
 # -- types and numbers ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("kind", "number", "given", "expected", "misfits"),
+    ("kind", "number", "entries", "expected", "misfits"),
     [
         ("Float", "1", ["X=0.5", "X=abc", "X=.", "X=", None, "X", "X=1,2", "X=1e999"],
          [0.5, None, None, None, None, None, None, None], 4),
@@ -285,10 +285,10 @@ def test_pysam_reads_the_same(reference, tmp_path_factory, records, container):
     ],
 )  # fmt: skip
 def test_values_of_each_type_and_number(
-    reference, tmp_path, caplog, kind, number, given, expected, misfits
+    reference, tmp_path, caplog, kind, number, entries, expected, misfits
 ):
-    found = one_field(reference, tmp_path, kind, number, given)
-    assert [math.nan if v != v else v for v in found] == [
+    column = one_field(reference, tmp_path, kind, number, entries)
+    assert [math.nan if v != v else v for v in column] == [
         pytest.approx(v, nan_ok=True) if isinstance(v, float) else v for v in expected
     ]
     said = [r.getMessage() for r in caplog.records if "does not fit" in r.getMessage()]
@@ -306,9 +306,9 @@ def test_the_first_misfit_is_named_and_cut(reference, tmp_path, caplog):
 
 
 def test_multiallelic_records_with_a_wrong_count(reference, tmp_path):
-    given = ["X=1,2", "X=1", "X=1,2,3", "X=.,2", "X=1,x"]
-    found = one_field(reference, tmp_path, "Integer", "A", given, alt="A,G")
-    assert found == [1, 2, None, None, None, None, None, 2, 1, None]
+    entries = ["X=1,2", "X=1", "X=1,2,3", "X=.,2", "X=1,x"]
+    column = one_field(reference, tmp_path, "Integer", "A", entries, alt="A,G")
+    assert column == [1, 2, None, None, None, None, None, 2, 1, None]
 
 
 def test_an_absent_alt_is_no_misfit(reference, tmp_path, caplog):
@@ -344,9 +344,9 @@ HOSTILE = [
 
 
 def test_hostile_text_comes_through_as_it_is(reference, tmp_path):
-    given = [f"X={text}" for text in HOSTILE]
-    assert one_field(reference, tmp_path, "String", "1", given) == HOSTILE
-    assert one_field(reference, tmp_path, "String", ".", given) == [[text] for text in HOSTILE]
+    entries = [f"X={text}" for text in HOSTILE]
+    assert one_field(reference, tmp_path, "String", "1", entries) == HOSTILE
+    assert one_field(reference, tmp_path, "String", ".", entries) == [[text] for text in HOSTILE]
 
 
 def test_bytes_that_are_no_utf8_are_replaced_and_counted(reference, tmp_path, caplog):
@@ -355,8 +355,8 @@ def test_bytes_that_are_no_utf8_are_replaced_and_counted(reference, tmp_path, ca
          for i, v in enumerate(["ok", "bad@", "own\ufffd", "é@"])],
         CONTIGS, header=declarations({"X": ("1", "String")}),
     ).encode().replace(b"@", b"\xff")  # fmt: skip
-    found = values(reference, tmp_path, text, ["X"])["info_X"]
-    assert found == ["ok", "bad\ufffd", "own\ufffd", "é\ufffd"]
+    column = values(reference, tmp_path, text, ["X"])["info_X"]
+    assert column == ["ok", "bad\ufffd", "own\ufffd", "é\ufffd"]
     assert "INFO/X: 2 records have bytes that are no UTF-8, the first" in caplog.text
 
 
@@ -382,7 +382,9 @@ def two_files(folder, *headers, info="X=1"):
     ],
 )
 def test_files_that_go_together(reference, tmp_path, first, second, dtype, expected):
-    headers = [declarations({"X": each}) if each else [] for each in (first, second)]
+    headers = [
+        declarations({"X": declaration}) if declaration else [] for declaration in (first, second)
+    ]
     _, info = carry(reference, tmp_path, two_files(tmp_path, *headers), ["X"])
     assert info["info_X"].dtype == dtype
     assert info["info_X"].to_list() == expected
@@ -565,18 +567,18 @@ def test_real_cohorts_are_what_pysam_reads(shared_data, tmp_path, fasta, vcf, ta
     some = False
     for variant, row in zip(variants.iter_rows(named=True), info.iter_rows(), strict=True):
         record = records[variant["record"]]
-        for tag, found in zip(tags, row, strict=True):
+        for tag, value in zip(tags, row, strict=True):
             declared = record.header.info[tag]
             expected = record.info.get(tag)
             if declared.type == "Flag":
-                assert found == bool(expected)
+                assert value == bool(expected)
                 continue
             if declared.number == "A" and expected is not None:
                 expected = expected[variant["allele"] - 1]
             elif isinstance(expected, tuple):
                 expected = ",".join(expected)
-            some |= found is not None
-            assert found == (
+            some |= value is not None
+            assert value == (
                 pytest.approx(expected, rel=1e-6) if isinstance(expected, float) else expected
             )
     assert some
@@ -591,9 +593,9 @@ def test_the_specifications_own_files(shared_data, tmp_path):
         lines = path.read_bytes().split(b"\n")
         tags = [line[11:].split(b",")[0].decode() for line in lines if line[:11] == b"##INFO=<ID="]
         if tags:
-            here = tmp_path / str(len(outcomes))
-            here.mkdir()
-            outcomes.append(carried(path, here, list(dict.fromkeys(tags))))
+            work = tmp_path / str(len(outcomes))
+            work.mkdir()
+            outcomes.append(carried(path, work, list(dict.fromkeys(tags))))
     assert set(outcomes) <= {"carried", "no alleles"}
     assert outcomes.count("carried") > 8
 

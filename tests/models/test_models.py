@@ -176,6 +176,12 @@ def test_a_renamed_tensor_is_an_error(folder):
         load_model(folder)
 
 
+def test_of_many_surplus_tensors_a_few_are_named(folder):
+    rewrite_tensors(folder, lambda t: t.update({f"x{n}": torch.zeros(1) for n in range(6)}))
+    with pytest.raises(UserError, match=r"it has x0, x1, x2, x3, … \(6 in all\) too many"):
+        load_model(folder)
+
+
 def test_a_tensor_of_another_shape_is_an_error(folder):
     rewrite_json(folder / "config.json", lambda c: c.update({"intermediate_size": 48}))
     with pytest.raises(UserError, match=r"has the shape \(40, 24\), expected \(48, 24\)"):

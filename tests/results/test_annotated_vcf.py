@@ -115,19 +115,19 @@ def test_all_but_our_fields_is_untouched_and_ours_are_the_table(
     table = {(row["record"], row["allele"]): row for row in scored(result).iter_rows(named=True)}
     reasons = {(r["record"], r["allele"]): r["reason"] for r in result.rejected.to_dicts()}
     for index, fields in zip(indices, after, strict=True):
-        found = our_fields(fields[7])
+        written = our_fields(fields[7])
         alleles = before[index][4].split(",")
-        assert all(len(values) == len(alleles) for values in found.values())
+        assert all(len(values) == len(alleles) for values in written.values())
         for allele in range(1, len(alleles) + 1):
             row = table.get((index, allele), {})
             for tag, (column, _) in TAGS.items():
-                text_value = found.get(f"{tag}_{MODEL}", ["."] * len(alleles))[allele - 1]
+                text_value = written.get(f"{tag}_{MODEL}", ["."] * len(alleles))[allele - 1]
                 expected = row.get(f"{MODEL}_{column}")
                 if expected is None:
                     assert text_value == "."
                 else:
                     assert float(text_value) == float(f"{expected:.6g}")
-            reason = found.get("VARLM_REJECTED", ["."] * len(alleles))[allele - 1]
+            reason = written.get("VARLM_REJECTED", ["."] * len(alleles))[allele - 1]
             assert reason == reasons.get((index, allele), ".")
 
 
@@ -142,12 +142,12 @@ def header_of(tmp_path, *heads, models=("m",), contigs=None):
 
 
 def test_further_files_add_what_their_records_need_and_no_more(tmp_path, caplog):
-    one = TOP + "##source=a\n##contig=<ID=1>\n##INFO=<ID=DP,Number=1,Type=Integer>\n"
-    two = "##fileformat=VCFv4.3\n##source=b\n##contig=<length=9,ID=2>\n##FILTER=<ID=q>\n"
-    two += "##INFO=<ID=DP,Number=.,Type=String>\n##FORMAT=<ID=DP,Number=1,Type=Integer>\n"
-    found = [line for line in header_of(tmp_path, one, two) if SOURCE not in line]
-    assert found == [
-        *one.splitlines(),
+    first = TOP + "##source=a\n##contig=<ID=1>\n##INFO=<ID=DP,Number=1,Type=Integer>\n"
+    second = "##fileformat=VCFv4.3\n##source=b\n##contig=<length=9,ID=2>\n##FILTER=<ID=q>\n"
+    second += "##INFO=<ID=DP,Number=.,Type=String>\n##FORMAT=<ID=DP,Number=1,Type=Integer>\n"
+    header_lines = [line for line in header_of(tmp_path, first, second) if SOURCE not in line]
+    assert header_lines == [
+        *first.splitlines(),
         "##contig=<length=9,ID=2>",
         "##FILTER=<ID=q>",
         "##FORMAT=<ID=DP,Number=1,Type=Integer>",
@@ -156,12 +156,20 @@ def test_further_files_add_what_their_records_need_and_no_more(tmp_path, caplog)
     assert "##INFO=<ID=DP,Number=.,Type=String> is not that of" in caplog.text
 
 
+def test_of_many_other_samples_a_few_are_named(tmp_path):
+    paths = [tmp_path / "first.vcf", tmp_path / "second.vcf"]
+    for path, samples in zip(paths, ("ab", "bcdefg"), strict=True):
+        write(path, "", columns="\t".join([COLUMNS, "FORMAT", *samples]))
+    with pytest.raises(UserError, match=r"only here c, d, e, … \(5 in all\); only there a;"):
+        header([open_vcf(path) for path in paths], ["m"], {})
+
+
 def test_contigs_are_declared_once(tmp_path):
     lengths = {"1": 300, "2": 300, "3": 300}
-    found = header_of(
+    header_lines = header_of(
         tmp_path, TOP + "##contig=<length=9,ID=2>\n##contig=<ID=1>\n", contigs=lengths
     )
-    assert [line for line in found if "contig" in line] == [
+    assert [line for line in header_lines if "contig" in line] == [
         "##contig=<length=9,ID=2>",
         "##contig=<ID=1>",
         "##contig=<ID=3,length=300>",
@@ -196,8 +204,8 @@ def test_fault_19_a_tag_of_another_tool(tmp_path, line):
 
 def test_tags_of_the_same_name_elsewhere_are_no_collision(tmp_path):
     others = '##FORMAT=<ID=LLR_m,Number=1,Type=Float>\n##INFO=<ID=LLR_mm,Description="ID=LLR_m,">\n'
-    found = header_of(tmp_path, TOP + others)
-    assert found[1:3] == others.splitlines()
+    header_lines = header_of(tmp_path, TOP + others)
+    assert header_lines[1:3] == others.splitlines()
 
 
 # -- INFO ---------------------------------------------------------------------------------------
@@ -229,10 +237,10 @@ def own(tag):
 def test_values_of_an_earlier_run_are_replaced(genome, tmp_path):
     head = TOP + own("LLR_m") + own("VARLM_REJECTED") + own("LLR_other")
     info = "VARLM_REJECTED=old;DP=1;LLR_m=3;LLR_other=4"
-    found = one_record(genome, tmp_path, info, head)
-    assert found == b"DP=1;LLR_other=4;VARLM_REJECTED=alt_not_acgt"
-    found = one_record(genome, tmp_path, "LLR_m=3", head)
-    assert found == b"VARLM_REJECTED=alt_not_acgt"
+    written = one_record(genome, tmp_path, info, head)
+    assert written == b"DP=1;LLR_other=4;VARLM_REJECTED=alt_not_acgt"
+    written = one_record(genome, tmp_path, "LLR_m=3", head)
+    assert written == b"VARLM_REJECTED=alt_not_acgt"
 
 
 @pytest.mark.parametrize("info", ["LLR_m=1", "DP=2;LLR_m", "P_REF_m=.;X=1"])
@@ -267,9 +275,9 @@ def rows(contig, positions):
 def test_interleaved_contigs_and_files_become_blocks_in_the_order_first_seen(
     genome, tmp_path, caplog
 ):
-    one = write(tmp_path / "1.vcf", rows("chr2", [7]) + rows("chr1", [9, 4]) + rows("chr2", [3]))
-    two = write(tmp_path / "2.vcf", rows("chrX", [1]) + rows("chr1", [4, 5]))
-    out = export(genome, tmp_path / "out", one, two)
+    first = write(tmp_path / "1.vcf", rows("chr2", [7]) + rows("chr1", [9, 4]) + rows("chr2", [3]))
+    second = write(tmp_path / "2.vcf", rows("chrX", [1]) + rows("chr1", [4, 5]))
+    out = export(genome, tmp_path / "out", first, second)
     assert [f"{r[0].decode()}:{int(r[1])}" for r in records(out)] == [
         *("chr2:3", "chr2:7", "chr1:4", "chr1:4", "chr1:5", "chr1:9", "chrX:1")
     ]

@@ -36,49 +36,49 @@ def feature(kind, start, end, attributes, strand="+", phase=".", contig="chr1", 
     return "\t".join(map(str, columns)) + "\n"
 
 
-def exons_of(made, transcript):
-    number = made.transcripts.filter(pl.col("transcript") == transcript)["index"][0]
-    return made.exons.filter(pl.col("index") == number).select("start", "end").rows()
+def exons_of(gene_models, transcript):
+    number = gene_models.transcripts.filter(pl.col("transcript") == transcript)["index"][0]
+    return gene_models.exons.filter(pl.col("index") == number).select("start", "end").rows()
 
 
-def cds_of(made, transcript):
-    number = made.transcripts.filter(pl.col("transcript") == transcript)["index"][0]
-    return made.cds.filter(pl.col("index") == number).select("start", "end", "phase").rows()
+def cds_of(gene_models, transcript):
+    number = gene_models.transcripts.filter(pl.col("transcript") == transcript)["index"][0]
+    return gene_models.cds.filter(pl.col("index") == number).select("start", "end", "phase").rows()
 
 
 @pytest.mark.parametrize("dialect", making.DIALECTS)
 def test_every_dialect_gives_the_same_models(models, dialect):
-    made = models(making.DIALECTS[dialect]())
-    assert made.genes == len(GENES)
-    assert made.transcripts["transcript"].to_list() == ["tA", "tB", "tD", "tC", "tE"]
+    gene_models = models(making.DIALECTS[dialect]())
+    assert gene_models.genes == len(GENES)
+    assert gene_models.transcripts["transcript"].to_list() == ["tA", "tB", "tD", "tC", "tE"]
     for t in GENES:
-        row = made.transcripts.row(by_predicate=pl.col("transcript") == t.name, named=True)
+        row = gene_models.transcripts.row(by_predicate=pl.col("transcript") == t.name, named=True)
         assert (row["contig"], row["strand"], row["biotype"]) == (t.contig, t.strand, t.biotype)
         assert (row["gene_id"], row["gene"]) == (t.gene, t.symbol)
         assert (row["start"], row["end"]) == (t.start, t.end)
         assert row["tss"] == (t.start if t.strand == "+" else t.end - 1)
         assert (row["coding_start"], row["coding_end"]) == (t.coding or (None, None))
-        assert exons_of(made, t.name) == list(t.exons)
-        assert cds_of(made, t.name) == t.cds()
-    assert made.left_out == {}
+        assert exons_of(gene_models, t.name) == list(t.exons)
+        assert cds_of(gene_models, t.name) == t.cds()
+    assert gene_models.left_out == {}
 
 
 def test_dialects_are_told(tmp_path):
     path = tmp_path / "a"
-    told = {}
+    files = {}
     for name, text in making.DIALECTS.items():
         path.write_text(
             text().replace("\ttest\tgene", "\tBestRefSeq\tgene")
             if name.startswith("RefSeq")
             else text()
         )
-        told[name] = read_annotation(path)
-    assert told["RefSeq GFF3"].dialect == "RefSeq GFF3"
-    assert told["SGD GFF3"].dialect == "SGD GFF3"
-    assert told["Ensembl GFF3"].dialect == "Ensembl GFF3"
-    assert told["GENCODE GFF3"].dialect == "GENCODE GFF3"
-    assert all(file.gtf == ("GTF" in name) for name, file in told.items())
-    assert told["RefSeq GFF3"].declared == {"chr1": 1500, "chr2": 600}
+        files[name] = read_annotation(path)
+    assert files["RefSeq GFF3"].dialect == "RefSeq GFF3"
+    assert files["SGD GFF3"].dialect == "SGD GFF3"
+    assert files["Ensembl GFF3"].dialect == "Ensembl GFF3"
+    assert files["GENCODE GFF3"].dialect == "GENCODE GFF3"
+    assert all(file.gtf == ("GTF" in name) for name, file in files.items())
+    assert files["RefSeq GFF3"].declared == {"chr1": 1500, "chr2": 600}
 
 
 def test_chunks_of_any_size_give_the_same_features(tmp_path, monkeypatch):
@@ -129,25 +129,30 @@ def test_fault_23_the_annotation_of_another_assembly(models):
         )
     with pytest.raises(UserError, match=r"no feature lies on a contig.*'scaffold_1'.*'chr1'"):
         models(feature("gene", 1, 30, "ID=g", contig="scaffold_1"))
+    with pytest.raises(UserError, match=r"'s4', … \(7 in all\); reference"):
+        models("".join(feature("gene", 1, 30, f"ID={n}", contig=f"s{n}") for n in range(7)))
 
 
 def test_contig_names_are_matched(models, caplog):
-    made = models(making.gtf().replace("chr1\t", "1\t").replace("chr2\t", "Chr02\t"))
-    assert made.transcripts["contig"].unique(maintain_order=True).to_list() == ["chr1", "chr2"]
+    gene_models = models(making.gtf().replace("chr1\t", "1\t").replace("chr2\t", "Chr02\t"))
+    assert gene_models.transcripts["contig"].unique(maintain_order=True).to_list() == [
+        "chr1",
+        "chr2",
+    ]
     aliases = ContigNames(LENGTHS, {"NC_1.1": "chr1"})
     assert models(making.refseq().replace("chr1\t", "NC_1.1\t"), aliases).genes == 5
     caplog.clear()
-    made = models(making.gtf().replace("chr2\t", "scaffold_9\t"))
+    gene_models = models(making.gtf().replace("chr2\t", "scaffold_9\t"))
     assert "'scaffold_9'" in caplog.text
-    assert made.genes == 4
-    assert made.left_out == {"contig not in the reference": ["scaffold_9"]}
+    assert gene_models.genes == 4
+    assert gene_models.left_out == {"contig not in the reference": ["scaffold_9"]}
     # Same name, another length: the header's sequence-region contradicts the convention.
-    made = models("##sequence-region 1 1 99\n" + making.gtf().replace("chr1\t", "1\t"))
-    assert made.genes == 1
+    gene_models = models("##sequence-region 1 1 99\n" + making.gtf().replace("chr1\t", "1\t"))
+    assert gene_models.genes == 1
 
 
 def test_genes_with_parts_directly_below(models):
-    made = models(
+    gene_models = models(
         feature("gene", 101, 160, "ID=gene-a;Name=abc;gene_biotype=protein_coding;locus_tag=a")
         + feature("CDS", 101, 160, "ID=cds-1;Parent=gene-a;transl_table=11", phase=0)
         # Prokka without genes; two lines of one CDS.
@@ -165,20 +170,23 @@ def test_genes_with_parts_directly_below(models):
         + feature("lnc_RNA", 701, 740, "ID=lone")
         + feature("exon", 701, 740, "Parent=lone")
     )
-    table = {row["transcript"]: row for row in made.transcripts.iter_rows(named=True)}
+    table = {row["transcript"]: row for row in gene_models.transcripts.iter_rows(named=True)}
     assert set(table) == {"a", "p1", "c1", "ps", "tr", "lone"}
     assert (table["a"]["gene"], table["a"]["genetic_code"]) == ("abc", 11)
-    assert (table["p1"]["gene"], cds_of(made, "p1")) == ("dnaA", [(200, 230, 0), (250, 280, 0)])
-    assert exons_of(made, "c1") == [(300, 400)]
-    assert cds_of(made, "c1") == [(310, 340, 0)]
-    assert (table["ps"]["biotype"], exons_of(made, "ps")) == ("pseudogene", [(500, 540)])
-    assert exons_of(made, "tr") == [(600, 610), (620, 640)]
+    assert (table["p1"]["gene"], cds_of(gene_models, "p1")) == (
+        "dnaA",
+        [(200, 230, 0), (250, 280, 0)],
+    )
+    assert exons_of(gene_models, "c1") == [(300, 400)]
+    assert cds_of(gene_models, "c1") == [(310, 340, 0)]
+    assert (table["ps"]["biotype"], exons_of(gene_models, "ps")) == ("pseudogene", [(500, 540)])
+    assert exons_of(gene_models, "tr") == [(600, 610), (620, 640)]
     assert table["lone"]["biotype"] == "lncRNA"
-    assert made.genes == 6
+    assert gene_models.genes == 6
 
 
 def test_several_parents_percent_encoding_and_nested_transcripts(models):
-    made = models(
+    gene_models = models(
         feature("gene", 101, 200, "ID=gene:a%2Cb;Name=x%3By")
         + feature("mRNA", 101, 200, "ID=t%2C1;Parent=gene:a%2Cb")
         + feature("mRNA", 101, 200, "ID=t2;Parent=gene:a%2Cb")
@@ -190,14 +198,14 @@ def test_several_parents_percent_encoding_and_nested_transcripts(models):
         + feature("miRNA", 311, 330, "ID=rna-q;Parent=rna-p")
         + feature("exon", 311, 330, "Parent=rna-q")
     )
-    assert made.transcripts["transcript"].to_list() == ["t,1", "t2", "p", "q"]
-    assert made.transcripts["gene_id"].to_list() == ["a,b", "a,b", "m", "m"]
-    assert made.transcripts["gene"].to_list() == ["x;y", "x;y", "mir", "mir"]
-    assert cds_of(made, "t,1") == cds_of(made, "t2") == [(100, 160, 0)]
+    assert gene_models.transcripts["transcript"].to_list() == ["t,1", "t2", "p", "q"]
+    assert gene_models.transcripts["gene_id"].to_list() == ["a,b", "a,b", "m", "m"]
+    assert gene_models.transcripts["gene"].to_list() == ["x;y", "x;y", "mir", "mir"]
+    assert cds_of(gene_models, "t,1") == cds_of(gene_models, "t2") == [(100, 160, 0)]
 
 
 def test_untranslated_introns_of_sgd(models):
-    made = models(
+    gene_models = models(
         feature("gene", 101, 400, "ID=Y;Name=Y;gene=TFC3", source="SGD")
         + feature("mRNA", 101, 400, "ID=Y_mRNA;Parent=Y")
         + feature("five_prime_UTR_intron", 121, 150, "Parent=Y_mRNA")
@@ -205,16 +213,16 @@ def test_untranslated_introns_of_sgd(models):
         + feature("intron", 261, 300, "Parent=Y_mRNA")
         + feature("CDS", 301, 360, "Parent=Y_mRNA", phase=0)
     )
-    assert exons_of(made, "Y_mRNA") == [(100, 120), (150, 260), (300, 400)]
+    assert exons_of(gene_models, "Y_mRNA") == [(100, 120), (150, 260), (300, 400)]
 
 
 def test_one_id_on_two_contigs_is_two_genes(models):
     twice = (*GENES[4:], Transcript(**{**vars(GENES[4]), "contig": "chr1"}))
     for dialect in (making.ensembl_gff3, making.gtf, making.refseq):
-        made = models(dialect(twice))
-        assert made.genes == 2
-        assert made.transcripts["contig"].to_list() == ["chr1", "chr2"]
-        assert made.cds.height == 2
+        gene_models = models(dialect(twice))
+        assert gene_models.genes == 2
+        assert gene_models.transcripts["contig"].to_list() == ["chr1", "chr2"]
+        assert gene_models.cds.height == 2
 
 
 def test_what_is_left_out_of_coding_calls(models):
@@ -226,7 +234,7 @@ def test_what_is_left_out_of_coding_calls(models):
             text += feature("CDS", start, end, f"Parent={name}.t", *(other or [strand]), phase)
         return text
 
-    made = models(
+    gene_models = models(
         gene("good", "+", (101, 140, 0), (201, 250, 2))
         + gene("spliced", "+", (101, 130, 0), (201, 230, 0, "-"))
         + gene("phases", "+", (101, 140, 0), (201, 250, 0))
@@ -237,7 +245,7 @@ def test_what_is_left_out_of_coding_calls(models):
         + feature("gene", 101, 400, "ID=ps;gene_biotype=pseudogene;pseudo=true")
         + feature("CDS", 101, 130, "Parent=ps", phase=0)
     )
-    assert made.left_out == {
+    assert gene_models.left_out == {
         "trans-spliced": ["spliced.t"],
         "no strand": ["nowhere.t"],
         "non-coding biotype": ["ps"],
@@ -245,13 +253,13 @@ def test_what_is_left_out_of_coding_calls(models):
         "phases against lengths": ["phases.t"],
         "shorter than a codon": ["short.t"],
     }
-    called = made.transcripts.filter(pl.col("genetic_code").is_not_null())
+    called = gene_models.transcripts.filter(pl.col("genetic_code").is_not_null())
     assert called["transcript"].to_list() == ["good.t", "slips.t"]
-    assert cds_of(made, "slips.t") == [(100, 140, 0), (139, 188, 2)]
+    assert cds_of(gene_models, "slips.t") == [(100, 140, 0), (139, 188, 2)]
 
 
 def test_incomplete_coding_sequences(models):
-    made = models(
+    gene_models = models(
         feature("gene", 101, 400, "ID=g", "-")
         + feature("mRNA", 101, 400, "ID=t;Parent=g", "-")
         + feature("CDS", 101, 140, "Parent=t", "-", 0)
@@ -265,10 +273,10 @@ def test_incomplete_coding_sequences(models):
         + feature("CDS", 701, 740, "Parent=v")  # no phases at all
         + feature("CDS", 751, 790, "Parent=v")
     )
-    assert made.left_out == {}
-    assert cds_of(made, "t") == [(100, 140, 0), (200, 241, 2)]
-    assert cds_of(made, "u") == [(550, 560, 0)]
-    assert cds_of(made, "v") == [(700, 740, 0), (750, 790, 2)]
+    assert gene_models.left_out == {}
+    assert cds_of(gene_models, "t") == [(100, 140, 0), (200, 241, 2)]
+    assert cds_of(gene_models, "u") == [(550, 560, 0)]
+    assert cds_of(gene_models, "v") == [(700, 740, 0), (750, 790, 2)]
 
 
 def test_circular_contigs_and_organelles_of_ncbi(models, caplog):
@@ -279,10 +287,10 @@ def test_circular_contigs_and_organelles_of_ncbi(models, caplog):
         + feature("gene", 31, 60, "ID=gene-k", contig="chr3")
         + feature("CDS", 31, 60, "ID=cds-k;Parent=gene-k", phase=0, contig="chr3")
     )
-    made = models(text)
-    assert list(made.left_out) == ["passes the origin of a circular contig"]
-    assert made.refused == ["chr3"]
-    assert made.transcripts["transcript"].to_list() == ["k"]
+    gene_models = models(text)
+    assert list(gene_models.left_out) == ["passes the origin of a circular contig"]
+    assert gene_models.refused == ["chr3"]
+    assert gene_models.transcripts["transcript"].to_list() == ["k"]
     assert models(text, chr3=11).refused == []
 
 
@@ -294,10 +302,10 @@ def test_stop_codons_of_gtf_across_an_intron(models):
         feature("stop_codon", 131, 131, 'gene_id "g"; transcript_id "t";', phase=0),
         feature("stop_codon", 201, 202, 'gene_id "g"; transcript_id "t";', phase=2),
     ]
-    made = models("".join(lines))
-    assert cds_of(made, "t") == [(100, 131, 0), (200, 202, 2)]
+    gene_models = models("".join(lines))
+    assert cds_of(gene_models, "t") == [(100, 131, 0), (200, 202, 2)]
     # A CDS that has its stop codon already (Augustus).
-    made = models(
+    gene_models = models(
         "".join(
             [
                 *lines[:2],
@@ -307,7 +315,7 @@ def test_stop_codons_of_gtf_across_an_intron(models):
             ]
         )
     )
-    assert cds_of(made, "t") == [(100, 131, 0), (200, 202, 2)]
+    assert cds_of(gene_models, "t") == [(100, 131, 0), (200, 202, 2)]
 
 
 def test_the_folder_of_the_step(tmp_path, make_reference, caplog):

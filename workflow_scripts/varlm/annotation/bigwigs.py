@@ -17,7 +17,7 @@ import polars as pl
 import pybigtools
 from numpy.typing import NDArray
 
-from varlm.errors import UserError
+from varlm.errors import UserError, first_few
 from varlm.genome.contig_names import ContigNames
 from varlm.tables.parquet import Column
 
@@ -140,10 +140,10 @@ def _open(path: Path, key: str) -> BinaryIO:
             f"{path}: cannot be read ({error.strerror}); {key} must name a bigWig file"
         ) from error
     if head not in _SIGNATURES:
-        found = "a bigBed" if head in _BIGBED else repr(head)
+        kind = "a bigBed" if head in _BIGBED else repr(head)
         opened.close()
         raise UserError(
-            f"{path}: not a bigWig (it starts with {found}); {key} must name a bigWig file: make "
+            f"{path}: not a bigWig (it starts with {kind}); {key} must name a bigWig file: make "
             "one of a bedGraph with bedGraphToBigWig, and give a BED as annotate.intervals"
         )
     if size < _HEADER or tail != head:
@@ -190,20 +190,17 @@ def _matched(chroms: dict[str, int], path: Path, names: ContigNames, key: str) -
         matched[contig] = chrom
     if not matched:
         raise UserError(
-            f"{path}: no contig of the reference (it has {_some(chroms)}; reference: "
-            f"{_some(names.lengths)}); give {key} for this assembly, or name the contigs in "
-            "reference.aliases"
+            f"{path}: no contig of the reference (it has "
+            f"{first_few(map(repr, chroms)) or 'none'}; reference: "
+            f"{first_few(map(repr, names.lengths))}); give {key} for this assembly, or "
+            f"{names.remedy}"
         )
     if others:
-        log.warning("%s: not in the reference, passed over: %s", path, _some(others, 20))
+        log.warning(
+            "%s: not in the reference, passed over: %s", path, first_few(map(repr, others), 20)
+        )
     log.info("%s: %d of the reference's %d contigs", path, len(matched), len(names.lengths))
     return matched
-
-
-def _some(found: Any, shown: int = 5) -> str:
-    listed = list(map(repr, found))
-    more = f", … ({len(listed)} in all)" if len(listed) > shown else ""
-    return (", ".join(listed[:shown]) or "none") + more
 
 
 def _stretches(start: _Ints, end: _Ints) -> Iterator[tuple[slice, int, int]]:

@@ -88,15 +88,15 @@ class _Scratch:
         self._pending, self._pending_size = [], 0
 
     def rows(self, record: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], pl.DataFrame]]:
-        """Yield places in `record` and the texts of the records there, file after file."""
+        """Yield positions in `record` and the texts of the records there, file after file."""
         part = np.searchsorted(self.first, record, side="right") - 1
         for index in np.unique(part).tolist():
-            here = np.flatnonzero(part == index)
+            positions = np.flatnonzero(part == index)
             texts = pl.read_ipc(self._path(index), memory_map=False)[
-                record[here] - self.first[index]
+                record[positions] - self.first[index]
             ]
             # Copied: a selection would keep all the text of the scratch file in memory.
-            yield here, texts.with_columns(pl.col(pl.String) + pl.lit(""))
+            yield positions, texts.with_columns(pl.col(pl.String) + pl.lit(""))
 
     def _path(self, index: int) -> Path:
         return self.folder / f"{self.file}.{index}.arrow"
@@ -113,7 +113,7 @@ class _Carrier:
     scratch: list[_Scratch] = field(default_factory=list)  # of each file
 
     def __post_init__(self) -> None:
-        self.counts = {each.tag: _Counts() for each in self.fields}
+        self.counts = {info_field.tag: _Counts() for info_field in self.fields}
 
     def read(self, file: int, expected: AccountedFile) -> None:
         """Write the texts of one file.
@@ -147,14 +147,14 @@ class _Carrier:
             .alias("n_alt"),
             *(
                 pl.col("info")
-                .str.extract(f"(?:^|;)({re.escape(each.tag)}(?:=[^;]*)?)(?:;|$)", 1)
-                .alias(each.tag)
-                for each in self.fields
+                .str.extract(f"(?:^|;)({re.escape(info_field.tag)}(?:=[^;]*)?)(?:;|$)", 1)
+                .alias(info_field.tag)
+                for info_field in self.fields
             ),
         )
         if not chunk.data.isascii():
-            for each in self.fields:
-                self._count_replaced(each.tag, frame[each.tag], chunk, file)
+            for info_field in self.fields:
+                self._count_replaced(info_field.tag, frame[info_field.tag], chunk, file)
         return frame
 
     def _count_replaced(self, tag: str, texts: pl.Series, chunk: Chunk, file: int) -> None:
@@ -200,43 +200,43 @@ class _Carrier:
                     f"{variants}: has alleles of records that the cohort's files do not have; "
                     "delete it and run the workflow again"
                 )
-            for here, texts in self.scratch[index].rows(record[rows]):
+            for positions, texts in self.scratch[index].rows(record[rows]):
                 parts.append(texts)
-                places.append(rows[here])
+                places.append(rows[positions])
         order = np.argsort(np.concatenate(places))
-        found: pl.DataFrame = pl.concat(parts)[order].with_columns(keys)
-        return found.select(self._values(each, found) for each in self.fields)
+        ordered: pl.DataFrame = pl.concat(parts)[order].with_columns(keys)
+        return ordered.select(self._values(info_field, ordered) for info_field in self.fields)
 
-    def _values(self, each: InfoField, texts: pl.DataFrame) -> pl.Series:
+    def _values(self, info_field: InfoField, texts: pl.DataFrame) -> pl.Series:
         """Return a field's values for alleles, and count those that do not fit."""
         rows = texts.select(
-            pl.col(each.tag).alias("given"),
-            pl.col(each.tag).str.strip_prefix(f"{each.tag}=").alias("text"),
+            pl.col(info_field.tag).alias("entry"),
+            pl.col(info_field.tag).str.strip_prefix(f"{info_field.tag}=").alias("text"),
             "n_alt",
             "allele",
         )
-        values, misfit = parsed(each, rows)
+        values, misfit = parsed(info_field, rows)
         if misfit.any():
-            counts = self.counts[each.tag]
+            counts = self.counts[info_field.tag]
             counts.misfits += int(misfit.sum())
             if counts.first is None:
                 row = texts.filter(misfit).row(0, named=True)
-                counts.first = (row["file"], row["record"], row[each.tag])
-        return values.alias(each.column.name)
+                counts.first = (row["file"], row["record"], row[info_field.tag])
+        return values.alias(info_field.column.name)
 
     def warn(self) -> None:
         """Say, once a field, what did not fit."""
-        for each in self.fields:
-            counts = self.counts[each.tag]
+        for info_field in self.fields:
+            counts = self.counts[info_field.tag]
             if counts.first is not None:
                 file, record, value = counts.first
                 log.warning(
                     "INFO/%s: %d alleles have a value that does not fit Type=%s, Number=%s of the "
                     "header, the first %s: %r; it is taken as missing",
-                    each.tag,
+                    info_field.tag,
                     counts.misfits,
-                    each.type,
-                    each.number,
+                    info_field.type,
+                    info_field.number,
                     self.sources[file].where(record),
                     value[:_SHOWN],
                 )
@@ -245,7 +245,7 @@ class _Carrier:
                 log.warning(
                     "INFO/%s: %d records have bytes that are no UTF-8, the first %s; they are "
                     "replaced by U+FFFD",
-                    each.tag,
+                    info_field.tag,
                     counts.replaced,
                     self.sources[file].where(record),
                 )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
-from varlm.errors import UserError
+from varlm.errors import UserError, first_few
 from varlm.tables.parquet import Column, Table, described_table
 from varlm.vcf.header import structured
 from varlm.vcf.lines import VcfSource
@@ -75,7 +75,7 @@ class InfoField:
 
 def info_table(fields: Sequence[InfoField]) -> Table:
     """Return the schema of `info.parquet`, whose rows are those of `variants.parquet`."""
-    return Table("info", tuple(each.column for each in fields))
+    return Table("info", tuple(field.column for field in fields))
 
 
 def read_info_table(path: Path) -> Table:
@@ -112,13 +112,13 @@ def declared_fields(sources: Sequence[VcfSource], tags: Sequence[str]) -> list[I
 
 def _declarations(source: VcfSource) -> dict[str, dict[str, str]]:
     """Return the header's INFO lines by ID; of two with one ID, the first, as htslib does."""
-    found: dict[str, dict[str, str]] = {}
+    by_id: dict[str, dict[str, str]] = {}
     for line in source.header_lines:
         if line.startswith(b"##INFO=<"):
             entry = structured(line[len(b"##INFO=<") :].decode("utf-8", "replace"))
             if "ID" in entry:
-                found.setdefault(entry["ID"], entry)
-    return found
+                by_id.setdefault(entry["ID"], entry)
+    return by_id
 
 
 def _declared(entry: Mapping[str, str], path: Path) -> InfoField:
@@ -142,16 +142,16 @@ def _merged(tag: str, by_file: Sequence[tuple[Path, Mapping[str, Mapping[str, st
     for path, declared in by_file:
         if tag not in declared:
             continue
-        found = _declared(declared[tag], path)
+        field = _declared(declared[tag], path)
         if known is None:
-            known, where = found, path
+            known, where = field, path
             continue
-        kinds = frozenset((known.type, found.type))
+        kinds = frozenset((known.type, field.type))
         kind = known.type if len(kinds) == 1 else _WIDER.get(kinds)
-        if kind is None or found.number != known.number:
+        if kind is None or field.number != known.number:
             raise UserError(
                 f"INFO/{tag} is Type={known.type}, Number={known.number} in {where}, but "
-                f"Type={found.type}, Number={found.number} in {path}; declare it alike in all "
+                f"Type={field.type}, Number={field.number} in {path}; declare it alike in all "
                 "files of the cohort (bcftools annotate --header-lines, bcftools reheader), make "
                 "them cohorts of their own, or leave it out of annotate.info"
             )
@@ -160,14 +160,14 @@ def _merged(tag: str, by_file: Sequence[tuple[Path, Mapping[str, Mapping[str, st
         tags = sorted({tag for _, declared in by_file for tag in declared})
         close = [other for other in tags if other.casefold() == tag.casefold()]
         close = close or difflib.get_close_matches(tag, tags, n=3)
-        paths = [str(path) for path, _ in by_file]
+        paths = [str(path) for path, _ in by_file]  # whole: `first_few` would cut them
         raise UserError(
             f"annotate.info: no header line '##INFO=<ID={tag},…' in {', '.join(paths[:5])}"
             + (f", … ({len(paths)} files)" if len(paths) > 5 else "")
             + (
                 f" (is it {', '.join(map(repr, close))}?)"
                 if close
-                else f" (declared: {', '.join(tags[:10]) or 'none'})"
+                else f" (declared: {first_few(tags, 10) or 'none'})"
             )
             + "; correct the name, or add the header line that says its type and number: the "
             "specification's own fields (AF, AC, AN, DP, …) need one too"
@@ -175,29 +175,29 @@ def _merged(tag: str, by_file: Sequence[tuple[Path, Mapping[str, Mapping[str, st
     return known
 
 
-def parsed(each: InfoField, rows: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
+def parsed(field: InfoField, rows: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
     """Return the values of alleles, and which do not fit (bool).
 
-    `rows` has `given` (TAG=text, TAG or null), `text`, `n_alt` and `allele` (1-based).
+    `rows` has `entry` (TAG=text, TAG or null), `text`, `n_alt` and `allele` (1-based).
     """
-    given = rows["given"].is_not_null()
-    bare = (rows["given"] == each.tag).fill_null(False)
-    if each.type == "Flag":
+    present = rows["entry"].is_not_null()
+    bare = (rows["entry"] == field.tag).fill_null(False)
+    if field.type == "Flag":
         # The specification's own valid files have DB=0 and DB=1, though a flag has no value.
         off = (rows["text"] == "0").fill_null(False)
-        wrong = given & ~bare & ~off & (rows["text"] != "1").fill_null(False)
-        return (given & ~off).set(wrong, None), wrong
+        wrong = present & ~bare & ~off & (rows["text"] != "1").fill_null(False)
+        return (present & ~off).set(wrong, None), wrong
     text = rows["text"]
     text = text.set(text.is_in(["", "."]).fill_null(False) | bare, None)
     wrong = bare
-    if each.number == "1":
+    if field.number == "1":
         pass  # of a String, commas and all: none of it is lost
-    elif each.per_allele:
-        text, miscounted = _own(text, rows["n_alt"], rows["allele"], each.number)
+    elif field.per_allele:
+        text, miscounted = _own(text, rows["n_alt"], rows["allele"], field.number)
         wrong = wrong | miscounted
     else:
-        return _lists(each, text, wrong)
-    values = text.to_frame("text").select(_converted(pl.col("text"), each.type)).to_series()
+        return _lists(field, text, wrong)
+    values = text.to_frame("text").select(_converted(pl.col("text"), field.type)).to_series()
     return values, wrong | (text.is_not_null() & values.is_null())
 
 
@@ -222,22 +222,22 @@ def _own(
     return own.set(wrong | (own == ".").fill_null(False), None), wrong
 
 
-def _lists(each: InfoField, text: pl.Series, wrong: pl.Series) -> tuple[pl.Series, pl.Series]:
+def _lists(field: InfoField, text: pl.Series, wrong: pl.Series) -> tuple[pl.Series, pl.Series]:
     """Return all entries of a field as a list, null as a whole where one does not fit."""
-    if each.type == "String" and each.number == "." and not text.str.contains(_DOT).any():
+    if field.type == "String" and field.number == "." and not text.str.contains(_DOT).any():
         return text.str.split(","), wrong  # CSQ and its like are long
     frame = pl.DataFrame({"entries": text.str.split(",")})
     element = pl.element()
-    given = pl.when(element != ".").then(element)
-    converted = pl.col("entries").list.eval(_converted(given, each.type))
+    value = pl.when(element != ".").then(element)
+    converted = pl.col("entries").list.eval(_converted(value, field.type))
     frame = frame.with_columns(converted.alias("values"))
     fitting = pl.col("values").list.drop_nulls().list.len()
     missing = pl.col("entries").list.count_matches(".")
     misfit = fitting + missing != pl.col("entries").list.len()
-    if each.number.isdigit():
-        misfit = misfit | (pl.col("entries").list.len() != int(each.number))
+    if field.number.isdigit():
+        misfit = misfit | (pl.col("entries").list.len() != int(field.number))
     frame = frame.with_columns(misfit.fill_null(False).alias("misfit"))
-    values = frame.select(pl.when(~pl.col("misfit")).then("values").cast(each.dtype)).to_series()
+    values = frame.select(pl.when(~pl.col("misfit")).then("values").cast(field.dtype)).to_series()
     return values, wrong | frame["misfit"]
 
 

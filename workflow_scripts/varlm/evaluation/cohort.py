@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from varlm.errors import UserError
+from varlm.errors import UserError, first_few
 from varlm.evaluation.compared import Score, check_columns, compared_scores
 from varlm.evaluation.labels import (
     LabelSpec,
@@ -130,14 +130,14 @@ def _read_columns(
     annotated: Path, scores: Sequence[Score], specs: Sequence[LabelSpec]
 ) -> pl.DataFrame:
     """Return the columns that are measured, matched or counted, in the table's order."""
-    wanted = {
+    needed = {
         *_NEEDED,
         *(COUNT, NUMBER, ANCESTRAL),
         *(spec.column for spec in specs if spec.table is None),
         *(score.column for score in scores if score.column),
     }
     frame = pl.scan_parquet(annotated)
-    columns = [name for name in frame.collect_schema() if name in wanted]
+    columns = [name for name in frame.collect_schema() if name in needed]
     return frame.select(columns).collect(engine="in-memory")
 
 
@@ -155,18 +155,18 @@ def _without_info(scores: Sequence[Score], has_info: bool) -> tuple[list[Score],
 
 
 def _on_contigs(
-    table: pl.DataFrame, wanted: Sequence[object] | None, accounting: Accounting
+    table: pl.DataFrame, configured: Sequence[object] | None, accounting: Accounting
 ) -> pl.DataFrame:
     """Return the alleles on some contigs, named as in the VCF or as in the reference."""
-    if wanted is None:
+    if configured is None:
         return table
     contigs = accounting.contig_of_chrom
-    names = {str(name) for name in wanted}
+    names = {str(name) for name in configured}
     known = {*contigs, *contigs.values(), *accounting.contigs_without_records}
     if unknown := sorted(names - known):
         raise UserError(
             f"evaluate.contigs: {', '.join(unknown)} is neither a contig of the cohort nor of the "
-            f"reference; known are {', '.join(sorted(known)[:40])}"
+            f"reference; known are {first_few(sorted(known), 40)}"
         )
     chosen = [chrom for chrom, contig in contigs.items() if {chrom, contig} & names]
     return table.filter(pl.col("chrom").is_in(chosen))

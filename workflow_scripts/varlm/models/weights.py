@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from varlm.errors import UserError
+from varlm.errors import UserError, first_few
 from varlm.models import checkpoint
 from varlm.models.safetensors_views import tensors_in
 
@@ -90,7 +90,8 @@ def read_weights(folder: Path, expected: Mapping[str, str] | None = None) -> Wei
         if listed != set(tensors):
             raise UserError(
                 f"{folder / index[0]}: does not list what its files hold "
-                f"({_names(listed ^ set(tensors))}); copy or download the checkpoint again"
+                f"({first_few(sorted(listed ^ set(tensors)), 4)}); copy or download the "
+                "checkpoint again"
             )
     return Weights(tensors, digests)
 
@@ -143,8 +144,8 @@ def fill(
     missing = wanted.keys() - tensors.keys() - derived.keys()
     surplus = tensors.keys() - wanted.keys()
     if missing or surplus:
-        parts = [f"it lacks {_names(missing)}"] if missing else []
-        parts += [f"it has {_names(surplus)} too many"] if surplus else []
+        parts = [f"it lacks {first_few(sorted(missing), 4)}"] if missing else []
+        parts += [f"it has {first_few(sorted(surplus), 4)} too many"] if surplus else []
         raise UserError(
             f"{folder}: the weights do not fit config.json: {' and '.join(parts)}; expected the "
             f"{len(wanted)} tensors of a masked language model ({type(model).__name__})"
@@ -216,9 +217,3 @@ def _pickle(path: Path, content: bytes) -> dict[str, torch.Tensor]:
     if not tensors or not all(isinstance(tensor, torch.Tensor) for tensor in tensors.values()):
         raise UserError(f"{path}: expected a dictionary of tensors, found something else")
     return tensors
-
-
-def _names(names: set[str]) -> str:
-    listed = sorted(names)
-    more = f" and {len(listed) - 4} more" if len(listed) > 4 else ""
-    return ", ".join(listed[:4]) + more

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from varlm.errors import UserError
+from varlm.errors import UserError, first_few
 from varlm.vcf.lines import VcfSource
 
 log = logging.getLogger(__name__)
@@ -141,8 +141,8 @@ def header(
 
 def _identity(line: bytes) -> tuple[bytes, bytes]:
     """Return the kind and the ID of a structured header line; both empty for any other."""
-    found = _STRUCTURED.match(line)
-    return (found[1], found[2]) if found else (b"", b"")
+    match = _STRUCTURED.match(line)
+    return (match[1], match[2]) if match else (b"", b"")
 
 
 def _own_tags(source: VcfSource, models: Sequence[str]) -> set[bytes]:
@@ -163,12 +163,17 @@ def _own_tags(source: VcfSource, models: Sequence[str]) -> set[bytes]:
     return ours
 
 
-def _difference(one: bytes, other: bytes) -> str:
-    mine, theirs = (line.decode("utf-8", "replace").split("\t")[9:] for line in (one, other))
-    extra = [name for name in mine if name not in theirs][:3]
-    missing = [name for name in theirs if name not in mine][:3]
+def _difference(own_line: bytes, first_line: bytes) -> str:
+    """Say how the sample names of a #CHROM line differ from those of the first file's."""
+    # As dictionaries, for their order: cohorts have thousands of samples.
+    own, first = (
+        dict.fromkeys(line.decode("utf-8", "replace").split("\t")[9:])
+        for line in (own_line, first_line)
+    )
+    extra = first_few([name for name in own if name not in first], 3)
+    missing = first_few([name for name in first if name not in own], 3)
     if extra or missing:
-        return f"only here {', '.join(extra) or 'none'}; only there {', '.join(missing) or 'none'}"
+        return f"only here {extra or 'none'}; only there {missing or 'none'}"
     return "the same names in another order"
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from varlm.errors import UserError
+from varlm.errors import UserError, first_few
 from varlm.genome.reference import Genome
 from varlm.store.archive import export
 from varlm.store.compaction import compact
@@ -76,8 +76,8 @@ def _open(args: argparse.Namespace) -> tuple[Store, list[str]]:
         beside = args.store.absolute().parent
         commit_files = beside.glob("*/*/commits/*.json") if beside.is_dir() else ()
         stores = sorted({path.parents[2].name for path in commit_files})
-        there = f"; {beside} has the stores {', '.join(stores)}" if stores else ""
-        raise UserError(f"{args.store}: no such folder{there}; {_WHICH}")
+        others = f"; {beside} has the stores {first_few(stores)}" if stores else ""
+        raise UserError(f"{args.store}: no such folder{others}; {_WHICH}")
     store = Store(args.store)
     keys = model_keys(store)
     if not keys and args.command != "ls":
@@ -241,11 +241,10 @@ def _export(args: argparse.Namespace) -> int:
         have = {part.contig for key in keys for part in store.parts(key)}
         absent = sorted(set(args.contig) - have)
         if absent:
-            every = [contig for key in keys for contig in describe(store, key).contigs]
-            largest = [contig.contig for contig in every][:10]
+            largest = [c.contig for key in keys for c in describe(store, key).contigs]
             raise UserError(
-                f"{args.store}: no scores of contig {', '.join(absent)}; among those there are: "
-                f"{', '.join(dict.fromkeys(largest))} (varlm store ls --all shows every one)"
+                f"{args.store}: no scores of contig {first_few(absent)}; among those there are: "
+                f"{first_few(dict.fromkeys(largest), 10)} (varlm store ls --all shows every one)"
             )
     done = export(store, args.archive, keys, args.contig)
     log.info(

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import polars as pl
 
-from varlm.errors import UserError
+from varlm.errors import UserError, first_few
 from varlm.genome.contig_names import ContigNames
 from varlm.genome.reference import Genome
 from varlm.genome.regions import read_regions
@@ -212,7 +212,7 @@ class _Intake:
                 len(names),
                 "matched" if known else "rejected",
                 how,
-                _listed(names),
+                first_few(names, 20),
             )
 
     def _check_contigs(self, cohort: str) -> None:
@@ -305,12 +305,7 @@ def _runs(table: pl.DataFrame) -> int:
 
 
 def _quoted(names: Iterable[str]) -> str:
-    return _listed(list(map(repr, names)), shown=5)
-
-
-def _listed(names: Sequence[str], shown: int = 20) -> str:
-    listed = ", ".join(names[:shown])
-    return f"{listed}, … ({len(names)} in all)" if len(names) > shown else listed
+    return first_few(map(repr, names))
 
 
 def _log_outcome(accounting: Accounting) -> None:

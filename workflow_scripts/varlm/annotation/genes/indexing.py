@@ -16,7 +16,7 @@ from varlm.annotation.genes.annotation import gff3_path
 from varlm.annotation.genes.gff import AnnotationFile, read_annotation
 from varlm.annotation.genes.models import GeneModels, build
 from varlm.annotation.genes.tables import CDS, EXONS, TRANSCRIPTS
-from varlm.errors import UserError
+from varlm.errors import UserError, first_few
 from varlm.files.whole import atomic_path
 from varlm.genome.contig_names import ContigNames
 from varlm.genome.reference import Genome
@@ -103,7 +103,7 @@ def read_genetic_codes(settings: Sequence[str], names: ContigNames) -> dict[str,
         if contig is None:
             raise UserError(
                 f"annotate.genetic_codes: {name or text!r} is no contig of the reference "
-                f"({', '.join(list(names.lengths)[:5])}, …); correct the name"
+                f"({first_few(names.lengths)}); correct the name"
             )
         if not number.isdigit():
             raise UserError(
@@ -143,7 +143,7 @@ def _warn(models: GeneModels, path: Path) -> None:
                 path,
                 len(ids),
                 reason,
-                _listed(ids),
+                first_few(ids, _SHOWN),
             )
     for contig in models.refused:
         log.warning(
@@ -154,10 +154,6 @@ def _warn(models: GeneModels, path: Path) -> None:
             contig,
             contig,
         )
-
-
-def _listed(ids: list[str]) -> str:
-    return ", ".join(ids[:_SHOWN]) + (", …" if len(ids) > _SHOWN else "")
 
 
 def _summary(path: Path, file: AnnotationFile, models: GeneModels) -> dict[str, Any]:

@@ -9,7 +9,7 @@ gives the same consequences as one with them. Intervals are 0-based and half-ope
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from varlm.annotation.genes.gff import CDS_TYPES, AnnotationFile
 from varlm.annotation.genes.parts import coding_pieces, exons_of
 from varlm.annotation.genes.tables import CDS, EXONS, TRANSCRIPTS
 from varlm.annotation.genes.tree import assign_parts, gff3_tree, gtf_tree
-from varlm.errors import UserError
+from varlm.errors import UserError, first_few
 from varlm.genome.contig_names import ContigNames, Match
 from varlm.tables.parquet import Table
 
@@ -103,14 +103,15 @@ def _on_reference(
     file: AnnotationFile, path: Path, names: ContigNames, left_out: dict[str, list[str]]
 ) -> tuple[pl.DataFrame, dict[str, Match]]:
     """Rename contigs to the reference's and check every feature against their lengths."""
-    found = file.features["contig"].unique(maintain_order=True).to_list()
-    declared: dict[str, int | None] = {name: file.declared.get(name) for name in found}
-    contigs = {name: names.match(name, declared) for name in found}
+    contig_names = file.features["contig"].unique(maintain_order=True).to_list()
+    declared: dict[str, int | None] = {name: file.declared.get(name) for name in contig_names}
+    contigs = {name: names.match(name, declared) for name in contig_names}
     unknown = {name: match.how for name, match in contigs.items() if match.contig is None}
     if len(unknown) == len(contigs):
         raise UserError(
-            f"{path}: no feature lies on a contig of the reference (annotation: {_some(found)}; "
-            f"reference: {_some(names.lengths)}); give the annotation of this assembly, or "
+            f"{path}: no feature lies on a contig of the reference (annotation: "
+            f"{first_few(map(repr, contig_names))}; reference: "
+            f"{first_few(map(repr, names.lengths))}); give the annotation of this assembly, or "
             f"{names.remedy}"
         )
     if unknown:
@@ -268,9 +269,9 @@ def _numbered(
     genes = transcripts["root"].n_unique()
     table = transcripts.select(TRANSCRIPTS.names).cast(TRANSCRIPTS.schema)  # type: ignore[arg-type]
 
-    def renumbered(frame: pl.DataFrame, wanted: Table) -> pl.DataFrame:
+    def renumbered(frame: pl.DataFrame, target: Table) -> pl.DataFrame:
         rows = frame.join(number, on="t").sort("index", "start", "end")
-        return rows.select(wanted.names).cast(wanted.schema)  # type: ignore[arg-type]
+        return rows.select(target.names).cast(target.schema)  # type: ignore[arg-type]
 
     called = transcripts.filter(pl.col("genetic_code").is_not_null())
     return GeneModels(
@@ -288,8 +289,3 @@ def _with_whole(exons: pl.DataFrame, transcripts: pl.DataFrame) -> pl.DataFrame:
     """Give transcripts without any part one exon, their whole span."""
     bare = transcripts.join(exons, on="t", how="anti").select("t", "start", "end")
     return pl.concat([exons, bare])
-
-
-def _some(names: Iterable[str] | Sequence[str]) -> str:
-    listed = list(names)
-    return ", ".join(map(repr, listed[:5])) + (", …" if len(listed) > 5 else "")

@@ -15,9 +15,9 @@ from varlm.tables.parquet import Column, Table, described_table
 
 CONSEQUENCES_CALLED = "varlm.consequences"  # Parquet metadata: whether there was an annotation
 
-
 _STRING = pl.String()
-_U16, _U32, _F32 = pl.UInt16(), pl.UInt32(), pl.Float32()
+_U16, _U32 = pl.UInt16(), pl.UInt32()
+_F32, _F64 = pl.Float32(), pl.Float64()
 
 
 def _columns(rows: Iterable[columns.Row]) -> tuple[Column, ...]:
@@ -138,8 +138,6 @@ BACKGROUND = Table(
     ),
 )
 
-_F64 = pl.Float64()
-
 EVALUATION = Table(
     "evaluation",
     (
@@ -217,10 +215,10 @@ def read_annotated_table(path: Path, models: Iterable[str]) -> Table:
     """
     names = list(models)
     plain = annotated(names)
-    found = described_table("annotated", path)
-    extra = [column for column in found.columns if column.name not in plain.schema]
+    described = described_table("annotated", path)
+    extra = [column for column in described.columns if column.name not in plain.schema]
     table = annotated(names, extra)
-    table.check_schema(pl.Schema(found.schema), path)
+    table.check_schema(pl.Schema(described.schema), path)
     return table
 
 

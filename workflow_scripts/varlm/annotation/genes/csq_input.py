@@ -22,7 +22,7 @@ def write_gff3(
     Parameters
     ----------
     transcripts, exons, cds : polars.DataFrame
-        `gene_models.TRANSCRIPTS`, `EXONS`, `CDS`; those of one genetic code.
+        `tables.TRANSCRIPTS`, `EXONS`, `CDS`; those of one genetic code.
     contigs : sequence of str
         The reference's contigs, in order; the n-th is named c{n} in the file, the transcript of
         index i t{i}. Its gene is g{i}: csq needs one, and nothing of it is read back.
@@ -38,50 +38,20 @@ def write_gff3(
         "coding_end",
     )
     exons = exons.join(called, on="index")
-    forward = pl.col("strand") == "+"
-    before = exons.filter(pl.col("start") < pl.col("coding_start")).with_columns(
-        pl.min_horizontal("end", "coding_start").alias("end"),
-        pl.when(forward)
-        .then(pl.lit("five_prime_UTR"))
-        .otherwise(pl.lit("three_prime_UTR"))
-        .alias("type"),
-    )
-    after = exons.filter(pl.col("end") > pl.col("coding_end")).with_columns(
-        pl.max_horizontal("start", "coding_end").alias("start"),
-        pl.when(forward)
-        .then(pl.lit("three_prime_UTR"))
-        .otherwise(pl.lit("five_prime_UTR"))
-        .alias("type"),
-    )
+    before, after = _untranslated(exons)
     t = pl.col("index").cast(pl.String)
-
-    def lines(rows: pl.DataFrame, order: int, kind: pl.Expr, attributes: pl.Expr) -> pl.DataFrame:
-        phase = pl.col("phase").cast(pl.String) if "phase" in rows.columns else pl.lit(".")
-        return rows.select(
-            "contig",
-            pl.col("first").alias("group"),
-            "index",
-            pl.lit(order).alias("order"),
-            kind.cast(pl.String).alias("type"),
-            (pl.col("start") + 1).alias("start"),
-            "end",
-            "strand",
-            phase.alias("phase"),
-            attributes.alias("attributes"),
-        )
-
     whole = called.with_columns(start="first", end="last")
     gene = pl.format("ID=gene:g{};Name=g{};biotype=protein_coding", t, t)
     mrna = pl.format("ID=transcript:t{};Parent=gene:g{};biotype=protein_coding", t, t)
     parent = pl.format("Parent=transcript:t{}", t)
     everything = pl.concat(
         [
-            lines(whole, 0, pl.lit("gene"), gene),
-            lines(whole, 1, pl.lit("mRNA"), mrna),
-            lines(exons, 2, pl.lit("exon"), parent),
-            lines(before, 3, pl.col("type"), parent),
-            lines(after, 3, pl.col("type"), parent),
-            lines(cds.join(called, on="index"), 4, pl.lit("CDS"), parent),
+            _lines(whole, 0, pl.lit("gene"), gene),
+            _lines(whole, 1, pl.lit("mRNA"), mrna),
+            _lines(exons, 2, pl.lit("exon"), parent),
+            _lines(before, 3, pl.col("type"), parent),
+            _lines(after, 3, pl.col("type"), parent),
+            _lines(cds.join(called, on="index"), 4, pl.lit("CDS"), parent),
         ]
     )
     rank = pl.col("contig").str.slice(1).cast(pl.UInt32)
@@ -99,6 +69,43 @@ def write_gff3(
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         file.write(b"##gff-version 3\n")
         everything.write_csv(file, separator="\t", include_header=False, quote_style="never")
+
+
+def _untranslated(exons: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the pieces of exons before and after the coding part, their `type` a UTR's."""
+    forward = pl.col("strand") == "+"
+    before = exons.filter(pl.col("start") < pl.col("coding_start")).with_columns(
+        pl.min_horizontal("end", "coding_start").alias("end"),
+        pl.when(forward)
+        .then(pl.lit("five_prime_UTR"))
+        .otherwise(pl.lit("three_prime_UTR"))
+        .alias("type"),
+    )
+    after = exons.filter(pl.col("end") > pl.col("coding_end")).with_columns(
+        pl.max_horizontal("start", "coding_end").alias("start"),
+        pl.when(forward)
+        .then(pl.lit("three_prime_UTR"))
+        .otherwise(pl.lit("five_prime_UTR"))
+        .alias("type"),
+    )
+    return before, after
+
+
+def _lines(rows: pl.DataFrame, order: int, kind: pl.Expr, attributes: pl.Expr) -> pl.DataFrame:
+    """Return rows of one kind of feature as columns of the GFF3, and what they are sorted by."""
+    phase = pl.col("phase").cast(pl.String) if "phase" in rows.columns else pl.lit(".")
+    return rows.select(
+        "contig",
+        pl.col("first").alias("group"),
+        "index",
+        pl.lit(order).alias("order"),
+        kind.cast(pl.String).alias("type"),
+        (pl.col("start") + 1).alias("start"),
+        "end",
+        "strand",
+        phase.alias("phase"),
+        attributes.alias("attributes"),
+    )
 
 
 class Reference:

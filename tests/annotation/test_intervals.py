@@ -40,15 +40,15 @@ def told(columns, contig, spans):
 
 def by_hand(intervals, contig, start, end):
     """The same for one span, by looking at every interval (contig, start, end, name, line)."""
-    here = sorted((s, e, line, n) for c, s, e, n, line in intervals if c == contig and s < e)
-    if not here:
+    on_contig = sorted((s, e, line, n) for c, s, e, n, line in intervals if c == contig and s < e)
+    if not on_contig:
         return False, None, None
-    over = [each for each in here if each[0] < end and each[1] > start]
-    gaps = [start - e + 1 if e <= start else s - end + 1 for s, e, _, _ in here]
+    over = [interval for interval in on_contig if interval[0] < end and interval[1] > start]
+    gaps = [start - e + 1 if e <= start else s - end + 1 for s, e, _, _ in on_contig]
     if not over:
         return False, None, min(gaps)
-    found = list(dict.fromkeys(n for *_, n in over if n not in (None, "", ".")))
-    shown = ",".join(found[:MAX_NAMES]) + (",…" if len(found) > MAX_NAMES else "")
+    names = list(dict.fromkeys(n for *_, n in over if n not in (None, "", ".")))
+    shown = ",".join(names[:MAX_NAMES]) + (",…" if len(names) > MAX_NAMES else "")
     return True, shown or None, 0
 
 
@@ -83,7 +83,9 @@ def test_every_span_is_told_what_a_look_at_each_interval_tells(
         "\t".join(map(str, (c, s, e) if n is None else (c, s, e, n, 0, "+")))
         for c, s, e, n in [*intervals, ("chr2", 3, 4, "fixed")]
     ]
-    numbered = [(*each, line) for line, each in enumerate([*intervals, ("chr2", 3, 4, "fixed")])]
+    numbered = [
+        (*interval, line) for line, interval in enumerate([*intervals, ("chr2", 3, 4, "fixed")])
+    ]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(interval_columns, "_PAIRS", pairs)
         columns = track(folder, "\n".join(lines))
@@ -219,11 +221,11 @@ HOSTILE = [
 def test_hostile_names_stay_text_in_one_row_and_one_entry(tmp_path):
     text = "".join(f"chr1\t{i}\t{i + 1}\t{name}\n" for i, name in enumerate(HOSTILE))
     columns = track(tmp_path, text)
-    found = [
+    names = [
         name for _, name, _ in told(columns, "chr1", [(i, i + 1) for i in range(len(HOSTILE))])
     ]
-    assert found[:2] == HOSTILE[:2]
-    assert found[2:] == [
+    assert names[:2] == HOSTILE[:2]
+    assert names[2:] == [
         "a%2Cb",
         "100%",
         '"quoted"',
@@ -234,7 +236,7 @@ def test_hostile_names_stay_text_in_one_row_and_one_entry(tmp_path):
         "ünïcode",
     ]
     together = told(columns, "chr1", [(0, len(HOSTILE))])[0][1]
-    assert together.split(",") == found
+    assert together.split(",") == names
     assert not re.search(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", together)
 
 
@@ -314,8 +316,8 @@ def test_a_contig_wide_interval_costs_one_look_an_allele(tmp_path, monkeypatch):
 
     monkeypatch.setattr(interval_columns._Named, "pairs", counted)
     at = start[-5000:].astype(np.int64)
-    _, found, _ = columns.series("c", at, at + 1)
-    assert found.unique().to_list() == ["wide,x"]
+    _, names, _ = columns.series("c", at, at + 1)
+    assert names.unique().to_list() == ["wide,x"]
     assert sum(looked_at) == 2 * len(at)
 
 
@@ -360,5 +362,5 @@ def test_the_yeast_tracks(shared_data, file):
     for contig in ("I", "IV"):
         start = np.sort(rng.integers(0, lengths[contig] - 50, 150))
         spans = list(zip(start.tolist(), (start + rng.integers(1, 40, 150)).tolist(), strict=True))
-        here = [row for row in rows if row[0] == contig]
-        assert told(columns, contig, spans) == [by_hand(here, contig, *span) for span in spans]
+        on_contig = [row for row in rows if row[0] == contig]
+        assert told(columns, contig, spans) == [by_hand(on_contig, contig, *span) for span in spans]

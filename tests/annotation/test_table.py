@@ -129,9 +129,9 @@ def test_every_score_is_that_of_the_allele_alone(
         pieces = list(annotate(path, genome, store, models))
     assert all(piece.height <= rows for piece in pieces)
     assert all(end - start < span for _, start, end in store.asked)
-    found = [row for piece in pieces for row in piece.iter_rows(named=True)]
-    assert [row["record"] for row in found] == variants["record"].to_list()
-    for row, variant in zip(found, variants.iter_rows(named=True), strict=True):
+    table_rows = [row for piece in pieces for row in piece.iter_rows(named=True)]
+    assert [row["record"] for row in table_rows] == variants["record"].to_list()
+    for row, variant in zip(table_rows, variants.iter_rows(named=True), strict=True):
         assert row["consequence"] is None
         for model in models:
             expected = by_hand(store, model.key, variant)
@@ -182,13 +182,13 @@ def beside_of(variants, folder):
     """Consequences and an INFO column that name their row's record."""
     info = Table("info", (Column("info_R", pl.Int64(), "the record"),))
     variants.select(pl.col("record").cast(pl.Int64).alias("info_R")).write_parquet(folder / "i")
-    made = variants.select(
+    consequences = variants.select(
         pl.format("gene {}", "record").alias(name)
         if name == "gene"
         else pl.lit(None, dtype=dtype).alias(name)
         for name, dtype in CONSEQUENCES.schema.items()
     )
-    made.write_parquet(folder / "c")
+    consequences.write_parquet(folder / "c")
     return Beside(folder / "c", CONSEQUENCES), Beside(folder / "i", info)
 
 
@@ -207,9 +207,9 @@ def test_what_lies_beside_stays_with_its_row(genome, tmp_path_factory, alleles, 
     table = annotated(["m"], sources.columns)
     assert all(piece.schema == pl.Schema(table.schema) for piece in pieces)
     assert all(starts == sorted(starts) for _, starts in track.asked)
-    found = [row for piece in pieces for row in piece.iter_rows(named=True)]
-    assert len(found) == variants.height
-    for row, variant in zip(found, variants.iter_rows(named=True), strict=True):
+    table_rows = [row for piece in pieces for row in piece.iter_rows(named=True)]
+    assert len(table_rows) == variants.height
+    for row, variant in zip(table_rows, variants.iter_rows(named=True), strict=True):
         assert row["info_R"] == row["record"] == variant["record"]
         assert row["gene"] == f"gene {variant['record']}"
         start = variant["pos"] - 1

@@ -129,8 +129,8 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say():
 def test_paired_differences_are_narrower_than_those_of_strangers():
     rng = np.random.default_rng(2)
     positive = np.arange(600) < 200
-    one = rng.normal(size=600) + positive
-    scores = np.stack([one, one + rng.normal(0, 0.1, 600)])
+    score = rng.normal(size=600) + positive
+    scores = np.stack([score, score + rng.normal(0, 0.1, 600)])
     auroc, _ = metrics.areas(scores, positive, 300, 0)
     paired = np.subtract(*reversed(auroc.difference_interval(1)))
     alone = np.subtract(*reversed(auroc.interval(1)))
@@ -143,9 +143,9 @@ def test_paired_differences_are_narrower_than_those_of_strangers():
 def test_the_same_seed_gives_the_same_numbers_and_another_gives_others():
     rng = np.random.default_rng(3)
     positive, scores = rng.random(100) < 0.3, rng.normal(size=(1, 100))
-    one, two, other = (metrics.areas(scores, positive, 50, seed)[0] for seed in (1, 1, 2))
-    assert (one.resampled == two.resampled).all()
-    assert (one.resampled != other.resampled).any()
+    first, again, other = (metrics.areas(scores, positive, 50, seed)[0] for seed in (1, 1, 2))
+    assert (first.resampled == again.resampled).all()
+    assert (first.resampled != other.resampled).any()
     assert metrics.areas(scores, positive)[0].interval(0) == resampling.NO_INTERVAL
 
 
@@ -163,9 +163,9 @@ def test_by_chromosome_is_the_weighted_mean_of_scikit_learns():
     positive = rng.random(400) < 0.2
     positive[chromosome == 6] = False  # left out: no positive
     scores = rng.normal(size=(2, 400)) + positive
-    found = metrics.areas_by_chromosome(scores, positive, chromosome, 100)
+    means = metrics.areas_by_chromosome(scores, positive, chromosome, 100)
     sizes = [(chromosome == c).sum() for c in range(6)]
-    for measured, oracle in ((found.auroc, roc_auc_score), (found.auprc, average_precision_score)):
+    for measured, oracle in ((means.auroc, roc_auc_score), (means.auprc, average_precision_score)):
         for k in (0, 1):
             by_one = [
                 oracle(positive[chromosome == c], scores[k, chromosome == c]) for c in range(6)
@@ -173,7 +173,7 @@ def test_by_chromosome_is_the_weighted_mean_of_scikit_learns():
             assert measured.values[k] == pytest.approx(np.average(by_one, weights=sizes))
             low, high = measured.interval(k)
             assert min(by_one) <= low < measured.values[k] < high <= max(by_one)
-    assert (found.chromosomes, found.alleles) == (6, sum(sizes))
+    assert (means.chromosomes, means.alleles) == (6, sum(sizes))
 
 
 def test_by_chromosome_without_enough_chromosomes():
@@ -187,45 +187,45 @@ def test_by_chromosome_without_enough_chromosomes():
 @given(st.lists(st.tuples(st.integers(-3, 3), st.integers(-3, 3)), min_size=3, max_size=30))
 def test_spearman_is_scipys(pairs):
     x, y = np.array(pairs, float).T
-    found = metrics.spearman(x[None], y, 2, 7)
+    correlation = metrics.spearman(x[None], y, 2, 7)
     if len(set(x)) == 1 or len(set(y)) == 1:
-        assert np.isnan(found.values[0])
+        assert np.isnan(correlation.values[0])
         return
-    assert found.values[0] == pytest.approx(stats.spearmanr(x, y).statistic)
+    assert correlation.values[0] == pytest.approx(stats.spearmanr(x, y).statistic)
     for i, (times,) in enumerate(resampling.resamples([x.size], 2, 7)):
         drawn = np.repeat(np.arange(x.size), times)
         if len(set(x[drawn])) > 1 and len(set(y[drawn])) > 1:
             expected = stats.spearmanr(x[drawn], y[drawn]).statistic
-            assert found.resampled[0, i] == pytest.approx(expected)
+            assert correlation.resampled[0, i] == pytest.approx(expected)
         else:
-            assert np.isnan(found.resampled[0, i])
+            assert np.isnan(correlation.resampled[0, i])
 
 
 def test_the_interval_of_spearman_has_fishers_width():
     rng = np.random.default_rng(8)
     x = rng.normal(size=800)
-    found = metrics.spearman(x[None], x + rng.normal(size=800), 300)
-    low, high = found.interval(0)
+    correlation = metrics.spearman(x[None], x + rng.normal(size=800), 300)
+    low, high = correlation.interval(0)
     width = 2 * 1.96 * (1.06 / 797) ** 0.5  # of atanh ρ (Fieller, Hartley and Pearson 1957)
     assert np.arctanh(high) - np.arctanh(low) == pytest.approx(width, rel=0.2)
 
 
 @pytest.mark.parametrize("cells", [(30, 10, 200, 400), (3, 9, 40, 11), (1000, 900, 90_000, 80_000)])
 def test_odds_ratio_is_scipys(cells):
-    found = metrics.odds_ratio(*cells)
+    ratio = metrics.odds_ratio(*cells)
     table = [cells[:2], cells[2:]]
     oracle = scipy_odds_ratio(table, kind="sample")
-    assert found.value == pytest.approx(oracle.statistic)
-    assert found.interval == pytest.approx(tuple(oracle.confidence_interval()))
-    assert found.p_value == pytest.approx(stats.fisher_exact(table).pvalue)
-    assert not found.corrected
+    assert ratio.value == pytest.approx(oracle.statistic)
+    assert ratio.interval == pytest.approx(tuple(oracle.confidence_interval()))
+    assert ratio.p_value == pytest.approx(stats.fisher_exact(table).pvalue)
+    assert not ratio.corrected
 
 
 def test_odds_ratio_of_an_empty_cell_is_finite():
-    found = metrics.odds_ratio(12, 0, 40, 50)
-    assert found.corrected
-    assert found.value == pytest.approx(12.5 * 50.5 / (0.5 * 40.5))
-    assert found.interval.low < found.value < found.interval.high < 1e6
+    ratio = metrics.odds_ratio(12, 0, 40, 50)
+    assert ratio.corrected
+    assert ratio.value == pytest.approx(12.5 * 50.5 / (0.5 * 40.5))
+    assert ratio.interval.low < ratio.value < ratio.interval.high < 1e6
 
 
 def test_the_highest_share_takes_ties_with_it():
@@ -237,10 +237,10 @@ def test_the_highest_share_takes_ties_with_it():
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=20))
 def test_mean_rank_is_scipys(values):
-    one = np.array(values, float)
-    two = one[::-1].copy()
-    expected = (stats.rankdata(one) + stats.rankdata(two)) / 2
-    assert metrics.mean_rank(np.stack([one, two])) == pytest.approx(expected)
+    first = np.array(values, float)
+    second = first[::-1].copy()
+    expected = (stats.rankdata(first) + stats.rankdata(second)) / 2
+    assert metrics.mean_rank(np.stack([first, second])) == pytest.approx(expected)
 
 
 # Labels
@@ -273,10 +273,10 @@ def test_labels_match_as_given_or_as_normalised_by_either_name_of_a_contig(tmp_p
         "##a comment\n#chrom\tpos\tref\talt\tlabel\n1\t10\ta\tc\tbad\nchr1\t10\tA\tG\tgood\n"
         "1\t20\tAAC\tAC\tworse\n2\t5\tG\tT\tNA\n2\t6\tG\tT\tgood\n\n"
     )
-    found = matched(tmp_path / "x.tsv", text)
-    assert found.labels.to_list() == ["bad", "good", "worse", None]
-    assert (found.rows, found.unmatched) == (4, 1)
-    assert found.examples == ["line 7: chr2:6 G>T"]
+    matches = matched(tmp_path / "x.tsv", text)
+    assert matches.labels.to_list() == ["bad", "good", "worse", None]
+    assert (matches.rows, matches.unmatched) == (4, 1)
+    assert matches.examples == ["line 7: chr2:6 G>T"]
     normalised = text.replace("1\t20\tAAC\tAC", "1\t19\tTA\tT")
     assert matched(tmp_path / "x.tsv", normalised).labels.to_list()[2] == "worse"
     zipped = tmp_path / "x.tsv.gz"
@@ -349,9 +349,9 @@ def test_classes_and_numbers_of_labels():
         "x", {"column": "c", "positive": ["bad", 1, True], "negative": ["good"]}, None
     )
     assert spec.positive == ("bad", "1", "true")
-    found = labelling.classes(pl.Series(labelling.LABEL, ["bad", "good", None, "odd", "1"]), spec)
-    assert found.positive.tolist() == [True, False, False, False, True]
-    assert (found.negative.sum(), found.other, found.unlabelled) == (1, 1, 1)
+    classes = labelling.classes(pl.Series(labelling.LABEL, ["bad", "good", None, "odd", "1"]), spec)
+    assert classes.positive.tolist() == [True, False, False, False, True]
+    assert (classes.negative.sum(), classes.other, classes.unlabelled) == (1, 1, 1)
     with pytest.raises(UserError, match="no allele is bad or 1 or true, nor good; the values of c"):
         labelling.classes(pl.Series(labelling.LABEL, ["Bad", "Good"]), spec)
     assert not labelling.classes(pl.Series(labelling.LABEL, [None], pl.String), spec).positive.any()
@@ -373,23 +373,23 @@ def frequency_frame(af, **info):
 
 
 def test_alleles_above_one_half_are_turned():
-    found = spectrum(
+    folded = spectrum(
         frequency_frame(
             [0.01, 0.99, 0.3, 0.94, 0.5, None, 0.0, 1.0],
             info_AC=[1, 99, 30, 94, 50, None, 0, 100],
             info_AN=[100] * 8,
         )
     )
-    assert found.frequency[:5] == pytest.approx([0.01, 0.01, 0.3, 0.06, 0.5], abs=1e-6)
-    assert np.isnan(found.frequency[5:]).all()
-    assert found.turned.tolist() == [False, True, False, True, False, False, False, False]
-    assert found.rare.tolist() == [True, True, *[False] * 6]
-    assert found.common.tolist() == [False, False, True, True, True, False, False, False]
-    assert found.left_out == {"no frequency": 1, "frequency 0 or 1": 2}
+    assert folded.frequency[:5] == pytest.approx([0.01, 0.01, 0.3, 0.06, 0.5], abs=1e-6)
+    assert np.isnan(folded.frequency[5:]).all()
+    assert folded.turned.tolist() == [False, True, False, True, False, False, False, False]
+    assert folded.rare.tolist() == [True, True, *[False] * 6]
+    assert folded.common.tolist() == [False, False, True, True, True, False, False, False]
+    assert folded.left_out == {"no frequency": 1, "frequency 0 or 1": 2}
 
 
 def test_the_ancestral_allele_decides_where_it_is_known():
-    found = spectrum(
+    polarised = spectrum(
         frequency_frame(
             [0.1, 0.9, 0.9, 0.2, 0.2],
             info_AC=[1, 9, 9, 2, 2],
@@ -397,11 +397,11 @@ def test_the_ancestral_allele_decides_where_it_is_known():
             info_AA=["a", "C", "A|||", "G", None],
         )
     )
-    assert found.turned.tolist() == [False, True, False, False, False]
-    assert found.rare.tolist() == [True, True, False, False, False]
-    assert found.frequency[:3] == pytest.approx([0.1, 0.1, 0.9], abs=1e-6)
-    assert found.left_out["ancestral allele unknown, or neither REF nor ALT"] == 2
-    assert "INFO/AA" in found.polarity
+    assert polarised.turned.tolist() == [False, True, False, False, False]
+    assert polarised.rare.tolist() == [True, True, False, False, False]
+    assert polarised.frequency[:3] == pytest.approx([0.1, 0.1, 0.9], abs=1e-6)
+    assert polarised.left_out["ancestral allele unknown, or neither REF nor ALT"] == 2
+    assert "INFO/AA" in polarised.polarity
 
 
 def test_rare_without_counts():
@@ -434,13 +434,13 @@ def test_scores_are_turned_so_that_higher_is_worse():
     assert [s.name for s in scores] == ["gpn", "cons", "fit", "nothing", "gpn+cons", "gpn+nothing"]
     assert [s.about for s in scores[:3]] == ["−gpn_llr", "cons", "−fit"]
     turned = np.array([False, True, False, False])
-    found = comparison(table, scores, np.ones(4, bool), turned)
-    assert found.rows.tolist() == [0, 1]
-    assert [s.name for s in found.scores] == ["gpn", "cons", "fit", "gpn+cons"]
+    compared = comparison(table, scores, np.ones(4, bool), turned)
+    assert compared.rows.tolist() == [0, 1]
+    assert [s.name for s in compared.scores] == ["gpn", "cons", "fit", "gpn+cons"]
     # The second LLR changes its sign with the alleles; the scores of the site do not.
-    assert found.values.tolist() == [[3, 1], [0.5, 0.1], [-1, -2], [2, 1]]
-    assert found.missing == {"gpn": 1, "cons": 1, "fit": 0, "nothing": 4, "gpn+cons": 1}
-    assert found.dropped == ["nothing", "gpn+nothing"]
+    assert compared.values.tolist() == [[3, 1], [0.5, 0.1], [-1, -2], [2, 1]]
+    assert compared.missing == {"gpn": 1, "cons": 1, "fit": 0, "nothing": 4, "gpn+cons": 1}
+    assert compared.dropped == ["nothing", "gpn+nothing"]
 
 
 @pytest.mark.parametrize(
@@ -490,14 +490,14 @@ def test_measures_of_each_kind_of_task():
     ]
     rows = measure(tasks, table, scores, Settings(bootstrap=50, quantiles=(0.001, 0.2)))
     value = {(r["task"], r["group"], r["metric"], r["score"]): r for r in rows.to_dicts()}
-    one = value["lab", "all", "auroc", "gpn"]
+    first = value["lab", "all", "auroc", "gpn"]
     expected = roc_auc_score(is_bad.to_numpy(), -table["gpn_llr"].to_numpy())
-    assert one["value"] == pytest.approx(expected, abs=1e-6)
-    assert one["low"] < one["value"] < one["high"]
-    assert one["difference"] is None
-    other = value["lab", "all", "auroc", "noise"]
-    assert other["difference"] == pytest.approx(other["value"] - one["value"], abs=2e-6)
-    assert other["difference_high"] < 0
+    assert first["value"] == pytest.approx(expected, abs=1e-6)
+    assert first["low"] < first["value"] < first["high"]
+    assert first["difference"] is None
+    second = value["lab", "all", "auroc", "noise"]
+    assert second["difference"] == pytest.approx(second["value"] - first["value"], abs=2e-6)
+    assert second["difference_high"] < 0
     assert value["lab", "all", "auprc_by_chromosome", "gpn"]["note"].startswith("mean over 6")
     # Each consequence has one class only.
     assert "too few: 0 positive" in value["lab", "synonymous_variant", None, None]["note"]
@@ -694,8 +694,8 @@ def test_the_step_takes_tables_contigs_and_only_its_cohorts_labels(
     assert "1 of " in caplog.text
     assert "line " in counts["unmatched_examples"][0]
     rows = read_evaluation(inputs.folder / "out/evaluation.tsv")
-    here = table.filter(chrom="chr1").unique(["chrom", "pos", "ref", "alt"]).height
-    assert rows.filter(group="all", metric="spearman")["alleles"].to_list() == [here, here]
+    on_chr1 = table.filter(chrom="chr1").unique(["chrom", "pos", "ref", "alt"]).height
+    assert rows.filter(group="all", metric="spearman")["alleles"].to_list() == [on_chr1, on_chr1]
     assert summary["on_other_contigs"] == table.filter(pl.col("chrom") != "chr1").height
 
 
@@ -728,7 +728,7 @@ def test_regions_have_no_info_and_repeated_alleles_count_once(tmp_path, config, 
         return twice.drop("info_CLNSIG")
 
     monkeypatch.setattr("making.report.EXTRA", EXTRA[1:])
-    given = make_inputs(
+    inputs = make_inputs(
         tmp_path,
         rows=80,
         models=("gpn", "other"),
@@ -740,12 +740,12 @@ def test_regions_have_no_info_and_repeated_alleles_count_once(tmp_path, config, 
         combine=[["gpn", "info_CLNSIG"]],
         bootstrap=0,
     )
-    assert step(given.folder, settings) == 0
-    summary = json.loads((given.folder / "out/evaluation.json").read_text())
+    assert step(inputs.folder, settings) == 0
+    summary = json.loads((inputs.folder / "out/evaluation.json").read_text())
     assert summary["repeated"] >= 2
     assert summary["alleles"] + summary["repeated"] == summary["alleles_in"]
     assert summary["scores_absent"] == ["gpn+info_CLNSIG", "info_CLNSIG"]
-    rows = read_evaluation(given.folder / "out/evaluation.tsv")
+    rows = read_evaluation(inputs.folder / "out/evaluation.tsv")
     assert "too few: 0 positive" in rows.filter(task="clin")["note"][0]
 
 
@@ -781,8 +781,8 @@ def made_evaluation():
 
 @pytest.mark.usefixtures("quick")
 def test_the_report_has_a_section_where_there_is_an_evaluation(tmp_path, capsys):
-    given = make_inputs(tmp_path, rows=60)
-    assert 'id="evaluation"' not in given.make()
+    inputs = make_inputs(tmp_path, rows=60)
+    assert 'id="evaluation"' not in inputs.make()
     rows, summary = made_evaluation()
     rows.write_csv(tmp_path / "e.tsv", separator="\t", null_value="NA", quote_style="never")
     (tmp_path / "e.json").write_text(json.dumps(summary))
@@ -792,8 +792,8 @@ def test_the_report_has_a_section_where_there_is_an_evaluation(tmp_path, capsys)
         "--evaluation-summary",
         str(tmp_path / "e.json"),
     ]
-    assert main([*given.arguments(), *more]) == 0
-    text = given.report.read_text()
+    assert main([*inputs.arguments(), *more]) == 0
+    text = inputs.report.read_text()
     for said in (
         '<a href="#evaluation">',
         "stop_gained vs synonymous_variant",
@@ -805,22 +805,22 @@ def test_the_report_has_a_section_where_there_is_an_evaluation(tmp_path, capsys)
         "evaluation_auroc",
     ):
         assert said in text, said
-    assert main([*given.arguments(), *more[:2]]) == 2
+    assert main([*inputs.arguments(), *more[:2]]) == 2
     assert "together, or neither" in capsys.readouterr().err
     (tmp_path / "e.json").write_text(json.dumps({**summary, "cohort": "b"}))
-    assert main([*given.arguments(), *more]) == 2
+    assert main([*inputs.arguments(), *more]) == 2
     assert "the evaluation is of the cohort 'b'" in capsys.readouterr().err
     (tmp_path / "e.json").write_text(json.dumps(summary))
     (tmp_path / "e.tsv").write_text("x\ny\n")
-    assert main([*given.arguments(), *more]) == 2
+    assert main([*inputs.arguments(), *more]) == 2
     assert "'evaluation'" in capsys.readouterr().err
 
 
 def test_section_and_figure_stay_small_however_many_tasks():
     rows, summary = made_evaluation()
-    one = rows.filter(pl.col("task") == "stop_gained vs synonymous_variant")
+    contrast = rows.filter(pl.col("task") == "stop_gained vs synonymous_variant")
     names = [f"task{i}" for i in range(300)]
-    rows = pl.concat([one.with_columns(pl.lit(name).alias("task")) for name in names])
+    rows = pl.concat([contrast.with_columns(pl.lit(name).alias("task")) for name in names])
     summary["tasks"] = [{**summary["tasks"][0], "name": name} for name in names]
     section = evaluation_section(rows, summary)
     assert sum(len(task.rows) for task in section.tasks) == 400
@@ -916,8 +916,8 @@ def test_a_label_table_may_be_an_address(root):
 def test_yeast_mpra_labels_and_conservation(shared_data, tmp_path, config, capsys):
     """Effects in a reporter assay and allele frequencies of yeast, against conservation."""
     yeast = shared_data / "yeast"
-    made = real_cohort(yeast, tmp_path, yeast / "labels/mpra_renganaath2020.vcf.gz", "I")
-    assert made.height > 50
+    cohort = real_cohort(yeast, tmp_path, yeast / "labels/mpra_renganaath2020.vcf.gz", "I")
+    assert cohort.height > 50
     settings = {**config(), "scores": {"spar": "higher"}, "bootstrap": 100, "contrasts": []}
     mpra = {"table": None, "column": "logFC", "absolute": True}
     settings["labels"] = {"mpra": {**mpra, "positive": [], "negative": [], "cohort": None}}
@@ -938,7 +938,7 @@ def test_yeast_mpra_labels_and_conservation(shared_data, tmp_path, config, capsy
     assert counts["label_rows_unmatched"] == counts["label_rows"] - counts["labelled"]
     conserved = rows.filter(task="mpra", group="all", score="spar").row(0, named=True)
     joined = (
-        made.unique(["pos", "ref", "alt"])
+        cohort.unique(["pos", "ref", "alt"])
         .join(table.with_columns(pl.col("pos").cast(pl.UInt32)), on=["chrom", "pos", "ref", "alt"])
         .filter(pl.col("spar").is_not_null())
     )
@@ -951,11 +951,11 @@ def test_yeast_mpra_labels_and_conservation(shared_data, tmp_path, config, capsy
 @pytest.mark.real_data
 def test_yeast_derived_alleles_are_polarised_by_the_outgroup(shared_data, tmp_path, config):
     yeast = shared_data / "yeast"
-    made = real_cohort(yeast, tmp_path, yeast / "cohorts/scer7.vcf.gz", "I", ("AC", "AN", "AA"))
+    cohort = real_cohort(yeast, tmp_path, yeast / "cohorts/scer7.vcf.gz", "I", ("AC", "AN", "AA"))
     settings = {**config(), "scores": {"spar": "higher"}, "bootstrap": 50, "contrasts": []}
     assert step(tmp_path, settings) == 0
     (task,) = json.loads((tmp_path / "out/evaluation.json").read_text())["tasks"]
-    known = made.filter(pl.col("info_AA").is_not_null(), pl.col("af").is_between(1e-6, 1 - 1e-6))
+    known = cohort.filter(pl.col("info_AA").is_not_null(), pl.col("af").is_between(1e-6, 1 - 1e-6))
     derived_ref = known.filter(pl.col("info_AA") == pl.col("alt"))
     assert task["counts"]["turned"] == derived_ref.height > 0
     count = pl.when(pl.col("info_AA") == pl.col("alt")).then(pl.col("info_AN") - pl.col("info_AC"))

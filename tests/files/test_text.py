@@ -91,11 +91,11 @@ def test_the_lines_before_one_that_is_too_long_are_yielded(tmp_path):
 
 
 def test_no_more_is_read_than_the_line_that_is_too_long(tmp_path):
-    given = []
-    pieces = (given.append(1) or b"a" * 100 for _ in range(1000))
+    pieces_read = []
+    pieces = (pieces_read.append(1) or b"a" * 100 for _ in range(1000))
     with pytest.raises(UserError, match="line 1: longer than 250"):
         list(text.whole_lines(pieces, tmp_path, 10_000, 250, ""))
-    assert len(given) == 3
+    assert len(pieces_read) == 3
 
 
 @given(st.text("aé\u2028\r\n", max_size=60), st.integers(1, 7), st.sampled_from(COMPRESSIONS))

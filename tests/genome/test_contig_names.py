@@ -78,10 +78,10 @@ def test_several_fitting_contigs_are_an_error():
 
 def test_a_declared_length_that_differs_forbids_a_convention(caplog):
     # chrM of hg19 (16,571 bp) is another sequence than MT.
-    found = match(["MT"], "chrM", {"chrM": 101})
-    assert found.contig is None
-    assert "101 bp" in found.how
-    assert "100 bp" in found.how
+    outcome = match(["MT"], "chrM", {"chrM": 101})
+    assert outcome.contig is None
+    assert "101 bp" in outcome.how
+    assert "100 bp" in outcome.how
     assert match(["MT"], "chrM", {"chrM": 100}).contig == "MT"
     assert not caplog.text
     # The same name, or an alias that the user gave, stands, with a warning.

@@ -46,9 +46,9 @@ def test_refget_digest_of_the_specification(tmp_path):
 
 
 def test_digest_ignores_wrapping_case_and_name(tmp_path):
-    one = index(tmp_path, b">chr1\nACGTACGT\n")["chr1"].digest
-    other = index(tmp_path, b">1 other\r\nacg\r\nTACGt\r\n")["1"].digest
-    assert one == other
+    plain = index(tmp_path, b">chr1\nACGTACGT\n")["chr1"].digest
+    wrapped = index(tmp_path, b">1 other\r\nacg\r\nTACGt\r\n")["1"].digest
+    assert plain == wrapped
 
 
 def test_uracil_is_thymine(tmp_path):

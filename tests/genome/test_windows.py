@@ -34,10 +34,10 @@ def cut(text: str, start: int, stop: int) -> str:
 @given(DNA, st.integers(1, 40), st.data())
 def test_site_windows_are_the_slices_of_run_vep(text, window, data):
     positions = data.draw(st.lists(st.integers(0, len(text) - 1), min_size=1, max_size=8))
-    found = texts(site_windows(ascii_array(text), np.array(positions), window))
+    windows = texts(site_windows(ascii_array(text), np.array(positions), window))
     expected = [cut(text, p - window // 2, p + window // 2 + window % 2) for p in positions]
-    assert found == expected
-    assert [row[centre(window)] for row in found] == [text[p] for p in positions]
+    assert windows == expected
+    assert [row[centre(window)] for row in windows] == [text[p] for p in positions]
 
 
 def test_the_centre_of_even_windows_moves_on_the_reverse_strand():
@@ -88,22 +88,22 @@ def test_strip_shared(given, expected):
 def test_allele_windows_of_an_insertion_by_hand():
     #       0123456789012345
     text = "AACCGGTTACGTACGT"
-    found = allele_windows(ascii_array(text), np.array([7]), ["T"], ["TGG"], 8)
+    windows = allele_windows(ascii_array(text), np.array([7]), ["T"], ["TGG"], 8)
     # Stripped: r = 0, a = 2, s = 8; the windows begin at 4.
-    assert texts(found.reference) == ["GGTTACGT"]
-    assert texts(found.alternate) == ["GGTTGGAC"]
-    assert found.reference_scored[0].astype(int).tolist() == [1, 1, 1, 1, 1, 1, 0, 0]
-    assert found.alternate_scored[0].astype(int).tolist() == [1] * 8
+    assert texts(windows.reference) == ["GGTTACGT"]
+    assert texts(windows.alternate) == ["GGTTGGAC"]
+    assert windows.reference_scored[0].astype(int).tolist() == [1, 1, 1, 1, 1, 1, 0, 0]
+    assert windows.alternate_scored[0].astype(int).tolist() == [1] * 8
 
 
 def test_allele_windows_of_a_deletion_by_hand():
     text = "AACCGGTTACGTACGT"
-    found = allele_windows(ascii_array(text), np.array([7]), ["TAC"], ["T"], 9)
+    windows = allele_windows(ascii_array(text), np.array([7]), ["TAC"], ["T"], 9)
     # Stripped: r = 2, a = 0, s = 8; the windows begin at 4, five on the right.
-    assert texts(found.reference) == ["GGTTACGTA"]
-    assert texts(found.alternate) == ["GGTTGTACG"]
-    assert found.reference_scored[0].astype(int).tolist() == [1] * 9
-    assert found.alternate_scored[0].astype(int).tolist() == [1, 1, 1, 1, 1, 1, 1, 0, 0]
+    assert texts(windows.reference) == ["GGTTACGTA"]
+    assert texts(windows.alternate) == ["GGTTGTACG"]
+    assert windows.reference_scored[0].astype(int).tolist() == [1] * 9
+    assert windows.alternate_scored[0].astype(int).tolist() == [1, 1, 1, 1, 1, 1, 1, 0, 0]
 
 
 @given(
@@ -119,38 +119,38 @@ def test_allele_windows_hold_the_haplotypes_and_score_the_same_flanks(
     ref = text[position : position + length]
     if ref == alt:
         return
-    found = allele_windows(ascii_array(text), np.array([position]), [ref], [alt], window)
+    windows = allele_windows(ascii_array(text), np.array([position]), [ref], [alt], window)
     start, shorter_ref, shorter_alt = strip_shared(position, ref, alt)
     r, a = len(shorter_ref), len(shorter_alt)
     begin = start - window // 2
     mutated = text[:position] + alt + text[position + len(ref) :]
-    assert texts(found.reference) == [cut(text, begin, begin + window)]
-    assert texts(found.alternate) == [cut(mutated, begin, begin + window)]
+    assert texts(windows.reference) == [cut(text, begin, begin + window)]
+    assert texts(windows.alternate) == [cut(mutated, begin, begin + window)]
     # The scored bases: the same left flank, the allele, the same right flank.
     left, right = window // 2, window - window // 2 - max(r, a)
     for row, scored, size in (
-        (found.reference[0], found.reference_scored[0], r),
-        (found.alternate[0], found.alternate_scored[0], a),
+        (windows.reference[0], windows.reference_scored[0], r),
+        (windows.alternate[0], windows.alternate_scored[0], a),
     ):
         counted = np.arange(window) < left + size + right
         np.testing.assert_array_equal(scored, counted & (row != ord("N")))
     flank = slice(start + r, start + r + right)
-    assert texts(found.reference)[0][left + r : left + r + right] == cut(
+    assert texts(windows.reference)[0][left + r : left + r + right] == cut(
         text, flank.start, flank.stop
     )
-    assert texts(found.alternate)[0][left + a : left + a + right] == cut(
+    assert texts(windows.alternate)[0][left + a : left + a + right] == cut(
         text, flank.start, flank.stop
     )
 
 
 def test_swapping_the_alleles_swaps_the_windows():
     text, other = "ACGTTGCAACGGTACGTTAC", "ACGTTGCAACTTTGTACGTTAC"
-    one = allele_windows(ascii_array(text), np.array([9]), ["CGG"], ["CTTTG"], 12)
-    two = allele_windows(ascii_array(other), np.array([9]), ["CTTTG"], ["CGG"], 12)
-    assert texts(one.reference) == texts(two.alternate)
-    assert texts(one.alternate) == texts(two.reference)
-    np.testing.assert_array_equal(one.reference_scored, two.alternate_scored)
-    np.testing.assert_array_equal(one.alternate_scored, two.reference_scored)
+    forth = allele_windows(ascii_array(text), np.array([9]), ["CGG"], ["CTTTG"], 12)
+    back = allele_windows(ascii_array(other), np.array([9]), ["CTTTG"], ["CGG"], 12)
+    assert texts(forth.reference) == texts(back.alternate)
+    assert texts(forth.alternate) == texts(back.reference)
+    np.testing.assert_array_equal(forth.reference_scored, back.alternate_scored)
+    np.testing.assert_array_equal(forth.alternate_scored, back.reference_scored)
 
 
 def test_a_ref_that_the_reference_does_not_hold_is_an_error():

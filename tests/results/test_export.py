@@ -44,8 +44,8 @@ def fill_store(store: Store, genome: Genome, variants, keys, strands="both"):
             digest = genome[contig].digest
             cohort = CohortRows(variants)
             cohort.open(contig)
-            wanted = cohort.take(cohort.limit()).unique().sort("pos", "ref", "alt")
-            rows = wanted.filter(pl.col("ref").is_null())
+            needed = cohort.take(cohort.limit()).unique().sort("pos", "ref", "alt")
+            rows = needed.filter(pl.col("ref").is_null())
             logits = rng.normal(size=(rows.height, 8)).astype("f4")
             columns = {n: logits[:, i] for i, n in enumerate(LOGIT_COLUMNS)}
             frame = pl.DataFrame({"pos": rows["pos"], **columns}, schema=SITE_SCHEMA)
@@ -53,7 +53,7 @@ def fill_store(store: Store, genome: Genome, variants, keys, strands="both"):
                 none = pl.lit(None, dtype=pl.Float32)
                 frame = frame.with_columns(none.alias(n) for n in LOGIT_COLUMNS[4:])
             sites.append((digest, frame))
-            rows = wanted.filter(pl.col("ref").is_not_null())
+            rows = needed.filter(pl.col("ref").is_not_null())
             values = rng.normal(size=(rows.height, 2)).astype("f4")
             alleles.append((digest, rows.with_columns(llr_fwd=values[:, 0], llr_rev=values[:, 1])))
         store.commit(key, {}, sites, [(d, a.cast(ALLELE_SCHEMA)) for d, a in alleles])
@@ -301,11 +301,13 @@ def test_fault_17_unsorted_records_are_sorted_with_the_same_values(pipeline, seq
 
 def test_several_files_are_one_vcf(pipeline, sequence):
     contigs = {"chr1": sequence, "chr2": sequence[::-1]}
-    one = a_vcf(sequence)
-    two = a_vcf(sequence[::-1], seed=2).replace("chr1", "chr2")
-    two = two.replace("#CHROM", '##FILTER=<ID=q10,Description="only here">\n#CHROM')
-    out, _ = pipeline([one, two], contigs=contigs)
-    before = [r.split("\t")[:7] for text in (one, two) for r in text.splitlines() if r[0] != "#"]
+    first = a_vcf(sequence)
+    second = a_vcf(sequence[::-1], seed=2).replace("chr1", "chr2")
+    second = second.replace("#CHROM", '##FILTER=<ID=q10,Description="only here">\n#CHROM')
+    out, _ = pipeline([first, second], contigs=contigs)
+    before = [
+        r.split("\t")[:7] for text in (first, second) for r in text.splitlines() if r[0] != "#"
+    ]
     after = [[f.decode() for f in r[:7]] for r in records(out / "annotated.vcf.gz")]
     assert after == before
     header = [line for line in lines(out / "annotated.vcf.gz") if line.startswith(b"##")]
@@ -317,8 +319,8 @@ def test_several_files_are_one_vcf(pipeline, sequence):
 
 
 def test_files_with_other_samples_are_refused(pipeline, sequence, capsys):
-    one = a_vcf(sequence)
-    _, status = pipeline([one, a_vcf(sequence, seed=2).replace("s2", "s3")])
+    first = a_vcf(sequence)
+    _, status = pipeline([first, a_vcf(sequence, seed=2).replace("s2", "s3")])
     assert status == 2
     assert "only here s3; only there s2" in capsys.readouterr().err
 
@@ -446,9 +448,9 @@ def test_real_cohorts_less_our_fields_are_the_input(pipeline, tmp_path, shared_d
     before = [line.split(b"\t") for line in lines(shared_data / vcf) if line[:1] != b"#"]
     after = records(out / "annotated.vcf.gz")
     assert len(before) == len(after) > 400
-    for one, two in zip(before, after, strict=True):
-        assert two[:7] + two[8:] == one[:7] + one[8:]
-        assert without_our_fields(two[7]) == one[7]
+    for record, exported in zip(before, after, strict=True):
+        assert exported[:7] + exported[8:] == record[:7] + record[8:]
+        assert without_our_fields(exported[7]) == record[7]
 
 
 @pytest.mark.parametrize(
@@ -468,9 +470,9 @@ def test_fault_58_a_sample_name_adds_no_header_line(pipeline, sequence, name):
     text = a_vcf(sequence).encode().replace(b"\ts1\ts2\n", b"\t" + name + b"\ts2\n")
     out, status = pipeline([text])
     assert status == 0
-    found = [line for line in lines(out / "annotated.vcf.gz") if line.startswith(b"#")]
-    assert found[:-1] == expected
-    assert found[-1].split(b"\t")[9:] == [name, b"s2"]
+    header_lines = [line for line in lines(out / "annotated.vcf.gz") if line.startswith(b"#")]
+    assert header_lines[:-1] == expected
+    assert header_lines[-1].split(b"\t")[9:] == [name, b"s2"]
 
 
 @pytest.mark.parametrize("contig", ["a,length=5", "x>", "<b>", 'q"', "a=b"])

@@ -179,9 +179,9 @@ def test_values_of_one_record_at_another(cohort, tmp_path):
     lines = lines_of(cohort)
     scored_lines = [n for n, line in enumerate(lines) if b"LLR_m=" in line and line[:1] != b"#"]
     a, b = scored_lines[3], scored_lines[9]
-    one, two = lines[a].split(b"\t"), lines[b].split(b"\t")
-    one[7], two[7] = two[7], one[7]
-    lines[a], lines[b] = b"\t".join(one), b"\t".join(two)
+    first, second = lines[a].split(b"\t"), lines[b].split(b"\t")
+    first[7], second[7] = second[7], first[7]
+    lines[a], lines[b] = b"\t".join(first), b"\t".join(second)
     with pytest.raises(ReadBackError, match="INFO/"):
         check(cohort, **rewritten(cohort, tmp_path / "x", lines))
 

@@ -54,15 +54,15 @@ GOOD = [(contig, pos, pos + 1, float(pos)) for contig in "ab" for pos in (1, 2, 
 def test_the_reader_tells_what_the_writer_swallows(tmp_path, entries, said):
     # pybigtools 0.3.0 returns from each of these as if all were well.
     spooled(tmp_path / "spool")
-    found = overwrite(tmp_path / "spool", {"a": 1000, "b": 1000}, entries)
-    assert found is None if said is None else said in found
+    message = overwrite(tmp_path / "spool", {"a": 1000, "b": 1000}, entries)
+    assert message is None if said is None else said in message
 
 
 def test_neighbours_of_the_same_value_stay_apart_and_odd_values_survive(tmp_path):
     values = [1.0, 1.0, -0.0, 0.1, np.finfo("f4").max, np.finfo("f4").tiny, -1e-30]
     spool = spooled(tmp_path / "spool", values)
-    found = read(write_bigwigs(spool)["t"])
-    assert list(found["a"].values()) == [np.float32(value) for value in values]
+    by_contig = read(write_bigwigs(spool)["t"])
+    assert list(by_contig["a"].values()) == [np.float32(value) for value in values]
 
 
 def test_sparse_values_over_a_long_contig(tmp_path):
@@ -72,9 +72,9 @@ def test_sparse_values_over_a_long_contig(tmp_path):
     values = np.arange(len(positions), dtype=np.float32)
     with Spool(folder, ["t"]) as spool:
         spool.add("long", 200_000_001, positions, {"t": values})
-    found = read(write_bigwigs(spool)["t"])["long"]
-    assert list(found) == positions.tolist()
-    assert list(found.values()) == values.tolist()
+    value_of = read(write_bigwigs(spool)["t"])["long"]
+    assert list(value_of) == positions.tolist()
+    assert list(value_of.values()) == values.tolist()
 
 
 def test_nothing_to_write_is_refused(tmp_path):
@@ -88,6 +88,6 @@ def test_a_sample_is_evenly_spaced_whatever_the_blocks(tmp_path, monkeypatch, si
     monkeypatch.setattr(bigwig, "BLOCK", block)
     values = np.arange(1000, dtype=np.float32)
     spool = spooled(tmp_path / "spool", values, contigs=("a",))
-    found = spool.sample("t", size)
-    assert found.tolist() == values[:: -(-1000 // size)].tolist()
-    assert len(found) <= size
+    sample = spool.sample("t", size)
+    assert sample.tolist() == values[:: -(-1000 // size)].tolist()
+    assert len(sample) <= size

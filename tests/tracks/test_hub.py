@@ -69,13 +69,13 @@ def run(folder, *options, models=("gpn", "gpn_logo", "none")):
 
 def stanzas(text):
     """The stanzas of a UCSC hub: settings by key, each once."""
-    found = []
+    parsed = []
     for block in re.split(r"\n\s*\n", text.strip()):
         pairs = [line.strip().split(" ", 1) for line in block.splitlines()]
         assert all(len(pair) == 2 for pair in pairs)
         assert len({key for key, _ in pairs}) == len(pairs)
-        found.append(dict(pairs))
-    return found
+        parsed.append(dict(pairs))
+    return parsed
 
 
 def test_the_ucsc_hub(folder):
@@ -257,10 +257,10 @@ LIMITS = st.tuples(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6)).map(sorted)
 
 @given(st.lists(MODEL, unique=True, min_size=1, max_size=5), st.text(min_size=1), LIMITS)
 def test_any_contig_and_model_name_keeps_the_files_well_formed(models, contig, limits):
-    found = [
+    tracks = [
         ModelTracks(name, tuple(limits), Stretch(contig=contig, start=0, end=5)) for name in models
     ]
-    files = hub_files(found, "../reference")
+    files = hub_files(tracks, "../reference")
     session = ET.fromstring(files["igv_session.xml"].split("\n", 1)[1].encode())
     assert session.get("locus", f"{contig}:1-5") == f"{contig}:1-5"
     assert len(json.loads(files["config.json"])["tracks"]) == 3 * len(models)

@@ -110,12 +110,12 @@ def draw(folder, *variants, out="tracks", store="store", threads=1):
 def read(path):
     """Contig → {position, 1-based: value}, as pyBigWig reads the file."""
     with pyBigWig.open(str(path)) as file:
-        found = {}
+        by_contig = {}
         for contig in file.chroms():
             entries = file.intervals(contig)
             assert all(end == start + 1 for start, end, _ in entries)
-            found[contig] = {end: np.float32(value) for _, end, value in entries}
-        return found
+            by_contig[contig] = {end: np.float32(value) for _, end, value in entries}
+        return by_contig
 
 
 def bigwigs(folder):
@@ -124,22 +124,22 @@ def bigwigs(folder):
 
 def table(variants, genome, store):
     """(contig, pos) → scores of its SNVs, one row each, as the annotated table has them."""
-    found = {}
+    by_site = {}
     for piece in pieces(variants):
         contig = piece["contig"][0]
         columns = score_columns(piece, store, Model("m", KEY), genome[contig].digest)
         rows = piece.with_columns(columns).filter(pl.col("kind") == "snv")
         for row in rows.iter_rows(named=True):
-            found.setdefault((contig, row["pos"]), []).append(row)
-    return found
+            by_site.setdefault((contig, row["pos"]), []).append(row)
+    return by_site
 
 
 def agrees(folder, expected):
     """Whether the tracks hold the numbers of a table's sites, and no others."""
     values = {name: read(folder / f"{name}.bw") for name in NAMES}
     for name in NAMES:
-        here = {(contig, pos) for contig, found in values[name].items() for pos in found}
-        assert here == expected.keys(), name
+        sites = {(contig, pos) for contig, value_of in values[name].items() for pos in value_of}
+        assert sites == expected.keys(), name
     for (contig, pos), rows in expected.items():
         at = {name: values[name][contig][pos] for name in NAMES}
         assert at["worst_llr"] == np.float32(min(row["m_llr"] for row in rows))
@@ -171,34 +171,34 @@ REF = st.lists(st.integers(0, 3), min_size=3, max_size=3).map(np.array)
 
 @given(LOGITS, REF)
 def test_values_are_the_definitions(logits, ref):
-    found = site_values(logits, ref)
-    assert list(found) == NAMES
+    columns = site_values(logits, ref)
+    assert list(columns) == NAMES
     for row in range(3):
         fwd, rev = logits[row].astype(float).tolist()
         expected = slow_values(fwd, rev, ref[row])
-        assert [found[name][row] for name in NAMES] == pytest.approx(expected, abs=2e-5)
+        assert [columns[name][row] for name in NAMES] == pytest.approx(expected, abs=2e-5)
 
 
 @given(LOGITS, REF)
 def test_heights_are_a_logo_and_the_worst_is_one_of_the_three(logits, ref):
-    found = site_values(logits, ref)
-    assert all(column.dtype == np.float32 for column in found.values())
-    heights = np.array([found[name] for name in LOGO], dtype=float)
+    columns = site_values(logits, ref)
+    assert all(column.dtype == np.float32 for column in columns.values())
+    heights = np.array([columns[name] for name in LOGO], dtype=float)
     assert (heights >= -1e-6).all()
     assert (heights <= 2).all()
     np.testing.assert_allclose(
-        heights.sum(axis=0), 2 - found["entropy"].astype(float) / math.log(2), atol=1e-5
+        heights.sum(axis=0), 2 - columns["entropy"].astype(float) / math.log(2), atol=1e-5
     )
-    each = [formulas.snv_scores(logits, ref, (ref + step) % 4) for step in (1, 2, 3)]
-    lowest = np.min([one.llr for one in each], axis=0).astype(np.float32)
-    np.testing.assert_array_equal(found["worst_llr"], lowest)
-    np.testing.assert_array_equal(found["entropy"], each[0].entropy.astype(np.float32))
+    snvs = [formulas.snv_scores(logits, ref, (ref + step) % 4) for step in (1, 2, 3)]
+    lowest = np.min([snv.llr for snv in snvs], axis=0).astype(np.float32)
+    np.testing.assert_array_equal(columns["worst_llr"], lowest)
+    np.testing.assert_array_equal(columns["entropy"], snvs[0].entropy.astype(np.float32))
 
 
 def test_equal_logits_have_no_height():
-    found = site_values(np.zeros((1, 2, 4)), np.array([2]))
-    assert found["entropy"] == pytest.approx(math.log(4))
-    assert [float(found[name][0]) for name in (*LOGO, "worst_llr")] == pytest.approx([0] * 5)
+    columns = site_values(np.zeros((1, 2, 4)), np.array([2]))
+    assert columns["entropy"] == pytest.approx(math.log(4))
+    assert [float(columns[name][0]) for name in (*LOGO, "worst_llr")] == pytest.approx([0] * 5)
 
 
 # The step
@@ -227,21 +227,21 @@ def test_sites_are_the_union_of_snvs(project, genome, monkeypatch):
     sequence = CONTIGS["chr10"]
     some = [("chr10", p, sequence[p - 1]) for p in (1, 2, 2, 2, 9, 70)]
     more = [("chr10", p, sequence[p - 1]) for p in (2, 8, 9, 100, 101)]
-    one = write_variants(
+    first = write_variants(
         project / "a.parquet",
         [("chr2", 3, "A", "C"), ("chr2", 4, "C", "CA")]
         + [(contig, pos, ref, "C" if ref != "C" else "G") for contig, pos, ref in some]
         + [("chr10", 80, sequence[79], sequence[79] + "A")],
     )
-    other = write_variants(
+    second = write_variants(
         project / "b.parquet",
         [(contig, pos, ref, "A" if ref != "A" else "G") for contig, pos, ref in more],
     )
-    assert draw(project, one, other) == 0
+    assert draw(project, first, second) == 0
     expected = {"chr2": {3}, "chr10": {1, 2, 8, 9, 70, 100, 101}}
     for name in NAMES:
-        found = read(project / "tracks" / f"{name}.bw")
-        assert {contig: set(values) for contig, values in found.items()} == expected
+        by_contig = read(project / "tracks" / f"{name}.bw")
+        assert {contig: set(values) for contig, values in by_contig.items()} == expected
     described = json.loads((project / "tracks/tracks.json").read_text())
     assert described["sites"] == 8
     assert described["contigs"] == {"chr2": 1, "chr10": 7}
@@ -267,8 +267,8 @@ def test_stretches_of_any_size_hold_each_site_once(sixty, rows, block):
     ]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(planning, "BLOCK", block)
-        found = list(snv_sites(files, sixty))
-    joined = [pos for _, positions in found for pos in positions.tolist()]
+        stretches = list(snv_sites(files, sixty))
+    joined = [pos for _, positions in stretches for pos in positions.tolist()]
     assert joined == sorted({pos for pos, snv in rows if snv})
 
 
@@ -289,7 +289,9 @@ def test_what_tracks_json_says(project, genome):
     assert list(described["tracks"]) == NAMES
     for name, track in described["tracks"].items():
         values = [
-            v for found in read(project / "tracks" / track["file"]).values() for v in found.values()
+            value
+            for value_of in read(project / "tracks" / track["file"]).values()
+            for value in value_of.values()
         ]
         assert (track["min"], track["max"]) == (min(values), max(values)), name
         assert track["low"] == pytest.approx(np.quantile(values, 0.01))
@@ -301,8 +303,8 @@ def test_two_runs_and_any_number_of_threads_give_the_same_bytes(project):
     assert draw(project, out="again", threads=4) == 0
     assert bigwigs(project / "tracks") == bigwigs(project / "again")
     assert len(bigwigs(project / "again")) == len(NAMES)
-    one, other = (project / name / "tracks.json" for name in ("tracks", "again"))
-    assert one.read_bytes() == other.read_bytes()
+    first, second = (project / name / "tracks.json" for name in ("tracks", "again"))
+    assert first.read_bytes() == second.read_bytes()
 
 
 def test_blocks_of_any_size_give_the_same_bytes(project, genome, monkeypatch):

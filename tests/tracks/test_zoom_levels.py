@@ -16,9 +16,9 @@ from varlm.tracks.zoom_levels import replace_summaries, summarise
 
 def blocks(contigs, size):
     """(number, positions, values) of {number: {position: value}}, in blocks."""
-    for number, found in contigs.items():
-        positions = np.array(sorted(found), dtype=np.uint32)
-        values = np.array([found[p] for p in sorted(found)], dtype=np.float32)
+    for number, value_of in contigs.items():
+        positions = np.array(sorted(value_of), dtype=np.uint32)
+        values = np.array([value_of[p] for p in sorted(value_of)], dtype=np.float32)
         for start in range(0, len(positions), size):
             yield number, positions[start : start + size], values[start : start + size]
 
@@ -26,12 +26,12 @@ def blocks(contigs, size):
 def slow_level(contigs, size):
     """The records of one level, from the definition."""
     records = []
-    for number, found in contigs.items():
+    for number, value_of in contigs.items():
         bins = {}
-        for position in sorted(found):
+        for position in sorted(value_of):
             bins.setdefault((position - 1) // size, []).append(position)
         for positions in bins.values():
-            values = [float(np.float32(found[p])) for p in positions]
+            values = [float(np.float32(value_of[p])) for p in positions]
             extent = (number, positions[0] - 1, positions[-1], len(positions))
             sums = (sum(values), sum(value * value for value in values))
             records.append((*extent, min(values), max(values), *sums))

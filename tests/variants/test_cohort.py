@@ -416,8 +416,8 @@ def test_fault_18_allele_frequencies(take, info, alt, expected, unreadable):
     others = [("I", 2, ".", "A", "C", ".", ".", "AF=0.125"), ("I", 3, ".", "T", "C")]
     for records in ([], others):
         result = take([("I", 1, ".", "G", alt, ".", ".", info), *records])
-        found = result.variants.filter(pl.col("pos") == 1).sort("allele")["af"].to_list()
-        assert found == [x if x is None else pytest.approx(x) for x in expected]
+        frequencies = result.variants.filter(pl.col("pos") == 1).sort("allele")["af"].to_list()
+        assert frequencies == [x if x is None else pytest.approx(x) for x in expected]
         assert result.accounting.af_unreadable == unreadable
 
 
@@ -603,13 +603,13 @@ REAL = [
 
 @pytest.fixture(scope="module")
 def real_reference(shared_data, tmp_path_factory):
-    made = {}
+    folders = {}
 
     def get(folder):
-        if folder not in made:
-            made[folder] = tmp_path_factory.mktemp("reference")
-            index_reference(shared_data / folder / "genome.fa.gz", made[folder])
-        return made[folder]
+        if folder not in folders:
+            folders[folder] = tmp_path_factory.mktemp("reference")
+            index_reference(shared_data / folder / "genome.fa.gz", folders[folder])
+        return folders[folder]
 
     return get
 

@@ -65,9 +65,9 @@ def test_same_variant_same_spelling(sequence, data, alt):
 )
 @example(ref="A" * 40 + "C" + "A" * 40, alt="A" * 40 + "G" + "A" * 40)
 def test_trim_takes_all_that_is_shared(ref, alt):
-    found = trim(10, ref.encode(), alt.encode())
-    r, a = found.ref.decode(), found.alt.decode()
-    left = found.start - 10
+    trimmed = trim(10, ref.encode(), alt.encode())
+    r, a = trimmed.ref.decode(), trimmed.alt.decode()
+    left = trimmed.start - 10
     right = len(ref) - left - len(r)
     assert ref == ref[:left] + r + ref[len(ref) - right :]
     assert alt == ref[:left] + a + ref[len(ref) - right :]

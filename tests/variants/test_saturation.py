@@ -178,10 +178,10 @@ def test_bed_with_overlaps_in_any_order_names_and_n(saturate, tmp_path):
     lines = ["track x", "chrUn\t0\t9", "chrthree\t6\t8\tq", "Chr_two\t7\t12", "chrTWO\t3\t9"]
     lines += ["two\t8\t10", "two\t12\t13", "one\t2\t2", "three\t0\t2"]
     bed.write_bytes(gzip.compress("\n".join(lines).encode()))
-    wanted = {("three", base) for base in (0, 1, 6, 7)} | {("two", base) for base in range(3, 13)}
+    bases = {("three", base) for base in (0, 1, 6, 7)} | {("two", base) for base in range(3, 13)}
     table, accounting = saturate("--bed", bed)
-    assert rows_of(table) == by_hand(CONTIGS, lambda *base: base in wanted)
-    assert accounting["alleles_in"] == 3 * len(wanted)
+    assert rows_of(table) == by_hand(CONTIGS, lambda *base: base in bases)
+    assert accounting["alleles_in"] == 3 * len(bases)
     assert accounting["by_reason"] == {"ref_not_acgt": 9}  # N at 4 and 5, R at 10
     (file,) = accounting["files"]
     assert file["path"] == str(bed)
@@ -239,15 +239,15 @@ def test_any_bed_against_a_set_of_bases(tmp_path_factory, sequences, intervals, 
         patch.setattr(saturation, "PIECE_SITES", piece)
         names = ContigNames({name: genome[name].length for name in genome.names})
         area = Area(genome, read_regions(folder / "a.bed", names))
-        made = Saturation(area)
-        pieces = list(made.pieces())
+        snvs = Saturation(area)
+        pieces = list(snvs.pieces())
     upper = {name: sequence.upper() for name, sequence in contigs.items()}
     expected = by_hand(upper, lambda *base: base in inside)
     assert [row for part in pieces for row in rows_of(part)] == expected
     assert [r for part in pieces for r in part["record"]] == [i // 3 for i in range(len(expected))]
     assert area.bases_in == len(inside)
     assert 3 * area.count == len(expected)
-    accounting = made.accounting("regions", None)
+    accounting = snvs.accounting("regions", None)
     assert accounting.alleles_in == 3 * len(inside)
     assert accounting.adds_up
     assert sum(contig.records for contig in accounting.contigs) == area.count
@@ -286,9 +286,9 @@ def test_a_sample_is_of_distinct_sites_of_the_area(genome, count):
     drawn = positions(Sample(area, count, 3))
     assert len(drawn) == count
     assert drawn <= positions(area)
-    for name, found in sample_sites(genome, count, 3).items():
-        assert found.dtype == np.uint32
-        assert found.tolist() == sorted(pos for contig, pos in drawn if contig == name)
+    for name, sites in sample_sites(genome, count, 3).items():
+        assert sites.dtype == np.uint32
+        assert sites.tolist() == sorted(pos for contig, pos in drawn if contig == name)
 
 
 def test_a_sample_is_reproducible_and_its_seed_counts(genome):
@@ -300,8 +300,8 @@ def test_a_sample_is_reproducible_and_its_seed_counts(genome):
 
 def test_the_draw_is_the_same_on_every_machine(genome):
     """Sites of a stored background: another draw would cost their scores again."""
-    found = {name: sites.tolist() for name, sites in sample_sites(genome, 5, 0).items()}
-    assert found == {"two": [3, 8], "one": [3, 4, 6], "gap": [], "three": []}
+    drawn = {name: sites.tolist() for name, sites in sample_sites(genome, 5, 0).items()}
+    assert drawn == {"two": [3, 8], "one": [3, 4, 6], "gap": [], "three": []}
 
 
 def test_a_larger_sample_holds_the_smaller(genome):
@@ -337,32 +337,32 @@ def test_the_step_takes_a_sample_in_a_bed(saturate, tmp_path):
 def test_a_sample_depends_on_sequences_not_on_names_or_order(
     tmp_path_factory, contigs, shuffled, seed, chunk
 ):
-    one = opened(tmp_path_factory.mktemp("one"), contigs)
+    genome = opened(tmp_path_factory.mktemp("one"), contigs)
     new_names = {name: f"renamed_{number}" for number, name in enumerate(contigs)}
     # Contigs of one sequence keep their order, which is all that tells them apart.
     first = {sequence: i for i, sequence in enumerate(s.upper() for s in contigs.values())}
     keys = {sequence: shuffled.random() for sequence in first}
     order = sorted(contigs, key=lambda name: keys[contigs[name].upper()])
     renamed = {new_names[name]: contigs[name].swapcase() for name in order}
-    other = opened(tmp_path_factory.mktemp("other"), renamed)
-    count = int(one.contigs["acgt"].sum()) // 2
-    here = sample_sites(one, count, seed)
+    renamed_genome = opened(tmp_path_factory.mktemp("other"), renamed)
+    count = int(genome.contigs["acgt"].sum()) // 2
+    own_sites = sample_sites(genome, count, seed)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sites_module, "_CHUNK", chunk)
-        there = sample_sites(other, count, seed)
-    for name, sites in here.items():
-        assert there[new_names[name]].tolist() == sites.tolist()
+        renamed_sites = sample_sites(renamed_genome, count, seed)
+    for name, sites in own_sites.items():
+        assert renamed_sites[new_names[name]].tolist() == sites.tolist()
 
 
 def test_the_area_of_a_sample_may_be_named_in_any_order(genome):
     lengths = {name: genome[name].length for name in genome.names}
     names = ContigNames(lengths)
-    one, other = (
-        positions(Sample(Area(genome, whole_contigs(wanted, names, "k")), 9, 0))
-        for wanted in (["one", "three"], ["chrThree", "three", "one"])
+    sites, reordered = (
+        positions(Sample(Area(genome, whole_contigs(contigs, names, "k")), 9, 0))
+        for contigs in (["one", "three"], ["chrThree", "three", "one"])
     )
-    assert one == other
-    assert {name for name, _ in one} == {"one", "three"}
+    assert sites == reordered
+    assert {name for name, _ in sites} == {"one", "three"}
 
 
 def test_each_site_is_drawn_equally_often(genome):
@@ -469,9 +469,9 @@ def test_a_yeast_mask_has_the_sites_that_pysam_counts(shared_data, tmp_path, pre
             sequence = fasta.fetch(name).upper()
             bases += len(masked[name])
             expected[name] = [base + 1 for base in sorted(masked[name]) if sequence[base] in "ACGT"]
-    found = table.group_by("contig", maintain_order=True).agg(pl.col("pos").unique().sort())
-    assert dict(found.iter_rows()) == {name: sites for name, sites in expected.items() if sites}
-    assert found["contig"].to_list() == [name for name in fasta.references if expected[name]]
+    by_contig = table.group_by("contig", maintain_order=True).agg(pl.col("pos").unique().sort())
+    assert dict(by_contig.iter_rows()) == {name: sites for name, sites in expected.items() if sites}
+    assert by_contig["contig"].to_list() == [name for name in fasta.references if expected[name]]
     count = sum(map(len, expected.values()))
     assert accounting["sites"] == count > 100_000
     assert table.height == accounting["accepted"] == 3 * count
@@ -522,8 +522,8 @@ def test_regions_beside_a_cohort(project):
     with pysam.TabixFile(str(results / "cohorts/regions/annotated.tsv.gz")) as tsv:
         assert sum(1 for contig in tsv.contigs for _ in tsv.fetch(contig)) == table.height
         assert [line.split("\t")[1] for line in tsv.fetch("chrM", 0, 1)] == ["1"] * 3
-    made = sorted(path.name for path in (results / "cohorts/regions").iterdir())
-    assert made == [
+    names = sorted(path.name for path in (results / "cohorts/regions").iterdir())
+    assert names == [
         "accounting.json",
         "annotated.parquet",
         "annotated.parquet.sha256",

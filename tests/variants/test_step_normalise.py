@@ -259,8 +259,8 @@ def test_bad_input_is_one_line_and_status_two_in_a_process_of_its_own(
         )
         if expected is None:
             assert done.returncode == 0, done.stderr
-            made = ["a.json", "r.tsv.gz", "v.parquet", "v.parquet.sha256"]
-            assert sorted(p.name for p in out.iterdir()) == made
+            outputs = ["a.json", "r.tsv.gz", "v.parquet", "v.parquet.sha256"]
+            assert sorted(p.name for p in out.iterdir()) == outputs
             continue
         assert done.returncode == 2
         assert "Traceback" not in done.stderr

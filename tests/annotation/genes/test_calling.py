@@ -71,8 +71,8 @@ def test_fault_22_every_dialect_gives_the_same_consequences(world, dialect):
     mine = entries(expected)
     assert {key: mine[key] for key in said} == said
     assert len({term for term, _ in said.values()}) > 12
-    found = world.consequences(making.DIALECTS[dialect](), name="other")
-    assert_frame_equal(found, expected)
+    table = world.consequences(making.DIALECTS[dialect](), name="other")
+    assert_frame_equal(table, expected)
 
 
 def _hand(folder):
@@ -90,8 +90,8 @@ def test_lines_in_any_order_carriage_returns_and_compression_change_nothing(worl
     source = world.folder / "misnamed.txt"
     source.write_bytes(gzip.compress(text.encode()))
     index(world.folder / "c", source, world.reference)
-    found = called(world.folder / "c.parquet", world.variants, world.reference, world.folder / "c")
-    assert_frame_equal(found, expected)
+    table = called(world.folder / "c.parquet", world.variants, world.reference, world.folder / "c")
+    assert_frame_equal(table, expected)
 
 
 def test_the_same_bytes_every_time_and_in_small_batches(world, monkeypatch):
@@ -103,9 +103,9 @@ def test_the_same_bytes_every_time_and_in_small_batches(world, monkeypatch):
     first = sorted((world.folder / "a").iterdir())
     again = sorted((world.folder / "b").iterdir())
     assert [path.name for path in first] == [path.name for path in again]
-    for one, two in zip(first, again, strict=True):
-        if one.suffix != ".json":
-            assert one.read_bytes() == two.read_bytes(), one.name
+    for before, after in zip(first, again, strict=True):
+        if before.suffix != ".json":
+            assert before.read_bytes() == after.read_bytes(), before.name
     table = pl.read_parquet(world.folder / "a.parquet")
     assert_frame_equal(pl.read_parquet(world.folder / "b.parquet"), table)
     world.consequences(making.gtf(), name="a2")
@@ -276,10 +276,10 @@ def test_an_allele_that_crashes_csq_costs_only_its_own_calls(world, monkeypatch,
         real(fasta, gff3, code, vcf, out)
 
     monkeypatch.setattr(csq, "run", run)
-    found = world.consequences(making.ensembl_gff3())
+    table = world.consequences(making.ensembl_gff3())
     hit = np.array([allele[:2] == bad[:2] for allele in world.alleles])
-    assert_frame_equal(found.filter(~hit), expected.filter(~hit))
-    assert set(found.filter(hit)["consequence"]) == {"coding_sequence_variant"}
+    assert_frame_equal(table.filter(~hit), expected.filter(~hit))
+    assert set(table.filter(hit)["consequence"]) == {"coding_sequence_variant"}
     assert caplog.text.count("signal 11") == hit.sum()
 
 
@@ -390,7 +390,7 @@ def _slowly(transcript, exons, start, end):
     """The terms of one allele on one transcript, base by base; empty where it is outside."""
     forward = transcript["strand"] == "+"
     introns = [(a[1], b[0]) for a, b in pairwise(exons)]
-    found = set()
+    names = set()
 
     def part_of(base):
         if transcript["coding_start"] is None:
@@ -410,18 +410,18 @@ def _slowly(transcript, exons, start, end):
         for base in range(start, end):
             for a, b in exons:
                 if a <= base < b:
-                    found.add(part_of(base))
+                    names.add(part_of(base))
                     if (a != exons[0][0] and base < a + 3) or (b != exons[-1][1] and base >= b - 3):
-                        found.add("splice_region_variant")
+                        names.add("splice_region_variant")
             for a, b in introns:
                 if a <= base < b:
-                    found.add("intron_variant")
+                    names.add("intron_variant")
                     if base - a < 2:
-                        found.add(left)
+                        names.add(left)
                     if b - base <= 2:
-                        found.add(right)
+                        names.add(right)
                     if 2 <= base - a < 8 or 3 <= b - base <= 8:
-                        found.add("splice_region_variant")
+                        names.add("splice_region_variant")
     else:
         point = start  # between the bases point - 1 and point
         for a, b in exons:
@@ -429,25 +429,25 @@ def _slowly(transcript, exons, start, end):
                 # The first base after a start of the coding sequence, or the last before its end,
                 # makes the point one of the coding sequence.
                 parts = {part_of(point - 1), part_of(point)}
-                found |= {"coding_sequence_variant"} & parts or parts
+                names |= {"coding_sequence_variant"} & parts or parts
                 if (a != exons[0][0] and point - a <= 3) or (b != exons[-1][1] and b - point <= 3):
-                    found.add("splice_region_variant")
+                    names.add("splice_region_variant")
         for a, b in introns:
             if a <= point <= b:
-                found.add("intron_variant")
+                names.add("intron_variant")
                 if point - a < 2 and point < b:
-                    found.add(left)
+                    names.add(left)
                 if b - point < 2 and point > a:
-                    found.add(right)
+                    names.add(right)
                 if (2 <= point - a < 8 and point < b) or (2 <= b - point < 8 and point > a):
-                    found.add("splice_region_variant")
-    if found & {"splice_donor_variant", "splice_acceptor_variant"}:
-        found.discard("splice_region_variant")
-    if found - {"intron_variant"}:
-        found.discard("intron_variant")
-    if found and transcript["biotype"] == "nonsense_mediated_decay":
-        found.add("NMD_transcript_variant")
-    return terms.bits(found)
+                    names.add("splice_region_variant")
+    if names & {"splice_donor_variant", "splice_acceptor_variant"}:
+        names.discard("splice_region_variant")
+    if names - {"intron_variant"}:
+        names.discard("intron_variant")
+    if names and transcript["biotype"] == "nonsense_mediated_decay":
+        names.add("NMD_transcript_variant")
+    return terms.bits(names)
 
 
 @given(small_models())
@@ -456,7 +456,7 @@ def test_the_classes_agree_with_a_slow_reference(models):
     start, end = np.array(alleles, np.int64).T
     features = noncoding.transcript_features(transcripts, exons)
     key, sets = calling._pairs(start, end, features)
-    found = dict(zip(key.tolist(), noncoding.plain(sets).tolist(), strict=True))
+    classes = dict(zip(key.tolist(), noncoding.plain(sets).tolist(), strict=True))
     assert key.tolist() == sorted(key.tolist())
     expected = {}
     for number, (a, b) in enumerate(alleles):
@@ -464,7 +464,7 @@ def test_the_classes_agree_with_a_slow_reference(models):
             mine = exons.filter(pl.col("index") == t["index"]).select("start", "end").rows()
             if said := _slowly(t, mine, a, b):
                 expected[(number << 32) | t["index"]] = said
-    assert found == expected
+    assert classes == expected
     near = features.within(int(start.min()), int(end.max()))
     again, _ = calling._pairs(start, end, near)
     assert again.tolist() == key.tolist()
@@ -484,11 +484,11 @@ def test_the_nearest_start_agrees_with_a_slow_reference(models):
             away = nearest - t["tss"]
             options.append((abs(away), t["gene_id"], away * (1 if t["strand"] == "+" else -1)))
         best = min(options)[:2]
-        found = (
+        chosen = (
             abs(int(d)),
             transcripts.filter(pl.col("gene") == starts.gene[int(w)])["gene_id"][0],
         )
-        assert found == best
+        assert chosen == best
         assert (best[0], best[1], int(d)) in options
 
 
@@ -498,7 +498,7 @@ def test_upstream_and_downstream_agree_with_a_slow_reference(models, upstream, d
     start, end = np.array(alleles, np.int64).T
     features = noncoding.neighbourhoods(transcripts, upstream, downstream)
     key, sets = calling._pairs(start, end, features)
-    found = dict(zip(key.tolist(), sets.tolist(), strict=True))
+    beside = dict(zip(key.tolist(), sets.tolist(), strict=True))
     for number, (a, b) in enumerate(alleles):
         for t in transcripts.iter_rows(named=True):
             low, high = t["start"], t["end"]
@@ -516,7 +516,7 @@ def test_upstream_and_downstream_agree_with_a_slow_reference(models, upstream, d
                 )
             )
             expected = terms.BIT[said[0]] if nearest <= said[1] else None
-            assert found.get((number << 32) | t["index"]) == expected, (a, b, t)
+            assert beside.get((number << 32) | t["index"]) == expected, (a, b, t)
 
 
 # Terms ---------------------------------------------------------------------------------------
@@ -525,10 +525,10 @@ def test_upstream_and_downstream_agree_with_a_slow_reference(models, upstream, d
 @given(st.lists(st.integers(1, 2 ** len(terms.NAMES) - 1), min_size=1))
 def test_the_most_severe_term_is_the_lowest_bit(sets):
     ranks = terms.rank(np.array(sets, np.uint32))
-    for one, rank in zip(sets, ranks, strict=True):
-        names = terms.joined(one).split("&")
+    for term_set, rank in zip(sets, ranks, strict=True):
+        names = terms.joined(term_set).split("&")
         assert names[0] == terms.NAMES[rank]
-        assert terms.bits(names) == one
+        assert terms.bits(names) == term_set
 
 
 def test_terms_of_csq():
@@ -566,8 +566,8 @@ def _agrees(table, said):
     """Every coding call by hand is here, and no other."""
     mine = entries(table)
     assert {key: mine.get(key) for key in said} == said
-    coding = {key for key, (found, _) in mine.items() if found & making.CODING}
-    assert coding == {key for key, (found, _) in said.items() if found & making.CODING}
+    coding = {key for key, (term_set, _) in mine.items() if term_set & making.CODING}
+    assert coding == {key for key, (term_set, _) in said.items() if term_set & making.CODING}
     return len(coding)
 
 
@@ -585,10 +585,10 @@ def test_yeast_agrees_with_csq_by_hand_from_gff3_and_from_gtf(shared_data, tmp_p
         tables[name] = called(
             tmp_path / f"{name}.parquet", variants, reference, tmp_path / name, 5000, 5000
         )
-    one, two = tables.values()
-    assert_frame_equal(one, two)
+    from_gff3, from_gtf = tables.values()
+    assert_frame_equal(from_gff3, from_gtf)
     said = csq_by_hand(tmp_path, variants, reference / "genome.fa", yeast / "annotation.gff3.gz")
-    assert _agrees(one, said) > 100_000
+    assert _agrees(from_gff3, said) > 100_000
 
 
 def _one_parent_a_line(source, target):
@@ -597,8 +597,8 @@ def _one_parent_a_line(source, target):
         for line in lines:
             head, parent, rest = line.partition("Parent=")
             parents, semicolon, tail = rest.partition(";")
-            for each in parents.rstrip("\n").split(","):
-                out.write(f"{head}{parent}{each}{semicolon}{tail}".rstrip("\n") + "\n")
+            for identifier in parents.rstrip("\n").split(","):
+                out.write(f"{head}{parent}{identifier}{semicolon}{tail}".rstrip("\n") + "\n")
 
 
 @pytest.mark.real_data
@@ -649,8 +649,8 @@ def test_the_cases_of_bcftools_own_tests(shared_data, tmp_path):
                 if not fields[2] or "+" in fields[6]:
                     continue  # no transcript, or several records joined: not -l
                 expected = terms.from_csq(fields[0], ">" in fields[5])
-                found, protein = mine[(row, fields[2])]
-                assert terms.joined(found & expected) == terms.joined(expected), (name, entry)
+                term_set, protein = mine[(row, fields[2])]
+                assert terms.joined(term_set & expected) == terms.joined(expected), (name, entry)
                 assert fields[5] in (protein or ""), (name, entry)
                 cases += 1
     assert cases > 30

@@ -57,7 +57,7 @@ class IntervalColumns:
     Raises
     ------
     UserError
-        As `regions.read_bed`; or no interval is on a contig of the reference.
+        As `varlm.genome.bed.read_bed`; or no interval is on a contig of the reference.
     """
 
     def __init__(self, name: str, path: Path, names: ContigNames, key: str):
@@ -130,9 +130,9 @@ class IntervalColumns:
             rows = np.flatnonzero(overlap)
             if self._named and len(rows):
                 named = self._names_of(contig, start[rows], end[rows], rows, len(start))
-        found = (pl.Series(overlap, dtype=pl.Boolean), named, distance)
+        values = (pl.Series(overlap, dtype=pl.Boolean), named, distance)
         return [
-            series.alias(column.name) for series, column in zip(found, self.columns, strict=True)
+            series.alias(column.name) for series, column in zip(values, self.columns, strict=True)
         ]
 
     def _names_of(

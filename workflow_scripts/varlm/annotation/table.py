@@ -148,10 +148,10 @@ def pieces(variants: Path, beside: Sequence[Beside] = ()) -> Iterator[pl.DataFra
     others = []
     for other in beside:
         rows = scan_table(other.path, other.table)
-        found = rows.select(pl.len()).collect().item()
-        if found != total:
+        height = rows.select(pl.len()).collect().item()
+        if height != total:
             raise UserError(
-                f"{other.path}: {found} rows, but {variants} has {total}; delete it and run the "
+                f"{other.path}: {height} rows, but {variants} has {total}; delete it and run the "
                 "workflow again"
             )
         others.append(rows)
@@ -187,9 +187,9 @@ def score_columns(
     snv = (piece["kind"] == "snv").to_numpy()
     if snv.any():
         rows = piece.filter(snv)
-        found = store.read_sites(model.key, contig, start, end)
+        stored = store.read_sites(model.key, contig, start, end)
         joined = rows.select("pos", "ref", "alt").join(
-            found, on="pos", how="left", maintain_order="left"
+            stored, on="pos", how="left", maintain_order="left"
         )
         _check_found(joined, LOGIT_COLUMNS[0], model, rows)
         logits = formulas.site_logits(joined)
@@ -199,9 +199,9 @@ def score_columns(
             values[name][snv] = column
     if not snv.all():
         rows = piece.filter(~snv)
-        found = store.read_alleles(model.key, contig, start, end)
+        stored = store.read_alleles(model.key, contig, start, end)
         joined = rows.select("pos", "ref", "alt").join(
-            found, on=["pos", "ref", "alt"], how="left", maintain_order="left"
+            stored, on=["pos", "ref", "alt"], how="left", maintain_order="left"
         )
         _check_found(joined, "llr_fwd", model, rows)
         by_strand = joined.select("llr_fwd", "llr_rev").fill_null(np.nan).to_numpy()

@@ -145,18 +145,22 @@ def comparison(
     complete = np.ones(rows.size, bool)
     for values in kept.values():
         complete &= np.isfinite(values)
-    here = {name: values[complete] for name, values in kept.items()}
+    complete_values = {name: values[complete] for name, values in kept.items()}
     for score in scores:
-        if score.parts and all(part in here for part in score.parts):
-            here[score.name] = mean_rank(np.stack([here[part] for part in score.parts]))
+        if score.parts and all(part in complete_values for part in score.parts):
+            complete_values[score.name] = mean_rank(
+                np.stack([complete_values[part] for part in score.parts])
+            )
             missing[score.name] = max(missing[part] for part in score.parts)
-    compared = [score for score in scores if score.name in here]
+    compared = [score for score in scores if score.name in complete_values]
     return Comparison(
         compared,
         rows[complete],
-        np.array([here[score.name] for score in compared]).reshape(len(compared), complete.sum()),
+        np.array([complete_values[score.name] for score in compared]).reshape(
+            len(compared), complete.sum()
+        ),
         missing,
-        [score.name for score in scores if score.name not in here],
+        [score.name for score in scores if score.name not in complete_values],
     )
 
 
@@ -174,7 +178,7 @@ def shuffled(
     What such scores still tell apart they tell by being turned: a model that prefers the
     reference's allele, whatever the site, finds turned alleles likely.
     """
-    here = table[compared.rows].select(score.column for score in compared.scores if score.column)
-    here = here[rng.permutation(here.height)]
-    everything = np.ones(here.height, bool)
-    return comparison(here, compared.scores, everything, turned[compared.rows]).values
+    alleles = table[compared.rows].select(score.column for score in compared.scores if score.column)
+    alleles = alleles[rng.permutation(alleles.height)]
+    everything = np.ones(alleles.height, bool)
+    return comparison(alleles, compared.scores, everything, turned[compared.rows]).values

@@ -210,8 +210,8 @@ def match_labels(
         ).select("row", "line")
         for spelling in _SPELLINGS
     ]
-    found = pl.concat(pairs).unique().sort("row", "line")
-    twice = found.filter(pl.col("row").is_duplicated())
+    matches = pl.concat(pairs).unique().sort("row", "line")
+    twice = matches.filter(pl.col("row").is_duplicated())
     if twice.height:
         row = twice["row"][0]
         lines = twice.filter(row=row)["line"].to_list()[:2]
@@ -223,9 +223,9 @@ def match_labels(
         )
     values = dict(zip(rows["line"], rows[LABEL], strict=True))
     text: list[str | None] = [None] * alleles.height
-    for row, line in found.iter_rows():
+    for row, line in matches.iter_rows():
         text[row] = values[line]
-    unmatched = rows.join(found, on="line", how="anti").sort("line")
+    unmatched = rows.join(matches, on="line", how="anti").sort("line")
     examples = [
         f"line {line}: {chrom}:{pos} {ref}>{alt}"
         for line, chrom, pos, ref, alt, _ in unmatched.head(3).iter_rows()
@@ -238,13 +238,20 @@ def _check_once(labels: pl.DataFrame, rows: pl.DataFrame, key: Sequence[str], wh
     if not twice.height:
         return
     same = twice.filter(pl.all_horizontal(pl.col(name) == twice[name][0] for name in key))
-    (one, first), (two, second) = same.select("line", LABEL).head(2).iter_rows()
-    chrom, pos, ref, alt = labels.filter(line=one).select(key).row(0)
-    what = f"both {first!r}" if first == second else f"{first!r} and {second!r}"
+    (first_line, first_label), (second_line, second_label) = (
+        same.select("line", LABEL).head(2).iter_rows()
+    )
+    chrom, pos, ref, alt = labels.filter(line=first_line).select(key).row(0)
+    what = (
+        f"both {first_label!r}"
+        if first_label == second_label
+        else f"{first_label!r} and {second_label!r}"
+    )
     more = twice.select(pl.struct(key).n_unique()).item() - 1
+    also = f"; so it is with {more} more alleles" if more else ""
     raise UserError(
-        f"{where}: lines {one} and {two} are of one allele ({chrom}:{pos} {ref}>{alt}), with the "
-        f"labels {what}{f'; so it is with {more} more alleles' if more else ''}; keep one row of "
+        f"{where}: lines {first_line} and {second_line} are of one allele "
+        f"({chrom}:{pos} {ref}>{alt}), with the labels {what}{also}; keep one row of "
         "each allele"
     )
 
@@ -297,5 +304,5 @@ def numbers(labels: pl.Series, spec: LabelSpec) -> NDArray[np.float64]:
             f"{spec.where}: {len(wrong)} labels in {spec.column} are no numbers, the first is "
             f"{wrong[0]!r}; give positive and negative where they are classes"
         )
-    found = values.fill_null(np.nan).to_numpy().astype(np.float64)
-    return np.abs(found) if spec.absolute else found
+    array = values.fill_null(np.nan).to_numpy().astype(np.float64)
+    return np.abs(array) if spec.absolute else array

@@ -70,9 +70,9 @@ def _rows(
     if task.numbers is not None:
         compared = comparison(table, scores, ~np.isnan(task.numbers))
         yield from dropped_rows(compared)
-        for group, here in _groups(compared, table):
+        for group, members in _groups(compared, table):
             yield from correlation_rows(
-                group, compared, here, task.numbers[compared.rows], settings
+                group, compared, members, task.numbers[compared.rows], settings
             )
         return
     assert task.positive is not None
@@ -83,8 +83,8 @@ def _rows(
     groups = (
         _groups(compared, table) if task.kind == LABELS else [(EVERYTHING, compared.everything)]
     )
-    for group, here in groups:
-        yield from _told_apart(group, compared, here, positive, settings)
+    for group, members in groups:
+        yield from _told_apart(group, compared, members, positive, settings)
         if group == EVERYTHING and task.kind == LABELS:
             yield from _by_chromosome(compared, table, positive, settings)
 
@@ -104,17 +104,17 @@ def _groups(compared: Comparison, table: pl.DataFrame) -> list[tuple[str, NDArra
 def _told_apart(
     group: str,
     compared: Comparison,
-    here: NDArray[np.bool_],
+    members: NDArray[np.bool_],
     positive: NDArray[np.bool_],
     settings: Settings,
 ) -> Iterator[Row]:
     """Yield AUROC and average precision of each score."""
-    truth = positive[here]
+    truth = positive[members]
     counts = class_counts(truth)
     if few := too_few(counts):
         yield {"group": group, **counts, "note": few}
         return
-    values = compared.values[:, here]
+    values = compared.values[:, members]
     auroc, auprc = metrics.areas(values, truth, settings.bootstrap, settings.seed)
     by_chance = f"{truth.mean():.3g} by chance"
     for metric, measured, note in ((AUROC, auroc, None), (AUPRC, auprc, by_chance)):

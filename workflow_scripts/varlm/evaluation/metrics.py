@@ -127,11 +127,11 @@ def areas_by_chromosome(
     """
     weights, values = [], []
     for code in np.unique(chromosome):
-        here = chromosome == code
-        if not 0 < positive[here].sum() < here.sum():
+        members = chromosome == code
+        if not 0 < positive[members].sum() < members.sum():
             continue
-        both = areas(scores[:, here], positive[here])
-        weights.append(int(here.sum()))
+        both = areas(scores[:, members], positive[members])
+        weights.append(int(members.sum()))
         values.append([measured.values for measured in both])
     if not weights:
         return None
@@ -252,10 +252,10 @@ def highest(score: Floats, share: float) -> Flags:
     Alleles whose value equals that of the last one within are in as well: with many ties it may be
     far more than `share`.
     """
-    wanted = int(np.ceil(share * score.size))
-    if not wanted:
+    count = int(np.ceil(share * score.size))
+    if not count:
         return np.zeros(score.size, bool)
-    threshold = np.partition(score, score.size - wanted)[score.size - wanted]
+    threshold = np.partition(score, score.size - count)[score.size - count]
     return np.asarray(score >= threshold)
 
 

@@ -84,10 +84,10 @@ class _Rarity:
         return class_counts(self.rare[self.rare | self.common])
 
     def told_apart(
-        self, group: str, compared: Comparison, here: NDArray[np.bool_], settings: Settings
+        self, group: str, compared: Comparison, members: NDArray[np.bool_], settings: Settings
     ) -> Iterator[Row]:
         """Yield the AUROC of each score, rare against common."""
-        either = here & (self.rare | self.common)
+        either = members & (self.rare | self.common)
         truth = self.rare[either]
         counts = class_counts(truth)
         if few := too_few(counts, "rare", "common"):

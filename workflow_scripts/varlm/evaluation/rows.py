@@ -42,7 +42,7 @@ def dropped_rows(compared: Comparison) -> Iterator[Row]:
 def correlation_rows(
     group: str,
     compared: Comparison,
-    here: NDArray[np.bool_],
+    members: NDArray[np.bool_],
     numbers: NDArray[np.float64],
     settings: Settings,
 ) -> Iterator[Row]:
@@ -50,10 +50,10 @@ def correlation_rows(
 
     Parameters
     ----------
-    here, numbers : numpy.ndarray
+    members, numbers : numpy.ndarray
         Which of the comparison's alleles are of the group, and the number; shape (alleles,).
     """
-    total = int(here.sum())
+    total = int(members.sum())
     if total < FEWEST:
         note = f"too few: {total} alleles; at least {FEWEST} are needed"
         yield {"group": group, "alleles": total, "note": note}
@@ -61,7 +61,7 @@ def correlation_rows(
     from scipy.stats import t as student  # type: ignore[import-untyped]
 
     measured = metrics.spearman(
-        compared.values[:, here], numbers[here], settings.bootstrap, settings.seed
+        compared.values[:, members], numbers[members], settings.bootstrap, settings.seed
     )
     for row, value in zip(
         score_rows(group, SPEARMAN, measured, compared, {"alleles": total}),
@@ -87,13 +87,13 @@ def class_counts(positive: NDArray[np.bool_]) -> Row:
     }
 
 
-def too_few(counts: Row, one: str = "positive", other: str = "negative") -> str:
+def too_few(counts: Row, positive_name: str = "positive", negative_name: str = "negative") -> str:
     """Return why there are too few alleles, or "" where there are enough."""
     if min(counts["positives"], counts["negatives"]) >= FEWEST:
         return ""
     return (
-        f"too few: {counts['positives']} {one} and {counts['negatives']} {other} alleles; at least "
-        f"{FEWEST} of each are needed"
+        f"too few: {counts['positives']} {positive_name} and {counts['negatives']} "
+        f"{negative_name} alleles; at least {FEWEST} of each are needed"
     )
 
 

@@ -112,8 +112,8 @@ def contrast_task(pair: Sequence[str], consequence: pl.Series) -> Task:
 
 
 def _of_term(consequence: pl.Series, term: str) -> Flags:
-    wanted = OUTSIDE_GENES if term == INTERGENIC else (term,)
-    return consequence.is_in(wanted).fill_null(False).to_numpy()
+    terms = OUTSIDE_GENES if term == INTERGENIC else (term,)
+    return consequence.is_in(terms).fill_null(False).to_numpy()
 
 
 def frequency_task(alleles: pl.DataFrame) -> Task:

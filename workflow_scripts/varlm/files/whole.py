@@ -36,10 +36,10 @@ def check_digest(path: Path) -> None:
         if not needed.exists():
             raise UserError(f"{needed}: not found; run the workflow again: it is made anew")
     expected = beside.read_text().split()[0]
-    found = sha256(path)
-    if found != expected:
+    digest = sha256(path)
+    if digest != expected:
         raise UserError(
-            f"{path}: changed since varlm wrote it (SHA-256 {found[:16]}…, expected "
+            f"{path}: changed since varlm wrote it (SHA-256 {digest[:16]}…, expected "
             f"{expected[:16]}…); delete it and run the workflow again: it is made anew"
         )
 
@@ -53,9 +53,9 @@ def sha256(path: Path) -> str:
 def raise_os_error(error: BaseException | None, path: Path) -> None:
     """Raise the `OSError` that Polars wrapped in an error of its own (a full disk), if it did."""
     if isinstance(error, pl.exceptions.PolarsError):
-        found = re.search(r"\(os error (\d+)\)", str(error))
-        if found:
-            number = int(found[1])
+        match = re.search(r"\(os error (\d+)\)", str(error))
+        if match:
+            number = int(match[1])
             raise OSError(number, os.strerror(number), str(path)) from error
 
 

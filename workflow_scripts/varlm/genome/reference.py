@@ -102,11 +102,11 @@ class Genome:
         entry = self._by_name[contig]
         sequence = self._data[entry.offset : entry.offset + entry.length]
         if contig not in self._verified:
-            found = refget_digest(hashlib.sha512(sequence.data))
-            if found != entry.digest:
+            digest = refget_digest(hashlib.sha512(sequence.data))
+            if digest != entry.digest:
                 raise UserError(
                     f"{self.fasta}: the sequence of contig {contig!r} changed since "
-                    f"index_reference wrote it (digest {found}, expected {entry.digest}); delete "
+                    f"index_reference wrote it (digest {digest}, expected {entry.digest}); delete "
                     "the folder and run the workflow again"
                 )
             self._verified.add(contig)

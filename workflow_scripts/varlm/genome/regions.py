@@ -53,8 +53,8 @@ class Regions:
         starts, ends = self._merged[contig].T
         # The last region that starts before the span's end is the only one to look at.
         index = np.searchsorted(starts, end, side="left") - 1
-        found: np.ndarray = (index >= 0) & (ends[index] > start)
-        return found
+        overlaps: np.ndarray = (index >= 0) & (ends[index] > start)
+        return overlaps
 
 
 def read_regions(path: Path, names: ContigNames, key: str = "normalise.regions") -> Regions:
@@ -79,7 +79,7 @@ def read_regions(path: Path, names: ContigNames, key: str = "normalise.regions")
     )
 
 
-def whole_contigs(wanted: Sequence[str], names: ContigNames, key: str) -> Regions:
+def whole_contigs(contigs: Sequence[str], names: ContigNames, key: str) -> Regions:
     """Return these contigs, whole, their names matched through `names`.
 
     Raises
@@ -87,7 +87,7 @@ def whole_contigs(wanted: Sequence[str], names: ContigNames, key: str) -> Region
     UserError
         Naming each contig that the reference does not have, and its closest names.
     """
-    matches = {name: names.match(name, {}) for name in wanted}
+    matches = {name: names.match(name, {}) for name in contigs}
     unknown = [name for name, match in matches.items() if match.contig is None]
     if unknown:
         known = [*names.lengths, *names.aliases]
@@ -98,8 +98,10 @@ def whole_contigs(wanted: Sequence[str], names: ContigNames, key: str) -> Region
         raise UserError(
             f"{key}: not in the reference: {'; '.join(shown)}; correct the name, or {names.remedy}"
         )
-    found = {match.contig for match in matches.values() if match.contig is not None}
-    return Regions({c: np.array([[0, names.lengths[c]]], np.int64) for c in found}, matches)
+    matched_contigs = {match.contig for match in matches.values() if match.contig is not None}
+    return Regions(
+        {c: np.array([[0, names.lengths[c]]], np.int64) for c in matched_contigs}, matches
+    )
 
 
 def _merge(pairs: np.ndarray) -> np.ndarray:

@@ -68,12 +68,12 @@ class Area:
         entry = self.genome[contig]
         if self.regions.merged(contig).tolist() == [[0, entry.length]]:
             return entry.acgt
-        return sum(int(np.count_nonzero(wanted)) for _, wanted in self.stretches(contig))
+        return sum(int(np.count_nonzero(is_site)) for _, is_site in self.stretches(contig))
 
     def positions(self, contig: str) -> Iterator[NDArray[np.uint32]]:
         """Yield the contig's sites, 1-based and sorted, uint32, in arrays of bounded size."""
-        for start, wanted in self.stretches(contig):
-            yield _positions(start, np.flatnonzero(wanted))
+        for start, is_site in self.stretches(contig):
+            yield _positions(start, np.flatnonzero(is_site))
 
     def stretches(self, contig: str) -> Iterator[tuple[int, NDArray[np.bool_]]]:
         """Yield 0-based starts, and which of the bases from there are sites: bool."""
@@ -85,10 +85,10 @@ class Area:
             if first == last:
                 continue
             low, high = max(chunk, int(starts[first])), min(chunk + _CHUNK, int(ends[last - 1]))
-            wanted = IS_ACGT[sequence[low:high]]
+            is_site = IS_ACGT[sequence[low:high]]
             if last - first > 1:
-                wanted &= _inside(starts[first:last] - low, ends[first:last] - low, high - low)
-            yield low, wanted
+                is_site &= _inside(starts[first:last] - low, ends[first:last] - low, high - low)
+            yield low, is_site
 
 
 def _positions(start: int, offsets: NDArray[np.intp]) -> NDArray[np.uint32]:
@@ -156,12 +156,12 @@ class Sample:
         if self._largest is None:
             return
         keys = _keys(self._seed, self._first[contig])
-        for start, wanted in self._area.stretches(contig):
-            sites = int(np.count_nonzero(wanted))
+        for start, is_site in self._area.stretches(contig):
+            sites = int(np.count_nonzero(is_site))
             drawn = np.flatnonzero(keys.random_raw(sites) <= self._largest)
             # Most stretches have no other letter, and then the n-th site is the n-th base.
-            if len(drawn) and sites < len(wanted):
-                drawn = np.flatnonzero(wanted)[drawn]
+            if len(drawn) and sites < len(is_site):
+                drawn = np.flatnonzero(is_site)[drawn]
             yield _positions(start, drawn)
 
 

@@ -145,10 +145,10 @@ def allele_windows(
     alternate = np.empty((n, window), dtype=np.uint8)
     ends = np.empty((n, 2), dtype=np.int64)  # where scoring stops in either window
     for row, (position, ref, alt) in enumerate(zip(positions, refs, alts, strict=True)):
-        found = sequence[position : position + len(ref)].tobytes().decode("ascii")
-        if found != ref:
+        bases = sequence[position : position + len(ref)].tobytes().decode("ascii")
+        if bases != ref:
             raise UserError(
-                f"position {position + 1}: REF is {ref!r}, but the reference holds {found!r}; "
+                f"position {position + 1}: REF is {ref!r}, but the reference holds {bases!r}; "
                 "normalise against the same reference as is scored with"
             )
         start, ref, alt = strip_shared(int(position), ref, alt)

@@ -9,6 +9,8 @@ from varlm.annotation.genes.gff import decoded
 LOST = "\ufffd"  # in our tables, in the place of bytes that are no UTF-8
 _CUT = 60  # letters of REF and ALT in the table of rejected alleles
 
+_Comparison = tuple[pl.Series, pl.Series, pl.Series]  # whether equal, what was seen, expected
+
 
 def first_difference(
     alleles: pl.DataFrame, seen: pl.DataFrame, tags: dict[str, str]
@@ -42,8 +44,8 @@ def first_difference(
     wrong = differs.select(pl.any_horizontal(pl.all())).to_series()
     if (at := wrong.arg_max()) is not None and wrong[at]:
         name = next(name for name in fields if differs[name][at])
-        _, saw, wanted = fields[name]
-        return doubtful.row(at, named=True), name, saw[at], wanted[at]
+        _, saw, expected = fields[name]
+        return doubtful.row(at, named=True), name, saw[at], expected[at]
     if beyond.is_empty():
         return None
     return beyond.row(0, named=True), "record", None, "a record"
@@ -85,10 +87,7 @@ def _plainly_equal(alleles: pl.DataFrame, seen: pl.DataFrame, tags: dict[str, st
     )
 
 
-Comparison = tuple[pl.Series, pl.Series, pl.Series]  # whether equal, what was seen, expected
-
-
-def _fixed(alleles: pl.DataFrame, texts: pl.DataFrame) -> dict[str, Comparison]:
+def _fixed(alleles: pl.DataFrame, texts: pl.DataFrame) -> dict[str, _Comparison]:
     """Compare CHROM, POS, REF and this ALT allele."""
     saw_alt = texts["alt"].str.split(",")
     own = pl.DataFrame([saw_alt, alleles["place"]]).select(
@@ -103,15 +102,15 @@ def _fixed(alleles: pl.DataFrame, texts: pl.DataFrame) -> dict[str, Comparison]:
     }
 
 
-def _same(saw: pl.Series, wanted: pl.Series) -> pl.Series:
+def _same(saw: pl.Series, expected: pl.Series) -> pl.Series:
     """Return whether texts are equal, where the tables have them whole."""
-    pair = pl.DataFrame({"saw": saw, "wanted": wanted})
-    cut = pl.col("wanted").str.len_chars() == _CUT
+    pair = pl.DataFrame({"saw": saw, "expected": expected})
+    cut = pl.col("expected").str.len_chars() == _CUT
     return (
         pair.select(
-            (pl.col("saw") == pl.col("wanted"))
-            | (cut & pl.col("saw").str.starts_with(pl.col("wanted")))
-            | pl.col("wanted").str.contains(LOST, literal=True)
+            (pl.col("saw") == pl.col("expected"))
+            | (cut & pl.col("saw").str.starts_with(pl.col("expected")))
+            | pl.col("expected").str.contains(LOST, literal=True)
         )
         .to_series()
         .fill_null(False)
@@ -120,7 +119,7 @@ def _same(saw: pl.Series, wanted: pl.Series) -> pl.Series:
 
 def _info(
     alleles: pl.DataFrame, texts: pl.DataFrame, tags: dict[str, str]
-) -> dict[str, Comparison]:
+) -> dict[str, _Comparison]:
     """Compare this allele's value of each INFO tag."""
     comparisons = {}
     for tag, column in tags.items():
@@ -133,23 +132,23 @@ def _info(
         ).to_series()
         number = (pair["field"].list.len() == pair["count"]).fill_null(True)
         # A record without ALT has no allele to speak of.
-        wanted = alleles[column].zip_with(
+        expected = alleles[column].zip_with(
             alleles["allele"] > 0, pl.Series([None], dtype=alleles[column].dtype)
         )
-        if wanted.dtype.is_float():
-            equal = _as_written(value, wanted)
+        if expected.dtype.is_float():
+            equal = _as_written(value, expected)
         else:
             value = decoded(value)
-            wanted = wanted.cast(pl.String).replace("", None)
-            equal = value.eq_missing(wanted)
-        comparisons[f"INFO/{tag}"] = (equal & number, value, wanted)
+            expected = expected.cast(pl.String).replace("", None)
+            equal = value.eq_missing(expected)
+        comparisons[f"INFO/{tag}"] = (equal & number, value, expected)
     return comparisons
 
 
-def _as_written(value: pl.Series, wanted: pl.Series) -> pl.Series:
+def _as_written(value: pl.Series, expected: pl.Series) -> pl.Series:
     """Return whether texts are float32 numbers of six significant digits."""
     saw = value.cast(pl.Float64, strict=False)
-    rounded = wanted.round_sig_figs(6).cast(pl.Float64)
+    rounded = expected.round_sig_figs(6).cast(pl.Float64)
     # The last bit of a float32: the digits go through a decimal text twice.
     close = (saw - rounded).abs() <= rounded.abs() * 2e-7 + 1e-44
-    return close.fill_null(False) | (value.is_null() & wanted.is_null())
+    return close.fill_null(False) | (value.is_null() & expected.is_null())

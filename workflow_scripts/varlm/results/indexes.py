@@ -20,10 +20,10 @@ TBI_LIMIT = 1 << 29  # bp; positions beyond it need a .csi index
 def check_lines(path: Path, expected: int) -> None:
     """Read the file again, every checksum, and count its lines."""
     with path.open("rb") as file:
-        found = sum(piece.count(b"\n") for piece in inflate.inflate(file, path, lambda _: None))
-    if found != expected:
+        lines = sum(piece.count(b"\n") for piece in inflate.inflate(file, path, lambda _: None))
+    if lines != expected:
         raise UserError(
-            f"{path}: {found} lines on disk, {expected} written; the disk may be failing: run again"
+            f"{path}: {lines} lines on disk, {expected} written; the disk may be failing: run again"
         )
 
 

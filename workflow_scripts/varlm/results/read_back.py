@@ -208,7 +208,7 @@ def _tell(
     allele: dict[str, object],
     field: str,
     saw: object,
-    wanted: object,
+    expected: object,
     path: Path,
     files: Sequence[Path],
 ) -> NoReturn:
@@ -216,7 +216,7 @@ def _tell(
     whence = f"record {int(str(allele['record'])) + 1} of {files[int(str(allele['file']))].name}"
     raise ReadBackError(
         f"{path}, {place} ({whence}): {field} is {_shown(saw)} for htslib, which reads the file "
-        f"through its index, and {_shown(wanted)} in the annotated table; {_BLAME}"
+        f"through its index, and {_shown(expected)} in the annotated table; {_BLAME}"
     )
 
 

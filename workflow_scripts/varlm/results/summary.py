@@ -82,12 +82,12 @@ def _check_plan(plan: Plan, accounting: Accounting) -> None:
             f"{counts.alleles} other alleles, but {sites} and {alleles} were normalised; delete "
             "the plan and run again"
         )
-    for kind, wanted, settled in (
+    for kind, planned, settled in (
         ("sites", counts.sites, counts.sites_scored + counts.sites_from_store),
         ("alleles", counts.alleles, counts.alleles_scored + counts.alleles_from_store),
     ):
-        if wanted != settled:
+        if planned != settled:
             raise UserError(
-                f"cohort {cohort}: of {wanted} {kind}, model {plan.model} scored or found in the "
+                f"cohort {cohort}: of {planned} {kind}, model {plan.model} scored or found in the "
                 f"store {settled}; delete the plan and run again"
             )

@@ -36,20 +36,20 @@ def top_hits(annotated: Path, models: Sequence[str], count: int) -> dict[str, pl
             known = best.get(model)
             both = rows if known is None else _with(known, rows, model, count)
             best[model] = both.sort(f"{model}_llr", *_ORDER, nulls_last=True).head(count)
-    wanted = pl.concat(found["row"] for found in best.values()).unique().sort()
-    whole = _rows(frame, wanted)
+    row_numbers = pl.concat(hits["row"] for hits in best.values()).unique().sort()
+    whole = _rows(frame, row_numbers)
     return {
-        model: found.select("row")
+        model: hits.select("row")
         .join(whole, on="row", how="left", maintain_order="left")
         .drop("row")
-        for model, found in best.items()
+        for model, hits in best.items()
     }
 
 
-def _rows(frame: pl.LazyFrame, wanted: pl.Series) -> pl.DataFrame:
-    """Return these rows, with the column `row`; `wanted` is sorted."""
+def _rows(frame: pl.LazyFrame, row_numbers: pl.Series) -> pl.DataFrame:
+    """Return these rows, with the column `row`; `row_numbers` is sorted."""
     parts = [frame.clear().collect().with_row_index("row")]
-    numbers = wanted.to_numpy()
+    numbers = row_numbers.to_numpy()
     for piece in np.unique(numbers // ROW_GROUP):
         start = int(piece) * ROW_GROUP
         inside = numbers[(numbers >= start) & (numbers < start + ROW_GROUP)]

@@ -52,12 +52,12 @@ class Table:
         self.check_schema(frame.schema, where)
         return frame
 
-    def check_schema(self, found: pl.Schema, where: str | Path) -> None:
-        """Raise `UserError` unless `found` has exactly this table's columns, in order."""
-        if list(found.items()) == list(self.schema.items()):
+    def check_schema(self, actual: pl.Schema, where: str | Path) -> None:
+        """Raise `UserError` unless `actual` has exactly this table's columns, in order."""
+        if list(actual.items()) == list(self.schema.items()):
             return
         expected = ", ".join(f"{name}: {dtype}" for name, dtype in self.schema.items())
-        got = ", ".join(f"{name}: {dtype}" for name, dtype in found.items())
+        got = ", ".join(f"{name}: {dtype}" for name, dtype in actual.items())
         raise UserError(
             f"{where}: not a {self.name!r} table of this version of varlm: found columns "
             f"({got}), expected ({expected}); delete the file and run the workflow again"
@@ -73,13 +73,13 @@ def described_table(name: str, path: Path) -> Table:
         If the file is missing or no Parquet file.
     """
     try:
-        found = pl.scan_parquet(path).collect_schema()
+        schema = pl.scan_parquet(path).collect_schema()
         meanings = pl.read_parquet_metadata(path)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise _unreadable(path, Table(name, ()), error) from error
     columns = (
         Column(column, dtype, meanings.get(f"{_MEANING}{column}", ""))
-        for column, dtype in found.items()
+        for column, dtype in schema.items()
     )
     return Table(name, tuple(columns))
 
@@ -99,10 +99,10 @@ def scan_table(path: Path, table: Table) -> pl.LazyFrame:
     """
     frame = pl.scan_parquet(path)
     try:
-        found = frame.collect_schema()
+        schema = frame.collect_schema()
     except (pl.exceptions.PolarsError, OSError) as error:
         raise _unreadable(path, table, error) from error
-    table.check_schema(found, path)
+    table.check_schema(schema, path)
     return frame
 
 
@@ -141,14 +141,14 @@ def write_pieces(
     file's key-value metadata. An error that `pieces` raises comes out as it is.
     """
     failure: list[Exception] = []
-    given = 0
+    row_count = 0
 
     def source(*_: Any) -> Iterator[pl.DataFrame]:
         # Polars asks for all columns and rows here, for nothing is selected before the sink.
-        nonlocal given
+        nonlocal row_count
         try:
             for piece in pieces:
-                given += piece.height
+                row_count += piece.height
                 yield table.check(piece, path)
         except Exception as error:
             failure.append(error)  # Polars wraps it in an error of its own
@@ -169,9 +169,9 @@ def write_pieces(
                 raise failure[0] from None
             raise
         written = int(pl.scan_parquet(temporary).select(pl.len()).collect().item())
-        if written != given:
+        if written != row_count:
             raise UserError(
-                f"{path}: {written} rows on disk, {given} written; the disk may be failing: "
+                f"{path}: {written} rows on disk, {row_count} written; the disk may be failing: "
                 "run again"
             )
     return written

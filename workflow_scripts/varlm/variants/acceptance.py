@@ -67,7 +67,7 @@ class Sorter:
         self._names = self.genome.names
 
     def take(self, records: pl.DataFrame, file: int, source: VcfSource) -> None:
-        """Sort all alleles of some records (`vcf_columns.read_columns`) of one file.
+        """Sort all alleles of some records (`varlm.vcf.columns.read_columns`) of one file.
 
         Raises
         ------
@@ -128,9 +128,9 @@ class Sorter:
         alleles = self._reject_by_site(alleles)
         if alleles.is_empty():
             return
-        found, wrong = self._reference_texts(alleles)
+        reference_text, wrong = self._reference_texts(alleles)
         self._count_ref_checks(alleles, wrong)
-        alleles = self._reject(alleles.with_columns(found), wrong, "ref_mismatch")
+        alleles = self._reject(alleles.with_columns(reference_text), wrong, "ref_mismatch")
         self._accept(self._trimmed_and_aligned(alleles))
 
     def _reject_by_site(self, alleles: pl.DataFrame) -> pl.DataFrame:
@@ -165,17 +165,17 @@ class Sorter:
     def _reference_texts(self, alleles: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
         """Return the reference at each REF (first characters, for a message), and if it differs."""
         starts, refs = (alleles["position"] - 1).to_list(), alleles["REF"].to_list()
-        found = [""] * alleles.height
+        texts = [""] * alleles.height
         wrong = np.zeros(alleles.height, dtype=bool)
         for contig, rows in self._by_contig(alleles):
             sequence = self.genome.sequence(contig).view(np.ndarray)
             for row in rows.tolist():
                 ref, start = refs[row], starts[row]
-                there = sequence[start : start + len(ref)].tobytes()
-                if there != ref.encode():
+                bases = sequence[start : start + len(ref)].tobytes()
+                if bases != ref.encode():
                     wrong[row] = True
-                    found[row] = there[:_SHOWN].decode("ascii")
-        return pl.Series("found", found, dtype=pl.String), pl.Series(wrong)
+                    texts[row] = bases[:_SHOWN].decode("ascii")
+        return pl.Series("found", texts, dtype=pl.String), pl.Series(wrong)
 
     def _count_ref_checks(self, alleles: pl.DataFrame, wrong: pl.Series) -> None:
         if alleles.is_empty():
@@ -336,7 +336,7 @@ def split_alleles(records: pl.DataFrame, source: VcfSource) -> pl.DataFrame:
     several = several.with_columns(
         allele=pl.int_ranges(1, pl.col("n_alt").cast(pl.Int64) + 1, dtype=pl.UInt16)
     ).explode("alt", "allele", empty_as_null=False)
-    one = records.filter(commas == 0).with_columns(
+    single = records.filter(commas == 0).with_columns(
         pl.lit(1, pl.UInt16).alias("allele"), pl.lit(1, pl.UInt32).alias("n_alt")
     )
-    return pl.concat([one, several.select(one.columns)])
+    return pl.concat([single, several.select(single.columns)])

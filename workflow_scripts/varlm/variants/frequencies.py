@@ -30,10 +30,10 @@ def allele_frequencies(alleles: pl.DataFrame) -> Frequencies:
     if not alleles["info"].str.contains("A", literal=True).any():
         return Frequencies(_no_values(alleles.height), _no(alleles.height))
     single = alleles["n_alt"].max() == 1
-    given = alleles.select(_own("AF", single)).to_series()
-    af = given.cast(pl.Float64, strict=False)
+    text = alleles.select(_own("AF", single)).to_series()
+    af = text.cast(pl.Float64, strict=False)
     af = af.set(~af.is_between(0, 1), None)
-    has_value = given.is_not_null()
+    has_value = text.is_not_null()
     missing = ~has_value
     # AC and AN are looked for only where AF is not: a search of INFO costs 0.3 µs a record.
     if missing.any():
@@ -52,8 +52,8 @@ def _from_counts(alleles: pl.DataFrame, single: bool) -> Frequencies:
     ac, an = (text[key].cast(pl.Int64, strict=False) for key in ("AC", "AN"))
     valid = ((an > 0) & ac.is_between(0, an)).fill_null(False)
     af = (ac / an).set(~valid, None)
-    given = text["AC"].is_not_null() & text["AN"].is_not_null() & (an != 0).fill_null(True)
-    return Frequencies(af, given & ~valid)
+    stated = text["AC"].is_not_null() & text["AN"].is_not_null() & (an != 0).fill_null(True)
+    return Frequencies(af, stated & ~valid)
 
 
 def _no_values(height: int) -> pl.Series:

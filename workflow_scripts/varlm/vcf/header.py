@@ -32,10 +32,10 @@ def columns_of(lines: Sequence[bytes], behind: bytes, path: Path) -> int:
     """
     named = [index for index, line in enumerate(lines) if line.startswith(b"#CHROM")]
     if not named:
-        found = behind or (lines[-1] if lines else b"")
+        offending = behind or (lines[-1] if lines else b"")
         raise UserError(
             f"{path}, line {len(lines) + 1}: no '#CHROM' header line before the first record "
-            f"(found {shown(found)}); expected a VCF: ## lines, then #CHROM with "
+            f"(found {shown(offending)}); expected a VCF: ## lines, then #CHROM with "
             "tab-separated column names, then records"
         )
     if named[0] + 1 < len(lines):

@@ -13,7 +13,7 @@ end marker of bgzip), every line has as many columns as the #CHROM line, none is
 with '#', none holds a NUL. Anything else raises one `UserError` that names the file and the line.
 Nothing is decoded: the bytes are the file's own (for BCF, those of `bcftools view`), a carriage
 return before the line feed included. Errors appear while iterating, so write to a temporary name
-and rename at the end (`schemas.atomic_path`).
+and rename at the end (`varlm.files.whole.atomic_path`).
 
 htslib is no validator (of 607 invalid files it accepts 544, crashes on 12), so no file goes
 through it but BCF, in a child process, its blocks checked and its records counted beforehand.
@@ -116,15 +116,15 @@ class VcfSource:
     @cached_property
     def contig_lengths(self) -> dict[str, int | None]:
         """Contigs that the header declares, with their length in bp, None where not given."""
-        found: dict[str, int | None] = {}
+        lengths: dict[str, int | None] = {}
         for line in self.header_lines:
             if line.startswith(b"##contig=<"):
                 fields = structured(line[len(b"##contig=<") :].decode("utf-8", "replace"))
                 length = fields.get("length", "")
                 if "ID" in fields:
                     usable = length.isascii() and length.isdigit()
-                    found.setdefault(fields["ID"], int(length) if usable else None)
-        return found
+                    lengths.setdefault(fields["ID"], int(length) if usable else None)
+        return lengths
 
     def where(self, record: int) -> str:
         """Return how a message names the 0-based `record`: the file and the line."""

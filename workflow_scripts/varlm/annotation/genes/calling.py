@@ -128,17 +128,17 @@ class _Caller:
         size = min(BATCH, -(-total // csq.workers()))
         pieces: list[tuple[int, int]] = []
         asked: dict[int, list[pl.DataFrame]] = {code: [] for code in self.codes}
-        count = rows = made = 0
+        count = rows = started = 0
 
         def batch() -> _Batch:
-            nonlocal made
+            nonlocal started
             calls = []
             for code, frames in asked.items():
                 alleles = pl.concat(frames) if frames else pl.DataFrame()
                 frames.clear()
                 if alleles.height:
-                    made += 1
-                    stem = folder / f"batch{made}"
+                    started += 1
+                    stem = folder / f"batch{started}"
                     gff3 = self.annotation.gff3(code)
                     calls.append(pool.submit(csq.call, alleles, reference, gff3, code, stem))
             return _Batch(pieces, calls)

@@ -151,11 +151,11 @@ def read_calls(path: Path, sent: pl.Series) -> Calls:
             "terms", [terms.from_csq(*kind) for kind in distinct.iter_rows()], dtype=pl.UInt32
         )
     )
-    found = kinds.join(distinct, on=["said", "changes"], how="left", maintain_order="left")
+    with_terms = kinds.join(distinct, on=["said", "changes"], how="left", maintain_order="left")
     return _by_pair(
         entries["row"].to_numpy(),
         entries["transcript"].to_numpy(),
-        found["terms"].to_numpy(),
+        with_terms["terms"].to_numpy(),
         entries["protein"],
     )
 

@@ -262,7 +262,7 @@ def touching(start: Ints, end: Ints, features: Features) -> tuple[Ints, Ints]:
         int64, shape (pairs,): indices into the arrays given.
     """
     length = end - start
-    found = []
+    pairs = []
     for group in (length == 1, length > 1, length == 0):
         rows = np.flatnonzero(group)
         if not len(rows):
@@ -278,10 +278,10 @@ def touching(start: Ints, end: Ints, features: Features) -> tuple[Ints, Ints]:
         feature = np.repeat(np.arange(len(low)), count)
         allele = np.arange(int(count.sum())) + np.repeat(begin - (count.cumsum() - count), count)
         touches = to[allele] > low[feature]
-        found.append((rows[allele[touches]], feature[touches]))
-    if not found:
+        pairs.append((rows[allele[touches]], feature[touches]))
+    if not pairs:
         return np.empty(0, np.int64), np.empty(0, np.int64)
-    return np.concatenate([a for a, _ in found]), np.concatenate([f for _, f in found])
+    return np.concatenate([a for a, _ in pairs]), np.concatenate([f for _, f in pairs])
 
 
 def plain(sets: Terms) -> Terms:

@@ -32,10 +32,10 @@ def exons_of(transcripts: pl.DataFrame, parts: pl.DataFrame) -> pl.DataFrame:
     stated = parts.filter(kind.is_in(EXON_TYPES))
     bare = transcripts.join(stated, on="t", how="anti")
     known = pl.concat([cds, parts.filter(kind.is_in(UTR_TYPES))]).join(bare, on="t", how="semi")
-    made = pl.concat([known.select("t", "start", "end"), _flanks(bare, known, parts)])
+    inferred = pl.concat([known.select("t", "start", "end"), _flanks(bare, known, parts)])
     exons = stated.select("t", "start", "end")
     with_cds = cds.join(stated, on="t", how="semi").select("t", "start", "end")
-    return _merged(pl.concat([exons, with_cds, made]))
+    return _merged(pl.concat([exons, with_cds, inferred]))
 
 
 def _flanks(bare: pl.DataFrame, known: pl.DataFrame, parts: pl.DataFrame) -> pl.DataFrame:

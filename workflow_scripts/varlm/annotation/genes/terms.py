@@ -48,10 +48,10 @@ _SHAPE = BIT["feature_elongation"] | BIT["feature_truncation"]
 
 def bits(names: Iterable[str]) -> int:
     """Return the set of these terms."""
-    found = 0
+    union = 0
     for name in names:
-        found |= BIT[name]
-    return found
+        union |= BIT[name]
+    return union
 
 
 def from_csq(text: str, changes_protein: bool) -> int:
@@ -72,15 +72,15 @@ def from_csq(text: str, changes_protein: bool) -> int:
         If csq wrote a term that this table does not have, or a reference to another record
         (`@pos`), which `csq -l` never does.
     """
-    found = 0
+    entry_terms = 0
     for word in text.removeprefix("*").split("&"):
         term = _CSQ.get(word)
         if term is None:
             raise ValueError(f"bcftools csq wrote the consequence {text!r}, unknown to varlm")
-        found |= BIT[term]
-    if changes_protein and found & _SHAPE and found & ~_SHAPE == 0:
-        found |= BIT["protein_altering_variant"]
-    return found
+        entry_terms |= BIT[term]
+    if changes_protein and entry_terms & _SHAPE and entry_terms & ~_SHAPE == 0:
+        entry_terms |= BIT["protein_altering_variant"]
+    return entry_terms
 
 
 def rank(sets: Terms) -> NDArray[np.uint8]:

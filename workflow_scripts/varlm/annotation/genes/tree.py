@@ -49,17 +49,17 @@ def gtf_tree(features: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     is_part = pl.col("type").is_in(PART_TYPES)
     is_gene = pl.col("type") == "gene"
     parts = features.filter(is_part).with_columns(key.alias("parent"))
-    made = parts.filter(pl.col("transcript_id").is_not_null())
+    implied_transcripts = parts.filter(pl.col("transcript_id").is_not_null())
     stated = features.filter(~is_part & ~is_gene & pl.col("transcript_id").is_not_null())
     stated = stated.with_columns(key.alias("id"))
-    made = made.with_columns(key.alias("id"), pl.lit("transcript").alias("type")).join(
-        stated, on=["contig", "id"], how="anti"
-    )
-    transcripts = pl.concat([stated, made]).with_columns(gene_key.alias("parent"))
+    implied_transcripts = implied_transcripts.with_columns(
+        key.alias("id"), pl.lit("transcript").alias("type")
+    ).join(stated, on=["contig", "id"], how="anti")
+    transcripts = pl.concat([stated, implied_transcripts]).with_columns(gene_key.alias("parent"))
     genes = features.filter(is_gene).with_columns(
         gene_key.alias("id"), pl.lit(None, pl.String).alias("parent")
     )
-    implied = (
+    implied_genes = (
         pl.concat([parts, transcripts])
         .with_columns(
             gene_key.alias("id"),
@@ -69,7 +69,7 @@ def gtf_tree(features: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         )
         .join(genes, on=["contig", "id"], how="anti")
     )
-    nodes = _spans(pl.concat([genes, implied, transcripts]), ["contig", "id"])
+    nodes = _spans(pl.concat([genes, implied_genes, transcripts]), ["contig", "id"])
     return nodes.with_columns(pl.col("type").str.replace(r"^5UTR$", "transcript")), parts
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from varlm.errors import first_few
 from varlm.files.whole import atomic_path
-from varlm.genome import encoding
+from varlm.genome import encoding, read_back
 
 log = logging.getLogger("varlm")
 
@@ -23,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Write `genome.fa`, `genome.fa.fai`, `contigs.parquet` and `reference.json`."""
     indexed = encoding.index_reference(args.fasta, args.reference)
+    read_back.check_or_remove(args.reference)
     contigs = indexed.contigs
     summary = {
         "fasta": str(args.fasta),

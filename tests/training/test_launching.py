@@ -20,17 +20,19 @@ from varlm.scoring import batch_size
 from varlm.steps import train
 
 # Takes a device, or two for a training; each process says which, when it began and when it ended.
-SCORE = """
-import json, sys, time
+# A line is one write: two processes of a training have one pipe, and `print` may write its line end
+# by itself.
+SCORE = r"""
+import json, os, sys, time
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 from varlm.run.devices import lease
 held = lease(json.loads(sys.argv[2]), folder=Path(sys.argv[3]))
-print(json.dumps({"device": held.name, "start": time.time()}), flush=True)
+os.write(1, json.dumps({"device": held.name, "start": time.time()}).encode() + b"\n")
 time.sleep(float(sys.argv[4]))
-print(json.dumps({"device": held.name, "end": time.time()}), flush=True)
+os.write(1, json.dumps({"device": held.name, "end": time.time()}).encode() + b"\n")
 """
-WORKER = """
+WORKER = r"""
 import json, os, sys, time
 sys.path.insert(0, sys.argv[1])
 from varlm.run.signals import stop_in_good_order
@@ -39,13 +41,13 @@ assert sys.argv[-2] == "--device"
 device = json.loads(sys.argv[2])[int(sys.argv[-1].removeprefix("cuda:"))]
 rank, level = os.environ["VARLM_RANK"], os.environ.get("VARLM_LOG_LEVEL")
 words = {"device": device, "pid": os.getpid(), "rank": rank, "level": level}
-print(json.dumps({**words, "start": time.time()}), flush=True)
+os.write(1, json.dumps({**words, "start": time.time()}).encode() + b"\n")
 if sys.argv[4] == "fail":
     if rank == "1":
         sys.exit(3)
     time.sleep(600)
 time.sleep(float(sys.argv[4]))
-print(json.dumps({"device": device, "end": time.time()}), flush=True)
+os.write(1, json.dumps({"device": device, "end": time.time()}).encode() + b"\n")
 """
 TRAIN = f"""
 import json, sys

@@ -32,9 +32,9 @@ def package_root():
     `workflow.source_path` was asked for, so every file of package.txt is, but for those of
     resources/, which a config may name (`shipped_folder`).
     """
-    here = HERE.get_path_or_uri(secret_free=True)
+    origin = HERE.get_path_or_uri(secret_free=True)
     if not REMOTE:
-        return Path(here).resolve().parent
+        return Path(origin).resolve().parent
     files = {
         name: Path(workflow.source_path(f"../{name}"))
         for name in PACKAGE
@@ -44,8 +44,8 @@ def package_root():
     root = file.parents[name.count("/")]
     if any(root / name != file for name, file in files.items()):
         raise WorkflowError(
-            f"varlm cannot be imported from {here}: Snakemake's cache has its files by other names "
-            f"(such as {file}); import it from a folder, a git host or a web server "
+            f"varlm cannot be imported from {origin}: Snakemake's cache has its files by other "
+            f"names (such as {file}); import it from a folder, a git host or a web server "
             "(docs/deployment.md)"
         )
     return root
@@ -60,7 +60,7 @@ from varlm.errors import UserError
 from varlm.run import checkpoint_folders, environment, step_settings
 from varlm.run.config_keys import REGIONS_COHORT, label_tables, window_of
 from varlm.run.fingerprint import fingerprints as known_by
-from varlm.run.inputs import addresses, has_credentials, keys_of
+from varlm.run.inputs import addresses, keys_of, storage_objects
 from varlm.run.loading import load_run
 from varlm.run.options import (
     area_flags,
@@ -117,32 +117,11 @@ SATURATED = [] if REGIONS is None else [REGIONS_COHORT]
 KEYS = keys_of(CONFIG, COHORTS)
 
 
-def stored_elsewhere():
-    """Return each input's address → the storage object by which Snakemake fetches it."""
-    objects, errors = {}, []
-    for key, address in addresses(CONFIG, COHORTS):
-        if has_credentials(address):
-            errors.append(
-                f"{key}: the address holds a user name or password, which would be in logs and "
-                "reports; give them as docs/deployment.md says (Remote inputs)"
-            )
-            continue
-        try:
-            objects[address] = storage(address)
-        except WorkflowError as error:
-            scheme = address.partition(":")[0]
-            errors.append(
-                f"{key}: {address} cannot be fetched: no storage plugin of Snakemake takes "
-                f"{scheme}:// ({str(error).splitlines()[0]}); use a path, https:// or s3://, "
-                "or install a plugin for it (snakemake-storage-plugin-…)"
-            )
-    if errors:
-        listed = "\n".join(f"  - {line}" for line in errors)
-        raise WorkflowError(f"{len(errors)} inputs that cannot be fetched:\n{listed}")
-    return objects
-
-
-ADDRESSES = stored_elsewhere()
+# Each input's address → the storage object by which Snakemake fetches it.
+try:
+    ADDRESSES = storage_objects(addresses(CONFIG, COHORTS), storage, WorkflowError)
+except UserError as error:
+    raise WorkflowError(str(error)) from None
 
 # Every cohort of the results, and those whose sites the tracks show.
 ALL_COHORTS = [*COHORTS, *SATURATED]
@@ -243,12 +222,12 @@ def beside(kind):
     """Return an input function: a table beside a cohort's variants, none where none is wanted."""
 
     def files(wildcards):
-        wanted = {
+        is_asked_for = {
             "consequences": CONFIG["reference"]["annotation"],
             "info": CONFIG["annotate"]["info"] and wildcards.cohort in COHORTS,
         }[kind]
         path = f"{RESULTS}/cohorts/{wildcards.cohort}/{kind}.parquet"
-        return [path, f"{path}.sha256"] if wanted else []
+        return [path, f"{path}.sha256"] if is_asked_for else []
 
     return files
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from varlm.errors import UserError
 from varlm.run import inputs
 from varlm.run.config import load_config
 from varlm.run.config_keys import CohortFile
@@ -143,3 +144,25 @@ def test_the_key_that_names_an_input_first(config):
 def test_credentials_in_an_address():
     assert inputs.has_credentials("https://me:secret@there/x")
     assert not inputs.has_credentials("https://there/x@y")
+
+
+def test_addresses_become_storage_objects_or_one_message():
+    def storage(address):
+        if not address.startswith("https:"):
+            raise LookupError("no plugin\nsecond line")
+        return address.upper()
+
+    named = [("a", "https://there/x"), ("b", "https://there/y")]
+    assert inputs.storage_objects(named, storage, LookupError) == {
+        "https://there/x": "HTTPS://THERE/X",
+        "https://there/y": "HTTPS://THERE/Y",
+    }
+    named += [("c", "sftp://there/z"), ("d", "https://me:secret@there/x")]
+    with pytest.raises(UserError) as told:
+        inputs.storage_objects(named, storage, LookupError)
+    first, *lines = str(told.value).splitlines()
+    assert first == "2 inputs that cannot be fetched:"
+    assert lines[0].startswith("  - c: sftp://there/z cannot be fetched: no storage plugin of Snak")
+    assert "sftp:// (no plugin); use a path" in lines[0]
+    assert lines[1].startswith("  - d: the address holds a user name or password")
+    assert "secret" not in str(told.value)

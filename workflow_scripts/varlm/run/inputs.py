@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from varlm.errors import UserError
 from varlm.run.checkpoint_folders import folder_problem, model_problem
@@ -14,6 +14,7 @@ from varlm.run.config_keys import SHEET_LABELS, CohortFile, is_address, labels_o
 from varlm.run.shipped import SCHEME, Shipped
 
 Pattern = tuple[str, ...]
+_Stored = TypeVar("_Stored")
 
 LABELS: Pattern = ("evaluate", "labels", "*", "table")
 # Keys whose value is an input file; `*` stands for any name. `regions` may be one itself.
@@ -89,6 +90,50 @@ def addresses(
 def has_credentials(address: str) -> bool:
     """Whether an address holds a user name or password, which would be in logs and reports."""
     return "@" in address.split("/")[2]
+
+
+def storage_objects(
+    named: Iterable[tuple[str, str]],
+    storage: Callable[[str], _Stored],
+    refusal: type[Exception],
+) -> dict[str, _Stored]:
+    """Return each input's address → the object by which Snakemake fetches it.
+
+    Parameters
+    ----------
+    named : iterable of (key, address)
+        As `addresses` yields them.
+    storage : callable
+        Snakemake's: address → object.
+    refusal : type of exception
+        What it raises where no storage plugin takes the address.
+
+    Raises
+    ------
+    UserError
+        One message with every address that cannot be fetched, or holds credentials.
+    """
+    objects, errors = {}, []
+    for key, address in named:
+        if has_credentials(address):
+            errors.append(
+                f"{key}: the address holds a user name or password, which would be in logs and "
+                "reports; give them as docs/deployment.md says (Remote inputs)"
+            )
+            continue
+        try:
+            objects[address] = storage(address)
+        except refusal as error:
+            scheme = address.partition(":")[0]
+            errors.append(
+                f"{key}: {address} cannot be fetched: no storage plugin of Snakemake takes "
+                f"{scheme}:// ({str(error).splitlines()[0]}); use a path, https:// or s3://, "
+                "or install a plugin for it (snakemake-storage-plugin-…)"
+            )
+    if errors:
+        listed = "\n".join(f"  - {line}" for line in errors)
+        raise UserError(f"{len(errors)} inputs that cannot be fetched:\n{listed}")
+    return objects
 
 
 def find_shipped(config: dict[str, Any], shipped: Shipped) -> Iterator[str]:

@@ -89,7 +89,7 @@ class ConvolutionalGPN(Network):
 
     def _vocabulary(self) -> torch.Tensor:
         """Return what each token becomes: (vocabulary, channels), with its gradient."""
-        (words,) = self.skeleton._words
+        words = self.skeleton.words
         if words is not None:
             return words.weight
         options = self.skeleton.options

@@ -19,12 +19,10 @@ from itertools import pairwise
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import nn
 
 from varlm.models.gpn import winograd
-
-Positions = NDArray[np.int64]
+from varlm.models.gpn.reach import Positions, Reach, contiguous, plan
 
 
 @dataclass(frozen=True)
@@ -39,58 +37,6 @@ class Layer:
     conv: nn.Conv1d
     post: tuple[nn.Module, ...]
     ffn: tuple[nn.Module, ...]
-
-
-@dataclass(frozen=True)
-class Reach:
-    """The geometry of a convolution: output o reads o − before + dilation·j, j = 0 … taps − 1."""
-
-    taps: int
-    dilation: int
-
-    @property
-    def before(self) -> int:
-        """Zero padding on the left, as `padding="same"` has it (the odd one goes right)."""
-        return self.dilation * (self.taps - 1) // 2
-
-    def inputs(self, outputs: Positions, length: int) -> Positions:
-        """Positions in [0, length) that the outputs read, and the outputs themselves, sorted."""
-        reads = outputs[:, None] - self.before + self.dilation * np.arange(self.taps)
-        wanted = np.zeros(length, dtype=bool)  # np.union1d would import numpy.ma, 40 ms
-        wanted[outputs] = True
-        wanted[reads[(reads >= 0) & (reads < length)]] = True
-        return np.flatnonzero(wanted)
-
-
-def plan(
-    reaches: Sequence[Reach],
-    outputs: Positions,
-    length: int,
-    hull_pays: Callable[[int, int, int], bool],
-) -> list[Positions]:
-    """Which positions each layer has to make, from the input to the last layer's output.
-
-    Parameters
-    ----------
-    reaches : one per layer
-    outputs : sorted positions wanted of the last layer
-    length : int
-        Of the window.
-    hull_pays : (layer, positions needed, positions of their hull) → bool
-        Whether making the whole stretch from the first to the last is cheaper than gathering.
-
-    Returns
-    -------
-    list of len(reaches) + 1 arrays; entry i is the input of layer i.
-    """
-    plans = [outputs]
-    for layer in range(len(reaches) - 1, -1, -1):
-        wanted = plans[0]
-        hull = np.arange(wanted[0], wanted[-1] + 1)
-        if len(hull) != len(wanted) and hull_pays(layer, len(wanted), len(hull)):
-            plans[0] = wanted = hull
-        plans.insert(0, reaches[layer].inputs(wanted, length))
-    return plans
 
 
 @dataclass(frozen=True)
@@ -229,14 +175,14 @@ class ConvolutionalNetwork:
         reach = self.reaches[layer]
         start, count = int(outputs[0]), len(outputs)
         kept = np.searchsorted(inputs, outputs)
-        whole = _contiguous(inputs) and _contiguous(outputs)
+        whole = contiguous(inputs) and contiguous(outputs)
         reads = None
         # Sums wider than the type need all taps in one product, as scattered outputs do.
         if not whole or layer == 0 or self.convs[layer - 1].needs_one_product:
-            wanted = outputs[:, None] - reach.before + reach.dilation * np.arange(reach.taps)
-            rows = np.searchsorted(inputs, wanted)
+            reads_at = outputs[:, None] - reach.before + reach.dilation * np.arange(reach.taps)
+            rows = np.searchsorted(inputs, reads_at)
             # What is wanted and is no input lies outside the window: the padding.
-            rows[inputs[np.minimum(rows, len(inputs) - 1)] != wanted] = len(inputs)
+            rows[inputs[np.minimum(rows, len(inputs) - 1)] != reads_at] = len(inputs)
             reads = torch.from_numpy(rows).to(self.device)
         if tile and winograd.products(tile, count, reach.dilation) > 0.9 * reach.taps * count:
             tile = None  # a short stretch leaves most of its tiles empty
@@ -378,7 +324,3 @@ def pointwise(
         return x
 
     return apply
-
-
-def _contiguous(positions: Positions) -> bool:
-    return int(positions[-1] - positions[0]) == len(positions) - 1

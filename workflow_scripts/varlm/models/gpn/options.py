@@ -237,14 +237,14 @@ def read_options(config: Mapping[str, Any]) -> Options:
     for name in _REFUSED:
         if config.get(name):
             raise ValueError(f"{name} is {config[name]!r}, expected none; varlm does not know it")
-    given = {}
+    values = {}
     for option in fields(family):
         if option.name not in config:
             continue
         value, rule = config[option.name], option.metadata["rule"]
         if not rule.holds(value):
             raise ValueError(f"{option.name} is {value!r}, expected {rule.expected}")
-        given[option.name] = value
-    options = family(**given)
+        values[option.name] = value
+    options = family(**values)
     options.check()
     return options

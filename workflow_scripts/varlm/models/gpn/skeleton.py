@@ -9,14 +9,13 @@ values, on the meta device: `weights.fill` gives them those of the files. `convo
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
+from varlm.models.gpn.activations import activation
 from varlm.models.gpn.convolutional import Layer
 from varlm.models.gpn.options import (
     ConvNetOptions,
@@ -47,18 +46,6 @@ class Table(nn.Module):
     def __init__(self, rows: int, width: int):
         super().__init__()
         self.weight = nn.Parameter(torch.empty(rows, width, device=_META))
-
-
-class Activation(nn.Module):
-    """A function of each value by itself."""
-
-    def __init__(self, function: Callable[[torch.Tensor], torch.Tensor]):
-        super().__init__()
-        self.function = function
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Any shape → the same shape."""
-        return self.function(x)
 
 
 class Output(NamedTuple):
@@ -96,12 +83,16 @@ class Skeleton(nn.Module):
         self._words = [words]  # in a list, so that the state has it once
         self.head = list(head)
 
+    @property
+    def words(self) -> Table | None:
+        """The embedding; None: each token has a channel of its own."""
+        return self._words[0]
+
     def embedding(self) -> torch.Tensor:
         """Return what each token becomes: float32, shape (vocabulary, channels)."""
-        (words,) = self._words
-        if words is None:
+        if self.words is None:
             return torch.eye(self.options.vocab_size, self.options.hidden_size)
-        return words.weight.detach()
+        return self.words.weight.detach()
 
 
 class ConvolutionalSkeleton(Skeleton):
@@ -210,7 +201,7 @@ def _gpn_roformer(options: GPNRoFormerOptions) -> RoFormerSkeleton:
     width = options.embedding_size or options.hidden_size
     transform = Part(
         dense=_linear(options.hidden_size, width, True),
-        transform_act_fn=_activation(options.hidden_act),
+        transform_act_fn=activation(options.hidden_act),
         LayerNorm=_norm(width, True, options.layer_norm_eps),
     )
     decoder = _linear(width, options.vocab_size, True)
@@ -293,7 +284,7 @@ def _roformer_layer(options: RoFormerOptions) -> Part:
             output=Part(dense=_linear(hidden, hidden, True), LayerNorm=_norm(hidden, True, eps)),
         ),
         intermediate=Part(
-            dense=_linear(hidden, inner, True), intermediate_act_fn=_activation(options.hidden_act)
+            dense=_linear(hidden, inner, True), intermediate_act_fn=activation(options.hidden_act)
         ),
         output=Part(dense=_linear(inner, hidden, True), LayerNorm=_norm(hidden, True, eps)),
     )
@@ -329,53 +320,6 @@ def _conv(channels: int, taps: int, dilation: int, groups: int, bias: bool) -> n
         bias=bias,
         device=_META,
     )
-
-
-def _gelu_tanh(x: torch.Tensor) -> torch.Tensor:
-    return F.gelu(x, approximate="tanh")
-
-
-def _laplace(x: torch.Tensor) -> torch.Tensor:
-    """Ma et al. 2022 (Mega), arXiv:2209.10655, with its mean and deviation to six digits."""
-    return 0.5 * (1 + torch.erf((x - 0.707107) / (0.282095 * math.sqrt(2))))
-
-
-# `hidden_act` of RoFormer: the names of `transformers.activations`, but xielu (learned, of
-# another type). Several are spellings of the same function.
-_FUNCTIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
-    "gelu": F.gelu,
-    "gelu_python": F.gelu,
-    "gelu_10": lambda x: F.gelu(x).clip(-10, 10),
-    "gelu_new": _gelu_tanh,
-    "gelu_fast": _gelu_tanh,
-    "gelu_accurate": _gelu_tanh,
-    "gelu_pytorch_tanh": _gelu_tanh,
-    "gelu_python_tanh": _gelu_tanh,
-    "quick_gelu": lambda x: x * torch.sigmoid(1.702 * x),
-    "hardswish": F.hardswish,
-    "laplace": _laplace,
-    "leaky_relu": F.leaky_relu,
-    "linear": lambda x: x,
-    "mish": F.mish,
-    "relu": F.relu,
-    "relu2": lambda x: F.relu(x).square(),
-    "relu6": F.relu6,
-    "sigmoid": torch.sigmoid,
-    "silu": F.silu,
-    "swish": F.silu,
-    "sqrtsoftplus": lambda x: F.softplus(x).sqrt(),
-    "tanh": torch.tanh,
-}
-
-
-def _activation(name: str) -> nn.Module:
-    if name == "prelu":
-        return nn.PReLU(device=_META)
-    if name not in _FUNCTIONS:
-        raise ValueError(
-            f"hidden_act is {name!r}, expected one of {', '.join(sorted([*_FUNCTIONS, 'prelu']))}"
-        )
-    return Activation(_FUNCTIONS[name])
 
 
 def _layer(part: Any) -> Layer:

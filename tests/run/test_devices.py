@@ -104,7 +104,7 @@ def test_a_device_by_name_is_waited_for_although_others_are_free(start, tmp_path
     free.release()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(devices.time, "sleep", lambda _: holder.kill() or holder.wait())
-        assert lease(["5", "6"], wanted=0, folder=tmp_path / "locks").name == "5"
+        assert lease(["5", "6"], index=0, folder=tmp_path / "locks").name == "5"
 
 
 def test_waiting_is_told_with_its_remedy(start, tmp_path, monkeypatch, caplog):
@@ -145,7 +145,7 @@ def test_the_machines_names_of_visible_devices(uuids, environment, expected):
 
 def test_a_device_that_is_not_there(tmp_path):
     with pytest.raises(UserError, match=r"cuda:2 is not here; 2 CUDA devices are visible \(4, 7\)"):
-        lease(["4", "7"], wanted=2, folder=tmp_path)
+        lease(["4", "7"], index=2, folder=tmp_path)
     with pytest.raises(UserError, match=r"cuda is not here; 0 CUDA devices are visible \(none\)"):
         lease([], folder=tmp_path)
 

@@ -129,7 +129,7 @@ def test_the_best_weights_are_kept(corpus):
     training = new_training(corpus, steps=9, evaluate_every=3, learning_rate=0.3)
     seen = []
     training.run(
-        told=lambda row: seen.append(
+        on_row=lambda row: seen.append(
             (row["validation_loss"], {k: v.clone() for k, v in training.network.tensors().items()})
         )
     )
@@ -166,7 +166,7 @@ def test_a_training_goes_on_exactly(corpus, tmp_path):
     first = new_training(corpus, model)
     first.save(state)  # before the first step
     with pytest.raises(InterruptedError):
-        first.run(state, told=halt)  # after step 3, whose row is not in the saved state
+        first.run(state, on_row=halt)  # after step 3, whose row is not in the saved state
     second = new_training(corpus, model)
     for _ in range(2):
         second._update(second.sampler.batch(second.step))

@@ -145,7 +145,7 @@ def _lines(commands: Mapping[str, str]) -> list[str]:
 def _peak_mb() -> float:
     """Peak resident memory of this process or its largest child, MB."""
     who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    peak = max(resource.getrusage(each).ru_maxrss for each in who)
+    peak = max(resource.getrusage(whose).ru_maxrss for whose in who)
     return peak / (1e6 if sys.platform == "darwin" else 1e3)  # bytes there, kilobytes elsewhere
 
 

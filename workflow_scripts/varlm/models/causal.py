@@ -94,13 +94,13 @@ class LSTMNetwork(CausalNetwork):
 
     def hidden(self, ids: torch.Tensor) -> torch.Tensor:
         """See `CausalNetwork`."""
-        found: torch.Tensor = self.norm(self.lstm(self.words(_shifted(ids)))[0])
-        return found
+        hidden: torch.Tensor = self.norm(self.lstm(self.words(_shifted(ids)))[0])
+        return hidden
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """See `CausalNetwork`."""
-        found: torch.Tensor = self.decoder(hidden)
-        return found
+        logits: torch.Tensor = self.decoder(hidden)
+        return logits
 
 
 class GPTNetwork(CausalNetwork):
@@ -118,13 +118,13 @@ class GPTNetwork(CausalNetwork):
         x = self.words(_shifted(ids))
         for layer in self.layers:
             x = layer(x)
-        found: torch.Tensor = self.norm(x)
-        return found
+        hidden: torch.Tensor = self.norm(x)
+        return hidden
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """See `CausalNetwork`."""
-        found: torch.Tensor = self.decoder(hidden)
-        return found
+        logits: torch.Tensor = self.decoder(hidden)
+        return logits
 
 
 class _Block(nn.Module):
@@ -150,8 +150,8 @@ class _Block(nn.Module):
             _rotated(query), _rotated(key), value, is_causal=True
         )
         x = x + self.attended(attended.transpose(1, 2).flatten(2))
-        found: torch.Tensor = x + self.ffn_out(F.gelu(self.ffn_in(self.before_ffn(x))))
-        return found
+        output: torch.Tensor = x + self.ffn_out(F.gelu(self.ffn_in(self.before_ffn(x))))
+        return output
 
 
 def _rotated(x: torch.Tensor) -> torch.Tensor:

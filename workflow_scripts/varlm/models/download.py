@@ -135,17 +135,17 @@ def _check_blob(file: Path) -> None:
     if blob.parent.name != "blobs" or not blob.is_file():
         return
     if re.fullmatch(r"[0-9a-f]{64}", blob.name):
-        found = sha256(blob)
+        digest = sha256(blob)
     elif re.fullmatch(r"[0-9a-f]{40}", blob.name):
         content = blob.read_bytes()
-        found = hashlib.sha1(
+        digest = hashlib.sha1(
             b"blob %d\0" % len(content) + content, usedforsecurity=False
         ).hexdigest()
     else:
         return
-    if found != blob.name:
+    if digest != blob.name:
         raise UserError(
             f"{blob}: the file {file.name} of the hub's cache is damaged: its digest is "
-            f"{found[:16]}…, the hub's {blob.name[:16]}…; delete it and run again, and it is "
+            f"{digest[:16]}…, the hub's {blob.name[:16]}…; delete it and run again, and it is "
             "downloaded anew"
         )

@@ -91,12 +91,12 @@ class Markov(MaskedModel):
         for order in range(1, self.order + 1):
             before = torch.zeros_like(ids)
             before[:, order:] = bases[:, :-order]
-            there = torch.zeros_like(known)
-            there[:, order:] = known[:, :-order]
-            whole = whole & there
+            is_base_before = torch.zeros_like(known)
+            is_base_before[:, order:] = known[:, :-order]
+            whole = whole & is_base_before
             context = context + before * 4 ** (order - 1)
-            found = self.tables[order][torch.where(whole, context, 0)]
-            result = torch.where(whole[..., None], found, result)
+            log_p = self.tables[order][torch.where(whole, context, 0)]
+            result = torch.where(whole[..., None], log_p, result)
         return result
 
     @staticmethod
@@ -119,9 +119,9 @@ def load(folder: Path, device: torch.device, expected: Mapping[str, str] | None 
     order = order_of(config, folder)
     tokens = read_tokens(folder)
     tensors = weights.read_tensors(folder, expected)
-    wanted = {table_name(k): (4**k, 4) for k in range(order + 1)}
-    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    if wanted != found:
+    expected_shapes = {table_name(k): (4**k, 4) for k in range(order + 1)}
+    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    if expected_shapes != shapes:
         raise UserError(
             f"{folder}: the weights do not hold the tables of order 0 to {order} and nothing "
             "else; copy or make the checkpoint again"

@@ -90,13 +90,14 @@ def read_tokens(folder: Path) -> Tokens:
         )
     ids = {}
     for letter in BASES + "N":
-        found = tokeniser.encode(letter).ids
-        if len(found) != 1:
+        ids_of_letter = tokeniser.encode(letter).ids
+        if len(ids_of_letter) != 1:
             raise UserError(
-                f"{path}: {letter!r} becomes {len(found)} tokens {found}, expected 1; tokenisers "
-                "that add special tokens or use k-mers do not belong to this model family"
+                f"{path}: {letter!r} becomes {len(ids_of_letter)} tokens {ids_of_letter}, "
+                "expected 1; tokenisers that add special tokens or use k-mers do not belong to "
+                "this model family"
             )
-        ids[letter] = found[0]
+        ids[letter] = ids_of_letter[0]
     bases = (ids["A"], ids["C"], ids["G"], ids["T"])
     if unknown in bases or mask in bases or ids["N"] in bases or len(set(bases)) != 4:
         raise UserError(
@@ -106,11 +107,11 @@ def read_tokens(folder: Path) -> Tokens:
         )
     text = "ACGTNNGATTACA"
     expected = [ids[letter] for letter in text]
-    found = tokeniser.encode(text).ids
-    if found != expected:
+    ids_of_text = tokeniser.encode(text).ids
+    if ids_of_text != expected:
         raise UserError(
-            f"{path}: {text!r} becomes {found}, expected one token a base, {expected}; tokenisers "
-            "with merges, k-mers or special tokens do not belong to this model family"
+            f"{path}: {text!r} becomes {ids_of_text}, expected one token a base, {expected}; "
+            "tokenisers with merges, k-mers or special tokens do not belong to this model family"
         )
     size = max(vocabulary.values()) + 1
     if size > 256:

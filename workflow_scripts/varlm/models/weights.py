@@ -140,18 +140,18 @@ def fill(
     UserError
         If a tensor is missing, left over, of another shape, not floating, or not finite.
     """
-    wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    missing = wanted.keys() - tensors.keys() - derived.keys()
-    surplus = tensors.keys() - wanted.keys()
+    shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    missing = shapes.keys() - tensors.keys() - derived.keys()
+    surplus = tensors.keys() - shapes.keys()
     if missing or surplus:
         parts = [f"it lacks {first_few(sorted(missing), 4)}"] if missing else []
         parts += [f"it has {first_few(sorted(surplus), 4)} too many"] if surplus else []
         raise UserError(
             f"{folder}: the weights do not fit config.json: {' and '.join(parts)}; expected the "
-            f"{len(wanted)} tensors of a masked language model ({type(model).__name__})"
+            f"{len(shapes)} tensors of a masked language model ({type(model).__name__})"
         )
     state = {}
-    for name, shape in wanted.items():
+    for name, shape in shapes.items():
         tensor = tensors[name] if name in tensors else derived[name]
         if tuple(tensor.shape) != shape:
             raise UserError(

@@ -1,4 +1,4 @@
-"""The cohort sheet."""
+"""The cohort sheet: which VCF files are which cohort's, checked whole, all errors at once."""
 
 from __future__ import annotations
 

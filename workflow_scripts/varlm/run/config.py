@@ -1,4 +1,4 @@
-"""The config and the cohort sheet: checked whole, all errors at once, defaults filled in.
+"""The config: checked whole, all errors at once, defaults filled in.
 
 The Snakefile imports this module on every start and in every cluster job, so nothing heavy is
 imported here: jsonschema and yaml are loaded by Snakemake itself.
@@ -21,7 +21,7 @@ from varlm.run.config_checks import cross_checks
 _MOST_VALUES = 100_000  # in a config; one key for each of many models and tracks is far fewer
 
 
-def load_config(given: Mapping[str, Any], schema_path: Path) -> dict[str, Any]:
+def load_config(written: Mapping[str, Any], schema_path: Path) -> dict[str, Any]:
     """Return the config with every default filled in.
 
     `regions` is None, or a mapping with `bed`, `contigs` (`all`, a list of names, or None),
@@ -32,13 +32,15 @@ def load_config(given: Mapping[str, Any], schema_path: Path) -> dict[str, Any]:
     UserError
         One message with all errors, each with its key, the value found and a remedy.
     """
-    config, errors = checked_config(given, schema_path)
+    config, errors = checked_config(written, schema_path)
     if errors:
         raise UserError(listed_errors(errors, "in the config"))
     return config
 
 
-def checked_config(given: Mapping[str, Any], schema_path: Path) -> tuple[dict[str, Any], list[str]]:
+def checked_config(
+    written: Mapping[str, Any], schema_path: Path
+) -> tuple[dict[str, Any], list[str]]:
     """Return a copy of the config and its errors; without any, with every default filled in.
 
     Raises
@@ -46,18 +48,18 @@ def checked_config(given: Mapping[str, Any], schema_path: Path) -> tuple[dict[st
     UserError
         If the config is too large to look into.
     """
-    _check_size(given)
+    _check_size(written)
     schema = yaml.safe_load(schema_path.read_text(encoding="utf-8"))
     validator = jsonschema.Draft202012Validator(schema)
     errors = [
         line
         for error in sorted(
-            validator.iter_errors(dict(given)), key=lambda e: list(map(str, e.path))
+            validator.iter_errors(dict(written)), key=lambda e: list(map(str, e.path))
         )
         for line in _explain(error)
     ]
-    errors += _missing_inputs(given)
-    config: dict[str, Any] = deepcopy(dict(given))
+    errors += _missing_inputs(written)
+    config: dict[str, Any] = deepcopy(dict(written))
     if not errors:
         config = _with_defaults(config, schema)
         config["regions"] = _regions(config["regions"])
@@ -71,14 +73,14 @@ def listed_errors(errors: Sequence[str], where: str) -> str:
     return f"{len(errors)} error{'s' if len(errors) > 1 else ''} {where}:\n{lines}"
 
 
-def _check_size(given: Mapping[str, Any]) -> None:
+def _check_size(written: Mapping[str, Any]) -> None:
     """Refuse a config that YAML aliases blow up (some lines can stand for 10⁹ values).
 
     Validation and messages walk every value, so it must come first; the walk itself ends at
     `_MOST_VALUES`.
     """
     left = _MOST_VALUES
-    waiting: list[Any] = [given]
+    waiting: list[Any] = [written]
     while waiting:
         value = waiting.pop()
         if isinstance(value, Mapping):
@@ -108,20 +110,20 @@ def _with_defaults(value: Any, schema: Mapping[str, Any]) -> Any:
     return value
 
 
-def _missing_inputs(given: Mapping[str, Any]) -> Iterator[str]:
-    if given.get("cohorts") is None and given.get("regions") is None:
+def _missing_inputs(config: Mapping[str, Any]) -> Iterator[str]:
+    if config.get("cohorts") is None and config.get("regions") is None:
         yield (
             "cohorts: missing; set it. Only where regions says where to score every SNV can there "
             "be no cohort sheet"
         )
 
 
-def _regions(given: str | Mapping[str, Any] | None) -> dict[str, Any] | None:
+def _regions(regions: str | Mapping[str, Any] | None) -> dict[str, Any] | None:
     """Return any form of the key `regions` as a whole mapping; None is none."""
-    if given is None:
+    if regions is None:
         return None
-    given = {"bed": given} if isinstance(given, str) else given
-    whole = {"bed": None, "contigs": None, "sample": None, "seed": 0, **given}
+    regions = {"bed": regions} if isinstance(regions, str) else regions
+    whole = {"bed": None, "contigs": None, "sample": None, "seed": 0, **regions}
     if isinstance(whole["contigs"], list):
         whole["contigs"] = list(map(str, whole["contigs"]))  # YAML reads a contig 1 as a number
     return whole
@@ -129,7 +131,7 @@ def _regions(given: str | Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 def _explain(error: Any) -> Iterator[str]:
     key = ".".join(map(str, error.absolute_path))
-    found = _shown(error.instance)
+    value = _shown(error.instance)
     description = error.schema.get("description", "")
     if error.validator == "additionalProperties":
         known = list(error.schema["properties"])
@@ -145,30 +147,32 @@ def _explain(error: Any) -> Iterator[str]:
                 meaning = error.schema["properties"][name].get("description", "")
                 path = f"{key}.{name}" if key else name
                 yield f"{path}: missing; set it. {meaning}".strip()
-    elif error.validator == "anyOf" and all("required" in each for each in error.validator_value):
-        names = " and ".join(each["required"][0] for each in error.validator_value)
+    elif error.validator == "anyOf" and all(
+        "required" in branch for branch in error.validator_value
+    ):
+        names = " and ".join(branch["required"][0] for branch in error.validator_value)
         yield f"{key}: found neither of {names}; give one of them"
     elif error.validator == "enum":
         allowed = ", ".join(map(str, error.validator_value))
-        yield f"{key}: found {found}; use one of {allowed}"
+        yield f"{key}: found {value}; use one of {allowed}"
     elif error.validator == "type":
-        wanted = error.validator_value
-        wanted = " or ".join(wanted) if isinstance(wanted, list) else wanted
-        yield f"{key or 'config'}: found {found}; expected {wanted}. {description}".strip()
+        types = error.validator_value
+        types = " or ".join(types) if isinstance(types, list) else types
+        yield f"{key or 'config'}: found {value}; expected {types}. {description}".strip()
     elif error.validator in ("minimum", "maximum"):
         side = "at least" if error.validator == "minimum" else "at most"
-        yield f"{key}: found {found}; expected {side} {error.validator_value}"
+        yield f"{key}: found {value}; expected {side} {error.validator_value}"
     elif error.validator == "minProperties":
-        yield f"{key}: found {found}; name at least one. {description}"
+        yield f"{key}: found {value}; name at least one. {description}"
     elif "propertyNames" in error.absolute_schema_path:
         yield (
-            f"{key}: the name {found} cannot be used in column and INFO names; "
+            f"{key}: the name {value} cannot be used in column and INFO names; "
             "use up to 40 letters, digits and _, starting with a letter"
         )
     elif error.validator == "pattern" and key.endswith("revision"):
-        yield f"{key}: found {found}; expected a full commit hash of 40 hexadecimal digits"
+        yield f"{key}: found {value}; expected a full commit hash of 40 hexadecimal digits"
     else:
-        yield f"{key}: found {found}; {description or error.message}"
+        yield f"{key}: found {value}; {description or error.message}"
 
 
 def _shown(value: Any) -> str:

@@ -22,8 +22,8 @@ def cross_checks(config: Mapping[str, Any]) -> Iterator[str]:
     """Yield what is wrong between the keys of a config."""
     regions = config["regions"]
     if regions is not None and (regions["bed"] is None) == (regions["contigs"] is None):
-        found = "neither" if regions["bed"] is None else "both"
-        yield f"regions: found {found} of bed and contigs; give one of them"
+        which = "neither" if regions["bed"] is None else "both"
+        yield f"regions: found {which} of bed and contigs; give one of them"
     limits = config["normalise"]
     low, high = limits["min_af"], limits["max_af"]
     if low is not None and high is not None and low > high:
@@ -60,8 +60,8 @@ def _training_checks(config: Mapping[str, Any]) -> Iterator[str]:
     known = ", ".join(trained) or "none"
     for name, model in config["models"].items():
         if (model["path"] is None) == (model["train"] is None):
-            found = "neither" if model["path"] is None else "both"
-            yield f"models.{name}: found {found} of path and train; give one of them"
+            which = "neither" if model["path"] is None else "both"
+            yield f"models.{name}: found {which} of path and train; give one of them"
         elif model["train"] is not None and model["train"] not in trained:
             yield f"models.{name}.train: found {model['train']!r}; the key train has {known}"
     for name, training in trained.items():
@@ -113,18 +113,18 @@ def _start_errors(name: str, trained: Mapping[str, Any]) -> Iterator[str]:
 
 def _column_clashes(config: Mapping[str, Any]) -> Iterator[str]:
     """Say which names of tracks would make a column that is there already."""
-    made = dict.fromkeys(TABLE_COLUMNS, "the annotated table itself")
-    made |= {f"{m}_{c}": f"the model {m}" for m in config["models"] for c in MODEL_COLUMNS}
-    made |= {f"info_{tag}": f"annotate.info ({tag})" for tag in config["annotate"]["info"]}
+    maker_of = dict.fromkeys(TABLE_COLUMNS, "the annotated table itself")
+    maker_of |= {f"{m}_{c}": f"the model {m}" for m in config["models"] for c in MODEL_COLUMNS}
+    maker_of |= {f"info_{tag}": f"annotate.info ({tag})" for tag in config["annotate"]["info"]}
     for key, suffixes in (("intervals", INTERVAL_SUFFIXES), ("bigwigs", ("",))):
         for name in config["annotate"][key]:
             for column in (name + suffix for suffix in suffixes):
-                if column in made:
+                if column in maker_of:
                     yield (
-                        f"annotate.{key}.{name}: makes the column {column}, which {made[column]} "
-                        "makes too; give it another name"
+                        f"annotate.{key}.{name}: makes the column {column}, which "
+                        f"{maker_of[column]} makes too; give it another name"
                     )
-                made.setdefault(column, f"annotate.{key}.{name}")
+                maker_of.setdefault(column, f"annotate.{key}.{name}")
 
 
 def _evaluation_errors(config: Mapping[str, Any]) -> Iterator[str]:
@@ -157,16 +157,16 @@ def _evaluation_errors(config: Mapping[str, Any]) -> Iterator[str]:
 
 def _label_errors(key: str, label: Mapping[str, Any], carried: Collection[str]) -> Iterator[str]:
     if (label["column"] is None) == (label["info"] is None):
-        found = "neither" if label["column"] is None else "both"
-        yield f"{key}: found {found} of column and info; give one of them"
+        which = "neither" if label["column"] is None else "both"
+        yield f"{key}: found {which} of column and info; give one of them"
     elif label["info"] is not None and label["table"] is not None:
         yield f"{key}: found info and table; a table has a column: give column instead of info"
     elif label["info"] is not None and label["info"] not in carried:
         yield f"{key}.info: {label['info']} is not carried along; add it to annotate.info"
     if bool(label["positive"]) != bool(label["negative"]):
-        given, other = ("positive", "negative") if label["positive"] else ("negative", "positive")
+        present, other = ("positive", "negative") if label["positive"] else ("negative", "positive")
         yield (
-            f"{key}: {given} is given without {other}; give the values of both classes, or "
+            f"{key}: {present} is given without {other}; give the values of both classes, or "
             "neither where the label is a number"
         )
     if both := [value for value in label["positive"] if value in label["negative"]]:

@@ -93,14 +93,14 @@ def visible_devices(uuids: Sequence[str], environment: str | None) -> list[str]:
     ]
 
 
-def lease(devices: Sequence[str], wanted: int | None = None, folder: Path | None = None) -> Lease:
+def lease(devices: Sequence[str], index: int | None = None, folder: Path | None = None) -> Lease:
     """Take a device that no other job holds; wait until there is one.
 
     Parameters
     ----------
     devices : sequence of str
         Names of the visible devices (`visible_devices`).
-    wanted : int, optional
+    index : int, optional
         Only this one, by its place among them (`scoring.device: cuda:1`).
     folder : Path, optional
         Where the locks lie; by default `varlm-devices` in the machine's temporary folder.
@@ -110,13 +110,13 @@ def lease(devices: Sequence[str], wanted: int | None = None, folder: Path | None
     UserError
         If there is no such device, or the folder of locks is not one that can be trusted.
     """
-    if not devices or (wanted is not None and not 0 <= wanted < len(devices)):
-        asked = "cuda" if wanted is None else f"cuda:{wanted}"
+    if not devices or (index is not None and not 0 <= index < len(devices)):
+        asked = "cuda" if index is None else f"cuda:{index}"
         raise UserError(
             f"scoring.device: {asked} is not here; {len(devices)} CUDA devices are visible "
             f"({', '.join(devices) or 'none'})"
         )
-    chosen = range(len(devices)) if wanted is None else [wanted]
+    chosen = range(len(devices)) if index is None else [index]
     folder = _lock_folder(folder)
     return _wait_for(
         lambda: next(_free(folder, devices, chosen), None),

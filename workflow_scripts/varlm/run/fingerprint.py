@@ -18,7 +18,7 @@ WHOLE = 64 << 20  # bytes up to which a file is read whole (0.05 s)
 _PIECE, _PIECES = 1 << 18, 64  # of a larger one: evenly spaced pieces, both ends among them
 
 
-def fingerprints(paths: Iterable[str | None], made: Callable[[str], bool]) -> list[str]:
+def fingerprints(paths: Iterable[str | None], is_made: Callable[[str], bool]) -> list[str]:
     """Return what the content of input files is known by, for a rule's params; None is left out.
 
     Only files that are here before the run have a content to know them by. What another rule
@@ -28,14 +28,14 @@ def fingerprints(paths: Iterable[str | None], made: Callable[[str], bool]) -> li
     Parameters
     ----------
     paths : iterable of str or None
-    made : callable
+    is_made : callable
         Whether a rule makes the file.
     """
 
     def known_by(path: str) -> str:
         if is_address(path):
             return path
-        return "made by a rule" if made(path) else fingerprint(path)
+        return "made by a rule" if is_made(path) else fingerprint(path)
 
     return [known_by(path) for path in paths if path is not None]
 

@@ -15,13 +15,13 @@ from varlm.run.shipped import Shipped
 
 
 def load_run(
-    given: Mapping[str, Any], schema: Path, shipped: Shipped, *, look: bool
+    written: Mapping[str, Any], schema: Path, shipped: Shipped, *, look: bool
 ) -> tuple[dict[str, Any], Cohorts]:
     """Return the config with its defaults, and the cohorts; `varlm:NAME` is a path in both.
 
     Parameters
     ----------
-    given : mapping
+    written : mapping
         The config as Snakemake read it.
     schema : Path
         Its JSON schema.
@@ -36,7 +36,7 @@ def load_run(
         One message with every error of the config and the sheet and every missing input, each
         with its key or line.
     """
-    config, errors = checked_config(given, schema)
+    config, errors = checked_config(written, schema)
     whole = not errors
     errors += inputs.find_shipped(config, shipped)
     if look:

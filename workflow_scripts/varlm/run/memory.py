@@ -25,11 +25,11 @@ def available_memory() -> int:
     Kubernetes, containers) leave, versions 1 and 2; what `ulimit -v` leaves.
     """
     process = psutil.Process()
-    found: list[int] = [psutil.virtual_memory().available, *_left_in_cgroups()]
+    limits: list[int] = [psutil.virtual_memory().available, *_left_in_cgroups()]
     soft, _ = resource.getrlimit(resource.RLIMIT_AS)
     if soft != resource.RLIM_INFINITY:
-        found.append(soft - process.memory_info().vms)
-    return max(min(found), 0)
+        limits.append(soft - process.memory_info().vms)
+    return max(min(limits), 0)
 
 
 def _left_in_cgroups(

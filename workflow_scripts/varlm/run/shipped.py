@@ -68,11 +68,11 @@ class Shipped:
             hint = f"did you mean {SCHEME}{close[0]}? " if close else ""
             raise UserError(
                 f"{value}: varlm ships nothing of this name; {hint}it ships "
-                f"{', '.join(SCHEME + each for each in self.names)}"
+                f"{', '.join(SCHEME + known for known in self.names)}"
             )
         path = self._bring(self._files[name]) / self._places[name]
-        here = Path.cwd()
-        return str(path.relative_to(here) if path.is_relative_to(here) else path)
+        working = Path.cwd()
+        return str(path.relative_to(working) if path.is_relative_to(working) else path)
 
 
 def copy(files: Sequence[str], read: Callable[[str], bytes], folder: Path) -> Path:

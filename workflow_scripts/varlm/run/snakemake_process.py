@@ -40,15 +40,15 @@ def watch_over(folder: Path) -> str | None:
     """
     if threading.current_thread() is threading.main_thread():
         _pass_signals_on()
-    told = None
+    cleared = None
     # A run that lacks the right to write here fails by itself, with Snakemake's own message.
     with contextlib.suppress(OSError):
         last = _last_run(folder)
         if last is None or not _lives(last):  # else a dry run, beside a run
-            told = _clear_locks(folder, last)
+            cleared = _clear_locks(folder, last)
             folder.mkdir(exist_ok=True)
             (folder / _RECORD).write_text(json.dumps(_identity(psutil.Process())) + "\n")
-    return told
+    return cleared
 
 
 def _pass_signals_on() -> None:
@@ -86,10 +86,13 @@ def _identity(process: psutil.Process) -> dict[str, Any]:
 
 def _last_run(folder: Path) -> dict[str, Any] | None:
     """Return the record of the last run in the folder, if it ran on this machine as it is up."""
-    here = _identity(psutil.Process())
+    this_process = _identity(psutil.Process())
     try:
         record = json.loads((folder / _RECORD).read_text())
-        same = record["host"] == here["host"] and abs(record["boot"] - here["boot"]) < 60
+        same = (
+            record["host"] == this_process["host"]
+            and abs(record["boot"] - this_process["boot"]) < 60
+        )
         return record if same and record["pid"] > 0 and record["started"] > 0 else None
     except (OSError, ValueError, KeyError, TypeError):
         return None

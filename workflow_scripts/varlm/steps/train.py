@@ -79,7 +79,7 @@ def _train(args: argparse.Namespace, model: Mapping[str, Any], corpus: Corpus) -
         start=args.start,
         device=partial(device_of, args.device),
         state=args.state,
-        told=partial(_write_curve, args.curve),
+        on_row=partial(_write_curve, args.curve),
     )
 
 

@@ -74,20 +74,20 @@ def export(
     UserError
         If a part is damaged or lost, or there is nothing to export.
     """
-    keys, wanted = sorted(keys), None if contigs is None else set(contigs)
+    keys, digests = sorted(keys), None if contigs is None else set(contigs)
     while True:
         try:
-            return _export(store, archive, keys, wanted)
+            return _export(store, archive, keys, digests)
         except _MovedError:
             log.info("%s: parts were merged meanwhile; starting again", store.root)
 
 
-def _export(store: Store, archive: Path, keys: list[str], wanted: set[str] | None) -> Exported:
+def _export(store: Store, archive: Path, keys: list[str], digests: set[str] | None) -> Exported:
     parts: dict[str, list[Part]] = {}
     models: dict[str, dict[str, Any]] = {}
     for key in keys:
         store.manifest.forget(key)
-        chosen = [part for part in store.parts(key) if wanted is None or part.contig in wanted]
+        chosen = [part for part in store.parts(key) if digests is None or part.contig in digests]
         if chosen:
             parts[key] = sorted(chosen, key=lambda part: (part.contig, part.sha256))
             models[key] = _portable_model(store, key)

@@ -86,13 +86,13 @@ class Reader:
                 raise ConflictError(one, other, text)
         return without(rows, again)
 
-    def rows_at(self, key: str, kind: Kind, contig: str, wanted: pl.DataFrame) -> pl.DataFrame:
-        """Return the rows whose keys `wanted` has (sorted by pos), read in narrow ranges."""
+    def rows_at(self, key: str, kind: Kind, contig: str, keys: pl.DataFrame) -> pl.DataFrame:
+        """Return the rows whose keys `keys` has (sorted by pos), read in narrow ranges."""
         present = [pl.DataFrame(schema=kind.schema)]
-        positions = wanted["pos"].to_numpy().astype(np.int64)
+        positions = keys["pos"].to_numpy().astype(np.int64)
         for low, high in _clusters(positions):
             rows = self.read(key, kind, contig, int(positions[low]), int(positions[high - 1]))
-            present.append(rows.join(wanted[low:high], on=kind.key, how="semi"))
+            present.append(rows.join(keys[low:high], on=kind.key, how="semi"))
         return pl.concat(present).sort(kind.key)
 
     def has_sites(self, key: str, contig: str, positions: NDArray[np.uint32]) -> NDArray[np.bool_]:

@@ -53,15 +53,15 @@ def repair(
     contigs : iterable of str, optional
         Contig digests to look at, besides all backgrounds, which are small; all by default.
     """
-    wanted = None if contigs is None else set(contigs)
+    digests = None if contigs is None else set(contigs)
     store.manifest.forget(key)
-    if not _suspect(store, key, wanted):
+    if not _suspect(store, key, digests):
         return Repairs()
     # Under the lock and with a second look: another run may be about to commit or repair.
     with (
         store.committing(key, model) if store.writable(key) else contextlib.nullcontext() as commit
     ):
-        return _Repair(store, key, commit).run(wanted)
+        return _Repair(store, key, commit).run(digests)
 
 
 def unlisted(store: Store, key: str, contigs: Iterable[str] | None = None) -> list[Path]:

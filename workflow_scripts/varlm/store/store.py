@@ -84,8 +84,8 @@ class Store:
 
     def sites_at(self, key: str, contig: str, positions: NDArray[np.uint32]) -> pl.DataFrame:
         """Return the site rows at these positions (1-based, sorted), those that are known."""
-        wanted = pl.DataFrame({"pos": positions}, schema={"pos": pl.UInt32()})
-        return self._reader.rows_at(key, KINDS["sites"], contig, wanted)
+        keys = pl.DataFrame({"pos": positions}, schema={"pos": pl.UInt32()})
+        return self._reader.rows_at(key, KINDS["sites"], contig, keys)
 
     def has_sites(self, key: str, contig: str, positions: NDArray[np.uint32]) -> NDArray[np.bool_]:
         """Return which positions (1-based, sorted) have a row, in memory bounded by one part."""

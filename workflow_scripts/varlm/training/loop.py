@@ -90,14 +90,14 @@ class Training:
         self.seconds = 0.0
         self._sum = torch.zeros(2, dtype=torch.float64)  # loss and weight since the last row
 
-    def run(self, state: Path | None = None, told: Callable[[Row], None] | None = None) -> None:
+    def run(self, state: Path | None = None, on_row: Callable[[Row], None] | None = None) -> None:
         """Train to the end, from the state on if there is one.
 
         Parameters
         ----------
         state : Path, optional
             File that the state is kept in.
-        told : callable, optional
+        on_row : callable, optional
             Called with each new row of the learning curve.
 
         Raises
@@ -108,7 +108,7 @@ class Training:
         if state is not None and state.exists():
             self.load(state)
         settings = self.settings
-        if not self.validation.there:
+        if not self.validation.exists:
             log.warning(
                 "no window is for validation (train.<name>.validation names its contigs): the "
                 "weights of the last step are kept%s",
@@ -127,8 +127,8 @@ class Training:
                 due = self.step % settings.evaluate_every == 0 or self.step == settings.steps
                 if due:
                     row = self._evaluate()
-                    if told is not None and self.processes.first:
-                        told(row)
+                    if on_row is not None and self.processes.first:
+                        on_row(row)
                 if state is None or not self.processes.first:
                     continue
                 since = time.monotonic() - saved_at
@@ -288,7 +288,7 @@ class Training:
         self.best, self.best_loss = state["best"], state["best_loss"]
         self.seconds = state["seconds"]
         self._sum = state["sum"]
-        if not self.validation.there:
+        if not self.validation.exists:
             self._forget_choice()
         log.info("going on from step %d of %s", self.step, path)
 

@@ -208,12 +208,12 @@ def table(
     losses_of = np.array([losses_by_model[model][way] for model, way in pairs])
     first = pairs.index((pairs[0][0], "mean"))
     for group, members in groups.items():
-        here = losses_of[:, np.isin(region, [REGIONS.index(name) for name in members])]
-        size = here.shape[1]
+        losses = losses_of[:, np.isin(region, [REGIONS.index(name) for name in members])]
+        size = losses.shape[1]
         if not size:
             continue
-        drawn = [(here * counts).mean(1) for (counts,) in draw([size], resamples, seed)]
-        measured = Measured(here.mean(1), np.array(drawn).T)
+        drawn = [(losses * counts).mean(1) for (counts,) in draw([size], resamples, seed)]
+        measured = Measured(losses.mean(1), np.array(drawn).T)
         for i, (model, way) in enumerate(pairs):
             whole = np.quantile(measured.resampled[i], [0.025, 0.975])
             ratio = np.quantile(measured.resampled[i] - measured.resampled[first], [0.025, 0.975])

@@ -81,7 +81,7 @@ def train_network(
     start: Path | None,
     device: Callable[[], torch.device],
     state: Path,
-    told: Callable[[list[Row]], None],
+    on_row: Callable[[list[Row]], None],
 ) -> Trained | None:
     """Train a network, as one of the training's processes.
 
@@ -98,7 +98,7 @@ def train_network(
         made, and not where the config is wrong.
     state : Path
         File to go on from.
-    told : callable
+    on_row : callable
         Called with the learning curve, in the first process, after each new row.
 
     Returns
@@ -115,7 +115,7 @@ def train_network(
     training = Training(family.network, corpus, settings, processes, made_of)
     count = sum(p.numel() for p in family.network.parameters())
     log.info("%s, %.3g M parameters, on %s", family.name, count / 1e6, processes.device)
-    training.run(state, told=lambda _: told(training.curve))
+    training.run(state, on_row=lambda _: on_row(training.curve))
     trained = Trained(family.config, training.best_tensors(), training.curve)
     processes.leave()
     return trained if processes.first else None

@@ -75,11 +75,13 @@ def start_from(model: NewModel, folder: Path) -> list[str]:
         )
     stored = weights.read_weights(folder)
     tensors = stored.tensors
-    wanted = model.network.tensors()
+    own_tensors = model.network.tensors()
     wrong = sorted(
         name
-        for name in {*tensors, *wanted}
-        if name not in tensors or name not in wanted or tensors[name].shape != wanted[name].shape
+        for name in {*tensors, *own_tensors}
+        if name not in tensors
+        or name not in own_tensors
+        or tensors[name].shape != own_tensors[name].shape
     )
     if wrong:
         raise UserError(
@@ -87,7 +89,7 @@ def start_from(model: NewModel, folder: Path) -> list[str]:
             "those that config.json asks for; copy or download the checkpoint again"
         )
     with torch.no_grad():
-        for name, tensor in wanted.items():
+        for name, tensor in own_tensors.items():
             tensor.copy_(tensors[name])
     return list(stored.digests.values())
 

@@ -17,7 +17,7 @@ class Validation:
     """Windows that are never trained on, with the same bases masked at every evaluation.
 
     Those of the set validation alone: a held-out contig that chose the checkpoint would no longer
-    be one that the model never saw. Without any, `there` is False and every loss None.
+    be one that the model never saw. Without any, `exists` is False and every loss None.
 
     All bases that are predicted are masked: one that stays would be no prediction.
     Losses are of the four bases alone: the probability of the others (a mask, [UNK]) is shared
@@ -39,7 +39,7 @@ class Validation:
             else masked(bases, ones, random, settings.mask_share, hidden=(1.0, 0.0))
         )
         self.regions = codes >> REGION_SHIFT
-        self.there = count > 0
+        self.exists = count > 0
 
     def losses(
         self, network: Network, processes: Processes, settings: Settings

@@ -43,7 +43,7 @@ def check_or_remove(folder: Path) -> None:
     """
     try:
         check(folder)
-    except ReadBackError:
+    except UserError:
         for name in _FILES:
             (folder / name).unlink(missing_ok=True)
         raise

@@ -1,4 +1,4 @@
 """Language models: what one is, checkpoints, download, weights, tokenisers; one file a family.
 
-Nothing but `loading` and the families imports torch.
+The steps before scoring import `checkpoint`, `download` and `prepared` and with them no torch.
 """

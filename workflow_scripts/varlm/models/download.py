@@ -11,6 +11,8 @@ from varlm.files.whole import sha256
 from varlm.models.checkpoint import read_config, weight_files
 from varlm.run.checkpoint_folders import COMMIT, HUB_ID
 
+_DESCRIPTION = ("config.json", "tokenizer.json", "tokenizer_config.json")
+
 
 def resolve(path: str, revision: str | None = None, cache_dir: Path | None = None) -> Path:
     """Return the checkpoint's folder: a local one, or a snapshot of a hub id.
@@ -52,9 +54,6 @@ def resolve(path: str, revision: str | None = None, cache_dir: Path | None = Non
     for file in sorted(folder.iterdir()):
         _check_blob(file)
     return folder
-
-
-_DESCRIPTION = ("config.json", "tokenizer.json", "tokenizer_config.json")
 
 
 def _cached(path: str, revision: str, cache_dir: Path | None) -> Path | None:

@@ -13,6 +13,8 @@ from varlm.store.layout import Part
 from varlm.store.store import Store
 from varlm.store.verification import sound_commits
 
+_SETTINGS = ("model_type", "window", "strands", "precision", "scoring_version")
+
 
 @dataclass
 class Files:
@@ -89,9 +91,6 @@ class Model:
     share: float | None
     commits: int
     damaged: list[str]
-
-
-_SETTINGS = ("model_type", "window", "strands", "precision", "scoring_version")
 
 
 def describe(store: Store, key: str, reference: pl.DataFrame | None = None) -> Model:

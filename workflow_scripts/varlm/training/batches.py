@@ -1,4 +1,4 @@
-"""Batches of masked windows. A batch is a function of the seed and its number, and of nothing else.
+"""Batches of windows to train on: functions of the seed and their number, and of nothing else.
 
 So that a training that goes on after an interruption, or on another number of processes, sees the
 batches that it would have seen.

@@ -11,6 +11,14 @@ import polars as pl
 from varlm.training.curve import chose_on
 from varlm.training.description import CorpusDescription
 
+_OF_VALIDATION = ("validation_windows", "patience")  # settings that do nothing without
+# Options of a model, as far as its family has them.
+_SHOWN = (
+    *("encoder", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"),
+    *("first_kernel_size", "rest_kernel_size", "dilation_cycle", "dilation_max", "depthwise"),
+    *("slim", "order"),
+)
+
 
 def model_card(
     name: str,
@@ -193,14 +201,6 @@ def _lowest(curve: pl.DataFrame) -> float:
     """Return the lowest perplexity on the windows that chose."""
     lowest: float = curve["validation_loss"].drop_nulls().min()  # type: ignore[assignment]
     return math.exp(lowest)
-
-
-_OF_VALIDATION = ("validation_windows", "patience")  # settings that do nothing without
-_SHOWN = (
-    *("encoder", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"),
-    *("first_kernel_size", "rest_kernel_size", "dilation_cycle", "dilation_max", "depthwise"),
-    *("slim", "order"),
-)
 
 
 def _unseen(

@@ -36,6 +36,18 @@ _SAVE_SECONDS = 30.0  # and it is saved no more often than that
 
 Row = dict[str, Any]
 
+# Settings that change no update but for rounding, and those that only set the learning rate:
+# a training may be made longer while its state still has the rates that the longer one has.
+_FREE = (
+    "micro_batch",
+    "patience",
+    "steps",
+    "learning_rate",
+    "schedule",
+    "warmup_steps",
+    "decay_steps",
+)
+
 
 class Training:
     """One model in training.
@@ -302,19 +314,6 @@ class Training:
         """Whether the steps that are done had the learning rates that they would have now."""
         then = Settings(**state["settings"])
         return all(then.rate(i) == self.settings.rate(i) for i in range(state["step"]))
-
-
-# Settings that change no update but for rounding, and those that only set the learning rate:
-# a training may be made longer while its state still has the rates that the longer one has.
-_FREE = (
-    "micro_batch",
-    "patience",
-    "steps",
-    "learning_rate",
-    "schedule",
-    "warmup_steps",
-    "decay_steps",
-)
 
 
 def identity(options: dict[str, Any], corpus: Corpus, settings: Settings) -> dict[str, Any]:

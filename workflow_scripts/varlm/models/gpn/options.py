@@ -18,6 +18,9 @@ _MOST = 2**31 - 1
 _ENCODERS = ("convnet", "bytenet", "roformer")
 _EMBEDDINGS = ("one_hot", "embedding")
 
+# They change what transformers makes of the other options, and no checkpoint of gpn has them.
+_REFUSED = ("per_layer_config", "attribute_map")
+
 
 @dataclass(frozen=True)
 class _Rule:
@@ -220,9 +223,6 @@ class GPNRoFormerOptions(RoFormerOptions):
 FAMILIES: dict[str, type[Options]] = {
     family.model_type: family for family in (GPNOptions, ConvNetOptions, GPNRoFormerOptions)
 }
-
-# They change what transformers makes of the other options, and no checkpoint of gpn has them.
-_REFUSED = ("per_layer_config", "attribute_map")
 
 
 def read_options(config: Mapping[str, Any]) -> Options:

@@ -165,6 +165,19 @@ def test_every_relative_link_leads_somewhere(root):
     assert links > 10
 
 
+def test_every_script_and_setting_that_a_page_names_exists(root):
+    """`tests/x.py`, `run/y.py`: paths in the repository or in the package."""
+    named = [
+        (page, path)
+        for page in pages(root)
+        for path in re.findall(r"`(\w+(?:/\w+)+\.(?:py|smk|yaml))", page.read_text(encoding="utf-8"))
+    ]
+    assert len(named) > 10
+    places = (root, root / "workflow_scripts/varlm")
+    for page, path in named:
+        assert any((place / path).is_file() for place in places), f"{page.name}: {path}"
+
+
 def test_generated_pages_say_so(root, generate):
     for name in generate.PAGES:
         assert (root / "docs" / name).read_text(encoding="utf-8").startswith(generate.NOTE)

@@ -170,7 +170,9 @@ def test_every_script_and_setting_that_a_page_names_exists(root):
     named = [
         (page, path)
         for page in pages(root)
-        for path in re.findall(r"`(\w+(?:/\w+)+\.(?:py|smk|yaml))", page.read_text(encoding="utf-8"))
+        for path in re.findall(
+            r"`(\w+(?:/\w+)+\.(?:py|smk|yaml))", page.read_text(encoding="utf-8")
+        )
     ]
     assert len(named) > 10
     places = (root, root / "workflow_scripts/varlm")

@@ -122,3 +122,17 @@ def test_snakemake_has_the_options_and_rules(root, commands, snakemake):
                 assert word in rules or "/" in word, shown
             if before == "--workflow-profile":
                 assert (root / "profiles" / word.rsplit("/", 1)[-1]).is_dir(), shown
+
+
+def test_the_default_profile_is_taken_from_any_directory(root, tmp_path):
+    """Documented commands do not name it: Snakemake finds it beside the Snakefile."""
+    (tmp_path / "mine.yaml").write_text("{}\n")
+    options = ["--snakefile", root / "Snakefile", "--configfile", "mine.yaml", "--cores", "1"]
+    told = subprocess.run(
+        [sys.executable, "-m", "snakemake", *options, "--dry-run"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stderr
+    assert f"Using workflow specific profile {root}/profiles/default" in told

@@ -28,7 +28,7 @@ check: $(INSTALLED)  ## format, lint, types, workflow lint
 	$(BIN)/python docs/generate.py --check
 
 docs: $(INSTALLED)  ## the documentation as a site, in site/
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix .

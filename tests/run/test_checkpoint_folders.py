@@ -24,7 +24,7 @@ def test_a_hub_id_needs_a_commit(revision, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert checkpoint_folders.model_problem("owner/name", "a" * 40) is None
     problem = checkpoint_folders.model_problem("owner/name", revision)
-    assert problem.startswith("found 'owner/name', which is no folder of a checkpoint")
+    assert problem.startswith("found 'owner/name', but there is no such folder")
     assert "give its revision" in problem
 
 
@@ -34,7 +34,7 @@ def test_neither_a_folder_nor_a_hub_id(tmp_path, monkeypatch):
     (tmp_path / "a/file").touch()
     for path in ("nowhere", "./a/b", "a/file"):
         problem = checkpoint_folders.model_problem(path, "a" * 40)
-        assert "no folder of a checkpoint" in problem
+        assert "there is no such folder" in problem
         assert "not a hub id" in problem
 
 

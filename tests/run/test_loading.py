@@ -30,7 +30,7 @@ def test_errors_of_keys_inputs_and_sheet_in_one_message(load):
     for part in (
         "  - reference.fasta: g.fa: input not found",
         "  - annotate.bigwigs.w: w.bw: input not found",
-        "  - models.m.path: found 'ckpt', which is no folder of a checkpoint",
+        "  - models.m.path: found 'ckpt', but there is no such folder",
         "\nc.tsv: 2 errors in the cohort sheet:\n  - line 2: records is 'many'",
         "  - line 3: vcf: b.vcf: input not found",
     ):

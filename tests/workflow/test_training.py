@@ -110,7 +110,7 @@ def test_one_run_trains_and_scores(folder):
     train["more"]["start"] = "mime"
     configure(folder, train, {"mine": {"train": "mine"}, "base": {"train": "chain"}})
     done = run(folder, "--dry-run", "--", curve)
-    assert "train.more.start: found 'mime', which is no folder of a checkpoint" in (
+    assert "train.more.start: found 'mime', but there is no such folder" in (
         done.stdout + done.stderr
     )
 

@@ -59,7 +59,7 @@ def folder_problem(folder: str) -> str | None:
     """Return what a folder lacks of a checkpoint; None if nothing."""
     path = Path(folder)
     if not path.is_dir():
-        return f"found {folder!r}, which is no folder of a checkpoint (relative to {Path.cwd()})"
+        return f"found {folder!r}, but there is no such folder (relative to {Path.cwd()})"
     if not (path / "config.json").is_file():
         return f"{folder}: no checkpoint, since it has no config.json; correct the path"
     if not any((path / name).is_file() for name in WEIGHTS):
@@ -75,10 +75,10 @@ def model_problem(path: str, revision: object) -> str | None:
     if Path(path).is_dir():
         return folder_problem(path)
     if Path(path).exists() or not HUB_ID.fullmatch(path):
-        return f"{folder_problem(path)} and not a hub id (owner/name); correct it"
+        return f"{folder_problem(path)} and it is no hub id (owner/name); correct it"
     if not isinstance(revision, str) or not COMMIT.fullmatch(revision):
         return (
-            f"found {path!r}, which is no folder of a checkpoint (relative to {Path.cwd()}); for a "
-            "model of the hub, give its revision too, the 40 hexadecimal digits of a commit"
+            f"found {path!r}, but there is no such folder (relative to {Path.cwd()}); for a model "
+            "of the hub, give its revision too, the 40 hexadecimal digits of a commit"
         )
     return None

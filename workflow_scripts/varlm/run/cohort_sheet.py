@@ -84,6 +84,12 @@ def _lines(sheet: Path) -> list[tuple[int, list[str]]]:
     """Return the lines that are neither empty nor a comment, with their 1-based numbers."""
     try:
         text = sheet.read_text("utf-8-sig")
+    except FileNotFoundError as error:
+        raise UserError(
+            f"{sheet}: the cohort sheet cannot be read (no such file, relative to {Path.cwd()}); "
+            "config key cohorts must name a TSV with the columns cohort and vcf, and --configfile "
+            "your config: without it the demo's is read"
+        ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(
             f"{sheet}: the cohort sheet cannot be read ({error}); "

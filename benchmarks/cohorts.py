@@ -73,6 +73,7 @@ use rule export from varlm as export with:
 
 class Runs:
     def __init__(self, folder: Path, data: Path, model: Path, window: int, background: int):
+        self.targets: tuple[str, ...] = ()
         self.folder, self.data = folder, data
         self.config = {
             "reference": {"fasta": str(data / "yeast/genome.fa.gz")},
@@ -105,6 +106,7 @@ class Runs:
         command = [sys.executable, "-m", "snakemake", "--cores", "2"]
         command += ["--snakefile", snakefile or ROOT / "Snakefile", "--directory", self.folder]
         command += ["--configfile", config, "--workflow-profile", ROOT / "profiles/default"]
+        targets = targets or self.targets
         command += ["--", *targets] if targets else []
         started = time.monotonic()
         done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
@@ -209,12 +211,14 @@ def main() -> None:
     parser.add_argument("--window", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--background", type=int, default=10_000, help="sites")
+    parser.add_argument("--tables", action="store_true", help="no tracks and reports")
     parser.add_argument("--only-known", action="store_true", help="a folder that (1) has filled")
     args = parser.parse_args()
     folder = args.folder or Path(tempfile.mkdtemp())
     folder.mkdir(parents=True, exist_ok=True)
     model = args.model.resolve()
     runs = Runs(folder.resolve(), args.data.resolve(), model, args.window, args.background)
+    runs.targets = ("tables",) if args.tables else ()
     before = json.loads(args.out.read_text()) if args.only_known else {}
     result: dict = {
         "machine": f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores, "

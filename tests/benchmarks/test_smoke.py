@@ -12,7 +12,7 @@ pytestmark = pytest.mark.slow
 # Script → options at a size to try out; {data}, {out} and {folder} are filled in.
 SMALL = {
     "annotate": "--data {data} --out {out} --folder {folder} --rounds 1",
-    "cohorts": "--data {data} --out {out} --folder {folder} --rounds 1 --background 40",
+    "cohorts": "--data {data} --out {out} --folder {folder} --rounds 1 --background 40 --tables",
     "dag": "--out {out} --shards 20 --empty 2 --single 1 --sites 2000 --scratch {folder}",
     "end_to_end": "--data {data} --out {out} --background 40",
     "export": "--rounds 1 --wide 20 --narrow 200 --out {out}",

@@ -35,7 +35,7 @@ def test_neither_a_folder_nor_a_hub_id(tmp_path, monkeypatch):
     for path in ("nowhere", "./a/b", "a/file"):
         problem = checkpoint_folders.model_problem(path, "a" * 40)
         assert "there is no such folder" in problem
-        assert "not a hub id" in problem
+        assert "no hub id" in problem
 
 
 def test_where_a_training_starts():

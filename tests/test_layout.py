@@ -1,11 +1,14 @@
 """One word names one thing: rule = step = subcommand = log folder; the pins agree."""
 
+import importlib.metadata
 import re
 import subprocess
 import sys
+import tomllib
 
 import pytest
 import yaml
+from packaging.specifiers import SpecifierSet
 
 from making.rules import rules
 from varlm import cli
@@ -88,6 +91,18 @@ def test_the_lock_pins_exactly_and_only(root):
     lines = (root / "requirements.lock").read_text().splitlines()
     assert all(re.fullmatch(r"[A-Za-z0-9_.-]+==[0-9][A-Za-z0-9.]*", line) for line in lines)
     assert locked(root)["torch"] == "2.13.0"
+
+
+def test_the_locks_packages_run_on_the_oldest_python_of_all(root):
+    """A release may want a patch of 3.11 that a long-lived distribution does not have."""
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    oldest = project["requires-python"].removeprefix(">=") + ".0"
+    refusing = {}
+    for name in locked(root):
+        wanted = importlib.metadata.metadata(name).get("Requires-Python") or ""
+        if oldest not in SpecifierSet(wanted):
+            refusing[name] = wanted
+    assert refusing == {}
 
 
 def test_environments_have_the_locks_versions(root):

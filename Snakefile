@@ -23,6 +23,9 @@ include: "rules/common.smk"
 
 
 onstart:
+    from varlm.run.snakemake_process import let_signals_in
+
+    let_signals_in(workflow.scheduler)
     # Snakemake 9.27 starts a timer for each job that ends, which starts itself anew every second
     # as long as jobs wait: work that grows with the square of the shards. It serves a limit on
     # submitted jobs, which stays where the user set one.

@@ -51,6 +51,17 @@ def watch_over(folder: Path) -> str | None:
     return cleared
 
 
+def let_signals_in(scheduler: Any) -> None:
+    """Let a signal that comes while the scheduler's lock is held be taken, not waited for.
+
+    Snakemake 9.27 takes its lock in the handler of SIGTERM (`JobScheduler.exit_gracefully`). Where
+    the main thread has it already, as it does while it tidies up after a job that the same signal
+    ended, it waits for itself for ever. With a lock that a thread may take twice it goes on.
+    """
+    if isinstance(getattr(scheduler, "_lock", None), type(threading.Lock())):
+        scheduler._lock = threading.RLock()
+
+
 def _pass_signals_on() -> None:
     """Send SIGTERM to the steps below this process whenever it gets SIGTERM or SIGINT."""
     reading, writing = os.pipe()

@@ -5,10 +5,10 @@ import json
 import pytest
 
 from making.browser import opened
+from making.config import load_config
 from making.evaluation import step
 from making.report import make_inputs
 from varlm.cli import main
-from varlm.run.config import load_config
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

@@ -15,6 +15,7 @@ from scipy.stats.contingency import odds_ratio as scipy_odds_ratio
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from making import records
+from making.config import load_config
 from making.evaluation import step
 from making.report import EXTRA, make_inputs
 from varlm.annotation.genes.terms import NAMES
@@ -30,7 +31,6 @@ from varlm.evaluation.spectrum import spectrum
 from varlm.evaluation.tasks import contrast_task, frequency_task, label_task
 from varlm.report.charts.evaluation import evaluation_figure
 from varlm.report.evaluation import evaluation_section, read_evaluation
-from varlm.run.config import load_config
 from varlm.run.config_keys import CONSEQUENCES
 from varlm.tables.schemas import EVALUATION
 

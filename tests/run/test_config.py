@@ -3,9 +3,8 @@
 import pytest
 import yaml
 
+from making.config import load_cohorts, load_config
 from varlm.errors import UserError
-from varlm.run.cohort_sheet import load_cohorts
-from varlm.run.config import load_config
 from varlm.run.config_keys import label_tables
 
 MINIMAL = {"reference": {"fasta": "g.fa"}, "cohorts": "c.tsv", "models": {"m": {"path": "ckpt"}}}

@@ -2,9 +2,9 @@
 
 import pytest
 
+from making.config import load_config
 from varlm.errors import UserError
 from varlm.run import inputs
-from varlm.run.config import load_config
 from varlm.run.config_keys import CohortFile
 from varlm.run.shipped import Shipped
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from making.config import load_config
 from varlm.run import step_settings
-from varlm.run.config import load_config
 from varlm.run.config_keys import LOOP, CohortFile
 
 

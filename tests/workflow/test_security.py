@@ -7,6 +7,7 @@ import time
 import pytest
 import yaml
 
+from making.config import load_cohorts, load_config
 from making.workflow import (
     made_genome,
     snakemake,
@@ -17,8 +18,6 @@ from making.workflow import (
     write_sheet,
 )
 from varlm.errors import UserError
-from varlm.run.cohort_sheet import load_cohorts
-from varlm.run.config import load_config
 
 # What a shell would run, or cut the command at; and what Snakemake would take for a wildcard.
 NASTY = "a $(touch PWNED) `touch PWNED`;touch PWNED&'\"|touch PWNED>{x}"

@@ -15,6 +15,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 import making.workflow as workflow_making
+from making.config import load_cohorts, load_config
 from making.workflow import (
     GENE,
     made_genome,
@@ -25,8 +26,6 @@ from making.workflow import (
     write_sheet,
 )
 from varlm.errors import UserError
-from varlm.run.cohort_sheet import load_cohorts
-from varlm.run.config import load_config
 from varlm.run.config_keys import is_address
 from varlm.run.inputs import addresses
 

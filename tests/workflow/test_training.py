@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 import yaml
 
+from making.config import load_config
 from making.workflow import (
     made_genome,
     snakemake_command,
@@ -16,7 +17,6 @@ from making.workflow import (
     write_sheet,
 )
 from varlm.errors import UserError
-from varlm.run.config import load_config
 
 pytestmark = pytest.mark.slow
 

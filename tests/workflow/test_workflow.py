@@ -206,7 +206,7 @@ def test_a_users_config_stands_alone(project):
 
 
 def test_the_demo_config_is_valid_and_lists_every_key(root):
-    from varlm.run.config import load_config
+    from making.config import load_config
 
     schema_path = root / "config/schemas/config.schema.yaml"
     given = yaml.safe_load((root / "config/config.yaml").read_text())

@@ -21,7 +21,6 @@ TEXT_LIMITS = (200, 60, 20)  # characters of a cell
 
 _FIRST = ("chrom", "pos", "id", "ref", "alt")
 _CONSEQUENCE_FIRST = ("consequence", "gene", "protein_change")
-_HIDDEN_SCORES = ("llr_fwd", "llr_rev", "entropy", "p_ref", "p_alt")
 
 
 @dataclass(frozen=True)

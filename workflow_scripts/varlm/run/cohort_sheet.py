@@ -8,15 +8,16 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from varlm.errors import UserError
-from varlm.run.config import listed_errors
 from varlm.run.config_keys import COHORT_NAME, SHEET_COLUMNS, CohortFile, is_address
 
 Cohorts = dict[str, list[CohortFile]]
 WHERE = "in the cohort sheet"
 
 
-def load_cohorts(sheet: Path, reserved: Collection[str] = ()) -> Cohorts:
-    """Read the cohort sheet: cohort → its files, in the sheet's order.
+def checked_cohorts(
+    sheet: Path, reserved: Collection[str], located: Callable[[str], str] = str
+) -> tuple[Cohorts, list[str]]:
+    """Return the cohorts of a sheet, in its order, and its errors.
 
     Whether the files are there is not looked up (`varlm.run.inputs`).
 
@@ -25,28 +26,6 @@ def load_cohorts(sheet: Path, reserved: Collection[str] = ()) -> Cohorts:
     sheet : Path
     reserved : collection of str
         Names that no cohort may have, in any case: `REGIONS_COHORT` where regions are scored.
-
-    Raises
-    ------
-    UserError
-        One message with all errors, each with its line: a missing or unknown column, an empty
-        cell, a name that is no file name, a VCF that is listed twice.
-    """
-    cohorts, errors = checked_cohorts(sheet, reserved)
-    if errors:
-        raise UserError(f"{sheet}: {listed_errors(errors, WHERE)}")
-    return cohorts
-
-
-def checked_cohorts(
-    sheet: Path, reserved: Collection[str], located: Callable[[str], str] = str
-) -> tuple[Cohorts, list[str]]:
-    """Return the cohorts of a sheet and its errors.
-
-    Parameters
-    ----------
-    sheet : Path
-    reserved : collection of str
     located : callable
         Gives the path of a file from what a cell says (`Shipped.path`).
 

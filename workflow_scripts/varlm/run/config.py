@@ -21,27 +21,13 @@ from varlm.run.config_checks import cross_checks
 _MOST_VALUES = 100_000  # in a config; one key for each of many models and tracks is far fewer
 
 
-def load_config(written: Mapping[str, Any], schema_path: Path) -> dict[str, Any]:
-    """Return the config with every default filled in.
-
-    `regions` is None, or a mapping with `bed`, `contigs` (`all`, a list of names, or None),
-    `sample` and `seed`, whichever form it was given in.
-
-    Raises
-    ------
-    UserError
-        One message with all errors, each with its key, the value found and a remedy.
-    """
-    config, errors = checked_config(written, schema_path)
-    if errors:
-        raise UserError(listed_errors(errors, "in the config"))
-    return config
-
-
 def checked_config(
     written: Mapping[str, Any], schema_path: Path
 ) -> tuple[dict[str, Any], list[str]]:
     """Return a copy of the config and its errors; without any, with every default filled in.
+
+    `regions` is None, or a mapping with `bed`, `contigs` (`all`, a list of names, or None),
+    `sample` and `seed`, whichever form it was given in.
 
     Raises
     ------

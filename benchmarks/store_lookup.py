@@ -31,7 +31,7 @@ from varlm.files.whole import write_digest
 from varlm.models.prepared import SCORING_VERSION, PreparedModel
 from varlm.scoring.plan_record import Plan
 from varlm.store import KINDS, Store
-from varlm.store.writing import write_part
+from varlm.store.part_file import write_part
 from varlm.tables.parquet import write_table
 from varlm.tables.schemas import CONTIGS, LOGIT_COLUMNS, VARIANTS
 

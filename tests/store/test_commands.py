@@ -22,7 +22,7 @@ from making.store import (
     site_rows,
 )
 from varlm.store import KINDS, Store
-from varlm.store.writing import write_part
+from varlm.store.part_file import write_part
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ from varlm.store.compaction import compact
 from varlm.store.identity import names
 from varlm.store.repair import repair
 from varlm.store.verification import verify
-from varlm.store.writing import write_part
+from varlm.store.part_file import write_part
 
 PART_ROWS = 40
 

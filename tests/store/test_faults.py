@@ -44,7 +44,7 @@ from varlm.scoring.commit_record import write_run
 from varlm.store import KINDS, Store
 from varlm.store.compaction import compact
 from varlm.store.repair import repair
-from varlm.store.writing import write_part
+from varlm.store.part_file import write_part
 from varlm.tables.parquet import write_table
 from varlm.tables.schemas import ALLELES, SHARD, SITES
 
@@ -1041,7 +1041,7 @@ def test_fault_44_a_newer_layout_is_refused_and_nothing_changes(tmp_path, also_d
         (tmp_path / KEY / "SQ.a" / "notes.txt").write_text("mine")
     newer = write_layout_99(tmp_path)
     before = files(tmp_path)
-    message = rf"{newer.name}: written with store layout 99, this varlm reads layouts 1 to 2"
+    message = rf"{newer.name}: written with store layout 99, this varlm reads layouts 1 to 3"
     calls = [repair_it]
     if not also_damaged:
         calls += [second_commit, all_rows, lambda folder: compact(Store(folder), KEY)]

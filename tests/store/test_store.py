@@ -267,7 +267,7 @@ def test_equal_rows_are_equal_bytes(tmp_path):
 
 def test_a_reader_can_skip_row_groups(tmp_path, monkeypatch):
     """Groups of ROW_GROUP rows with lowest and highest `pos`: what is outside is not decoded."""
-    monkeypatch.setattr("varlm.store.writing.ROW_GROUP", 1000)
+    monkeypatch.setattr("varlm.store.part_file.ROW_GROUP", 1000)
     commit(tmp_path, [site_rows(range(1, 10_001))])
     part = Store(tmp_path).parts(KEY)[0].path(tmp_path / KEY)
     content = bytearray(part.read_bytes())

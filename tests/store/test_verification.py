@@ -26,7 +26,7 @@ from varlm.store import KINDS, Part, Store, verification
 from varlm.store.layout import place
 from varlm.store.stretches import stretches
 from varlm.store.verification import abandoned, model_keys, verify
-from varlm.store.writing import write_part
+from varlm.store.part_file import write_part
 
 
 def add_part(folder, rows, kind="sites", claims=()):

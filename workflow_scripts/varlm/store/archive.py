@@ -19,7 +19,7 @@ import io
 import json
 import logging
 import tarfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any, NoReturn
@@ -30,8 +30,9 @@ from varlm import __version__
 from varlm.errors import UserError
 from varlm.files.whole import atomic_path
 from varlm.store.identity import one_model, portable
-from varlm.store.layout import LAYOUT, Part
+from varlm.store.layout import KINDS, PACKED, Part, layout_of
 from varlm.store.manifest import LOST
+from varlm.store.part_file import part_of, write_rows
 from varlm.store.store import Store
 
 log = logging.getLogger("varlm")
@@ -85,9 +86,13 @@ def export(
 def _export(store: Store, archive: Path, keys: list[str], digests: set[str] | None) -> Exported:
     parts: dict[str, list[Part]] = {}
     models: dict[str, dict[str, Any]] = {}
+    cut: dict[str, bytes] = {}  # SHA-256 → content of parts that are no files
     for key in keys:
         store.manifest.forget(key)
         chosen = [part for part in store.parts(key) if digests is None or part.contig in digests]
+        for part, content in _cut_parts(store, key, digests):
+            chosen.append(part)
+            cut[part.sha256] = content
         if chosen:
             parts[key] = sorted(chosen, key=lambda part: (part.contig, part.sha256))
             models[key] = _portable_model(store, key)
@@ -104,9 +109,25 @@ def _export(store: Store, archive: Path, keys: list[str], digests: set[str] | No
         tar.addfile(_member(MANIFEST, len(text)), io.BytesIO(text))
         for key, of_model in parts.items():
             for part in of_model:
-                _add_part(tar, store, key, part)
+                if part.sha256 in cut:
+                    member = _member(member_name(key, part), part.bytes)
+                    tar.addfile(member, io.BytesIO(cut[part.sha256]))
+                else:
+                    _add_part(tar, store, key, part)
                 bar.update(part.bytes)
     return Exported(len(parts), len(exported), sum(part.rows for part in exported), total)
+
+
+def _cut_parts(store: Store, key: str, digests: set[str] | None) -> Iterator[tuple[Part, bytes]]:
+    """Yield packed parts of the rows that packed parts have of some contigs, and their content."""
+    for kind in KINDS.values():
+        wanted = [contig for contig in store.packed_runs(key, kind) if contig in (digests or ())]
+        if wanted:
+            rows = store.read_packed(key, kind, wanted).sort(kind.packed.key)
+            content = io.BytesIO()
+            write_rows(content, key, kind, PACKED, rows)
+            digest = hashlib.sha256(content.getvalue()).hexdigest()
+            yield part_of(kind, PACKED, rows, digest, content.tell()), content.getvalue()
 
 
 def _portable_model(store: Store, key: str) -> dict[str, Any]:
@@ -119,7 +140,7 @@ def _portable_model(store: Store, key: str) -> dict[str, Any]:
 def _manifest_text(parts: Mapping[str, list[Part]], models: Mapping[str, dict[str, Any]]) -> bytes:
     manifest = {
         "archive": ARCHIVE,
-        "layout": LAYOUT,
+        "layout": layout_of(part for of_model in parts.values() for part in of_model),
         "varlm": __version__,
         "keys": {
             key: {"model": models[key], "parts": [asdict(part) for part in of_model]}

@@ -238,10 +238,11 @@ def _compact(args: argparse.Namespace) -> int:
 def _export(args: argparse.Namespace) -> int:
     store, keys = _open(args)
     if args.contig:
-        have = {part.contig for key in keys for part in store.parts(key)}
+        models = [describe(store, key) for key in keys]
+        largest = [contig.contig for model in models for contig in model.contigs]
+        have = {*largest, *(digest for model in models for digest in model.backgrounds)}
         absent = sorted(set(args.contig) - have)
         if absent:
-            largest = [c.contig for key in keys for c in describe(store, key).contigs]
             raise UserError(
                 f"{args.store}: no scores of contig {first_few(absent)}; among those there are: "
                 f"{first_few(dict.fromkeys(largest), 10)} (varlm store ls --all shows every one)"

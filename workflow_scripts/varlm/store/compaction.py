@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 
@@ -13,7 +13,8 @@ from tqdm import tqdm
 from varlm.errors import UserError
 from varlm.store import layout
 from varlm.store.identity import one_model
-from varlm.store.layout import KINDS, Commit, Part, sync_folder
+from varlm.store.layout import KINDS, LAST, PACKED, Commit, Kind, Part, sync_folder
+from varlm.store.packed import batches
 from varlm.store.store import Store
 from varlm.store.stretches import stretches
 from varlm.store.verification import part_fault
@@ -34,7 +35,8 @@ def compact(store: Store, key: str) -> Compacted:
 
     Of each contig and kind, the parts of less than half `layout.PART_ROWS` rows are merged where
     there are two or more; each row is kept once. Larger parts stay as they are: rewriting them
-    would cost more than it saves. Memory holds about one part.
+    would cost more than it saves. Contigs of less than `layout.SMALL` rows are packed, where they
+    are more than `layout.FEW`, and those that have grown are unpacked. Memory holds about one part.
 
     At any instant a reader finds all rows: the new parts are whole before the one new commit
     lists them, old commits go only then, and old parts last. A reader that looks for one of these
@@ -57,11 +59,12 @@ def compact(store: Store, key: str) -> Compacted:
     with store.committing(key, {}) as commit:
         commits = store.commits(key)
         before = store.parts(key)
-        reader = _reader(store, key)
+        choice = _choose(store, key)
+        reader = _reader(store, key, choice)
         old = reader.parts(key)
         _refuse_faults(reader, key, old)
         if old or len(commits) > 1:
-            merged = list(_merge(reader, key, old, commit))
+            merged = list(_merge(reader, key, old, choice, commit))
             _swap_commits(store, key, commit, old, merged)
         _remove_replaced(store, key)
         return Compacted(
@@ -71,15 +74,61 @@ def compact(store: Store, key: str) -> Compacted:
         )
 
 
-def _reader(store: Store, key: str) -> Store:
+@dataclass
+class _Choice:
+    """What is to be merged: parts, by their SHA-256, and the contigs to be packed, by kind."""
+
+    parts: set[str] = field(default_factory=set)
+    packed: dict[str, dict[str, int]] = field(default_factory=dict)  # digest → rows, at most
+
+
+def _choose(store: Store, key: str) -> _Choice:
+    choice = _Choice()
+    for kind in KINDS.values():
+        parts = [part for part in store.parts(key) if part.kind == kind.name and not part.packed]
+        own = {contig: list(same) for contig, same in groupby(parts, lambda part: part.contig)}
+        for of_contig in own.values():
+            small = _small(of_contig, layout.PART_ROWS)
+            if len(small) > 1:
+                choice.parts.update(small)
+        if kind.name != "background":
+            _choose_packed(store, key, kind, own, choice)
+    return choice
+
+
+def _small(parts: Iterable[Part], rows: int) -> list[str]:
+    """Return the parts of less than half so many rows."""
+    return [part.sha256 for part in parts if 2 * part.rows < rows]
+
+
+def _choose_packed(
+    store: Store, key: str, kind: Kind, own: Mapping[str, list[Part]], choice: _Choice
+) -> None:
+    """Choose the small contigs to pack, and those to unpack for they have grown."""
+    packed = _small(store.manifest.parts_of(key, PACKED, kind.name), layout.PACKED_ROWS)
+    rows: dict[str, int] = {}
+    for contig, runs in store.packed_runs(key, kind).items() if packed else ():
+        count = sum(run.count for run in runs if run.part.sha256 in packed)
+        if count:
+            rows[contig] = count
+    in_packed = set(rows)
+    for contig, parts in own.items():
+        rows[contig] = rows.get(contig, 0) + sum(part.rows for part in parts)
+    small = {contig: count for contig, count in rows.items() if count < layout.SMALL}
+    grown = in_packed - small.keys()
+    if len(packed) > 1 or grown or (len(small) > layout.FEW and small.keys() & own.keys()):
+        choice.packed[kind.name] = small
+        choice.parts.update(packed)
+        for contig in own.keys() & (small.keys() | grown):
+            choice.parts.update(_small(own[contig], layout.PART_ROWS))
+
+
+def _reader(store: Store, key: str, choice: _Choice) -> Store:
     """Return a store whose parts are those to be merged; it passes over all others."""
     reader = Store(store.root)
-    groups = groupby(reader.parts(key), lambda part: (part.contig, part.kind))
-    for parts in [list(group) for _, group in groups]:
-        small = {part.sha256 for part in parts if 2 * part.rows < layout.PART_ROWS}
-        for part in parts:
-            if len(small) < 2 or part.sha256 not in small:
-                reader.manifest.exclude(part.sha256)
+    for part in reader.parts(key):
+        if part.sha256 not in choice.parts:
+            reader.manifest.exclude(part.sha256)
     reader.manifest.forget(key)
     return reader
 
@@ -93,24 +142,53 @@ def _refuse_faults(store: Store, key: str, parts: list[Part]) -> None:
             raise UserError(f"{path}: {fault}; run `varlm store verify` and do what it says first")
 
 
-def _merge(reader: Store, key: str, old: list[Part], commit: CommitBuilder) -> Iterator[Part]:
+def _merge(
+    reader: Store, key: str, old: list[Part], choice: _Choice, commit: CommitBuilder
+) -> Iterator[Part]:
     """Write the rows of `old` as new parts, and yield these."""
     total = sum(part.rows for part in old)
     with tqdm(total=total, unit="row", unit_scale=True, desc="compact", disable=None) as bar:
-        for _, group in groupby(old, lambda part: (part.contig, part.kind)):
-            parts = list(group)
-            kind, contig = KINDS[parts[0].kind], parts[0].contig
-            ranges = _ranges(reader, key, parts, bar.update)
-            for rows in _pieces(ranges, layout.PART_ROWS):
-                yield commit.write(contig, kind, rows)
+        for kind in KINDS.values():
+            small = choice.packed.get(kind.name, {})
+            own = {part.contig for part in old if part.kind == kind.name} - {PACKED}
+            alone = own | reader.packed_runs(key, kind).keys()
+            if len(small) > layout.FEW:
+                alone -= small.keys()
+                frames = _packed_rows(reader, key, kind, small, bar.update)
+                for rows in _pieces(frames, layout.PACKED_ROWS):
+                    yield commit.write(PACKED, kind, rows)
+            for contig in sorted(alone):
+                for rows in _pieces(
+                    _ranges(reader, key, kind, contig, bar.update), layout.PART_ROWS
+                ):
+                    yield commit.write(contig, kind, rows)
+
+
+def _packed_rows(
+    reader: Store, key: str, kind: Kind, small: Mapping[str, int], done: Callable[[int], object]
+) -> Iterator[pl.DataFrame]:
+    """Yield the merged rows of small contigs, with `contig`, some contigs at a time."""
+    for contigs in batches(small, max(layout.PACKED_ROWS // 4, 1)):
+        own = [contig for contig in contigs if reader.manifest.parts_of(key, contig, kind.name)]
+        frames = [reader.read_packed(key, kind, set(contigs).difference(own))]
+        for contig in own:
+            rows = reader.read(key, kind, contig)
+            frames.append(rows.select(pl.lit(contig).alias("contig"), pl.all()))
+        order = pl.DataFrame({"contig": contigs}).with_row_index("number")
+        rows = pl.concat(frames).join(order, on="contig").sort("number", *kind.key)
+        done(rows.height)
+        yield rows.drop("number")
 
 
 def _ranges(
-    reader: Store, key: str, parts: list[Part], done: Callable[[int], object]
+    reader: Store, key: str, kind: Kind, contig: str, done: Callable[[int], object]
 ) -> Iterator[pl.DataFrame]:
     """Yield the merged rows of one contig and kind, a range of positions at a time."""
-    kind, contig = KINDS[parts[0].kind], parts[0].contig
-    for start, end in stretches(reader, key, parts, max(layout.PART_ROWS // 4, 1)):
+    parts = reader.manifest.parts_of(key, contig, kind.name)
+    grown = contig in reader.packed_runs(key, kind)
+    rows_at_once = max(layout.PART_ROWS // 4, 1)
+    ranges = stretches(reader, key, parts, rows_at_once, everywhere=grown) if parts else [(1, LAST)]
+    for start, end in ranges:
         rows = reader.read(key, kind, contig, start, end)
         done(rows.height)
         yield rows

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -18,8 +18,15 @@ from varlm.files.whole import raise_os_error, sha256
 from varlm.tables.schemas import ALLELES, BACKGROUND, SITES
 
 LAYOUT = 2  # raised when the files change in a way that an older varlm would misread
-READABLE = (1, 2)  # 1: parts without metadata of their own
+PACKED_LAYOUT = 3  # of packed parts and the commits that list any: an older varlm refuses these
+READABLE = (1, 2, 3)  # 1: parts without metadata of their own
+PACKED = "packed"  # in place of a digest: the part holds rows of many contigs
+# Rows from which a contig has parts of its own, and how many contigs with fewer rows still have:
+# a file takes some 4 kB and a few ms, whatever is in it.
+SMALL = 20_000
+FEW = 50
 PART_ROWS = 4_000_000  # a part's rows at most (130 MB of sites): what a reader holds at once
+PACKED_ROWS = 1_000_000  # a packed part's: who writes one holds its rows several times
 METADATA = "varlm.store"  # the key in a part's Parquet metadata
 
 LAST = 2**32 - 1  # the highest `pos` that a row can have
@@ -49,6 +56,11 @@ class Kind:
         """The columns that are scores."""
         return [name for name, dtype in self.schema.items() if dtype == pl.Float32]
 
+    @property
+    def packed(self) -> Kind:
+        """The kind as a packed part has it: with the digest of each row's contig."""
+        return Kind(self.name, {"contig": pl.String(), **self.schema}, ["contig", *self.key])
+
 
 KINDS = {
     kind.name: kind
@@ -68,7 +80,7 @@ class Part:
     """
 
     kind: str  # sites, alleles or background
-    contig: str  # digest; of the background's definition, where it is one
+    contig: str  # digest; of the background's definition, where it is one; or PACKED
     sha256: str
     bytes: int
     rows: int
@@ -78,6 +90,16 @@ class Part:
     def path(self, model: Path) -> Path:
         """Where the part lies below the model's folder."""
         return model / self.contig / f"{self.sha256}.parquet"
+
+    @property
+    def packed(self) -> bool:
+        """Whether it holds rows of many contigs."""
+        return self.contig == PACKED
+
+    def has(self) -> Kind:
+        """Return the columns that it has, and those that identify a row; `KeyError` if unknown."""
+        kind = KINDS[self.kind]
+        return kind.packed if self.packed else kind
 
 
 @dataclass(frozen=True)
@@ -130,6 +152,11 @@ def read_commit(path: Path) -> Commit:
     )
 
 
+def layout_of(parts: Iterable[Part]) -> int:
+    """Return the layout of a commit or archive that lists these parts."""
+    return PACKED_LAYOUT if any(part.packed for part in parts) else LAYOUT
+
+
 def describe_part(path: Path, key: str) -> Part:
     """Return what a part's own metadata and rows say that it is.
 
@@ -145,7 +172,8 @@ def describe_part(path: Path, key: str) -> Part:
     if (about["key"], about["contig"]) != (key, path.parent.name):
         raise ValueError(f"belongs to model {about['key']}, contig {about['contig']}")
     rows = pl.scan_parquet(path)
-    if rows.collect_schema() != pl.Schema(kind.schema):
+    columns = kind.packed if about["contig"] == PACKED else kind
+    if rows.collect_schema() != pl.Schema(columns.schema):
         raise ValueError("other columns")
     count, first, last = (
         rows.select(pl.len(), pl.col("pos").min().alias("a"), pl.col("pos").max().alias("b"))

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import polars as pl
 
+from varlm.errors import UserError
 from varlm.store.identity import names
-from varlm.store.layout import Part
+from varlm.store.layout import KINDS, Kind, Part
+from varlm.store.packed import Run
 from varlm.store.store import Store
 from varlm.store.verification import sound_commits
+
+log = logging.getLogger("varlm")
 
 _SETTINGS = ("model_type", "window", "strands", "precision", "scoring_version")
 
@@ -38,7 +44,7 @@ class Files:
 
 @dataclass
 class ContigFiles(Files):
-    """The parts of one contig.
+    """The parts of one contig; of packed parts its rows, and as large a share of their bytes.
 
     Attributes
     ----------
@@ -94,7 +100,7 @@ class Model:
 
 
 def describe(store: Store, key: str, reference: pl.DataFrame | None = None) -> Model:
-    """Return what the store holds of one model; only commit files are read.
+    """Return what the store holds of one model; only commit files and packed parts are read.
 
     Parameters
     ----------
@@ -112,8 +118,14 @@ def describe(store: Store, key: str, reference: pl.DataFrame | None = None) -> M
         total.add(part)
         if part.kind == "background":
             backgrounds.setdefault(part.contig, Files()).add(part)
-        else:
+        elif not part.packed:
             contigs.setdefault(part.contig, ContigFiles(contig=part.contig)).add(part)
+    for kind in KINDS.values():
+        for contig, runs in _packed_runs(store, key, kind).items():
+            files = contigs.setdefault(contig, ContigFiles(contig=contig))
+            for run in runs:
+                size = round(run.part.bytes * run.count / run.part.rows)
+                files.add(replace(run.part, rows=run.count, bytes=size))
     return Model(
         key,
         names(models),
@@ -126,6 +138,14 @@ def describe(store: Store, key: str, reference: pl.DataFrame | None = None) -> M
         len(models),
         sorted(path.name for path in (store.root / key / "damaged").glob("*")),
     )
+
+
+def _packed_runs(store: Store, key: str, kind: Kind) -> Mapping[str, list[Run]]:
+    try:
+        return store.packed_runs(key, kind)
+    except UserError as error:
+        log.warning("%s; the contigs of packed parts are not listed", error)
+        return {}
 
 
 def _sources(models: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -11,8 +10,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from varlm.errors import UserError
+from varlm.store.agreement import ConflictError, conflict, in_pieces, without
 from varlm.store.layout import ALLELE_KEY, KINDS, LAST, Kind, Part
 from varlm.store.manifest import LOST, Manifest
+from varlm.store.packed import FaultyPartError, PackedParts, Run
 
 # Gap (bp) between wanted rows from which two reads are cheaper than one, and the widest read.
 _GAP, _SPAN = 200_000, 2_000_000
@@ -20,23 +21,12 @@ _GAP, _SPAN = 200_000, 2_000_000
 _T = TypeVar("_T")
 
 
-class ConflictError(UserError):
-    """Two parts with different scores of one row; `rows` names it and both values."""
-
-    def __init__(self, one: Path, other: Path, rows: str):
-        self.one, self.other = one, other
-        self.found = f"this and {other} hold different scores of {rows}"
-        self.remedy = (
-            "one of them is wrong: delete one file and run the workflow again with --forcerun plan"
-        )
-        super().__init__(f"{one}: {self.found}; {self.remedy}")
-
-
 class Reader:
     """Reads the parts that a manifest lists, each verified before."""
 
     def __init__(self, manifest: Manifest):
         self.manifest = manifest
+        self.packed = PackedParts(manifest)
 
     def read(
         self, key: str, kind: Kind, contig: str, start: int = 1, end: int = LAST
@@ -68,14 +58,19 @@ class Reader:
                 contig,
                 start,
                 end,
-                lambda part: (part, self._part_rows(key, part, start, end, columns)),
+                lambda part: (part, self._part_rows(key, part, contig, start, end, columns)),
             )
         )
         if not pieces:
             return pl.DataFrame(schema=kind.schema)
         if len(pieces) == 1:
             return pieces[0][1]
-        # Without locks, two runs may have stored the same rows: both are right, one is kept.
+        return self._each_once(key, kind, pieces)
+
+    def _each_once(
+        self, key: str, kind: Kind, pieces: Sequence[tuple[Part, pl.DataFrame]]
+    ) -> pl.DataFrame:
+        """Join rows of several parts: without locks, two runs may have stored the same ones."""
         rows, again = in_pieces((rows for _, rows in pieces), kind)
         if len(again):
             where = conflict(rows[again - 1], rows[again], kind, self.manifest.tolerance(key))
@@ -84,7 +79,110 @@ class Reader:
                 numbers = (rows["piece"][int(again[row]) - 1], rows["piece"][int(again[row])])
                 one, other = (pieces[n][0].path(self.manifest.root / key) for n in numbers)
                 raise ConflictError(one, other, text)
-        return without(rows, again)
+        return without(rows, again)  # both are right, one is kept
+
+    def read_packed(
+        self, key: str, kind: Kind, contigs: Iterable[str], columns: Sequence[str] | None = None
+    ) -> pl.DataFrame:
+        """Return the rows that packed parts have of many contigs, each once.
+
+        Parameters
+        ----------
+        key : str
+            Model key.
+        kind : Kind
+        contigs : iterable of str
+            Contig digests.
+        columns : sequence of str, optional
+            Those of the kind to return; all by default. A row is there as often as parts have it
+            where these are not all.
+
+        Returns
+        -------
+        polars.DataFrame
+            `contig` and the columns; the rows of one contig are neighbours where one part has all.
+        """
+        every = columns is None
+        columns = list(kind.schema) if columns is None else columns
+        contigs = list(contigs)
+        while True:
+            try:
+                pieces = list(self.packed.gather(key, kind.name, contigs, columns))
+                break
+            except FaultyPartError as error:
+                self._refuse(key, error.part, error.fault)
+        if not pieces:
+            return pl.DataFrame(
+                schema={"contig": pl.String(), **{n: kind.schema[n] for n in columns}}
+            )
+        if len(pieces) == 1:
+            return pieces[0][1]
+        if every:
+            return self._each_once(key, kind.packed, pieces)
+        return pl.concat(rows for _, rows in pieces)
+
+    def packed_runs(self, key: str, kind: Kind) -> Mapping[str, list[Run]]:
+        """Return where packed parts have rows of a kind: contig digest → runs."""
+        while True:
+            try:
+                return self.packed.all_runs(key, kind.name)
+            except FaultyPartError as error:
+                self._refuse(key, error.part, error.fault)
+
+    def rows_of(self, key: str, kind: Kind, keys: pl.DataFrame) -> pl.DataFrame:
+        """Return the rows of many contigs that `keys` names, those that are known.
+
+        Parameters
+        ----------
+        key : str
+            Model key.
+        kind : Kind
+        keys : polars.DataFrame
+            `contig` (digest) and the kind's key, in any order.
+
+        Returns
+        -------
+        polars.DataFrame
+            `contig` and the kind's columns, in any order.
+        """
+        packed, others = self._split(key, kind, keys)
+        frames = [self.read_packed(key, kind, packed["contig"].unique())]
+        frames[0] = frames[0].join(packed, on=kind.packed.key, how="semi")
+        for contig, asked in others:
+            rows = self.rows_at(key, kind, contig, asked.select(kind.key))
+            frames.append(rows.select(pl.lit(contig).alias("contig"), pl.all()))
+        return pl.concat(frames)
+
+    def has(self, key: str, kind: Kind, keys: pl.DataFrame) -> NDArray[np.bool_]:
+        """Return which rows of many contigs are known; `keys` as in `rows_of`, in any order."""
+        known = np.zeros(keys.height, dtype=bool)
+        packed, others = self._split(key, kind, keys.with_row_index("row"))
+        stored = self.read_packed(key, kind, packed["contig"].unique(), kind.key)
+        known[packed.join(stored, on=kind.packed.key, how="semi")["row"].to_numpy()] = True
+        for contig, asked in others:
+            if kind.name == "sites":
+                there = self.has_sites(key, contig, asked["pos"].to_numpy())
+            else:
+                there = self.has_alleles(key, contig, asked.select(kind.key))
+            known[asked["row"].to_numpy()[there]] = True
+        return known
+
+    def _split(
+        self, key: str, kind: Kind, keys: pl.DataFrame
+    ) -> tuple[pl.DataFrame, list[tuple[str, pl.DataFrame]]]:
+        """Divide keys into those of contigs without parts of their own, and the others by contig.
+
+        The latter are sorted by the kind's key.
+        """
+        contigs = keys["contig"].unique().to_list()
+        with_parts = [c for c in contigs if self.manifest.parts_of(key, c, kind.name)]
+        if not with_parts:
+            return keys, []
+        apart = pl.col("contig").is_in(with_parts)
+        others = (
+            keys.filter(apart).sort(kind.packed.key).partition_by("contig", maintain_order=True)
+        )
+        return keys.filter(~apart), [(rows["contig"][0], rows) for rows in others]
 
     def rows_at(self, key: str, kind: Kind, contig: str, keys: pl.DataFrame) -> pl.DataFrame:
         """Return the rows whose keys `keys` has (sorted by pos), read in narrow ranges."""
@@ -128,18 +226,34 @@ class Reader:
             if low == high:
                 return None
             start, end = int(positions[low]), int(positions[high - 1])
-            rows = self._part_rows(key, part, start, end, kind.key)
+            rows = self._part_rows(key, part, contig, start, end, kind.key)
             return (low, high, rows) if rows.height else None
 
         yield from self._each_part(key, kind, contig, int(positions[0]), int(positions[-1]), keys)
 
     def _part_rows(
-        self, key: str, part: Part, start: int, end: int, columns: list[str]
+        self, key: str, part: Part, contig: str, start: int, end: int, columns: list[str]
     ) -> pl.DataFrame:
+        if part.packed:
+            return self._packed_rows(key, part, contig, start, end, columns)
         lazy = pl.scan_parquet(part.path(self.manifest.root / key)).select(columns)
         if start > part.first or end < part.last:  # row groups outside are not read
             lazy = lazy.filter(pl.col("pos").is_between(start, end))
         return lazy.collect(engine="in-memory")
+
+    def _packed_rows(
+        self, key: str, part: Part, contig: str, start: int, end: int, columns: list[str]
+    ) -> pl.DataFrame:
+        kind = KINDS[part.kind]
+        rows = pl.concat(
+            self.packed.rows(key, run, list(kind.schema))
+            for run in self.packed.runs(key, kind.name, contig)
+            if run.part.sha256 == part.sha256
+        )
+        positions = rows["pos"].to_numpy()
+        low = np.searchsorted(positions, np.uint32(start))
+        high = np.searchsorted(positions, np.uint32(end), side="right")
+        return rows[low:high].select(columns)
 
     def _each_part(
         self,
@@ -157,77 +271,41 @@ class Reader:
         manifest = self.manifest
         done: set[str] = set()
         while True:
-            parts = [
-                part
-                for part in manifest.parts_of(key, contig, kind.name)
-                if part.first <= end and part.last >= start and part.sha256 not in done
-            ]
-            gone = False
-            for part, fault in zip(parts, manifest.faults(key, parts), strict=True):
-                if fault is None:
+            try:
+                parts = [
+                    part
+                    for part in self._parts(key, kind, contig)
+                    if part.first <= end and part.last >= start and part.sha256 not in done
+                ]
+                for part, fault in zip(parts, manifest.faults(key, parts), strict=True):
+                    if fault is not None:
+                        raise FaultyPartError(part, fault)
                     try:
                         result = read(part)
                     except FileNotFoundError:
-                        fault = LOST
-                if fault is not None:
-                    manifest.forget(key)
-                    if fault == LOST and part.sha256 not in {p.sha256 for p in manifest.parts(key)}:
-                        gone = True
-                        break
-                    raise UserError(
-                        f"{part.path(manifest.root / key)}: {fault}; run the workflow again with "
-                        "--forcerun plan: it sets the file aside and computes its rows again"
-                    )
-                done.add(part.sha256)
-                if result is not None:
-                    yield result
-            if not gone:
+                        raise FaultyPartError(part, LOST) from None
+                    done.add(part.sha256)
+                    if result is not None:
+                        yield result
                 return
+            except FaultyPartError as error:
+                self._refuse(key, error.part, error.fault)
 
+    def _parts(self, key: str, kind: Kind, contig: str) -> list[Part]:
+        """Return the parts that have rows of a contig, its own and packed ones."""
+        own = self.manifest.parts_of(key, contig, kind.name)
+        runs = self.packed.runs(key, kind.name, contig)
+        return [*own, *dict.fromkeys(run.part for run in runs)] if runs else own
 
-def in_pieces(frames: Iterable[pl.DataFrame], kind: Kind) -> tuple[pl.DataFrame, NDArray[np.intp]]:
-    """Join frames of a kind that may hold the same rows.
-
-    Returns
-    -------
-    rows : polars.DataFrame
-        All rows, sorted by the kind's key, then by the number of their frame, the column `piece`.
-    again : int, shape (n,)
-        The rows whose keys are those of the row before.
-    """
-    rows = pl.concat(
-        frame.with_columns(piece=pl.lit(number, pl.UInt32)) for number, frame in enumerate(frames)
-    ).sort(*kind.key, "piece")
-    same = pl.all_horizontal(pl.col(n) == pl.col(n).shift(1) for n in kind.key)
-    return rows, np.flatnonzero(rows.select(same.fill_null(value=False)).to_series().to_numpy())
-
-
-def without(rows: pl.DataFrame, again: NDArray[np.intp]) -> pl.DataFrame:
-    """Return what `in_pieces` joined without the rows that come again."""
-    if len(again):
-        kept = np.ones(rows.height, dtype=bool)
-        kept[again] = False
-        rows = rows.filter(kept)
-    return rows.drop("piece")
-
-
-def conflict(
-    one: pl.DataFrame, other: pl.DataFrame, kind: Kind, tolerance: float
-) -> tuple[int, str] | None:
-    """Return the first row where two frames of the same keys differ beyond `tolerance` (nats).
-
-    As its number and a text that names it and both values; None where there is none.
-    """
-    a, b = (rows.select(kind.values).to_numpy() for rows in (one, other))
-    both_absent = np.isnan(a) & np.isnan(b)
-    with np.errstate(invalid="ignore"):
-        wrong = ~((np.abs(a - b) <= tolerance) | both_absent)
-    if not wrong.any():
-        return None
-    row = int(wrong.any(axis=1).argmax())
-    column = int(wrong[row].argmax())
-    name = " ".join(str(one[row, key]) for key in kind.key)
-    return row, f"{name} ({kind.values[column]} {a[row, column]:g} and {b[row, column]:g})"
+    def _refuse(self, key: str, part: Part, fault: str) -> None:
+        """Raise a `UserError`, unless a compaction has replaced the part since it was listed."""
+        manifest = self.manifest
+        manifest.forget(key)
+        if fault != LOST or part.sha256 in {listed.sha256 for listed in manifest.parts(key)}:
+            raise UserError(
+                f"{part.path(manifest.root / key)}: {fault}; run the workflow again with "
+                "--forcerun plan: it sets the file aside and computes its rows again"
+            )
 
 
 def _clusters(positions: NDArray[np.int64]) -> Iterator[tuple[int, int]]:

@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from varlm.files.whole import sha256
-from varlm.store.layout import DamagedCommitError, Part, describe_part, read_commit
+from varlm.store.layout import PACKED, DamagedCommitError, Part, describe_part, read_commit
 from varlm.store.store import Store
 from varlm.store.writing import CommitBuilder
 
@@ -51,7 +51,7 @@ def repair(
     model : mapping
         For the commit that lists parts anew.
     contigs : iterable of str, optional
-        Contig digests to look at, besides all backgrounds, which are small; all by default.
+        Contig digests to look at, besides all backgrounds and packed parts; all by default.
     """
     digests = None if contigs is None else set(contigs)
     store.manifest.forget(key)
@@ -70,12 +70,14 @@ def unlisted(store: Store, key: str, contigs: Iterable[str] | None = None) -> li
     commits = store.commits(key)
     known = {part.sha256 for commit in commits for part in commit.parts}
     known.update(sha for commit in commits for sha in commit.replaces)
-    if contigs is None:
-        contigs = [path.name for path in folder.iterdir() if path.is_dir()]
+    wanted = None if contigs is None else {PACKED, *contigs}
+    # The folders that are there may be few, the contigs that are wanted many.
     return [
         path
-        for place in sorted(folder / name for name in set(contigs) - {"commits", "damaged"})
-        if place.is_dir()
+        for place in sorted(folder.iterdir())
+        if (wanted is None or place.name in wanted)
+        and place.name not in ("commits", "damaged")
+        and place.is_dir()
         for path in sorted(place.iterdir())
         if not path.name.startswith(".") and path.name.removesuffix(".parquet") not in known
     ]
@@ -96,7 +98,7 @@ def _faults(store: Store, key: str, contigs: set[str] | None) -> dict[Part, str 
     parts = [
         part
         for part in store.parts(key)
-        if contigs is None or part.contig in contigs or part.kind == "background"
+        if contigs is None or part.contig in contigs or part.kind == "background" or part.packed
     ]
     return dict(zip(parts, store.manifest.faults(key, parts), strict=True))
 

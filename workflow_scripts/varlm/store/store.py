@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from varlm.store import locking, writing
 from varlm.store.layout import KINDS, LAST, Commit, Kind, Part
 from varlm.store.manifest import Manifest
+from varlm.store.packed import Run
 from varlm.store.reading import Reader
 from varlm.store.writing import CommitBuilder, Committed
 
@@ -95,6 +96,32 @@ class Store:
         """Return which alleles (`pos`, `ref`, `alt`, sorted by pos) have a row; memory likewise."""
         return self._reader.has_alleles(key, contig, alleles)
 
+    def rows_of(self, key: str, kind: Kind, keys: pl.DataFrame) -> pl.DataFrame:
+        """Return the rows of many contigs at once, those of them that are known.
+
+        Parameters
+        ----------
+        key : str
+            Model key.
+        kind : Kind
+        keys : polars.DataFrame
+            `contig` (digest) and the kind's key, each row once, in any order.
+
+        Returns
+        -------
+        polars.DataFrame
+            `contig` and the columns of `read`, in any order.
+        """
+        return self._reader.rows_of(key, kind, keys)
+
+    def has(self, key: str, kind: Kind, keys: pl.DataFrame) -> NDArray[np.bool_]:
+        """Return which rows of many contigs are known: bool, shape (rows of `keys`,)."""
+        return self._reader.has(key, kind, keys)
+
+    def read_packed(self, key: str, kind: Kind, contigs: Iterable[str]) -> pl.DataFrame:
+        """Return the rows that packed parts have of contigs, each once: `contig` and the kind's."""
+        return self._reader.read_packed(key, kind, contigs)
+
     # What there is
 
     def keys(self) -> list[str]:
@@ -112,6 +139,10 @@ class Store:
     def commits(self, key: str) -> list[Commit]:
         """Return the model's commit files, in a fixed order; errors as in `Manifest.commits`."""
         return self.manifest.commits(key)
+
+    def packed_runs(self, key: str, kind: Kind) -> Mapping[str, list[Run]]:
+        """Return where packed parts have rows of a kind: contig digest → runs, in parts' order."""
+        return self._reader.packed_runs(key, kind)
 
     # Writing
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 import polars as pl
@@ -14,7 +15,7 @@ _BINS = 1 << 20  # counters at most (8 MB): a bin is 240 bp of the longest human
 
 
 def stretches(
-    store: Store, key: str, parts: Sequence[Part], rows: int
+    store: Store, key: str, parts: Sequence[Part], rows: int, *, everywhere: bool = False
 ) -> Iterator[tuple[int, int]]:
     """Yield ranges of positions that together cover the parts' rows, in order.
 
@@ -28,12 +29,19 @@ def stretches(
     rows : int
         How many rows of all parts a range holds at most; a single bin of positions (a few
         hundred bp on a long contig) is not divided.
+    everywhere : bool
+        Whether they are to cover all positions: packed parts may have a few rows besides.
 
     Yields
     ------
     start, end : int
         First and last position, 1-based, both included.
     """
+    if everywhere:
+        ranges = list(stretches(store, key, parts, rows))
+        edges = [1, *(start for start, _ in ranges[1:]), LAST + 1]
+        yield from ((start, end - 1) for start, end in pairwise(edges))
+        return
     first, last = min(part.first for part in parts), max(part.last for part in parts)
     if parts[0].kind == "background":  # its rows are in no order of position alone
         yield 0, LAST

@@ -17,9 +17,12 @@ from pathlib import Path
 import polars as pl
 from tqdm import tqdm
 
+from varlm.store.agreement import ConflictError
 from varlm.store.layout import (
     KINDS,
+    LAST,
     METADATA,
+    PACKED,
     READABLE,
     Commit,
     DamagedCommitError,
@@ -28,7 +31,7 @@ from varlm.store.layout import (
     read_commit,
 )
 from varlm.store.manifest import LOST
-from varlm.store.reading import ConflictError
+from varlm.store.packed import batches
 from varlm.store.repair import unlisted
 from varlm.store.store import Store
 from varlm.store.stretches import stretches
@@ -199,8 +202,7 @@ def _content_fault(part: Part, key: str, source: Path | io.BytesIO) -> str | Non
     size = source.stat().st_size if isinstance(source, Path) else source.getbuffer().nbytes
     if size != part.bytes:
         return f"{size} bytes, its commit says {part.bytes}"
-    kind = KINDS.get(part.kind)
-    if kind is None:
+    if part.kind not in KINDS:
         return f"its commit says that it holds {part.kind!r}, which this varlm does not know"
     about = _metadata(source)
     if about is not None:
@@ -210,7 +212,7 @@ def _content_fault(part: Part, key: str, source: Path | io.BytesIO) -> str | Non
         if own != (key, part.kind, part.contig):
             says = f"model {key}, {part.kind} of {part.contig}"
             return f"its own metadata says model {own[0]}, {own[1]} of {own[2]}, its commit {says}"
-    rows = pl.scan_parquet(source)
+    kind, rows = part.has(), pl.scan_parquet(source)
     schema = rows.collect_schema()
     if schema != pl.Schema(kind.schema):
         columns = ", ".join(f"{name}: {dtype}" for name, dtype in schema.items())
@@ -238,12 +240,18 @@ def _row_fault(part: Part, kind: Kind, rows: pl.DataFrame) -> str | None:
     if keys.is_empty():
         return "no rows"
     if any(keys.null_count().row(0)):
-        return "rows without a position or allele"
+        return "rows without a position, allele or contig"
     # Strictly ascending in (pos, ref, …): compared from the last column to the first.
     ascending = pl.lit(value=False)
-    for name in reversed(kind.key):
+    for name in reversed(KINDS[part.kind].key):
         now, before = pl.col(name), pl.col(name).shift(1)
         ascending = (now > before) | ((now == before) & ascending)
+    if part.packed:
+        runs = keys["contig"].rle().struct.field("value")
+        if runs.is_duplicated().any():
+            twice = runs.filter(runs.is_duplicated()).to_list()
+            return f"rows of contig {twice[0]} in several places"
+        ascending |= pl.col("contig") != pl.col("contig").shift(1)
     wrong = keys.select(~ascending).to_series()
     row = wrong[1:].arg_max() if wrong[1:].any() else None
     if row is not None:
@@ -256,7 +264,9 @@ def _row_fault(part: Part, kind: Kind, rows: pl.DataFrame) -> str | None:
     absent = rows.filter(~finite)
     if absent.height:
         return f"{absent.height} rows without a finite score, the first at {absent['pos'][0]}"
-    bounds = (0, 0) if kind.name == "background" else (keys["pos"][0], keys["pos"][-1])
+    bounds = keys.select(pl.col("pos").min(), pl.col("pos").max().alias("last")).row(0)
+    if kind.name == "background":
+        bounds = (0, 0)
     if bounds != (part.first, part.last):
         return f"positions {bounds[0]} to {bounds[1]}, its commit says {part.first} to {part.last}"
     return None
@@ -269,7 +279,8 @@ def _conflicts(store: Store, key: str) -> list[Fault]:
     """Return the places where two parts hold different scores of one row."""
     groups = [
         overlapping
-        for _, same in groupby(store.parts(key), lambda part: (part.contig, part.kind))
+        for (contig, _), same in groupby(store.parts(key), lambda part: (part.contig, part.kind))
+        if contig != PACKED
         for overlapping in _overlapping(list(same))
     ]
     total = sum(part.rows for group in groups for part in group)
@@ -280,6 +291,8 @@ def _conflicts(store: Store, key: str) -> list[Fault]:
                 pair = (error.one, error.other)
                 faults.setdefault(pair, Fault(error.one, error.found, error.remedy))
             bar.update(sum(part.rows for part in group))
+    for error in _packed_conflicts(store, key):
+        faults.setdefault((error.one, error.other), Fault(error.one, error.found, error.remedy))
     return list(faults.values())
 
 
@@ -298,14 +311,41 @@ def _overlapping(parts: list[Part]) -> Iterator[list[Part]]:
         yield group
 
 
-def _group_conflicts(store: Store, key: str, group: list[Part]) -> Iterator[ConflictError]:
+def _packed_conflicts(store: Store, key: str) -> Iterator[ConflictError]:
+    """Yield the conflicts of contigs that have rows in a packed part, and in another one."""
+    for kind in KINDS.values():
+        in_packed: dict[str, int] = {}
+        for contig, runs in store.packed_runs(key, kind).items():
+            own = store.manifest.parts_of(key, contig, kind.name)
+            if own:
+                yield from _group_conflicts(store, key, own, everywhere=True)
+            elif len(runs) > 1:
+                in_packed[contig] = sum(run.count for run in runs)
+        for contigs in batches(in_packed, _STRETCH):
+            try:
+                store.read_packed(key, kind, contigs)
+            except ConflictError:
+                for contig in contigs:
+                    yield from _read_conflict(store, key, kind, contig, 1, LAST)
+
+
+def _group_conflicts(
+    store: Store, key: str, group: list[Part], *, everywhere: bool = False
+) -> Iterator[ConflictError]:
+    """Yield the conflicts of a contig where some of its own parts are, or everywhere."""
     kind, contig = KINDS[group[0].kind], group[0].contig
     try:
-        ranges = list(stretches(store, key, group, _STRETCH))
+        ranges = list(stretches(store, key, group, _STRETCH, everywhere=everywhere))
     except FileNotFoundError:
         return  # compacted meanwhile: the compaction has compared them
     for start, end in ranges:
-        try:
-            store.read(key, kind, contig, start, end)
-        except ConflictError as error:
-            yield error
+        yield from _read_conflict(store, key, kind, contig, start, end)
+
+
+def _read_conflict(
+    store: Store, key: str, kind: Kind, contig: str, start: int, end: int
+) -> Iterator[ConflictError]:
+    try:
+        store.read(key, kind, contig, start, end)
+    except ConflictError as error:
+        yield error

@@ -5,18 +5,33 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
+import numpy as np
 import polars as pl
 
 from varlm.errors import UserError
-from varlm.store.layout import KINDS, LAYOUT, METADATA, PART_ROWS, Kind, Part, place, tolerance
+from varlm.store.agreement import conflict, in_pieces, repeated, without
+from varlm.store.layout import (
+    FEW,
+    KINDS,
+    METADATA,
+    PACKED,
+    PACKED_ROWS,
+    PART_ROWS,
+    SMALL,
+    Kind,
+    Part,
+    layout_of,
+    place,
+    tolerance,
+)
 from varlm.store.locking import locked
-from varlm.store.reading import Reader, conflict, in_pieces, without
-from varlm.tables.parquet import ROW_GROUP
+from varlm.store.part_file import place_part, write_part
+from varlm.store.reading import Reader
 
 
 @dataclass
@@ -68,6 +83,9 @@ class CommitBuilder:
         self._held: list[pl.DataFrame] = []
         self._held_of: tuple[str, Kind] | None = None
         self._backgrounds: set[str] = set()
+        self._written_of: set[tuple[str, str]] = set()
+        # Rows of small contigs, by kind; they become parts when it is known how many there are.
+        self._small: dict[str, list[pl.DataFrame]] = {}
 
     def add(self, contig: str, kind: Kind, rows: pl.DataFrame) -> None:
         """Add the rows that the store lacks; those that it has are compared and left as they are.
@@ -101,8 +119,33 @@ class CommitBuilder:
         for start in range(0, rows.height, PART_ROWS):
             piece = rows[start : start + PART_ROWS]
             if sum(held.height for held in self._held) + piece.height > PART_ROWS:
-                self._flush()
+                self._write_held()
             self._held.append(piece)
+
+    def add_many(self, kind: Kind, rows: pl.DataFrame) -> None:
+        """Add rows of many contigs, as `add` does those of one.
+
+        Parameters
+        ----------
+        kind : Kind
+            Not a background.
+        rows : polars.DataFrame
+            `contig` (digest) and the kind's columns. The rows of a contig are neighbours, as far
+            as they are to be stored together.
+        """
+        rows = rows.select(list(kind.packed.schema))
+        counts = rows["contig"].rle().struct.field("len").to_numpy()
+        ends = np.cumsum(counts)
+        apart = counts >= SMALL
+        apart[[0, -1]] = True  # which may go on in the pieces around
+        done = 0
+        for end, count in zip(ends[apart].tolist(), counts[apart].tolist(), strict=True):
+            start = end - count
+            if start > done:
+                self._flush()
+                self._hold_small(kind, rows[done:start])
+            self.add(rows["contig"][start], kind, rows[start:end].drop("contig"))
+            done = end
 
     def add_part(self, part: Part, content: bytes) -> int:
         """Add a part of another store: byte for byte where all its rows are new.
@@ -123,18 +166,21 @@ class CommitBuilder:
         UserError
             If a row is in the store with another score.
         """
-        rows = pl.read_parquet(io.BytesIO(content))
-        new = self._unknown(part.contig, KINDS[part.kind], [rows])
+        rows, kind = pl.read_parquet(io.BytesIO(content)), KINDS[part.kind]
+        if part.packed:
+            new = self._unknown_of_many(kind, rows)
+        else:
+            new = self._unknown(part.contig, kind, [rows])
         self.done.known += rows.height - new.height
         if new.is_empty():
             return 0
         # A part of layout 1 says nothing of itself, and a lost commit would lose it: written anew.
         as_it_is = METADATA in pl.read_parquet_metadata(io.BytesIO(content))
         if new.height == rows.height and as_it_is:
-            _place_part(self._folder, part.contig, lambda file: file.write(content))
+            place_part(self._folder, part.contig, lambda file: file.write(content))
             self._placed(part)
         else:
-            part = self.write(part.contig, KINDS[part.kind], new)
+            part = self.write(part.contig, kind, new)
         self._preview(part)
         return new.height
 
@@ -166,15 +212,55 @@ class CommitBuilder:
         return self._write_commit(model, parts, replaces)
 
     def _flush(self) -> None:
+        """Have done with the held pieces: no more of the contig follow."""
+        if self._held_of is None or not self._held:
+            return
+        contig, kind = self._held_of
+        few = sum(frame.height for frame in self._held) < SMALL
+        # What is left of a contig after a part of its own has one too.
+        if few and kind.name != "background" and (contig, kind.name) not in self._written_of:
+            frames, self._held = self._held, []
+            name = pl.lit(contig).alias("contig")
+            for frame in frames:
+                _refuse_duplicates(contig, kind, frame)
+                self._hold_small(kind, frame.select(name, *kind.schema))
+        else:
+            self._write_held()
+
+    def _write_held(self) -> None:
         """Write the held pieces, less what the store has, as a part."""
         frames, self._held = self._held, []
         if self._held_of is None or not frames:
             return
         contig, kind = self._held_of
+        self._written_of.add((contig, kind.name))
         new = self._unknown(contig, kind, frames)
         self.done.known += sum(frame.height for frame in frames) - new.height
         if new.height:
             self._preview(self.write(contig, kind, new))
+
+    def _hold_small(self, kind: Kind, rows: pl.DataFrame) -> None:
+        """Hold rows of small contigs, until there is a part of them or the block ends."""
+        held = self._small.setdefault(kind.name, [])
+        if sum(frame.height for frame in held) + rows.height > PACKED_ROWS:
+            self._write_small(kind)
+        held.append(rows)
+
+    def _write_small(self, kind: Kind) -> None:
+        """Write the rows of small contigs, less what the store has; packed, unless they are few."""
+        frames = self._small.pop(kind.name, [])
+        if not frames:
+            return
+        rows = pl.concat(frames)
+        new = self._unknown_of_many(kind, rows)
+        self.done.known += rows.height - new.height
+        if new["contig"].n_unique() > FEW:
+            for start in range(0, new.height, PACKED_ROWS):
+                self._preview(self.write(PACKED, kind, new[start : start + PACKED_ROWS]))
+        else:
+            for of_contig in new.partition_by("contig", maintain_order=True):
+                part = self.write(of_contig["contig"][0], kind, of_contig.drop("contig"))
+                self._preview(part)
 
     def _unknown(self, contig: str, kind: Kind, frames: list[pl.DataFrame]) -> pl.DataFrame:
         """Return the rows that the store lacks, sorted, after comparing those that it has."""
@@ -189,14 +275,44 @@ class CommitBuilder:
         if known.any():
             mine = rows.filter(known)
             stored = self._reader.rows_at(self.key, kind, contig, mine.select(kind.key))
-            where = conflict(mine, stored, kind, self._tolerance)
-            if where is not None:
-                raise UserError(
-                    f"{self._folder}: the score of {where[1]} on contig {contig} was computed "
-                    "and is in the store with another value; nothing was stored: check the "
-                    "machine that computed it, or set the config key store to another folder"
-                )
+            self._compare(mine.select(pl.lit(contig).alias("contig"), pl.all()), stored, kind)
         return rows.filter(~known)
+
+    def _unknown_of_many(self, kind: Kind, rows: pl.DataFrame) -> pl.DataFrame:
+        """Return the rows that the store lacks, likewise; contigs in the order of their first."""
+        packed = kind.packed
+        rows = rows.cast(pl.Schema(packed.schema))
+        rows = rows.with_row_index("piece").sort(*packed.key, "piece")
+        again = repeated(rows, packed)
+        self._compare_twice(rows[again - 1], rows[again], kind)
+        rows = rows.with_columns(first=pl.col("piece").min().over("contig"))
+        rows = without(rows, again).sort("first", *kind.key).drop("first")
+        known = self._reader.has(self.key, kind, rows.select(packed.key))
+        if known.any():
+            mine = rows.filter(known).sort(packed.key)
+            stored = self._reader.rows_of(self.key, kind, mine.select(packed.key))
+            self._compare(mine, stored.sort(packed.key), kind)
+        return rows.filter(~known)
+
+    def _compare(self, mine: pl.DataFrame, stored: pl.DataFrame, kind: Kind) -> None:
+        """Raise `UserError` where rows (with `contig`) are not what the store has of them."""
+        where = conflict(mine, stored, kind, self._tolerance)
+        if where is not None:
+            raise UserError(
+                f"{self._folder}: the score of {where[1]} on contig {mine['contig'][where[0]]} was "
+                "computed and is in the store with another value; nothing was stored: check the "
+                "machine that computed it, or set the config key store to another folder"
+            )
+
+    def _compare_twice(self, one: pl.DataFrame, other: pl.DataFrame, kind: Kind) -> None:
+        """Raise `UserError` where rows (with `contig`) that came twice differ."""
+        where = conflict(one, other, kind, self._tolerance)
+        if where is not None:
+            raise UserError(
+                f"{self._folder}: the score of {where[1]} on contig {one['contig'][where[0]]} was "
+                "computed twice, the second time with another value; nothing was stored: check "
+                "the machine that computed it"
+            )
 
     def _each_once(self, contig: str, kind: Kind, frames: list[pl.DataFrame]) -> pl.DataFrame:
         """Join pieces, sorted; of a row that comes in several, the first is kept."""
@@ -204,16 +320,12 @@ class CommitBuilder:
         whole = pl.concat(frames).sort(kind.key)
         if not whole.select(kind.key).is_duplicated().any():
             return whole
-        if any(frame.select(kind.key).is_duplicated().any() for frame in frames):
-            raise AssertionError(f"duplicate {kind.name} rows in one piece for contig {contig}")
+        for frame in frames:
+            _refuse_duplicates(contig, kind, frame)
         rows, again = in_pieces(frames, kind)
-        where = conflict(rows[again - 1], rows[again], kind, self._tolerance)
-        if where is not None:
-            raise UserError(
-                f"{self._folder}: the score of {where[1]} on contig {contig} was computed twice, "
-                "the second time with another value; nothing was stored: check the machine that "
-                "computed it"
-            )
+        name = pl.lit(contig).alias("contig")
+        one, other = (rows[numbers].with_columns(name) for numbers in (again - 1, again))
+        self._compare_twice(one, other, kind)
         return without(rows, again)
 
     def _placed(self, part: Part) -> None:
@@ -228,14 +340,17 @@ class CommitBuilder:
 
     def _finish(self) -> None:
         self._flush()
+        for name in list(self._small):
+            self._write_small(KINDS[name])
         if self.done.parts and not self._complete:
             self._write_commit(self._model, self.done.parts)
 
     def _write_commit(
         self, model: Mapping[str, Any], parts: Iterable[Part], replaces: Iterable[str] = ()
     ) -> Path:
+        parts = list(parts)
         entry = {
-            "layout": LAYOUT,
+            "layout": layout_of(parts),
             "model": dict(model),
             "parts": [asdict(part) for part in parts],
             "replaces": sorted(replaces),
@@ -258,27 +373,6 @@ class CommitBuilder:
                 part.path(self._folder).unlink(missing_ok=True)
 
 
-def write_part(root: Path, key: str, kind: Kind, contig: str, rows: pl.DataFrame) -> Part:
-    """Write rows (sorted, unique) as a part of a store; it exists once a commit lists it."""
-    about = {"layout": LAYOUT, "key": key, "kind": kind.name, "contig": contig}
-
-    def write(file: BinaryIO) -> None:
-        rows.write_parquet(
-            file,
-            compression="zstd",
-            compression_level=3,
-            row_group_size=ROW_GROUP,
-            metadata={METADATA: json.dumps(about)},
-        )
-
-    digest, size = _place_part(root / key, contig, write)
-    at_site = kind.name != "background"
-    first, last = (int(rows["pos"][i]) if at_site else 0 for i in (0, -1))
-    return Part(kind.name, contig, digest, size, rows.height, first, last)
-
-
-def _place_part(folder: Path, contig: str, write: Callable[[BinaryIO], object]) -> tuple[str, int]:
-    digest, size = place(write, folder / contig, ".parquet")
-    # A part that was set aside as damaged may come again, bit for bit.
-    (folder / "damaged" / f"{digest}.parquet").unlink(missing_ok=True)
-    return digest, size
+def _refuse_duplicates(contig: str, kind: Kind, rows: pl.DataFrame) -> None:
+    if rows.select(kind.key).is_duplicated().any():
+        raise AssertionError(f"duplicate {kind.name} rows in one piece for contig {contig}")

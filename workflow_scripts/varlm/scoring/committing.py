@@ -93,10 +93,14 @@ def _commit(
 ) -> Committed:
     # A part that was damaged since the plan must not stop scores that took hours.
     repair(store, model.key, model.to_json(), genome.contigs["digest"])
+    digests = genome.contigs.select("contig", "digest")
     with store.committing(model.key, model.to_json()) as commit:
         for name in _SCORES:
             for shard in shards:
                 scores = pl.read_parquet(shard.table(name))
-                for (contig,), rows in scores.group_by("contig", maintain_order=True):
-                    commit.add(genome[str(contig)].digest, KINDS[name], rows.drop("contig"))
+                if scores.height:
+                    counts = scores["contig"].rle().struct.field("len").to_numpy()
+                    rows = scores.join(digests, on="contig", how="left", maintain_order="left")
+                    rows = rows.drop("contig").rename({"digest": "contig"})
+                    commit.add_many(KINDS[name], rows, counts)
     return commit.done

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
@@ -16,6 +16,7 @@ from varlm.errors import UserError
 from varlm.genome.reference import Genome
 from varlm.scoring import background
 from varlm.scoring.plan_record import Counts
+from varlm.scoring.together import Repeats, batches, unknown_of_many
 from varlm.store import ALLELE_KEY, Store
 from varlm.tables.parquet import scan_table
 from varlm.tables.schemas import SHARD, VARIANTS
@@ -43,6 +44,14 @@ class Wanted(Protocol):
 
     def __contains__(self, contig: str) -> bool:
         """Return whether any row is wanted on a contig."""
+        ...
+
+    def count(self, contig: str) -> int:
+        """Return how many rows are wanted on a contig, the same ones several times or not."""
+        ...
+
+    def all_of(self, contigs: Sequence[str]) -> pl.DataFrame:
+        """Return all rows of neighbouring contigs: `contig`, `pos`, `ref`, `alt`."""
         ...
 
     def open(self, contig: str) -> None:
@@ -86,6 +95,28 @@ class CohortRows:
     def __contains__(self, contig: str) -> bool:
         return contig in self._spans
 
+    def count(self, contig: str) -> int:
+        """Return how many rows the file has on a contig."""
+        return int(self._spans.get(contig, (0, 0))[1])
+
+    def all_of(self, contigs: Sequence[str]) -> pl.DataFrame:
+        """Return all rows of contigs that are few: `contig`, `pos`, `ref`, `alt`."""
+        spans = sorted(self._spans[contig] for contig in contigs if contig in self._spans)
+        starts = [start for start, _ in spans]
+        ends = [start + count for start, count in spans]
+        # Neighbours in the genome are neighbours in the file.
+        gaps = [n for n in range(1, len(spans)) if starts[n] != ends[n - 1]]
+        read = [
+            self._table.select("contig", *_WANTED)
+            .slice(starts[low], ends[high - 1] - starts[low])
+            .collect(engine="in-memory")
+            for low, high in pairwise([0, *gaps, len(spans)])
+        ]
+        rows = pl.concat(read)
+        before = rows["pos"].shift(1), rows["contig"].shift(1)
+        self._check_order(not ((rows["pos"] < before[0]) & (rows["contig"] == before[1])).any())
+        return rows.select("contig", *_sites_and_alleles())
+
     def open(self, contig: str) -> None:
         """Go to the first row of a contig."""
         start, count = self._spans.get(contig, (0, 0))
@@ -110,22 +141,31 @@ class CohortRows:
         """Return the next rows of the contig, those below a position: `pos`, `ref`, `alt`."""
         end = min(self._end, self._start + self._block.height)
         rows = self._block[self._row - self._start : end - self._start]
-        if not rows["pos"].is_sorted():
+        self._check_order(rows["pos"].is_sorted())
+        if below is not None:
+            rows = rows[: int(rows["pos"].search_sorted(below, side="left"))]
+        self._row += rows.height
+        return rows.select(*_sites_and_alleles())
+
+    def _check_order(self, is_sorted: bool) -> None:
+        if not is_sorted:
             raise UserError(
                 f"{self.path}: not sorted by position; it is not as normalise wrote it: delete it "
                 "and run the workflow again"
             )
-        if below is not None:
-            rows = rows[: int(rows["pos"].search_sorted(below, side="left"))]
-        self._row += rows.height
-        other = pl.col("kind") != "snv"
-        return rows.select(
-            "pos", *(pl.when(other).then(pl.col(name)).alias(name) for name in ("ref", "alt"))
-        )
 
     def _load(self, size: int) -> None:
         self._start = self._row
         self._block = self._table.select(_WANTED).slice(self._row, size).collect(engine="in-memory")
+
+
+def _sites_and_alleles() -> list[pl.Expr]:
+    """Columns of `variants.parquet` → those of a shard but the contig: an SNV asks for its site."""
+    other = pl.col("kind") != "snv"
+    return [
+        pl.col("pos"),
+        *(pl.when(other).then(pl.col(name)).alias(name) for name in ("ref", "alt")),
+    ]
 
 
 class SiteRows:
@@ -137,6 +177,22 @@ class SiteRows:
 
     def __contains__(self, contig: str) -> bool:
         return contig in self._positions
+
+    def count(self, contig: str) -> int:
+        """Return how many sites of a contig are wanted."""
+        return len(self._positions.get(contig, ()))
+
+    def all_of(self, contigs: Sequence[str]) -> pl.DataFrame:
+        """Return all sites of contigs: `contig`, `pos`; `ref` and `alt` are null."""
+        sites = {contig: self._positions[contig] for contig in contigs if contig in self}
+        counts = [len(positions) for positions in sites.values()]
+        columns = {
+            "contig": np.repeat(np.array(list(sites), dtype=object), counts),
+            "pos": np.concatenate([np.empty(0, np.uint32), *sites.values()]),
+            "ref": None,
+            "alt": None,
+        }
+        return pl.DataFrame(columns, schema=dict(SHARD.schema))
 
     def open(self, contig: str) -> None:
         """Go to the first site of a contig."""
@@ -204,38 +260,54 @@ def new_rows(
     """
     for name in wanted:
         tally.cohorts.setdefault(name, Counts())
-    digests = Counter(genome[contig].digest for contig in genome.names)
-    asked_before = {digest: _no_rows() for digest, count in digests.items() if count > 1}
-    for contig in genome.names:
-        asking = {name: rows for name, rows in wanted.items() if contig in rows}
-        for rows in asking.values():
-            rows.open(contig)
-        more = bool(asking)
-        while more:
-            limits = [rows.limit() for rows in asking.values()]
-            below = min((limit for limit in limits if limit is not None), default=None)
-            more = below is not None
-            pieces = {
-                name: rows.take(below).unique().sort(ALLELE_KEY) for name, rows in asking.items()
-            }
-            union = pl.concat(pieces.values()).unique().sort(ALLELE_KEY)
-            digest = genome[contig].digest
-            before = asked_before.get(digest)
-            new = _unknown(union, store, key, digest)
-            if before is not None:
-                new = new.join(before, on=ALLELE_KEY, how="anti", nulls_equal=True)
-                new = new.sort(ALLELE_KEY)
-                asked_before[digest] = pl.concat([before, new])
+    repeats = Repeats(genome)
+    for contigs in batches(
+        genome.names, lambda contig: sum(rows.count(contig) for rows in wanted.values()), BLOCK
+    ):
+        asking = {name: rows for name, rows in wanted.items() if any(c in rows for c in contigs)}
+        digests = pl.Series([genome[contig].digest for contig in contigs])
+        alone = len(contigs) == 1
+        by = ALLELE_KEY if alone else SHARD.names
+        name_of = pl.lit(contigs[0]) if alone else pl.col("contig").cast(pl.String)
+        for pieces in _pieces(contigs, asking):
+            union = pl.concat(pieces.values()).unique().sort(by)
+            if alone:
+                new = _unknown(union, store, key, digests[0])
+                new = repeats.less_asked(new, pl.repeat(digests[0], new.height, eager=True))
+            else:
+                new = unknown_of_many(union, store, key, digests)
+                new = repeats.less_asked(new, digests.gather(new["contig"].to_physical()))
             _count(tally.total, union, new)
             for name, rows_here in pieces.items():
-                mine = rows_here.join(new, on=ALLELE_KEY, how="semi", nulls_equal=True)
+                mine = rows_here.join(new, on=by, how="semi", nulls_equal=True)
                 _count(tally.cohorts[name], rows_here, mine)
             if new.height:
-                yield new.select(pl.lit(contig).alias("contig"), *ALLELE_KEY).select(SHARD.names)
+                yield new.select(name_of.alias("contig"), *ALLELE_KEY)
 
 
-def _no_rows() -> pl.DataFrame:
-    return pl.DataFrame(schema={name: SHARD.schema[name] for name in ALLELE_KEY})
+def _pieces(
+    contigs: Sequence[str], asking: Mapping[str, Wanted]
+) -> Iterator[dict[str, pl.DataFrame]]:
+    """Yield what each asks for, sorted, each row once: of one contig piece by piece, or of several.
+
+    Those of several have the column `contig` too, in the order of `contigs`.
+    """
+    if len(contigs) > 1:
+        order = pl.Enum(contigs)
+        rows_of = {name: rows.all_of(contigs) for name, rows in asking.items()}
+        yield {
+            name: rows.with_columns(pl.col("contig").cast(order)).unique().sort(SHARD.names)
+            for name, rows in rows_of.items()
+        }
+        return
+    for rows in asking.values():
+        rows.open(contigs[0])
+    more = True
+    while more:
+        limits = [rows.limit() for rows in asking.values()]
+        below = min((limit for limit in limits if limit is not None), default=None)
+        more = below is not None
+        yield {name: rows.take(below).unique().sort(ALLELE_KEY) for name, rows in asking.items()}
 
 
 def _unknown(rows: pl.DataFrame, store: Store, key: str, digest: str) -> pl.DataFrame:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from varlm.errors import UserError
 from varlm.store.agreement import conflict, in_pieces, repeated, without
@@ -122,7 +123,7 @@ class CommitBuilder:
                 self._write_held()
             self._held.append(piece)
 
-    def add_many(self, kind: Kind, rows: pl.DataFrame) -> None:
+    def add_many(self, kind: Kind, rows: pl.DataFrame, counts: NDArray[np.integer]) -> None:
         """Add rows of many contigs, as `add` does those of one.
 
         Parameters
@@ -130,11 +131,11 @@ class CommitBuilder:
         kind : Kind
             Not a background.
         rows : polars.DataFrame
-            `contig` (digest) and the kind's columns. The rows of a contig are neighbours, as far
-            as they are to be stored together.
+            `contig` (digest) and the kind's columns, the rows of a contig together.
+        counts : int, shape (contigs,)
+            How many rows each contig has. Two contigs of one sequence may have the same rows.
         """
         rows = rows.select(list(kind.packed.schema))
-        counts = rows["contig"].rle().struct.field("len").to_numpy()
         ends = np.cumsum(counts)
         apart = counts >= SMALL
         apart[[0, -1]] = True  # which may go on in the pieces around

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +12,7 @@ import polars as pl
 
 from varlm.annotation.genes import csq
 from varlm.annotation.genes.overlaps import Ints
+from varlm.annotation.genes.pieces import STRIDE
 from varlm.annotation.genes.tables import CDS, EXONS, TRANSCRIPTS
 from varlm.genome.regions import Regions
 from varlm.tables.parquet import read_table
@@ -48,17 +50,43 @@ class Annotation:
         )
         return pl.concat([self.transcripts.select(columns), nobody])
 
-    def coding_reach(self, code: int, contig: str) -> Ints:
-        """Return the merged spans in which csq has something to say: shape (n, 2), 0-based."""
-        of_code = self.transcripts.filter(
-            (pl.col("contig") == contig) & (pl.col("genetic_code") == code)
+    @cached_property
+    def exons_by_contig(self) -> dict[str, int]:
+        """How many exons each contig has that has any."""
+        contigs = self.exons.join(self.transcripts.select("index", "contig"), on="index")
+        return dict(contigs.group_by("contig").len().iter_rows())
+
+    def placed(self, contigs: Mapping[str, int]) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Return the transcripts and exons of some contigs, on the line (`pieces.STRIDE`).
+
+        Parameters
+        ----------
+        contigs : mapping
+            Contig → its number.
+        """
+        origin = pl.col("contig").replace_strict(contigs, return_dtype=pl.Int64) * STRIDE
+        transcripts = self.transcripts.filter(pl.col("contig").is_in(list(contigs))).with_columns(
+            origin.alias("origin")
         )
-        spans = self.exons.join(of_code.select("index"), on="index", how="semi")
+        exons = self.exons.join(
+            transcripts.select("index", "origin"), on="index", maintain_order="left"
+        )
+        places = pl.col("start", "end", "tss", "coding_start", "coding_end")
+        return (
+            transcripts.with_columns(places + pl.col("origin")),
+            exons.with_columns(pl.col("start", "end") + pl.col("origin")),
+        )
+
+    def coding_reach(self, code: int, contigs: Mapping[str, int]) -> Ints:
+        """Return the merged spans on the line in which csq has something to say: shape (n, 2)."""
+        transcripts, exons = self.placed(contigs)
+        of_code = transcripts.filter(pl.col("genetic_code") == code)
+        spans = exons.join(of_code.select("index"), on="index", how="semi")
         if spans.is_empty():
             return np.empty((0, 2), np.int64)
         beside = np.array([-csq.REACH, csq.REACH])
-        pairs = spans.select("start", "end").cast(pl.Int64).to_numpy() + beside
-        return Regions({contig: pairs}).merged(contig)
+        pairs = spans.select("start", "end").to_numpy() + beside
+        return Regions({"": pairs}).merged("")
 
 
 def gff3_path(folder: Path, code: int) -> Path:

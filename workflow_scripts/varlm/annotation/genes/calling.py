@@ -110,15 +110,18 @@ def write_consequences(
 
 
 class _Caller:
-    """Holds what every piece needs; arrays of a contig are made once, contig after contig."""
+    """Holds what every piece needs; arrays of contigs are made once, contigs after contigs."""
 
     def __init__(self, annotation: Annotation, genome: Genome, upstream: int, downstream: int):
         self.annotation = annotation
         self.upstream, self.downstream = upstream, downstream
         self.number = {contig: n for n, contig in enumerate(genome.names)}
         self.codes = list(csq.codes_in_use(annotation.transcripts))
-        self._reach: tuple[str, dict[int, Ints]] = ("", {})
-        self._contig: _Contig | None = None
+        self.exons = annotation.exons_by_contig
+        nmd = (annotation.transcripts["biotype"] == "nonsense_mediated_decay").fill_null(False)
+        self._always = np.where(nmd.to_numpy(), terms.BIT["NMD_transcript_variant"], 0)
+        self._reach: tuple[dict[str, int], dict[int, Ints]] = ({}, {})
+        self._contigs: _Contigs | None = None
 
     def batches(
         self, variants: Path, reference: csq_input.Reference, folder: Path, pool: ThreadPoolExecutor
@@ -143,8 +146,8 @@ class _Caller:
                     calls.append(pool.submit(csq.call, alleles, reference, gff3, code, stem))
             return _Batch(pieces, calls)
 
-        for start, end in spans_of(variants, total):
-            piece = read_piece(variants, start, end)
+        for start, end in spans_of(variants, total, self.exons, size):
+            piece = read_piece(variants, start, end, self.number)
             pieces.append((start, end))
             rows += end - start
             for code in self.codes:
@@ -160,20 +163,18 @@ class _Caller:
 
     def _to_ask(self, piece: Piece, code: int) -> pl.DataFrame:
         """Return the alleles near coding transcripts, as csq is given them."""
-        if self._reach[0] != piece.contig:
-            spans = {c: self.annotation.coding_reach(c, piece.contig) for c in self.codes}
-            self._reach = (piece.contig, spans)
+        if self._reach[0] != piece.contigs:
+            spans = {c: self.annotation.coding_reach(c, piece.contigs) for c in self.codes}
+            self._reach = (piece.contigs, spans)
         starts, ends = self._reach[1][code].T
-        start = piece.pos - 1
+        start = piece.start
         end = start + piece.ref.str.len_bytes().to_numpy()
         index = np.searchsorted(starts, end) - 1
         near = np.flatnonzero(index >= 0)
         near = near[ends[index[near]] > start[near]]
         return pl.DataFrame(
             {
-                "contig": pl.Series([self.number[piece.contig]], dtype=pl.UInt32).new_from_index(
-                    0, len(near)
-                ),
+                "contig": pl.Series(piece.contig[near], dtype=pl.UInt32),
                 "pos": piece.pos[near],
                 "row": piece.row[near],
                 "ref": piece.ref.gather(near),
@@ -192,41 +193,45 @@ class _Caller:
                 calls.terms[low:high],
                 calls.protein[low:high],
             )
-            yield self.table(read_piece(variants, start, end), part)
+            yield self.table(read_piece(variants, start, end, self.number), part)
 
     def table(self, piece: Piece, calls: csq.Calls) -> pl.DataFrame:
         """Return the table of a piece, given csq's calls of its alleles."""
-        if self._contig is None or self._contig.name != piece.contig:
-            self._contig = _Contig(piece.contig, self.annotation, self.upstream, self.downstream)
+        if self._contigs is None or self._contigs.numbers != piece.contigs:
+            placed = self.annotation.placed(piece.contigs)
+            self._contigs = _Contigs(piece.contigs, *placed, self.upstream, self.downstream)
         start, end = changed_span(piece)
-        entries = self._entries(piece, start, end, calls, self._contig)
-        distance = self._contig.nearest_starts(start, end)
+        entries = self._entries(piece, start, end, calls, self._contigs)
+        distance = self._contigs.nearest_starts(start, end)
         table = _assembled(entries, len(start), self.annotation.labels).hstack(distance)
         if len(piece.which) != table.height:
             table = table[piece.which]
         return table.select(CONSEQUENCES.names)
 
     def _entries(
-        self, piece: Piece, start: Ints, end: Ints, calls: csq.Calls, contig: _Contig
+        self, piece: Piece, start: Ints, end: Ints, calls: csq.Calls, contigs: _Contigs
     ) -> _Entries:
         """Return every (allele, transcript) with its terms, most severe first."""
         allele = np.searchsorted(piece.row, calls.row)
         said = (allele << 32) | calls.transcript
         low, high = int(start.min()), int(end.max())
-        inside = contig.features.within(low, high)
+        inside = contigs.features.within(low, high)
         key, sets = _pairs(start, end, inside)
         at = np.searchsorted(said, key)
         own = np.ones(len(key), dtype=bool)
         if len(said):
             own = said[at.clip(max=len(said) - 1)] != key
         keys = [said, key[own]]
-        values = [calls.terms | contig.always(calls.transcript), overlaps.plain(sets[own])]
+        values = [
+            calls.terms | self._always[calls.transcript].astype(np.uint32),
+            overlaps.plain(sets[own]),
+        ]
         spoken = np.zeros(len(start), dtype=bool)
         for known in keys:
             spoken[known >> 32] = True
         outside = np.flatnonzero(~spoken)
         if len(outside):
-            key, sets = _pairs(start[outside], end[outside], contig.beside.within(low, high))
+            key, sets = _pairs(start[outside], end[outside], contigs.beside.within(low, high))
             keys.append((outside[key >> 32] << 32) | (key & 0xFFFFFFFF))
             values.append(sets)
             spoken[outside[key >> 32]] = True
@@ -261,39 +266,31 @@ class _Entries:
     protein: pl.Series
 
 
-class _Contig:
-    """The arrays of one contig."""
+class _Contigs:
+    """The arrays of a piece's contigs, on one line."""
 
-    def __init__(self, name: str, annotation: Annotation, upstream: int, downstream: int):
-        self.name = name
-        transcripts = annotation.transcripts.filter(pl.col("contig") == name)
-        exons = annotation.exons.join(transcripts.select("index"), on="index", how="semi")
+    def __init__(
+        self,
+        numbers: dict[str, int],
+        transcripts: pl.DataFrame,
+        exons: pl.DataFrame,
+        upstream: int,
+        downstream: int,
+    ):
+        self.numbers = numbers
         self.features = overlaps.transcript_features(transcripts, exons)
         self.beside = overlaps.neighbourhoods(transcripts, upstream, downstream)
-        self.starts = Starts(transcripts) if transcripts.height else None
-        nmd = (annotation.transcripts["biotype"] == "nonsense_mediated_decay").fill_null(False)
-        self._always = np.where(nmd.to_numpy(), terms.BIT["NMD_transcript_variant"], 0)
-
-    def always(self, transcript: Ints) -> terms.Terms:
-        """Return the terms that transcripts have whatever the allele."""
-        return self._always[transcript].astype(np.uint32)
+        self.starts = Starts(transcripts)
 
     def nearest_starts(self, start: Ints, end: Ints) -> pl.DataFrame:
         """Return the columns nearest_gene and tss_distance."""
-        if self.starts is None:
-            return pl.DataFrame(
-                {
-                    "nearest_gene": pl.Series([None], dtype=pl.String).new_from_index(
-                        0, len(start)
-                    ),
-                    "tss_distance": pl.Series([None], dtype=pl.Int32).new_from_index(0, len(start)),
-                }
-            )
         which, distance = self.starts.nearest(start, end)
+        place = pl.Series(which)
+        place = place.set(place < 0, None)
         return pl.DataFrame(
             {
-                "nearest_gene": self.starts.gene.gather(which),
-                "tss_distance": pl.Series(distance).cast(pl.Int32),
+                "nearest_gene": self.starts.gene.gather(place),
+                "tss_distance": pl.Series(distance).set(place.is_null(), None).cast(pl.Int32),
             }
         )
 

@@ -7,15 +7,19 @@ import polars as pl
 from numpy.typing import NDArray
 
 from varlm.annotation.genes.overlaps import Ints
+from varlm.annotation.genes.pieces import STRIDE
+
+FAR = STRIDE // 2  # bp: what is further away lies on another contig
 
 
 class Starts:
-    """Transcription starts of a contig.
+    """Transcription starts of one contig, or of several on a line.
 
     Parameters
     ----------
     transcripts : polars.DataFrame
-        `tables.TRANSCRIPTS` of one contig.
+        `tables.TRANSCRIPTS` of one contig; or of several, their places on the line that
+        `pieces.STRIDE` speaks of.
 
     Attributes
     ----------
@@ -42,20 +46,22 @@ class Starts:
         Returns
         -------
         which, distance : numpy.ndarray
-            int64, shape (alleles,): index into `gene`, and bp.
+            int64, shape (alleles,): index into `gene`, and bp; -1 and 0 where the allele's contig
+            has no start.
         """
+        if not len(self.at):
+            return np.full(len(start), -1), np.zeros(len(start), np.int64)
         inserted = start == end
         first = np.where(inserted, np.maximum(start - 1, 0), start)
         last = np.where(inserted, start, end - 1)
         right = np.searchsorted(self.at, first)
         left = right - 1
-        far = np.int64(1) << 40
         to_right = np.where(
             right < len(self.at),
             np.maximum(self.at[right.clip(max=len(self.at) - 1)] - last, 0),
-            far,
+            FAR,
         )
-        to_left = np.where(left >= 0, first - self.at[left.clip(min=0)], far)
+        to_left = np.where(left >= 0, first - self.at[left.clip(min=0)], FAR)
         right = np.minimum(right, len(self.at) - 1)
         self._first_inside(right, last, to_right == 0)
         left = np.maximum(left, 0)
@@ -64,7 +70,8 @@ class Starts:
         )
         which = np.where(takes_left, left, right)
         distance = np.where(takes_left, to_left, -to_right) * self.sign[which]
-        return which, distance
+        nowhere = np.abs(distance) >= FAR
+        return np.where(nowhere, -1, which), np.where(nowhere, 0, distance)
 
     def _first_inside(self, right: Ints, last: Ints, covers: NDArray[np.bool_]) -> None:
         """Of several starts inside one allele take the gene whose id comes first, in place."""

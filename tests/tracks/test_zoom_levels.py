@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from varlm.tracks import bigwig, zoom_levels
-from varlm.tracks.bigwig import Spool, write_spooled
+from varlm.tracks.bigwig import write_spooled
+from varlm.tracks.read_back import fault
+from varlm.tracks.spool import Spool
 from varlm.tracks.zoom_levels import replace_summaries, summarise
 
 
@@ -69,7 +71,7 @@ def write(folder, contigs):
         for contig, (length, positions, values) in contigs.items():
             spool.add(contig, length, positions.astype("u4"), {"t": values.astype("f4")})
     write_spooled(str(folder), "t", str(folder / "t.bw"))
-    assert bigwig.fault(str(folder), "t", str(folder / "t.bw")) is None
+    assert fault(str(folder), "t", str(folder / "t.bw")) is None
     return folder / "t.bw"
 
 
@@ -83,8 +85,8 @@ def gapped(seed, length, count):
 @pytest.mark.parametrize(("slot", "fan"), [(512, 256), (2, 3), (1, 2)])
 def test_another_reader_sees_the_values_at_every_zoom(tmp_path, monkeypatch, slot, fan):
     # Small sections and nodes make deep trees, as a whole genome's are.
-    monkeypatch.setattr(zoom_levels, "_SLOT", slot)
-    monkeypatch.setattr(zoom_levels, "_FAN", fan)
+    monkeypatch.setattr(zoom_levels, "SLOT", slot)
+    monkeypatch.setattr(zoom_levels, "FAN", fan)
     monkeypatch.setattr(zoom_levels, "_FEW", 4)
     length = 2**18
     contigs = {name: gapped(seed, length, 9000) for seed, name in enumerate(("b", "a", "c"))}

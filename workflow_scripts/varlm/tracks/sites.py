@@ -25,7 +25,8 @@ from varlm.genome.bases import BASES
 from varlm.genome.reference import Genome
 from varlm.scoring import formulas
 from varlm.scoring.planning import CohortRows
-from varlm.tracks.bigwig import Spool, write_bigwigs
+from varlm.tracks.bigwig import write_bigwigs
+from varlm.tracks.spool import Spool
 
 # A site of a bigWig has one value; the lowest of a track is where its display begins, and a few
 # odd sites should not make all others flat: 1 % of them may lie below.

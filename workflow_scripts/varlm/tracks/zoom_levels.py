@@ -42,14 +42,15 @@ _SMALLEST = 16  # bp in a bin of the finest level; each further one has four tim
 _GAIN = 8  # the finest level has at most one record for so many values
 MOST = 2_000_000  # records in memory, before the finest level is made coarser
 _FEW = 100  # records that need no coarser level
-_SLOT = 512  # records in a section
-_FAN = 256  # entries in a node of an R-tree
-_MAGIC, _TREE_MAGIC = 0x888FFC26, 0x2468ACE0
-_HEADER, _ZOOM = struct.Struct("<IHHQQQHHQQIQ"), struct.Struct("<IIQQ")
+SLOT = 512  # records in a section
+FAN = 256  # entries in a node of an R-tree
+MAGIC, _TREE_MAGIC = 0x888FFC26, 0x2468ACE0
+HEADER, ZOOM = struct.Struct("<IHHQQQHHQQIQ"), struct.Struct("<IIQQ")
 _TREE = struct.Struct("<IIQIIIIQII")
 
+Leaf = tuple[int, int, int, int, int, int]  # first contig and base, last ones, offset, bytes
 Records = NDArray[Any]  # of the type RECORD, or of _EXACT
-Values = Iterable[tuple[int, NDArray[np.uint32], NDArray[np.float32]]]
+Values = Iterable[tuple[int | NDArray[np.int64], NDArray[np.uint32], NDArray[np.float32]]]
 
 
 def summarise(values: Values) -> list[tuple[int, Records]]:
@@ -60,7 +61,7 @@ def summarise(values: Values) -> list[tuple[int, Records]]:
 
     Parameters
     ----------
-    values : iterable of (number of the contig, positions, values)
+    values : iterable of (number of the contig or of each value's, positions, values)
         Positions are 1-based and sorted; all pieces of a contig follow each other, and contigs
         come by number.
     """
@@ -98,25 +99,27 @@ def replace_summaries(path: Path, levels: list[tuple[int, Records]]) -> None:
         values, their index, zoom levels.
     """
     with path.open("r+b") as file:
-        header = list(_HEADER.unpack(file.read(_HEADER.size)))
-        old = [_ZOOM.unpack(file.read(_ZOOM.size)) for _ in range(header[2])]
+        header = list(HEADER.unpack(file.read(HEADER.size)))
+        old = [ZOOM.unpack(file.read(ZOOM.size)) for _ in range(header[2])]
         end = min([zoom[2] for zoom in old], default=path.stat().st_size - 4)
-        room = _HEADER.size + LEVELS * _ZOOM.size
-        if header[0] != _MAGIC or not room <= min(header[3:6]) <= max(header[3:6]) < end:
+        room = HEADER.size + LEVELS * ZOOM.size
+        if header[0] != MAGIC or not room <= min(header[3:6]) <= max(header[3:6]) < end:
             raise ValueError(f"{path}: not a bigWig as pybigtools lays it out")
         file.truncate(end)
         file.seek(end)
         zooms = b"".join(
-            _ZOOM.pack(size, 0, *_write_level(file, records)) for size, records in levels
+            ZOOM.pack(size, 0, *_write_level(file, records)) for size, records in levels
         )
-        file.write(struct.pack("<I", _MAGIC))  # at both ends
+        file.write(struct.pack("<I", MAGIC))  # at both ends
         header[2] = len(levels)
-        header[10] = max(header[10], _SLOT * RECORD.itemsize)  # bytes of the largest section
+        header[10] = max(header[10], SLOT * RECORD.itemsize)  # bytes of the largest section
         file.seek(0)
-        file.write(_HEADER.pack(*header) + zooms.ljust(LEVELS * _ZOOM.size, b"\0"))
+        file.write(HEADER.pack(*header) + zooms.ljust(LEVELS * ZOOM.size, b"\0"))
 
 
-def _single(contig: int, positions: NDArray[np.uint32], values: NDArray[np.float32]) -> Records:
+def _single(
+    contig: int | NDArray[np.int64], positions: NDArray[np.uint32], values: NDArray[np.float32]
+) -> Records:
     """Return a record of each value."""
     records = np.empty(len(positions), _EXACT)
     records["contig"], records["count"] = contig, 1
@@ -160,7 +163,7 @@ def _write_level(file: BinaryIO, records: Records) -> tuple[int, int]:
         leaves.append((*_extent(section), file.tell(), len(packed)))
         file.write(packed)
     index = file.tell()
-    file.write(_tree(leaves, index))
+    file.write(tree(leaves, index))
     return data, index
 
 
@@ -168,8 +171,8 @@ def _sections(records: Records) -> Iterator[Records]:
     """Cut records into sections: on one contig each, of bounded length."""
     edges = np.flatnonzero(np.diff(records["contig"])) + 1
     for contig in np.split(records, edges):
-        for start in range(0, len(contig), _SLOT):
-            yield contig[start : start + _SLOT]
+        for start in range(0, len(contig), SLOT):
+            yield contig[start : start + SLOT]
 
 
 def _extent(section: Records) -> tuple[int, int, int, int]:
@@ -178,24 +181,24 @@ def _extent(section: Records) -> tuple[int, int, int, int]:
     return int(first["contig"]), int(first["start"]), int(last["contig"]), int(last["end"])
 
 
-def _tree(leaves: list[tuple[int, int, int, int, int, int]], offset: int) -> bytes:
-    """Return the R-tree, to be written at `offset`, of sections: extent, offset, bytes."""
+def tree(leaves: list[Leaf], offset: int) -> bytes:
+    """Return the R-tree, to be written at `offset`, that finds sections."""
     # Levels of nodes from the leaves up; each node is a slice of the level below.
     extents = [[leaf[:4] for leaf in leaves]]
-    while len(extents[-1]) > _FAN or len(extents) == 1:
+    while len(extents[-1]) > FAN or len(extents) == 1:
         below = extents[-1]
-        groups = [below[start : start + _FAN] for start in range(0, len(below), _FAN)]
+        groups = [below[start : start + FAN] for start in range(0, len(below), FAN)]
         extents.append([(*group[0][:2], *group[-1][2:]) for group in groups])
     entry = struct.Struct("<IIIIQ")
     leaf_entry = struct.Struct("<IIIIQQ")
     end = leaves[-1][4] + leaves[-1][5]
     whole = (*leaves[0][:2], *leaves[-1][2:4])
-    text = [_TREE.pack(_TREE_MAGIC, _FAN, len(leaves), *whole, end, _SLOT, 0)]
+    text = [_TREE.pack(_TREE_MAGIC, FAN, len(leaves), *whole, end, SLOT, 0)]
     at = offset + _TREE.size
     for number in range(len(extents) - 1, -1, -1):
         level = extents[number]
         # The top has one node; below, the nodes are the entries of the level above.
-        nodes = [level[start : start + _FAN] for start in range(0, len(level), _FAN)]
+        nodes = [level[start : start + FAN] for start in range(0, len(level), FAN)]
         width = leaf_entry.size if number == 0 else entry.size
         at += sum(4 + len(node) * width for node in nodes)
         child = at  # where the next level begins
@@ -208,6 +211,6 @@ def _tree(leaves: list[tuple[int, int, int, int, int, int]], offset: int) -> byt
                     text.append(leaf_entry.pack(*leaves[done]))
                 else:
                     text.append(entry.pack(*extent, child))
-                    child += 4 + _FAN * child_width  # all nodes of a level but its last are full
+                    child += 4 + FAN * child_width  # all nodes of a level but its last are full
                 done += 1
     return b"".join(text)

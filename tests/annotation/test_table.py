@@ -5,13 +5,18 @@ import random
 
 import numpy as np
 import polars as pl
+import pyBigWig
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
 
 from varlm.annotation import table as annotation
+from varlm.annotation.bigwigs import BigWigColumns
+from varlm.annotation.intervals import IntervalColumns
 from varlm.annotation.table import Beside, Model, Sources, annotate
 from varlm.errors import UserError
+from varlm.genome.contig_names import ContigNames
 from varlm.genome.encoding import index_reference
 from varlm.genome.reference import Genome
 from varlm.store import ALLELE_SCHEMA, SITE_SCHEMA
@@ -57,6 +62,15 @@ class MadeStore:
             for alt in ("AT", "GT", "G")
         ]
         return pl.DataFrame(rows, schema=ALLELE_SCHEMA, orient="row")
+
+    def rows_of(self, key, kind, keys):
+        self.asked.append(kind.name)
+        read = self.read_sites if kind.name == "sites" else self.read_alleles
+        rows = pl.concat(
+            read(key, contig, pos, pos).select(pl.lit(contig).alias("contig"), pl.all())
+            for contig, pos in keys.select("contig", "pos").unique().iter_rows()
+        )
+        return rows.join(keys, on=keys.columns, how="semi").sample(fraction=1, shuffle=True, seed=1)
 
 
 @pytest.fixture(scope="module")
@@ -223,3 +237,92 @@ def test_a_table_beside_with_other_rows_is_refused(genome, tmp_path):
     for sources in (Sources(consequences=consequences), Sources(info=info)):
         with pytest.raises(UserError, match=r"1 rows, but .*v\.parquet has 2"):
             list(annotate(tmp_path / "v.parquet", genome, MadeStore(genome), [], sources))
+
+
+SCAFFOLDS = [f"s{number}" for number in range(300)]
+
+
+@pytest.fixture(scope="module")
+def scaffolds(tmp_path_factory):
+    """A genome of scaffolds, alleles on some, intervals and values on others."""
+    folder = tmp_path_factory.mktemp("scaffolds")
+    (folder / "g.fa").write_text("".join(f">{name}\n{'A' * LENGTH}\n" for name in SCAFFOLDS))
+    index_reference(folder / "g.fa", folder / "reference")
+    genome = Genome.open(folder / "reference")
+    draw = random.Random(9)
+    alleles, bed, values = [], [], []
+    for number, name in enumerate(SCAFFOLDS):
+        if number % 3 < 2:
+            for allele in draw.sample([("A", "C"), ("C", "G"), ("A", "AT"), ("AC", "G")], 2):
+                alleles.append((name, draw.randrange(1, LENGTH - 2), *allele))
+        if number % 4 < 3:
+            for _ in range(draw.randrange(1, 4)):
+                start = draw.randrange(LENGTH - 9)
+                label = draw.choice([".", "n1", "n2"])
+                bed.append(f"{name}\t{start}\t{start + draw.randrange(1, 9)}\t{label}\n")
+        if number % 5 < 3:
+            values.append((name, 5, 40, draw.random()))
+    # As a last contig of many alleles.
+    alleles += [(SCAFFOLDS[-1], pos, "A", alt) for pos in range(1, LENGTH) for alt in "CG"]
+    order = {name: number for number, name in enumerate(SCAFFOLDS)}
+    variants = variants_of(alleles)
+    variants = variants.sort(pl.col("contig").replace_strict(order), "pos", "ref", "alt", "record")
+    variants.write_parquet(folder / "v.parquet")
+    (folder / "t.bed").write_text("".join(bed))
+    lengths = {name: LENGTH for name, *_ in values}
+    writer = pyBigWig.open(str(folder / "t.bw"), "w")
+    writer.addHeader(list(lengths.items()))
+    for name, start, end, value in values:
+        writer.addEntries([name], [start], ends=[end], values=[value])
+    writer.close()
+    names = ContigNames(genome.lengths)
+    tracks = [
+        IntervalColumns("bed", folder / "t.bed", names, "annotate.intervals.bed"),
+        BigWigColumns("bw", folder / "t.bw", names, "annotate.bigwigs.bw"),
+    ]
+    return genome, folder / "v.parquet", Sources(tracks=tracks)
+
+
+def _annotated(scaffolds, store):
+    genome, variants, sources = scaffolds
+    models = [Model("m", "key"), Model("other", "longer")]
+    return pl.concat(annotate(variants, genome, store, models, sources))
+
+
+@pytest.mark.parametrize(("small", "rows"), [(1000, 100_000), (2, 100_000), (1000, 37)])
+def test_contigs_that_share_a_piece_are_told_what_each_is_alone(
+    scaffolds, monkeypatch, small, rows
+):
+    store = MadeStore(scaffolds[0])
+    monkeypatch.setattr(annotation, "MANY", 10**9)
+    alone = _annotated(scaffolds, store)
+    assert not {"sites", "alleles"} & set(map(str, store.asked))
+    monkeypatch.setattr(annotation, "MANY", 1)
+    monkeypatch.setattr(annotation, "SMALL", small)
+    monkeypatch.setattr(annotation, "ROWS", rows)
+    together = _annotated(scaffolds, store)
+    assert_frame_equal(together, alone, check_exact=True)
+    counts = alone.select(pl.col("bed_name", "bed_distance", "bw").null_count()).row(0)
+    assert all(0 < count < alone.height for count in counts)
+    assert alone["bed_overlap"].n_unique() == 2
+
+
+def test_the_store_is_asked_by_alleles_not_by_contigs(scaffolds):
+    class Strict(MadeStore):
+        def rows_of(self, key, kind, keys):
+            self.asked.append(kind.name)
+            inner = MadeStore(scaffolds[0], self.strands)
+            return inner.rows_of(key, kind, keys)
+
+    store = Strict(scaffolds[0])
+    _annotated(scaffolds, store)
+    assert store.asked == ["sites", "alleles"] * 2  # once a kind and model
+
+
+def test_a_missing_score_among_many_contigs_is_named(scaffolds):
+    genome, variants, _ = scaffolds
+    first = pl.read_parquet(variants).filter(pl.col("kind") == "snv").row(0, named=True)
+    store = MadeStore(genome, wrong={first["pos"]: None})
+    where = f"{first['contig']}:{first['pos']} {first['ref']}>{first['alt']}"
+    with pytest.raises(LookupError, match=f"not in the store, the first of {where}"):
+        _annotated(scaffolds, store)

@@ -9,7 +9,8 @@ from polars.testing import assert_frame_equal
 
 import making.gff as making
 from varlm.annotation.genes import calling, pieces
-from varlm.annotation.genes.pieces import STRIDE, changed_span, read_piece, spans_of
+from varlm.annotation.genes.pieces import changed_span, read_piece, spans_of
+from varlm.genome.line import STRIDE
 from varlm.run import bcftools
 
 SCAFFOLDS, LENGTH = 1500, 150

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -96,13 +96,37 @@ class BigWigColumns:
         UserError
             If the file is damaged.
         """
+        return self._series(self._means_on(contig, start, end))
+
+    def series_of(
+        self, contigs: Sequence[tuple[str, int]], start: _Ints, end: _Ints
+    ) -> list[pl.Series]:
+        """Return the column for spans on several contigs; as `series`.
+
+        Parameters
+        ----------
+        contigs : sequence of (contig, spans on it)
+        """
+        means = np.full(len(start), np.nan)
+        at = 0
+        for contig, count in contigs:
+            if contig in self._chroms:
+                rows = slice(at, at + count)
+                means[rows] = self._means_on(contig, start[rows], end[rows])
+            at += count
+        return self._series(means)
+
+    def _series(self, means: NDArray[np.float64]) -> list[pl.Series]:
+        return [pl.Series(self.columns[0].name, means, dtype=pl.Float32, nan_to_null=True)]
+
+    def _means_on(self, contig: str, start: _Ints, end: _Ints) -> NDArray[np.float64]:
         means = np.full(len(start), np.nan)
         if contig in self._chroms:
             chrom = self._chroms[contig]
             for rows, first, last in _stretches(start, end):
                 values = self._call(self._file.values, chrom, first, last, fillna=np.nan)
                 means[rows] = _means(values, start[rows] - first, end[rows] - first)
-        return [pl.Series(self.columns[0].name, means, dtype=pl.Float32, nan_to_null=True)]
+        return means
 
     def _call(self, function: Any, *arguments: Any, **options: Any) -> Any:
         """Call pybigtools; what it raises means that the file is damaged."""
@@ -159,8 +183,9 @@ def _matched(chroms: dict[str, int], path: Path, names: ContigNames, key: str) -
     """Return contig of the reference → contig of the file; their lengths are the same."""
     matched: dict[str, str] = {}
     others: list[str] = []
+    declared = dict.fromkeys(chroms)
     for chrom, length in chroms.items():
-        match = names.match(chrom, dict.fromkeys(chroms))
+        match = names.match(chrom, declared)
         contig = match.contig
         if contig is None:
             others.append(chrom)

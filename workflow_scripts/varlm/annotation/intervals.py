@@ -7,7 +7,8 @@ an insertion or deletion included: the insertion A>AT at `pos` 7 is the span [6,
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from varlm.genome.bed import Bed, check_some, read_bed
 from varlm.genome.contig_names import ContigNames
+from varlm.genome.line import FAR, STRIDE
 from varlm.tables.parquet import Column
 
 log = logging.getLogger(__name__)
@@ -34,6 +36,7 @@ _SPELLED = {
 }
 
 _Ints = NDArray[np.int64]
+_Places = NDArray[np.uint32] | NDArray[np.int64]  # on a contig; on the line of several
 
 
 class IntervalColumns:
@@ -80,7 +83,10 @@ class IntervalColumns:
             self._names.len() - self._names.null_count(),
         )
         self._named = self._names.null_count() < self._names.len()
-        self._named_of: tuple[str, _Named | None] = ("", None)
+        self._named_of: tuple[tuple[int, int], _Named | None] = ((0, 0), None)
+        order = {contig: number for number, contig in enumerate(names.lengths)}
+        self._numbers = np.array([order[contig] for contig in self._spans], np.int64)
+        self._order = order
 
     def _sort(self, bed: Bed, covering: NDArray[np.bool_]) -> None:
         """Keep the intervals sorted by contig, start, end and line."""
@@ -120,32 +126,59 @@ class IntervalColumns:
         list of polars.Series
             Boolean, String and UInt32 of shape (spans,), named as `columns`.
         """
+        low, high = self._spans.get(contig, (0, 0))
+        return self._told(self._between(low, high), start, end)
+
+    def series_of(
+        self, contigs: Sequence[tuple[str, int]], start: _Ints, end: _Ints
+    ) -> list[pl.Series]:
+        """Return the columns for spans on several contigs, at the cost of one; as `series`.
+
+        Parameters
+        ----------
+        contigs : sequence of (contig, spans on it)
+            In the order of the reference.
+        """
+        spans = [self._spans[contig] for contig, _ in contigs if contig in self._spans]
+        numbers = [self._order[contig] for contig, _ in contigs]
+        origin = np.repeat(np.array(numbers) * STRIDE, [count for _, count in contigs])
+        low, high = (spans[0][0], spans[-1][1]) if spans else (0, 0)
+        bounds = np.array(list(self._spans.values()), np.int64).reshape(-1, 2)
+        between = (bounds[:, 0] >= low) & (bounds[:, 1] <= high)
+        lengths = np.diff(bounds[between]).ravel()
+        placed = np.repeat(self._numbers[between] * STRIDE, lengths)
+        return self._told(self._between(low, high).moved(placed), start + origin, end + origin)
+
+    def _between(self, low: int, high: int) -> _Intervals:
+        return _Intervals(low, *(a[low:high] for a in (self._start, self._reach, self._end)))
+
+    def _told(self, intervals: _Intervals, start: _Ints, end: _Ints) -> list[pl.Series]:
+        """Return the columns, given the intervals of the spans' contigs."""
         overlap = np.zeros(len(start), bool)
         named = pl.repeat(None, len(start), dtype=pl.String(), eager=True)
         distance = pl.repeat(None, len(start), dtype=pl.UInt32(), eager=True)
-        low, high = self._spans.get(contig, (0, 0))
-        if low < high and len(start):
-            overlap, gap = _nearest(self._start[low:high], self._reach[low:high], start, end)
-            distance = pl.Series(gap, dtype=pl.UInt32)
+        count = len(intervals.start)
+        if count and len(start):
+            overlap, gap = _nearest(intervals.start, intervals.reach, start, end)
+            distance = pl.Series(gap).set(pl.Series(gap >= FAR), None).cast(pl.UInt32)
             rows = np.flatnonzero(overlap)
             if self._named and len(rows):
-                named = self._names_of(contig, start[rows], end[rows], rows, len(start))
+                which = (intervals.low, count)
+                if self._named_of[0] != which:
+                    self._named_of = (which, self._named_among(intervals))
+                named = self._names_of(start[rows], end[rows], rows, len(start))
         values = (pl.Series(overlap, dtype=pl.Boolean), named, distance)
         return [
             series.alias(column.name) for series, column in zip(values, self.columns, strict=True)
         ]
 
-    def _names_of(
-        self, contig: str, start: _Ints, end: _Ints, rows: _Ints, height: int
-    ) -> pl.Series:
+    def _named_among(self, intervals: _Intervals) -> _Named:
+        low, count = intervals.low, len(intervals.start)
+        place = np.flatnonzero(self._names[low : low + count].is_not_null())
+        return _Named(intervals.start[place], intervals.end[place], low + place)
+
+    def _names_of(self, start: _Ints, end: _Ints, rows: _Ints, height: int) -> pl.Series:
         """Return the names of overlapping spans, which are the `rows` of `height`."""
-        if self._named_of[0] != contig:
-            low, high = self._spans[contig]
-            place = np.flatnonzero(self._names[low:high].is_not_null())
-            self._named_of = (
-                contig,
-                _Named(self._start[low:high][place], self._end[low:high][place], low + place),
-            )
         named = self._named_of[1]
         assert named is not None
         # Neighbouring alleles mostly share their intervals: each set is looked up once.
@@ -184,13 +217,29 @@ class IntervalColumns:
         return pl.concat(parts)
 
 
+@dataclass(frozen=True)
+class _Intervals:
+    """Those of one contig, or of several on a line (`genome.line`); arrays of shape (n,).
+
+    `low` is the first one's place among all of the file's; `reach` as `IntervalColumns._reach`.
+    """
+
+    low: int
+    start: _Places
+    reach: _Places
+    end: _Places
+
+    def moved(self, origin: _Ints) -> _Intervals:
+        return _Intervals(self.low, *(a + origin for a in (self.start, self.reach, self.end)))
+
+
 class _Named:
-    """The named intervals of a contig; arrays of shape (n,), sorted by start, end and line.
+    """Named intervals; arrays of shape (n,), sorted by start, end and line.
 
     `index` is each one's place among all of the file's.
     """
 
-    def __init__(self, start: NDArray[np.uint32], end: NDArray[np.uint32], index: _Ints):
+    def __init__(self, start: _Places, end: _Places, index: _Ints):
         self._index = index
         self._starts, self._ends = start, np.sort(end)
         self._lists = NCLS(start.astype(np.int64), end.astype(np.int64), np.arange(len(start)))
@@ -200,8 +249,8 @@ class _Named:
 
         Their difference is the number that overlap; spans with the same two overlap the same.
         """
-        before = np.searchsorted(self._ends, start.astype(np.uint32), side="right")
-        after = np.searchsorted(self._starts, end.astype(np.uint32), side="left")
+        before = np.searchsorted(self._ends, start.astype(self._ends.dtype), side="right")
+        after = np.searchsorted(self._starts, end.astype(self._starts.dtype), side="left")
         return before, after
 
     def pairs(self, start: _Ints, end: _Ints) -> tuple[_Ints, _Ints]:
@@ -254,14 +303,14 @@ def _cleaned(names: pl.Series) -> pl.Series:
 
 
 def _nearest(
-    starts: NDArray[np.uint32], reach: NDArray[np.uint32], start: _Ints, end: _Ints
+    starts: _Places, reach: _Places, start: _Ints, end: _Ints
 ) -> tuple[NDArray[np.bool_], _Ints]:
     """Return which spans overlap an interval, and the distance to the nearest.
 
     Of the intervals that start before a span's end, one overlaps it if and only if the furthest
     end among them is past its start; if none does, that end is the nearest on the left.
     """
-    after = np.searchsorted(starts, end.astype(np.uint32), side="left")
+    after = np.searchsorted(starts, end.astype(starts.dtype), side="left")
     left = np.where(after > 0, reach[np.maximum(after, 1) - 1].astype(np.int64), -1)
     overlap = left > start
     far = np.iinfo(np.int64).max

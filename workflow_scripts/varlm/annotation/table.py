@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -15,12 +15,16 @@ from varlm.errors import UserError
 from varlm.genome.reference import Genome
 from varlm.scoring import formulas
 from varlm.scoring.background import Percentiles
+from varlm.store.layout import KINDS, Kind
 from varlm.tables.parquet import ROW_GROUP, Column, Table, scan_table
 from varlm.tables.schemas import CONSEQUENCES, LOGIT_COLUMNS, SCORE_COLUMNS, VARIANTS, annotated
 
 ROWS = ROW_GROUP  # variants in a piece: the bound on memory
 # Positions (bp) that a piece may span: a sparse cohort must not read a dense store's whole contig.
 SPAN = 2_000_000
+# Contigs among `ROWS` rows beyond which those of at most `SMALL` rows share a piece: a piece costs
+# some ms, and 100,000 rows may lie on as many contigs.
+MANY, SMALL = 50, 1000
 
 
 class ScoreSource(Protocol):
@@ -32,6 +36,10 @@ class ScoreSource(Protocol):
 
     def read_alleles(self, key: str, contig: str, start: int, end: int) -> pl.DataFrame:
         """Return `pos`, `ref`, `alt`, `llr_fwd`, `llr_rev`, likewise."""
+        ...
+
+    def rows_of(self, key: str, kind: Kind, keys: pl.DataFrame) -> pl.DataFrame:
+        """Return the rows that `keys` names: `contig` and the columns of the kind's key."""
         ...
 
 
@@ -56,6 +64,15 @@ class Track(Protocol):
         self, contig: str, start: NDArray[np.int64], end: NDArray[np.int64]
     ) -> list[pl.Series]:
         """Return its columns for spans [start, end), 0-based, sorted by start, on a contig."""
+        ...
+
+    def series_of(
+        self,
+        contigs: Sequence[tuple[str, int]],
+        start: NDArray[np.int64],
+        end: NDArray[np.int64],
+    ) -> list[pl.Series]:
+        """Return its columns for spans on several contigs: (contig, spans on it) in order."""
         ...
 
 
@@ -115,18 +132,27 @@ def annotate(
     beside = [source for source in (sources.consequences, sources.info) if source]
     nothing = [] if sources.consequences else _nulls(CONSEQUENCES)
     for piece in pieces(variants, beside):
-        contig = piece["contig"][0]
         start = piece["pos"].to_numpy().astype(np.int64) - 1
         end = start + piece["ref"].str.len_bytes().to_numpy()
-        columns = [
-            *(c for track in sources.tracks for c in track.series(contig, start, end)),
-            *(
-                column
-                for model in models
-                for column in score_columns(piece, store, model, genome[contig].digest)
-            ),
-        ]
+        contig = piece["contig"][0]
+        if contig == piece["contig"][-1]:
+            digest = genome[contig].digest
+            told = [track.series(contig, start, end) for track in sources.tracks]
+            scores = [score_columns(piece, store, model, digest) for model in models]
+        else:
+            runs = _runs(piece["contig"])
+            told = [track.series_of(runs, start, end) for track in sources.tracks]
+            digests = pl.Series([genome[contig].digest for contig, _ in runs])
+            digests = digests.gather(np.repeat(np.arange(len(runs)), [count for _, count in runs]))
+            scores = [mixed_score_columns(piece, store, model, digests) for model in models]
+        columns = [column for group in (*told, *scores) for column in group]
         yield piece.with_columns(*columns, *nothing).select(table.names)
+
+
+def _runs(contigs: pl.Series) -> list[tuple[str, int]]:
+    """Return contigs that follow each other, and how often each is there."""
+    runs = contigs.rle().struct
+    return list(zip(runs.field("value").to_list(), runs.field("len").to_list(), strict=True))
 
 
 def _nulls(table: Table) -> list[pl.Expr]:
@@ -136,7 +162,8 @@ def _nulls(table: Table) -> list[pl.Expr]:
 def pieces(variants: Path, beside: Sequence[Beside] = ()) -> Iterator[pl.DataFrame]:
     """Yield the rows of `variants.parquet` in order, the columns of tables beside it with them.
 
-    Each piece lies on one contig and is no wider than `ROWS` rows and `SPAN` bp.
+    Each piece lies on one contig and is no wider than `ROWS` rows and `SPAN` bp; or it has, of
+    more than `MANY` contigs, those of few rows.
 
     Raises
     ------
@@ -158,16 +185,27 @@ def pieces(variants: Path, beside: Sequence[Beside] = ()) -> Iterator[pl.DataFra
     for start in range(0, total, ROWS):
         parts = [part.slice(start, ROWS).collect(engine="in-memory") for part in (frame, *others)]
         rows_here = pl.concat(parts, how="horizontal", strict=True)
-        at = 0
-        for run in rows_here["contig"].rle():
-            part = rows_here[at : at + run["len"]]
-            at += run["len"]
-            pos = part["pos"].to_numpy()
-            low = 0
-            while low < len(pos):
-                high = int(np.searchsorted(pos, int(pos[low]) + SPAN))
-                yield part[low:high]
-                low = high
+        runs = _runs(rows_here["contig"])
+        at = low = 0
+        for _, height in runs:
+            if height > SMALL or len(runs) <= MANY:
+                if low < at:
+                    yield rows_here[low:at]
+                yield from _narrow(rows_here[at : at + height])
+                low = at + height
+            at += height
+        if low < at:
+            yield rows_here[low:at]
+
+
+def _narrow(rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """Cut a contig's rows into pieces no wider than `SPAN` bp."""
+    pos = rows["pos"].to_numpy()
+    low = 0
+    while low < len(pos):
+        high = int(np.searchsorted(pos, int(pos[low]) + SPAN))
+        yield rows[low:high]
+        low = high
 
 
 def score_columns(
@@ -183,14 +221,59 @@ def score_columns(
         The contig's digest.
     """
     start, end = int(piece["pos"][0]), int(piece["pos"][-1])
+    return _score_columns(
+        piece,
+        model,
+        lambda _: store.read_sites(model.key, contig, start, end),
+        lambda _: store.read_alleles(model.key, contig, start, end),
+        [],
+    )
+
+
+def mixed_score_columns(
+    piece: pl.DataFrame, store: ScoreSource, model: Model, digests: pl.Series
+) -> list[pl.Series]:
+    """Return the model's score columns for rows on several contigs; as `score_columns`.
+
+    Parameters
+    ----------
+    digests : polars.Series
+        String, shape (rows,): that of each row's contig.
+    """
+
+    def read(kind: Kind) -> Callable[[pl.DataFrame], pl.DataFrame]:
+        def rows_of(keys: pl.DataFrame) -> pl.DataFrame:
+            named = keys.select(pl.col("digest").alias("contig"), *kind.key)
+            return store.rows_of(model.key, kind, named.unique()).rename({"contig": "digest"})
+
+        return rows_of
+
+    return _score_columns(
+        piece.with_columns(digests.alias("digest")),
+        model,
+        read(KINDS["sites"]),
+        read(KINDS["alleles"]),
+        ["digest"],
+    )
+
+
+def _score_columns(
+    piece: pl.DataFrame,
+    model: Model,
+    sites: Callable[[pl.DataFrame], pl.DataFrame],
+    alleles: Callable[[pl.DataFrame], pl.DataFrame],
+    contig: list[str],
+) -> list[pl.Series]:
+    """Return score columns, given what reads the rows of the store that some keys ask for.
+
+    `contig` has the key's column for it, where the rows of the store have one.
+    """
     values = {name: np.full(piece.height, np.nan) for name, _ in SCORE_COLUMNS}
     snv = (piece["kind"] == "snv").to_numpy()
     if snv.any():
         rows = piece.filter(snv)
-        stored = store.read_sites(model.key, contig, start, end)
-        joined = rows.select("pos", "ref", "alt").join(
-            stored, on="pos", how="left", maintain_order="left"
-        )
+        keys = rows.select(*contig, "pos", "ref", "alt")
+        joined = keys.join(sites(keys), on=[*contig, "pos"], how="left", maintain_order="left")
         _check_found(joined, LOGIT_COLUMNS[0], model, rows)
         logits = formulas.site_logits(joined)
         ref = formulas.base_index(_first_letters(joined["ref"]))
@@ -199,10 +282,8 @@ def score_columns(
             values[name][snv] = column
     if not snv.all():
         rows = piece.filter(~snv)
-        stored = store.read_alleles(model.key, contig, start, end)
-        joined = rows.select("pos", "ref", "alt").join(
-            stored, on=["pos", "ref", "alt"], how="left", maintain_order="left"
-        )
+        keys = rows.select(*contig, "pos", "ref", "alt")
+        joined = keys.join(alleles(keys), on=keys.columns, how="left", maintain_order="left")
         _check_found(joined, "llr_fwd", model, rows)
         by_strand = joined.select("llr_fwd", "llr_rev").fill_null(np.nan).to_numpy()
         values["llr"][~snv] = formulas.strand_mean(by_strand)

@@ -12,8 +12,8 @@ import polars as pl
 
 from varlm.annotation.genes import csq
 from varlm.annotation.genes.overlaps import Ints
-from varlm.annotation.genes.pieces import STRIDE
 from varlm.annotation.genes.tables import CDS, EXONS, TRANSCRIPTS
+from varlm.genome.line import STRIDE
 from varlm.genome.regions import Regions
 from varlm.tables.parquet import read_table
 
@@ -57,7 +57,7 @@ class Annotation:
         return dict(contigs.group_by("contig").len().iter_rows())
 
     def placed(self, contigs: Mapping[str, int]) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """Return the transcripts and exons of some contigs, on the line (`pieces.STRIDE`).
+        """Return the transcripts and exons of some contigs, on the line (`genome.line`).
 
         Parameters
         ----------

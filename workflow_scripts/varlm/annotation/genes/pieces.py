@@ -10,15 +10,13 @@ import numpy as np
 import polars as pl
 
 from varlm.annotation.genes.overlaps import Ints
+from varlm.genome.line import STRIDE
 from varlm.tables.parquet import ROW_GROUP
 
 ROWS = ROW_GROUP  # alleles in a piece: the bound on memory
 # Exons of a piece's contigs, unless it is one contig: a bound on memory, and few pieces (each
 # takes some 10 ms) where there are 100,000 contigs.
 EXONS = 20_000
-# Contigs lie on one line, the n-th from n * STRIDE on, so that arrays hold many of them: no
-# contig and nothing beside one (contigs.parquet has 32 bits for a length) reaches the next.
-STRIDE = 1 << 36
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,7 @@ class Piece:
 
     @property
     def start(self) -> Ints:
-        """Return the place on the line of each allele's first base, shape (alleles,)."""
+        """Return each allele's first base, its place on the line (`genome.line`), (alleles,)."""
         return self.contig * STRIDE + self.pos - 1
 
 

@@ -7,9 +7,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from varlm.annotation.genes.overlaps import Ints
-from varlm.annotation.genes.pieces import STRIDE
-
-FAR = STRIDE // 2  # bp: what is further away lies on another contig
+from varlm.genome.line import FAR
 
 
 class Starts:
@@ -19,7 +17,7 @@ class Starts:
     ----------
     transcripts : polars.DataFrame
         `tables.TRANSCRIPTS` of one contig; or of several, their places on the line that
-        `pieces.STRIDE` speaks of.
+        `genome.line` speaks of.
 
     Attributes
     ----------

@@ -258,6 +258,10 @@ FILES = (
         "reference/genome.fa, genome.fa.fai, contigs.parquet, reference.json",
         "the reference as varlm reads it: upper case, one line a contig",
     ),
+    (
+        "reference/circular.json",
+        "the circular contigs, and what calls them so (config key `reference.circular`)",
+    ),
     ("reference/annotation/", "the gene models of `reference.annotation`"),
     ("models/{model}.json", "the checkpoint: digest of each file, settings, key in the store"),
     ("plan/{model}/", "`plan.json`: what had to be scored and what the store had; the shards"),

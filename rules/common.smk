@@ -151,6 +151,7 @@ RESULTS = CONFIG["results"].rstrip("/") + os.sep
 RESULTS = workflow.modifier.path_modifier.replace_prefix(RESULTS).rstrip(os.sep)
 workflow.modifier.path_modifier = PathModifier(None, None, workflow)
 STORE = CONFIG["store"].rstrip("/")
+CIRCULAR_CONTIGS = f"{RESULTS}/reference/circular.json"
 
 # Models to train; a model of MODELS that is one of them lies where its training puts it.
 TRAIN = CONFIG["train"]
@@ -264,15 +265,18 @@ def checkpoint_files(wildcards):
 
 
 def stored(wildcards):
-    """Wait until what was planned is in the store; return no file.
+    """Wait until what was planned is in the store; return the list of circular contigs, if any.
 
     The commit's file as an input would make the tables of every cohort anew whenever a cohort is
     added. `ancient` is no way out: Snakemake 9.27 then also passes over inputs that did change.
-    Every rule below the commit takes it, or Snakemake runs it for what it thought before.
+    Every rule below the commit takes it, or Snakemake runs it for what it thought before. A contig
+    has other scores once it is called circular; where none is, an input that says so would make
+    the tables of older results anew for nothing.
     """
     for model in [wildcards.model] if "model" in wildcards.keys() else MODELS:
         checkpoints.commit.get(model=model)
-    return []
+    circular = json.loads(Path(CIRCULAR_CONTIGS).read_text("utf-8"))["contigs"]
+    return [CIRCULAR_CONTIGS] if circular else []
 
 
 def planned_scores(wildcards):

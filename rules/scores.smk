@@ -48,6 +48,7 @@ checkpoint plan:
     input:
         model=rules.prepare_model.output.model,
         contigs=rules.index_reference.output.contigs,
+        circular=rules.find_circular.output.circular,
         variants=expand(
             f"{RESULTS}/cohorts/{{cohort}}/variants.parquet", cohort=ALL_COHORTS
         ),

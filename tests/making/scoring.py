@@ -32,29 +32,48 @@ def toy_model(folder: Path, window: int, **changes) -> PreparedModel:
     return replace(model, **changes)
 
 
-def _scored(kind, scorer, sequence, rows, window) -> pl.DataFrame:
+class OneContig:
+    """A genome of one contig, whatever it is called."""
+
+    def __init__(self, sequence, circular):
+        self._sequence = sequence
+        self._contig = SimpleNamespace(circular=circular)
+
+    def __getitem__(self, _):
+        return self._contig
+
+    def sequence(self, _):
+        return self._sequence
+
+
+def _scored(kind, scorer, sequence, rows, window, circular) -> pl.DataFrame:
     """Score rows of one kind as the step does; return the columns of scores."""
     partial = open_partial_scores(None, {})
     partial.begin(Method("float32", scorer.batch_size, "cpu"))
     shard = pl.DataFrame(rows, schema=SHARD.schema, orient="row")
-    genome = SimpleNamespace(sequence=lambda _: sequence)
+    genome = OneContig(sequence, circular)
     inference.score_missing(scorer, kind, shard, genome, window, partial)
     return partial.scores(kind.schema)
 
 
-def site_logits(scorer, sequence, positions, window, contig="contig") -> np.ndarray:
+def site_logits(
+    scorer, sequence, positions, window, contig="contig", circular=False
+) -> np.ndarray:
     """Logits at 0-based positions of a contig, shape (n, 2, 4)."""
     rows = [(contig, int(position) + 1, None, None) for position in positions]
-    return formulas.site_logits(_scored(inference.SITES, scorer, sequence, rows, window))
+    scores = _scored(inference.SITES, scorer, sequence, rows, window, circular)
+    return formulas.site_logits(scores)
 
 
-def allele_ratios(scorer, sequence, positions, refs, alts, window, contig="contig") -> np.ndarray:
+def allele_ratios(
+    scorer, sequence, positions, refs, alts, window, contig="contig", circular=False
+) -> np.ndarray:
     """Log-likelihood ratios of indels and MNVs at 0-based positions of a contig, shape (n, 2)."""
     rows = [
         (contig, int(position) + 1, ref, alt)
         for position, ref, alt in zip(positions, refs, alts, strict=True)
     ]
-    return _scored(inference.ALLELES, scorer, sequence, rows, window).to_numpy()
+    return _scored(inference.ALLELES, scorer, sequence, rows, window, circular).to_numpy()
 
 
 class Job:

@@ -17,9 +17,10 @@ def drawn(picture, axis=2.0, label="x"):
     return ET.fromstring(str(draw(picture, axis, label)))
 
 
-def picture(heights, sequence=None, pos=12, ref="A", alt="G", start=10):
+def picture(heights, sequence=None, pos=10, ref="A", alt="G", start=10):
     heights = np.array(heights, dtype=float)
-    return Picture(start, sequence or "A" * len(heights), heights, pos, ref, alt)
+    positions = np.arange(start, start + len(heights))
+    return Picture(positions, sequence or "A" * len(heights), heights, pos, ref, alt)
 
 
 def test_heights_by_hand():

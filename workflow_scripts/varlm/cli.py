@@ -19,6 +19,7 @@ from varlm.run.signals import Stopped, stop_in_good_order
 # Step → what it does, in flow order. Each is `varlm.steps.<step>` and the rule of that name.
 STEPS = {
     "index_reference": "FASTA → encoded genome, contig lengths and sequence digests",
+    "find_circular": "the annotation or the config → which contigs are circular",
     "normalise": "a cohort's VCF files → accepted alleles and rejected alleles with reasons",
     "saturate": "regions, contigs or the genome → every possible SNV there, or at random sites",
     "prepare_model": "checkpoint folder or hub id → its files' digests and its key in the store",

@@ -136,13 +136,13 @@ def annotate(
         end = start + piece["ref"].str.len_bytes().to_numpy()
         contig = piece["contig"][0]
         if contig == piece["contig"][-1]:
-            digest = genome[contig].digest
+            digest = genome[contig].stored_as
             told = [track.series(contig, start, end) for track in sources.tracks]
             scores = [score_columns(piece, store, model, digest) for model in models]
         else:
             runs = _runs(piece["contig"])
             told = [track.series_of(runs, start, end) for track in sources.tracks]
-            digests = pl.Series([genome[contig].digest for contig, _ in runs])
+            digests = pl.Series([genome[contig].stored_as for contig, _ in runs])
             digests = digests.gather(np.repeat(np.arange(len(runs)), [count for _, count in runs]))
             scores = [mixed_score_columns(piece, store, model, digests) for model in models]
         columns = [column for group in (*told, *scores) for column in group]
@@ -218,7 +218,7 @@ def score_columns(
     piece : polars.DataFrame
         Rows of `schemas.VARIANTS` on one contig, sorted by `pos`.
     contig : str
-        The contig's digest.
+        What the contig's scores are stored as.
     """
     start, end = int(piece["pos"][0]), int(piece["pos"][-1])
     return _score_columns(

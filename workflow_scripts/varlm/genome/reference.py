@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,19 +18,29 @@ import numpy as np
 import polars as pl
 
 from varlm.errors import UserError
+from varlm.genome.circular import CircularContigs, circular_digest
 from varlm.tables.parquet import read_table
 from varlm.tables.schemas import CONTIGS
 
 
 @dataclass(frozen=True)
 class Contig:
-    """One contig: name, length in bp, byte offset in genome.fa, refget digest, A/C/G/T count."""
+    """One contig: name, length in bp, byte offset in genome.fa, refget digest, A/C/G/T count.
+
+    Where it is `circular`, windows go on over its origin.
+    """
 
     contig: str
     length: int
     offset: int
     digest: str
     acgt: int
+    circular: bool = False
+
+    @property
+    def stored_as(self) -> str:
+        """The name of its scores in the store: the digest, marked where the contig is circular."""
+        return circular_digest(self.digest) if self.circular else self.digest
 
 
 class Genome:
@@ -41,19 +52,30 @@ class Genome:
         The folder, and the `genome.fa` in it.
     contigs : polars.DataFrame
         `varlm.tables.schemas.CONTIGS`, in FASTA order.
+    circular : dict
+        Circular contig → what calls it so, in words; in FASTA order.
     """
 
-    def __init__(self, folder: Path, contigs: pl.DataFrame, data: np.ndarray):
+    def __init__(
+        self, folder: Path, contigs: pl.DataFrame, data: np.ndarray, circular: Mapping[str, str]
+    ):
         self.folder = folder
         self.fasta = folder / "genome.fa"
         self.contigs = contigs
         self._data = data
         self._verified: set[str] = set()
-        self._by_name = {row["contig"]: Contig(**row) for row in contigs.iter_rows(named=True)}
+        self._by_name = {
+            row["contig"]: Contig(**row, circular=row["contig"] in circular)
+            for row in contigs.iter_rows(named=True)
+        }
+        # A list of before the FASTA was changed may name others.
+        self.circular = {name: circular[name] for name in self._by_name if name in circular}
 
     @classmethod
     def open(cls, folder: Path) -> Genome:
         """Map the genome that `index_reference` wrote into `folder`.
+
+        Contigs are circular that `find_circular` found so; none in a folder that it never saw.
 
         Raises
         ------
@@ -72,12 +94,18 @@ class Genome:
                 f"{fasta}: {size} bytes, but contigs.parquet beside it expects {end + 1}; "
                 "delete the folder and run index_reference again"
             )
-        return cls(folder, contigs, np.memmap(fasta, dtype=np.uint8, mode="r"))
+        circular = CircularContigs.of_folder(folder).contigs
+        return cls(folder, contigs, np.memmap(fasta, dtype=np.uint8, mode="r"), circular)
 
     @property
     def names(self) -> list[str]:
         """Contig names in FASTA order."""
         return list(self._by_name)
+
+    @property
+    def stored_as(self) -> list[str]:
+        """Names of the contigs' scores in the store, in FASTA order."""
+        return [contig.stored_as for contig in self._by_name.values()]
 
     @property
     def lengths(self) -> dict[str, int]:

@@ -2,7 +2,9 @@
 
 A sequence is one contig as uint8 ASCII, upper case, of shape (length,): an array, or the memory
 map of the encoded genome, of which only the bytes of the windows asked for are read.
-Positions are 0-based. What lies past an end of the contig is N.
+Positions are 0-based. What lies past an end of the contig is N. A circular contig has no ends: its
+windows are those of the linear contig that it becomes when it is cut opposite to the site, so that
+they go on over the origin, and no base comes twice in a window that is longer than the contig.
 
 The window of position p is [p − W//2, p + W//2), one base more on the right when W is odd, as in
 `gpn.ss.run_vep`; `centre` gives the index of p in it, and in its reverse complement.
@@ -37,7 +39,9 @@ def centre(window: int, strand: Strand = "forward") -> int:
     return window // 2 if strand == "forward" else (window - 1) // 2
 
 
-def site_windows(sequence: Bytes, positions: NDArray[Any], window: int) -> Bytes:
+def site_windows(
+    sequence: Bytes, positions: NDArray[Any], window: int, circular: bool = False
+) -> Bytes:
     """Return the forward-strand windows of `positions`.
 
     Parameters
@@ -48,13 +52,17 @@ def site_windows(sequence: Bytes, positions: NDArray[Any], window: int) -> Bytes
         0-based.
     window : int
         Width W in bp.
+    circular : bool
+        Whether the contig is.
 
     Returns
     -------
     uint8, shape (n, W)
-        A fresh array; N past the contig's ends.
+        A fresh array; N past the contig's ends, and past one turn of a circular one.
     """
-    return _slices(sequence, np.asarray(positions, dtype=np.int64) - window // 2, window)
+    sites = np.asarray(positions, dtype=np.int64)
+    turns = _turns(sequence, sites, np.ones(len(sites), np.int64)) if circular else None
+    return _slices(sequence, sites - window // 2, window, turns)
 
 
 def reverse_complement(windows: Bytes) -> Bytes:
@@ -115,6 +123,7 @@ def allele_windows(
     refs: Sequence[str],
     alts: Sequence[str],
     window: int,
+    circular: bool = False,
 ) -> AlleleWindows:
     """Return the windows over which indels and MNVs are scored (docs/design.md, Indels and MNVs).
 
@@ -132,6 +141,8 @@ def allele_windows(
         Upper-case A, C, G, T.
     window : int
         Width W in bp.
+    circular : bool
+        Whether the contig is. REF lies within it all the same.
 
     Raises
     ------
@@ -139,32 +150,24 @@ def allele_windows(
         If an allele is longer than the right half of the window, or REF is not what the
         sequence holds; the message gives the 1-based position.
     """
-    n, left = len(refs), window // 2
-    right = window - left
-    starts = np.empty(n, dtype=np.int64)
-    alternate = np.empty((n, window), dtype=np.uint8)
-    ends = np.empty((n, 2), dtype=np.int64)  # where scoring stops in either window
-    for row, (position, ref, alt) in enumerate(zip(positions, refs, alts, strict=True)):
-        bases = sequence[position : position + len(ref)].tobytes().decode("ascii")
-        if bases != ref:
-            raise UserError(
-                f"position {position + 1}: REF is {ref!r}, but the reference holds {bases!r}; "
-                "normalise against the same reference as is scored with"
-            )
-        start, ref, alt = strip_shared(int(position), ref, alt)
-        longest = max(len(ref), len(alt))
-        if longest > right:
-            raise UserError(
-                f"position {position + 1}: an allele of {longest} bp does not fit in the right "
-                f"half ({right} bp) of a window of {window} bp; lower normalise.max_allele_length"
-            )
-        starts[row] = start
-        alternate[row, left : left + len(alt)] = np.frombuffer(alt.encode("ascii"), np.uint8)
-        tail = _slices(sequence, np.array([start + len(ref)]), right - len(alt))
-        alternate[row, left + len(alt) :] = tail[0]
-        ends[row] = window - longest + len(ref), window - longest + len(alt)
-    reference = _slices(sequence, starts - left, window)
+    stripped = [
+        _stripped(sequence, int(position), ref, alt, window)
+        for position, ref, alt in zip(positions, refs, alts, strict=True)
+    ]
+    left = window // 2
+    starts = np.array([start for start, _, _ in stripped], np.int64)
+    lengths = np.array([(len(ref), len(alt)) for _, ref, alt in stripped], np.int64).reshape(-1, 2)
+    turns = _turns(sequence, starts, lengths[:, 0]) if circular else None
+    reference = _slices(sequence, starts - left, window, turns)
+    alternate = np.empty_like(reference)
     alternate[:, :left] = reference[:, :left]
+    for row, (start, ref, alt) in enumerate(stripped):
+        end = left + len(alt)
+        alternate[row, left:end] = np.frombuffer(alt.encode("ascii"), np.uint8)
+        turn = None if turns is None else turns[row : row + 1]
+        tail = _slices(sequence, np.array([start + len(ref)]), window - end, turn)
+        alternate[row, end:] = tail[0]
+    ends = window - lengths.max(axis=1, initial=0)[:, None] + lengths  # of what is scored
     column = np.arange(window)
     return AlleleWindows(
         reference,
@@ -174,22 +177,62 @@ def allele_windows(
     )
 
 
-def _slices(sequence: Bytes, starts: NDArray[np.int64], width: int) -> Bytes:
-    """Return sequence[start : start + width] for each start, N where that leaves the sequence."""
+def _stripped(
+    sequence: Bytes, position: int, ref: str, alt: str, window: int
+) -> tuple[int, str, str]:
+    """Return what `strip_shared` does, of an allele that lies on the sequence and in the window."""
+    bases = sequence[position : position + len(ref)].tobytes().decode("ascii")
+    if bases != ref:
+        raise UserError(
+            f"position {position + 1}: REF is {ref!r}, but the reference holds {bases!r}; "
+            "normalise against the same reference as is scored with"
+        )
+    start, ref, alt = strip_shared(position, ref, alt)
+    longest, right = max(len(ref), len(alt)), window - window // 2
+    if longest > right:
+        raise UserError(
+            f"position {position + 1}: an allele of {longest} bp does not fit in the right "
+            f"half ({right} bp) of a window of {window} bp; lower normalise.max_allele_length"
+        )
+    return start, ref, alt
+
+
+def _turns(
+    sequence: Bytes, starts: NDArray[np.int64], lengths: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Return where a circular contig is cut for each allele: opposite to it, and not within it.
+
+    The cut lies before the base that is returned, which may be less than 0: it counts from the
+    origin backwards then.
+    """
+    return starts - np.minimum(len(sequence) // 2, len(sequence) - lengths)
+
+
+def _slices(
+    sequence: Bytes, starts: NDArray[np.int64], width: int, turns: NDArray[np.int64] | None
+) -> Bytes:
+    """Return sequence[start : start + width] for each start, N where that leaves the sequence.
+
+    With `turns`, the sequence is circular and left after one turn, which begins there.
+    """
     if width == 0:
         return np.empty((len(starts), 0), dtype=np.uint8)
-    last = len(sequence) - width
-    if len(starts) and last >= 0 and starts.min() >= 0 and starts.max() <= last:
+    inside = (starts >= 0) & (starts <= len(sequence) - width)
+    if turns is not None:
+        inside &= (starts >= turns) & (starts + width <= turns + len(sequence))
+    if len(starts) and inside.all():
         # A gather of whole rows: 30 times the speed of a gather of single bytes.
         return np.lib.stride_tricks.sliding_window_view(sequence, width)[starts]
     out = np.full((len(starts), width), _N, dtype=np.uint8)
-    inside = (starts >= 0) & (starts <= last)
     if inside.any():
         rows = np.lib.stride_tricks.sliding_window_view(sequence, width)
         out[inside] = rows[starts[inside]]
     for row in np.flatnonzero(~inside):
         start = int(starts[row])
-        begin, end = max(start, 0), min(start + width, len(sequence))
-        if begin < end:
-            out[row, begin - start : end - start] = sequence[begin:end]
+        turn = 0 if turns is None else int(turns[row])
+        for shift in (0,) if turns is None else (-len(sequence), 0, len(sequence)):
+            begin = max(start, shift, turn)
+            end = min(start + width, shift + len(sequence), turn + len(sequence))
+            if begin < end:
+                out[row, begin - start : end - start] = sequence[begin - shift : end - shift]
     return out

@@ -9,6 +9,7 @@ from importlib import metadata
 from typing import Any
 
 from varlm import __version__
+from varlm.errors import first_few
 from varlm.report.inputs import ReportInput
 from varlm.report.text import count, cut
 from varlm.variants.accounting import AccountedFile
@@ -86,6 +87,7 @@ def cohort_facts(inputs: ReportInput) -> Facts:
         ("cohort", inputs.cohort),
         ("reference", fasta or "not recorded"),
         ("contigs", f"{contigs.height:,}"),
+        *circular_facts(inputs.genome.circular),
         (
             "bases",
             f"{int(contigs['length'].sum()):,} bp, {int(contigs['acgt'].sum()):,} A, C, G, T",
@@ -93,6 +95,14 @@ def cohort_facts(inputs: ReportInput) -> Facts:
         ("SNV sites", f"{inputs.accounting.sites:,}"),
         ("indels and MNVs", f"{inputs.accounting.other_alleles:,} distinct"),
     ]
+
+
+def circular_facts(circular: Mapping[str, str]) -> Facts:
+    """Return which contigs are circular, and who says so; nothing where none are."""
+    if not circular:
+        return []
+    told = first_few((f"{contig} ({why})" for contig, why in circular.items()), 10)
+    return [("circular contigs", f"{told}; what the model sees goes on over their origin")]
 
 
 def input_files(files: Sequence[AccountedFile]) -> list[InputFile]:

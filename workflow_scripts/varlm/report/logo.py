@@ -42,8 +42,9 @@ class Picture:
 
     Attributes
     ----------
-    start : int
-        1-based position of the first column; it may be 0 or less, beyond the contig's start.
+    positions : array, int, shape (columns,)
+        1-based position of each column; 0 beyond the contig's ends. After the last position of a
+        circular contig comes 1.
     sequence : str
         The reference's letters, one a column; a space beyond the contig's ends.
     heights : array, float64, shape (columns, 4)
@@ -54,7 +55,7 @@ class Picture:
         Its alleles.
     """
 
-    start: int
+    positions: NDArray[np.int64]
     sequence: str
     heights: NDArray[np.float64]
     pos: int
@@ -126,7 +127,7 @@ def draw(picture: Picture, axis: float, label: str) -> Markup:
 
 
 def _first_column(picture: Picture) -> int:
-    return picture.pos - picture.start
+    return int(np.flatnonzero(picture.positions == picture.pos)[0])
 
 
 def _highlight(picture: Picture, base_y: int) -> str:
@@ -191,6 +192,7 @@ def _reference(picture: Picture, base_y: int) -> str:
 def _alternate(picture: Picture, base_y: int, width: int) -> str:
     """Return the alternate allele below the reference, and the positions at the ends."""
     first = _first_column(picture)
+    positions = picture.positions[picture.positions > 0]
     shown = picture.alt if len(picture.alt) <= 24 else f"{picture.alt[:20]}… {len(picture.alt)} bp"
     x = _LEFT + first * _COLUMN + _COLUMN / 2 - 5
     y = base_y + 34
@@ -201,7 +203,7 @@ def _alternate(picture: Picture, base_y: int, width: int) -> str:
     return (
         f'<text class="tick" x="{_LEFT - 5}" y="{y}" text-anchor="end">alt</text>'
         f'<text class="base alt" x="{x:g}" y="{y}" text-anchor="{anchor}">{escape(shown)}</text>'
-        f'<text class="tick" x="{_LEFT}" y="{y + 17}">{max(picture.start, 1):,}</text>'
+        f'<text class="tick" x="{_LEFT}" y="{y + 17}">{positions[0]:,}</text>'
         f'<text class="tick" x="{width - _RIGHT}" y="{y + 17}" text-anchor="end">'
-        f"{picture.start + len(picture.sequence.rstrip()) - 1:,}</text>"
+        f"{positions[-1]:,}</text>"
     )

@@ -78,14 +78,14 @@ def picture_sites(
     """
     known, lacking = {}, [SHARD.empty()]
     for contig, positions in _of_sequences(wanted, genome).items():
-        digest = genome[contig].digest
+        digest = genome[contig].stored_as
         known[digest] = store.sites_at(model.key, digest, positions)
         new = positions[~np.isin(positions, known[digest]["pos"].to_numpy())]
         columns = {"contig": contig, "pos": new, "ref": None, "alt": None}
         lacking.append(pl.DataFrame(columns, SHARD.schema))
     scores = score_rows(pl.concat(lacking), genome, model, hardware).sites
     scored = {
-        genome[str(contig)].digest: rows.drop("contig")
+        genome[str(contig)].stored_as: rows.drop("contig")
         for (contig,), rows in scores.group_by("contig", maintain_order=True)
     }
     if scored and store.writable(model.key):
@@ -99,7 +99,7 @@ def _of_sequences(wanted: Positions, genome: Genome) -> Positions:
     """Return the positions on each sequence, under the first of its contigs."""
     same: dict[str, list[str]] = {}
     for contig in wanted:
-        same.setdefault(genome[contig].digest, []).append(contig)
+        same.setdefault(genome[contig].stored_as, []).append(contig)
     return {
         contigs[0]: np.unique(np.concatenate([wanted[contig] for contig in contigs]))
         for contigs in same.values()
@@ -117,7 +117,7 @@ def _of_contigs(
     for contig in genome.names:
         if contig not in wanted:
             continue
-        digest = genome[contig].digest
+        digest = genome[contig].stored_as
         mine = pl.DataFrame({"pos": wanted[contig]}, schema={"pos": pl.UInt32()})
         stored = known[digest].join(mine, on="pos", how="semi")
         from_store += stored.height

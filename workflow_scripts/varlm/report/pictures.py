@@ -14,7 +14,7 @@ from varlm.genome.reference import Genome
 from varlm.report import logo
 from varlm.report.inputs import ReportInput, ReportModel
 from varlm.report.text import cut, decimals
-from varlm.results.top_hits import pictured
+from varlm.results.top_hits import picture_columns, pictured
 from varlm.scoring import formulas
 
 _PICTURE_BYTES = 2_500_000  # of all pictures together
@@ -82,11 +82,11 @@ class _SiteHeights:
         keys = sites.select("contig", "pos").iter_rows()
         self.row = {key: i for i, key in enumerate(keys)}
 
-    def at(self, contig: str, start: int, columns: int) -> np.ndarray:
-        """Return heights of `columns` positions from 1-based `start`, NaN where unknown."""
-        heights = np.full((columns, 4), np.nan)
-        for i in range(columns):
-            row = self.row.get((contig, start + i))
+    def at(self, contig: str, positions: np.ndarray) -> np.ndarray:
+        """Return heights at 1-based positions, NaN where unknown."""
+        heights = np.full((len(positions), 4), np.nan)
+        for i, position in enumerate(positions.tolist()):
+            row = self.row.get((contig, position))
             if row is not None:
                 heights[i] = self.heights[row]
         return heights
@@ -95,14 +95,11 @@ class _SiteHeights:
 def _picture(
     row: Mapping[str, Any], contig: str, genome: Genome, sites: _SiteHeights, flank: int
 ) -> logo.Picture:
-    start = row["pos"] - flank
-    columns = len(row["ref"]) + 2 * flank
-    bases = genome.sequence(contig)
-    low, high = max(start - 1, 0), min(start - 1 + columns, len(bases))
-    inside = bases[low:high].tobytes().decode("ascii")
-    sequence = (" " * (low - start + 1) + inside).ljust(columns)
-    heights = sites.at(contig, start, columns)
-    return logo.Picture(start, sequence, heights, row["pos"], row["ref"], row["alt"])
+    positions = picture_columns(genome[contig], row["pos"], row["ref"], flank)
+    letters = genome.sequence(contig)[positions - 1]
+    sequence = np.where(positions > 0, letters, ord(" ")).astype(np.uint8).tobytes().decode("ascii")
+    heights = sites.at(contig, positions)
+    return logo.Picture(positions, sequence, heights, row["pos"], row["ref"], row["alt"])
 
 
 def _allele(row: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from varlm.genome.bases import IS_ACGT
-from varlm.genome.reference import Genome
+from varlm.genome.reference import Contig, Genome
 from varlm.tables.parquet import ROW_GROUP
 
 # Beyond the score, what decides between equal ones: two runs show the same rows.
@@ -71,14 +71,25 @@ def pictured(hits: pl.DataFrame, count: int) -> pl.DataFrame:
     return hits.unique(_ALLELE, keep="first", maintain_order=True).head(count)
 
 
+def picture_columns(contig: Contig, pos: int, ref: str, flank: int) -> NDArray[np.int64]:
+    """Return the position (1-based) of each column of an allele's picture; 0 where there is none.
+
+    The columns are REF's bases and `flank` on each side. On a circular contig they go on over the
+    origin, and no position comes twice.
+    """
+    columns = np.arange(pos - 1 - flank, pos - 1 + len(ref) + flank)
+    first, length = 0, contig.length
+    if contig.circular:
+        first = pos - 1 - min(length // 2, length - len(ref))
+    inside = (columns >= first) & (columns < first + length)
+    return np.where(inside, columns % length + 1, 0)
+
+
 def picture_positions(
     genome: Genome, contig: str, pos: int, ref: str, flank: int
 ) -> NDArray[np.uint32]:
-    """Return the positions (1-based, sorted) of an allele's picture.
-
-    REF's bases and `flank` on each side, less what is outside the contig or not A, C, G, T.
-    """
-    start = max(pos - 1 - flank, 0)
-    end = min(pos - 1 + len(ref) + flank, genome[contig].length)
-    known = IS_ACGT[genome.sequence(contig)[start:end]]
-    return (start + 1 + np.flatnonzero(known)).astype(np.uint32)
+    """Return the positions (1-based, sorted) of an allele's picture: of its A, C, G, T columns."""
+    columns = picture_columns(genome[contig], pos, ref, flank)
+    positions = np.sort(columns[columns > 0]).astype(np.uint32)
+    known: NDArray[np.bool_] = IS_ACGT[genome.sequence(contig)[positions - 1]]
+    return positions[known]

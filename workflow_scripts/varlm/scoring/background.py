@@ -39,7 +39,7 @@ class Background:
     ----------
     digest : str
         Names this choice in the store: a hash of the genome's sequences (not their names or
-        order), the number of sites and the seed.
+        order) and which of them are circular, the number of sites and the seed.
     genome : Genome
     count : int
         Number of sites.
@@ -58,7 +58,7 @@ class Background:
 def choose(genome: Genome, count: int) -> Background:
     """Draw `count` of the genome's A, C, G, T positions, or take all where there are fewer."""
     count = min(count, int(genome.contigs["acgt"].sum()))
-    sequences = sorted(genome.contigs["digest"].to_list())
+    sequences = sorted(genome.stored_as)
     text = "\n".join(["varlm background 1", str(count), str(SEED), *sequences])
     short = hashlib.sha512(text.encode()).digest()[:24]
     digest = "BG." + base64.urlsafe_b64encode(short).decode()
@@ -106,7 +106,7 @@ def background_llrs(background: Background, store: Store, key: str) -> pl.DataFr
     for contig, positions in background.sites.items():
         if not len(positions):
             continue
-        digest = genome[contig].digest
+        digest = genome[contig].stored_as
         rows = store.sites_at(key, digest, positions)
         if rows.height != len(positions):
             raise LookupError(

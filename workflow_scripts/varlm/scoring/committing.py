@@ -92,8 +92,8 @@ def _commit(
     shards: Sequence[ShardFiles], genome: Genome, store: Store, model: PreparedModel
 ) -> Committed:
     # A part that was damaged since the plan must not stop scores that took hours.
-    repair(store, model.key, model.to_json(), genome.contigs["digest"])
-    digests = genome.contigs.select("contig", "digest")
+    repair(store, model.key, model.to_json(), genome.stored_as)
+    digests = pl.DataFrame({"contig": genome.names, "digest": genome.stored_as})
     with store.committing(model.key, model.to_json()) as commit:
         for name in _SCORES:
             for shard in shards:

@@ -119,9 +119,9 @@ def allele_windows_of(genome: Genome, rows: pl.DataFrame, window: int) -> Allele
     parts = []
     for contig, part in _by_contig(rows):
         refs, alts = part["ref"].to_list(), part["alt"].to_list()
-        sequence = genome.sequence(contig)
+        sequence, circular = genome.sequence(contig), genome[contig].circular
         try:
-            parts.append(allele_windows(sequence, _starts(part), refs, alts, window))
+            parts.append(allele_windows(sequence, _starts(part), refs, alts, window, circular))
         except UserError as error:
             raise UserError(f"contig {contig}: {error}") from error
     return AlleleWindows.concatenate(parts)
@@ -131,7 +131,7 @@ def site_windows_of(genome: Genome, rows: pl.DataFrame, window: int) -> Bytes:
     """Return forward-strand windows of the rows' positions, in their order, shape (rows, W)."""
     return np.concatenate(
         [
-            site_windows(genome.sequence(contig), _starts(part), window)
+            site_windows(genome.sequence(contig), _starts(part), window, genome[contig].circular)
             for contig, part in _by_contig(rows)
         ]
     )

@@ -265,7 +265,7 @@ def new_rows(
         genome.names, lambda contig: sum(rows.count(contig) for rows in wanted.values()), BLOCK
     ):
         asking = {name: rows for name, rows in wanted.items() if any(c in rows for c in contigs)}
-        digests = pl.Series([genome[contig].digest for contig in contigs])
+        digests = pl.Series([genome[contig].stored_as for contig in contigs])
         alone = len(contigs) == 1
         by = ALLELE_KEY if alone else SHARD.names
         name_of = pl.lit(contigs[0]) if alone else pl.col("contig").cast(pl.String)

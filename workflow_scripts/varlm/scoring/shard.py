@@ -90,7 +90,7 @@ def identity(shard: Path, genome: Genome, model: PreparedModel) -> dict[str, Any
 
     JSON values, for `open_partial_scores`.
     """
-    contigs = genome.contigs.select("contig", "digest").rows()
+    contigs = list(zip(genome.names, genome.stored_as, strict=True))
     # Every key may change a score but what the model is called and where its files lie.
     settings = {k: v for k, v in model.to_json().items() if k not in ("name", "folder")}
     return {

@@ -40,7 +40,7 @@ class Repeats:
     """
 
     def __init__(self, genome: Genome):
-        digests = Counter(genome[contig].digest for contig in genome.names)
+        digests = Counter(genome.stored_as)
         self._repeated = pl.Series(
             [digest for digest, count in digests.items() if count > 1], dtype=pl.String()
         )

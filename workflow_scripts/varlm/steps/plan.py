@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> None:
     for path in args.variants:
         check_digest(path)
     genome, store, key = Genome.open(args.reference), Store(args.store), model.key
-    repairs = repair(store, key, model.to_json(), genome.contigs["digest"])
+    repairs = repair(store, key, model.to_json(), genome.stored_as)
     cohorts = dict(zip(args.cohort, args.variants, strict=True))
     wanted = planning.wanted_rows(cohorts, args.background_sites, genome, store, key)
     if args.sites_per_shard == "auto":

@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from varlm.errors import UserError
+from varlm.genome.circular import circular_digest
 from varlm.store.identity import names
 from varlm.store.layout import KINDS, Kind, Part
 from varlm.store.packed import Run
@@ -52,7 +53,8 @@ class ContigFiles(Files):
         Its digest.
     names : list of str
         What the reference calls it; two names where two contigs are one sequence. Empty without a
-        reference, and for a contig of another one.
+        reference, and for a contig of another one. "(circular)" follows the name of a contig that
+        was scored as a circular one.
     share : float or None
         Site rows over the contig's A, C, G, T positions, 0 to 1.
     """
@@ -161,9 +163,11 @@ def _add_shares(contigs: dict[str, ContigFiles], reference: pl.DataFrame) -> flo
     for (digest,), rows in reference.group_by("digest", maintain_order=True):
         acgt = int(rows["acgt"][0])
         bases += acgt
-        contig = contigs.get(str(digest))
-        if contig is not None:
-            contig.names = rows["contig"].to_list()
+        most = 0
+        stored_as = {str(digest): "", circular_digest(str(digest)): " (circular)"}
+        for contig in filter(None, map(contigs.get, stored_as)):
+            contig.names = [name + stored_as[contig.contig] for name in rows["contig"]]
             contig.share = min(contig.sites / acgt, 1.0) if acgt else None
-            known += contig.sites
+            most = max(most, contig.sites)
+        known += most
     return min(known / bases, 1.0) if bases else None

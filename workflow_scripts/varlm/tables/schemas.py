@@ -130,7 +130,7 @@ ALLELES = Table(
 BACKGROUND = Table(
     "background",
     (
-        Column("contig", _STRING, "refget digest of the contig"),
+        Column("contig", _STRING, "refget digest of the contig, after circular. if it is circular"),
         Column("pos", _U32, "1-based"),
         Column("ref", _STRING, "the reference's base"),
         Column("alt", _STRING, "one of the three others"),

@@ -154,7 +154,7 @@ def spool_values(
     extremes: dict[str, tuple[float, float]] = {}
     for contig, positions in snv_sites(variants, genome):
         entry = genome[contig]
-        stored = store.sites_at(key, entry.digest, positions)
+        stored = store.sites_at(key, entry.stored_as, positions)
         if stored.height != len(positions):
             lacking = np.setdiff1d(positions, stored["pos"].to_numpy())
             raise LookupError(

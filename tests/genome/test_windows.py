@@ -170,3 +170,109 @@ def test_concatenate_joins_rows_in_order():
     joined = AlleleWindows.concatenate(parts)
     for name in ("reference", "alternate", "reference_scored", "alternate_scored"):
         np.testing.assert_array_equal(getattr(joined, name), getattr(both, name))
+
+
+# Circular contigs
+
+CIRCLE = st.text("ACGT", min_size=1, max_size=50)
+
+
+def circular_window(text, position, window):
+    return texts(site_windows(ascii_array(text), np.array([position]), window, circular=True))[0]
+
+
+def turned(text: str, by: int) -> str:
+    """The same circle, written down from another base on."""
+    return text[by:] + text[:by]
+
+
+@given(st.text("ACGT", min_size=60, max_size=90), st.integers(1, 60), st.data())
+def test_windows_of_a_circle_are_those_of_the_contig_turned_so_that_the_site_is_inside(
+    text, window, data
+):
+    positions = data.draw(st.lists(st.integers(0, len(text) - 1), min_size=1, max_size=8))
+    windows = site_windows(ascii_array(text), np.array(positions), window, circular=True)
+    for row, position in zip(windows, positions, strict=True):
+        inside = data.draw(st.integers(window // 2, len(text) - (window - window // 2)))
+        other = turned(text, (position - inside) % len(text))
+        linear = site_windows(ascii_array(other), np.array([inside]), window)
+        assert row.tobytes() == linear.tobytes()
+        assert b"N" not in row.tobytes()
+
+
+@given(CIRCLE, st.integers(1, 120), st.data())
+def test_a_circle_that_is_shorter_than_the_window_comes_once_with_the_site_in_its_middle(
+    text, window, data
+):
+    position = data.draw(st.integers(0, len(text) - 1))
+    by = data.draw(st.integers(0, len(text) - 1))
+    other = turned(text, by)
+    alike = circular_window(other, (position - by) % len(text), window)
+    assert circular_window(text, position, window) == alike
+    cut_opposite = turned(text, (position - len(text) // 2) % len(text))
+    assert alike == cut(
+        cut_opposite, len(text) // 2 - window // 2, len(text) // 2 + window - window // 2
+    )
+    if window > 2 * len(text):
+        assert sorted(alike.replace("N", "")) == sorted(text)
+
+
+def test_windows_over_the_origin_by_hand():
+    assert circular_window("AACCGGTT", 0, 5) == "TTAAC"
+    assert circular_window("AACCGGTT", 7, 6) == "GGTTAA"
+    assert circular_window("AACCGGTT", 0, 8) == "GGTTAACC"
+    assert circular_window("AACCGGTT", 1, 12) == "NNGTTAACCGNN"
+    assert circular_window("ACG", 0, 7) == "NNGACNN"
+    assert circular_window("A", 0, 4) == "NNAN"
+
+
+@given(st.data())
+def test_alleles_of_a_circle_are_those_of_the_contig_cut_opposite_to_them(data):
+    text = data.draw(CIRCLE)
+    window = data.draw(st.integers(8, 80))
+    position = data.draw(st.integers(0, len(text) - 1))
+    longest = min(len(text) - position, window // 2)
+    ref = text[position : position + data.draw(st.integers(1, longest))]
+    alt = data.draw(st.text("ACGT", min_size=1, max_size=window // 2))
+    # REF lies on the turned contig whole once it is stripped; an insertion needs none of it.
+    start, deleted, inserted = strip_shared(position, ref, alt)
+    # Opposite to the allele; where it is more than half of the contig, not within it.
+    inside = min(len(text) // 2, len(text) - len(deleted))
+    linear = turned(text, (start - inside) % len(text))
+    here = allele_windows(
+        ascii_array(text), np.array([position]), [ref], [alt], window, circular=True
+    )
+    there = allele_windows(ascii_array(linear), np.array([inside]), [deleted], [inserted], window)
+    for name in ("reference", "alternate", "reference_scored", "alternate_scored"):
+        np.testing.assert_array_equal(getattr(here, name), getattr(there, name))
+
+
+@given(st.text("ACGT", min_size=60, max_size=90), st.integers(8, 20), st.data())
+def test_alleles_of_a_circle_do_not_depend_on_where_it_is_written_down_from(text, window, data):
+    length = data.draw(st.integers(1, window // 2))
+    position = data.draw(st.integers(0, len(text) - length))
+    ref = text[position : position + length]
+    alt = data.draw(st.text("ACGT", min_size=1, max_size=window // 2))
+    inside = data.draw(st.integers(window, len(text) - 2 * window))
+    other = turned(text, (position - inside) % len(text))
+    here = allele_windows(
+        ascii_array(text), np.array([position]), [ref], [alt], window, circular=True
+    )
+    there = allele_windows(ascii_array(other), np.array([inside]), [ref], [alt], window)
+    np.testing.assert_array_equal(here.reference, there.reference)
+    np.testing.assert_array_equal(here.alternate, there.alternate)
+
+
+def test_a_deletion_over_which_the_window_meets_itself_is_cut_at_the_same_base_everywhere():
+    """A contig as long as the window: the alternate one has r bases less, and N for them."""
+    text = "ACGTTGCATCAG"
+    for by in range(len(text)):
+        other = turned(text, by)
+        position = (6 - by) % len(text)
+        if position > len(text) - 3:
+            continue  # REF would pass the origin
+        windows = allele_windows(
+            ascii_array(other), np.array([position]), ["CAT"], ["C"], 12, circular=True
+        )
+        assert texts(windows.reference) == ["CGTTGCATCAGA"]
+        assert texts(windows.alternate) == ["CGTTGCCAGANN"]

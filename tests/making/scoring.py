@@ -56,9 +56,7 @@ def _scored(kind, scorer, sequence, rows, window, circular) -> pl.DataFrame:
     return partial.scores(kind.schema)
 
 
-def site_logits(
-    scorer, sequence, positions, window, contig="contig", circular=False
-) -> np.ndarray:
+def site_logits(scorer, sequence, positions, window, contig="contig", circular=False) -> np.ndarray:
     """Logits at 0-based positions of a contig, shape (n, 2, 4)."""
     rows = [(contig, int(position) + 1, None, None) for position in positions]
     scores = _scored(inference.SITES, scorer, sequence, rows, window, circular)

@@ -1,6 +1,6 @@
 """What was run, as names and values."""
 
-from varlm.report.facts import annotation_facts, flat_pairs
+from varlm.report.facts import annotation_facts, circular_facts, flat_pairs
 
 
 def test_settings_are_flat_names_and_values():
@@ -22,3 +22,14 @@ def test_the_annotation_is_told_in_few_lines_however_many_contigs():
     assert facts["genetic codes"] == "c2999: 3"
     assert facts["left_out.no strand.first"] == "t1, t2"
     assert annotation_facts({}) == []
+
+
+def test_circular_contigs_are_told_in_a_line_however_many():
+    assert circular_facts({}) == []
+    few = {"Mito": "line 5 of the annotation", "p2micron": "reference.circular"}
+    ((name, text),) = circular_facts(few)
+    assert name == "circular contigs"
+    assert text.startswith("Mito (line 5 of the annotation), p2micron (reference.circular); ")
+    ((_, text),) = circular_facts({f"p{i}": "reference.circular" for i in range(3000)})
+    assert "(3000 in all)" in text
+    assert len(text) < 500

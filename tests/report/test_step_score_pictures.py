@@ -9,6 +9,7 @@ from making.scoring import toy_model
 from making.toy_models import CONFIGS, make_checkpoint
 from varlm import cli
 from varlm.files.whole import write_digest
+from varlm.genome.circular import CircularContigs
 from varlm.genome.reference import Genome
 from varlm.scoring import hardware, shard
 from varlm.store import Store
@@ -167,3 +168,21 @@ def test_what_one_contig_had_scored_is_known_on_its_copy(make_job, monkeypatch):
     job(pictures=1)
     monkeypatch.setattr(shard, "load_scorer", refuse)
     assert job(pictures=2, out="both.parquet").height == 22
+
+
+# A circular contig
+
+
+def test_a_picture_near_the_origin_goes_on_over_it(make_job, monkeypatch):
+    job = make_job(GENOME, [("II", 3, -4.0)])
+    linear = job(out="linear.parquet")
+    CircularContigs(contigs={"chrII": "x"}).write(job.genome.folder / "circular.json")
+    circular, scored = scored_by(job, monkeypatch)
+    expected = [*range(1, 9), *range(198, 201)]
+    assert circular.select("contig", "pos").rows() == [("chrII", p) for p in expected]
+    assert sorted(p for _, p in scored) == expected  # none of a linear contig's scores is used
+    assert linear["pos"].to_list() == expected[:8]
+    assert not linear.equals(circular[:8])
+    genome = Genome.open(job.genome.folder)
+    stored = Store(job.store).read_sites(KEY, genome["chrII"].stored_as)
+    assert stored["pos"].to_list() == expected

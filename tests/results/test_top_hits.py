@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from varlm.genome.reference import Genome
+from varlm.genome.circular import CircularContigs
+from varlm.genome.reference import Contig, Genome
 from varlm.results import top_hits as module
-from varlm.results.top_hits import picture_positions, pictured, top_hits
+from varlm.results.top_hits import picture_columns, picture_positions, pictured, top_hits
 from varlm.tables.schemas import annotated
 
 TABLE = annotated(["a", "b"])
@@ -67,3 +68,21 @@ def test_positions_stay_on_the_contig_and_on_known_bases(make_reference):
     assert positions.tolist() == [1, 2, 3, 4]
     assert picture_positions(genome, "c", 11, "A", 4).tolist() == [7, 8, 9, 10, 11, 12]
     assert picture_positions(genome, "c", 8, "C", 3).tolist() == [7, 8, 9, 10, 11]
+
+
+def test_columns_go_on_over_the_origin_of_a_circular_contig_and_none_comes_twice():
+    ring, line = (Contig("c", 12, 0, "SQ.x", 12, circular) for circular in (True, False))
+    assert picture_columns(ring, 2, "CG", 3).tolist() == [11, 12, 1, 2, 3, 4, 5, 6]
+    assert picture_columns(line, 2, "CG", 3).tolist() == [0, 0, 1, 2, 3, 4, 5, 6]
+    assert picture_columns(ring, 12, "A", 2).tolist() == [10, 11, 12, 1, 2]
+    assert picture_columns(line, 12, "A", 2).tolist() == [10, 11, 12, 0, 0]
+    wide = picture_columns(ring, 1, "A", 9)
+    assert wide.tolist() == [0, 0, 0, *range(7, 13), *range(1, 7), 0, 0, 0, 0]
+
+
+def test_positions_of_a_picture_over_the_origin(make_reference):
+    folder = make_reference({"c": "ACGTNNACGTNC"})
+    CircularContigs(contigs={"c": "x"}).write(folder / "circular.json")
+    positions = picture_positions(Genome.open(folder), "c", 2, "CG", 3)
+    assert positions.dtype == np.uint32
+    assert positions.tolist() == [1, 2, 3, 4, 12]

@@ -275,8 +275,9 @@ def stored(wildcards):
     """
     for model in [wildcards.model] if "model" in wildcards.keys() else MODELS:
         checkpoints.commit.get(model=model)
-    circular = json.loads(Path(CIRCULAR_CONTIGS).read_text("utf-8"))["contigs"]
-    return [CIRCULAR_CONTIGS] if circular else []
+    listed = Path(CIRCULAR_CONTIGS)
+    is_empty = listed.exists() and not json.loads(listed.read_text("utf-8"))["contigs"]
+    return [] if is_empty else [CIRCULAR_CONTIGS]
 
 
 def planned_scores(wildcards):

@@ -272,3 +272,18 @@ def test_tracks_that_would_make_a_column_twice(load, annotate, named):
 def test_tracks_with_names_of_their_own(load):
     tracks = {"intervals": {"exons": "x.bed"}, "bigwigs": {"exons_mean": "x.bw"}}
     assert load({**MINIMAL, "annotate": tracks})["annotate"]["upstream"] == 5000
+
+
+@pytest.mark.parametrize("circular", ["auto", "none", [], ["plasmid", 2]])
+def test_circular_contigs_are_those_of_the_annotation_or_a_list(load, circular):
+    config = load({**MINIMAL, "reference": {"fasta": "g.fa", "circular": circular}})
+    assert config["reference"]["circular"] == circular
+    assert load(MINIMAL)["reference"]["circular"] == "auto"
+
+
+@pytest.mark.parametrize("circular", ["plasmid", False, None, [["plasmid"]]])
+def test_anything_else_is_told_what_it_may_be(load, circular):
+    with pytest.raises(UserError) as caught:
+        load({**MINIMAL, "reference": {"fasta": "g.fa", "circular": circular}})
+    assert "reference.circular" in str(caught.value)
+    assert "a list of names, none, or auto" in str(caught.value)

@@ -121,16 +121,162 @@ def test_files_without_features(models, tmp_path):
 
 
 def test_fault_23_the_annotation_of_another_assembly(models):
-    with pytest.raises(UserError, match=r"line 3: gene 1400-1600 on contig 'chr1'.* 1500 bp"):
-        models(
-            "##gff-version 3\n"
-            + feature("gene", 1, 30, "ID=g")
-            + feature("gene", 1400, 1600, "ID=h")
-        )
+    genes = [feature("gene", 300 * n + 1, 300 * n + 30, f"ID=g{n}") for n in range(20)]
+    with pytest.raises(
+        UserError, match=r"line 7: gene 1501-1530 on contig 'chr1'.* 1500 bp.*\(15 f"
+    ):
+        models("##gff-version 3\n" + "".join(genes))
     with pytest.raises(UserError, match=r"no feature lies on a contig.*'scaffold_1'.*'chr1'"):
         models(feature("gene", 1, 30, "ID=g", contig="scaffold_1"))
     with pytest.raises(UserError, match=r"'s4', … \(7 in all\); reference"):
         models("".join(feature("gene", 1, 30, f"ID={n}", contig=f"s{n}") for n in range(7)))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "chr1\tx\tbiological_region\t10\t20\t2\t48e\t03\t. . external_name=oe",
+        "chr1\tx\trepeat_region\tten\t20\t.\t+\t.\tID=a",
+        "chr1\tx\tCpG_island\t21\t20\t.\t+\t.\tID=a",
+        "chr1\tx\tmatch\t0\t20\t.\tplus\t3\tID=a",
+        "chr1\tx\tenhancer\t10\t20\t.\t+",
+        'track name="genes" description="of chr1"',
+        "browser position chr1:1-100",
+    ],
+)
+def test_malformed_lines_of_other_types_are_passed_over_and_counted(models, caplog, line):
+    gene = feature("gene", 1, 30, "ID=g") + feature("CDS", 1, 30, "ID=c;Parent=g", phase=0)
+    gene_models = models(f"{line}\n{gene}{line}\n")
+    assert "2 malformed lines" in caplog.text
+    assert "line 1: found" in caplog.text
+    assert gene_models.transcripts["transcript"].to_list() == ["g"]
+    assert gene_models.cds.height == 1
+
+
+def test_a_feature_past_the_end_is_passed_over(models, caplog):
+    genes = [
+        feature("gene", start, start + 29, f"ID=g{start}")
+        + feature("CDS", start, start + 29, f"ID=c{start};Parent=g{start}", phase=0)
+        for start in (1, 101, 201)
+    ]
+    whole = models("".join(genes))
+    for over in (
+        feature("tmRNA", 1490, 1525, "ID=t"),
+        feature("gene", 1490, 1525, "ID=h") + feature("CDS", 1490, 1525, "ID=d;Parent=h", phase=0),
+        feature("ncRNA", 1600, 1650, "ID=t"),
+        feature("CDS", 1490, 1525, "ID=t", phase=0),
+    ):
+        caplog.clear()
+        gene_models = models(over + "".join(genes))
+        assert "pass the end of their contig and are passed over (line 1: " in caplog.text
+        assert "which has 1500 bp in the reference" in caplog.text
+        assert gene_models.transcripts.equals(whole.transcripts)
+        assert gene_models.cds.equals(whole.cds)
+        # The header says that the contig is longer than the reference's.
+        with pytest.raises(UserError, match="another assembly"):
+            models("##sequence-region chr1 1 1700\n" + over + "".join(genes))
+
+
+def test_few_of_many_features_past_the_ends_are_no_other_assembly(models):
+    within = [feature("gene", n + 1, n + 30, f"ID=g{n}") for n in range(1000)]
+    beyond = [feature("gene", 1600 + 50 * n, 1630 + 50 * n, f"ID=h{n}") for n in range(11)]
+    assert models("".join(within + beyond[:9])).genes == 1000
+    with pytest.raises(UserError, match=r"\(11 features pass the end.*another assembly"):
+        models("".join(within + beyond))
+    assert models("".join(within[:9] + beyond[:1])).genes == 9
+    with pytest.raises(UserError, match="another assembly"):
+        models("".join(within[:9] + beyond[:3]))
+
+
+@pytest.mark.parametrize("gtf", [False, True])
+def test_a_gene_of_which_a_part_passes_the_end_has_no_coding_calls(models, caplog, gtf):
+    parts = [("exon", 1401, 1430), ("exon", 1461, 1520)]
+    parts += [("CDS", 1401, 1430), ("CDS", 1461, 1520)]
+    if gtf:
+        of = 'gene_id "h"; transcript_id "t"; gene_biotype "protein_coding";'
+        cut = feature("gene", 1401, 1520, 'gene_id "h"; gene_name "H";')
+        cut += feature("transcript", 1401, 1520, of)
+        whole = 'gene_id "g"; transcript_id "u";'
+    else:
+        of, whole = "Parent=t", "ID=u"
+        cut = feature("gene", 1401, 1520, "ID=h;Name=H")
+        cut += feature("mRNA", 1401, 1520, "ID=t;Parent=h")
+    cut += "".join(feature(k, a, b, of, phase=0 if k == "CDS" else ".") for k, a, b in parts)
+    others = "".join(
+        feature("CDS", n, n + 29, whole.replace("g", f"g{n}").replace("u", f"u{n}"), phase=0)
+        for n in range(1, 400, 40)
+    )
+    gene_models = models(cut + others)
+    assert "pass the end of their contig" in caplog.text
+    assert gene_models.left_out == {"passes the end of its contig": ["t"]}
+    row = gene_models.transcripts.row(by_predicate=pl.col("transcript") == "t", named=True)
+    assert (row["gene"], row["start"], row["end"], row["genetic_code"]) == ("H", 1400, 1500, None)
+    assert (row["coding_start"], row["coding_end"]) == (1400, 1500)
+    assert exons_of(gene_models, "t") == [(1400, 1430), (1460, 1500)]
+    assert cds_of(gene_models, "t") == []
+    assert gene_models.cds.height == 10
+
+
+JGI = 'name "fgenesh1_pg.1"; transcriptId 1'
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            feature("exon", 1, 90, JGI) + feature("CDS", 1, 90, JGI, phase=0),
+            r"2 features, read as GTF \(types: CDS 1, exon 1; attributes: name 2, transcriptId 2\)"
+            r".*a GTF has exons and CDS with gene_id",
+        ),
+        (
+            "".join(
+                feature("dispersed_repeat", n, n + 9, f"ID={n};Target=L1") for n in range(1, 4)
+            ),
+            r"3 features, read as GFF3 \(types: dispersed_repeat 3; attributes: ID 3, Target 3\)"
+            r".*a GFF3 has genes and transcripts with ID, and exons and CDS with Parent",
+        ),
+        (
+            feature("match", 1, 9, "ID=1") + feature("match_part", 1, 9, "Parent=1"),
+            "match 1, match",
+        ),
+        (feature("similarity", 1, 9, 'Target "Motif:AluY" 1 300'), "similarity 1; attributes: Ta"),
+        (feature("exon", 1, 90, "Name=a"), "types: exon 1; attributes: Name 1"),
+        (
+            feature("gene", 1, 90, "ID=g", contig="s1") + feature("region", 1, 9, "ID=r"),
+            "region 1.*; 1 of its contigs are not in the reference",
+        ),
+    ],
+)
+def test_an_annotation_of_which_nothing_can_be_made(models, text, said):
+    with pytest.raises(UserError, match=rf"a\.gff: no gene or transcript could be made.*{said}"):
+        models(text)
+
+
+def test_other_formats_are_refused(models):
+    bed = "chr1\t10\t20\tname\t0\t+\n"
+    with pytest.raises(
+        UserError, match=r"no feature found.*2 malformed lines, line 1: found 'chr1"
+    ):
+        models(bed * 2)
+    with pytest.raises(UserError, match=r"line 1: found 'LOCUS       NC_1.*nine columns"):
+        models("LOCUS       NC_1    1500 bp    DNA     linear\nFEATURES\n")
+
+
+def test_annotations_without_coding_genes_are_read(models):
+    ncrna = feature("gene", 1, 90, "ID=g") + feature("lnc_RNA", 1, 90, "ID=t;Parent=g")
+    assert models(ncrna).transcripts["transcript"].to_list() == ["t"]
+    assert models(feature("gene", 1, 90, "ID=g")).transcripts["transcript"].to_list() == ["g"]
+    assert models(feature("gene", 1, 90, 'gene_id "g";')).genes == 1
+
+
+def test_parts_that_belong_to_nothing_are_counted(models, caplog):
+    gene = feature("CDS", 1, 90, 'gene_id "g"; transcript_id "t";', phase=0)
+    models(gene + feature("CDS", 1, 90, 'name "x";', phase=0) + feature("exon", 1, 90, 'name "x";'))
+    assert "2 exons or CDS without gene_id and transcript_id" in caplog.text
+    assert "line 2" in caplog.text
+    caplog.clear()
+    models(feature("CDS", 1, 90, "ID=g", phase=0) + feature("exon", 1, 90, "Name=x"))
+    assert "1 exons or CDS without Parent" in caplog.text
 
 
 def test_contig_names_are_matched(models, caplog):

@@ -23,7 +23,7 @@ def without_faults(
 ) -> pl.DataFrame:
     """Return the coding pieces that csq is given, phases filled in; note the rest and why."""
     names = transcripts.select(
-        "t", "transcript", "biotype", "trans_spliced", "pseudo", "strand", "recoded"
+        "t", "transcript", "biotype", "trans_spliced", "pseudo", "strand", "recoded", "cut"
     )
     cds = cds.drop("strand").join(names, on="t")
 
@@ -35,6 +35,7 @@ def without_faults(
             cds = cds.join(faulty.select("t").unique(), on="t", how="anti")
 
     leave("trans-spliced", pl.col("trans_spliced"))
+    leave("passes the end of its contig", pl.col("cut"))
     leave("no strand", pl.col("strand").is_null())
     leave("non-coding biotype", pl.col("pseudo") | pl.col("biotype").str.contains(_NON_CODING))
     cds = cds.with_columns(

@@ -7,28 +7,20 @@ half-open; the file's are 1-based and closed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn
 from urllib.parse import unquote
 
 import polars as pl
 
 from varlm.annotation.genes.dialects import dialect_of
+from varlm.annotation.genes.lines import CDS_TYPES, PART_TYPES, Malformed, columns
 from varlm.errors import UserError
 from varlm.files.text import LONGEST, content, whole_lines
 
 _CHUNK = 32 << 20  # bytes of text parsed at a time: bounds memory at a few times this
-
-EXON_TYPES = ("exon", "noncoding_exon", "pseudogenic_exon", "coding_exon")
-CDS_TYPES = ("CDS",)
-UTR_TYPES = (
-    *("five_prime_UTR", "three_prime_UTR", "UTR", "5UTR", "3UTR"),
-    *("five_prime_utr", "three_prime_utr", "5'-UTR", "3'-UTR", "five_prime_UTR_noncoding_exon"),
-)
-INTRON_TYPES = ("intron", "five_prime_UTR_intron", "three_prime_UTR_intron")
-PART_TYPES = (*EXON_TYPES, *CDS_TYPES, *UTR_TYPES, *INTRON_TYPES, "stop_codon")
 
 # Features that are never genes, transcripts or parts of them; some files have millions.
 _PASSED_OVER = (
@@ -80,6 +72,10 @@ class AnnotationFile:
         Contigs that a region line calls circular: there, a feature may pass the end.
     organelles : set of str
         Contigs that a region line calls a mitochondrion or plastid (`genome=`).
+    types : mapping
+        Type → number of lines, of all that the file has.
+    attributes : mapping
+        Attribute → number of lines, of the first thousand.
     """
 
     features: pl.DataFrame
@@ -88,6 +84,8 @@ class AnnotationFile:
     declared: dict[str, int]
     circular: set[str]
     organelles: set[str]
+    types: Mapping[str, int] = field(default_factory=dict)
+    attributes: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -97,6 +95,9 @@ class _Header:
     declared: dict[str, int] = field(default_factory=dict)
     circular: set[str] = field(default_factory=set)
     organelles: set[str] = field(default_factory=set)
+    malformed: Malformed = field(default_factory=Malformed)
+    types: Counter[str] = field(default_factory=Counter)
+    attributes: Counter[str] = field(default_factory=Counter)
 
 
 def read_annotation(path: Path, key: str = "reference.annotation") -> AnnotationFile:
@@ -111,8 +112,9 @@ def read_annotation(path: Path, key: str = "reference.annotation") -> Annotation
     Raises
     ------
     UserError
-        Naming the line: fewer than nine columns, a position that is no number, start after end,
-        a strand or phase that is none; or a file without a feature, or truncated.
+        Naming the line, if it is of a type that makes gene models (others are passed over with a
+        warning): fewer than nine columns, a position that is no number, start after end, a strand
+        or phase that is none; or a file without a feature, or truncated.
     """
     header = _Header()
     frames: list[pl.DataFrame] = []
@@ -130,16 +132,21 @@ def read_annotation(path: Path, key: str = "reference.annotation") -> Annotation
         )
         if not lines.height:
             continue
-        table = _columns(lines, path)
+        table = columns(lines, path, header.malformed)
+        if not table.height:
+            continue
+        header.types.update(dict(table["type"].value_counts().iter_rows()))
         if gtf is None:
             gtf = _is_gtf(table["attributes"])
+            header.attributes.update(_attribute_names(table["attributes"]))
         _read_regions(table, header)
         table = table.filter(~pl.col("type").is_in(_PASSED_OVER))
         frames.append(_with_attributes(table, gtf))
+    header.malformed.warn(path)
     if not frames or gtf is None:
         raise UserError(
             f"{path}: no feature found; expected a GFF3 or GTF file: lines of nine columns, "
-            "separated by tabs"
+            f"separated by tabs{header.malformed}"
         )
     features = pl.concat(frames)
     return AnnotationFile(
@@ -149,6 +156,8 @@ def read_annotation(path: Path, key: str = "reference.annotation") -> Annotation
         header.declared,
         header.circular,
         header.organelles,
+        header.types,
+        header.attributes,
     )
 
 
@@ -180,53 +189,20 @@ def _read_directives(lines: pl.DataFrame, header: _Header) -> None:
             header.declared[unquote(words[1])] = int(words[3])
 
 
-def _columns(lines: pl.DataFrame, path: Path) -> pl.DataFrame:
-    """Split lines into the nine columns, checked."""
-    fields = pl.col("text").str.split_exact("\t", 8)
-    names = ["contig", "source", "type", "start", "end", "score", "strand", "phase", "attributes"]
-    table = (
-        lines.select("line", fields.struct.rename_fields(names).alias("fields"), "text")
-        .unnest("fields")
-        .with_columns(
-            pl.col("start", "end").cast(pl.Int64, strict=False),
-            pl.col("source").cast(pl.Categorical),
-        )
-    )
-    nine = pl.col("attributes").is_not_null() & (pl.col("text").str.count_matches("\t") == 8)
-    checks = {
-        "expected nine columns, separated by tabs": nine,
-        "expected a start and an end, 1-based, start ≤ end": pl.col("start").is_not_null()
-        & pl.col("end").is_not_null()
-        & (pl.col("start") >= 1)
-        & (pl.col("start") <= pl.col("end")),
-        "expected the strand +, -, . or ?": pl.col("strand").is_in(["+", "-", ".", "?"]),
-        "expected the phase 0, 1, 2 or .": pl.col("phase").is_in(["0", "1", "2", "."]),
-    }
-    for expected, right in checks.items():
-        wrong = table.filter(~right.fill_null(False))
-        if wrong.height:
-            _malformed(wrong, path, expected)
-    return table.with_columns(
-        pl.col("start") - 1,
-        pl.when(pl.col("strand").is_in(["+", "-"])).then("strand").alias("strand"),
-        pl.col("phase").cast(pl.Int8, strict=False),
-    ).drop("score", "text")
-
-
-def _malformed(wrong: pl.DataFrame, path: Path, expected: str) -> NoReturn:
-    shown = wrong["text"][0][:80]
-    raise UserError(
-        f"{path}, line {wrong['line'][0]}: found {shown!r}; {expected} (GFF3 or GTF); "
-        "correct the line, or get the file again"
-    )
-
-
 def _is_gtf(attributes: pl.Series) -> bool:
     """Tell GTF (`key "value";`) from GFF3 (`key=value;`) by the first thousand features."""
     head = attributes.head(1000)
     quoted = head.str.contains(r'^\s*[A-Za-z_]\w*\s+"').sum()
     equals = head.str.contains(r"^\s*[^\s=;]+=").sum()
     return bool(quoted > equals)
+
+
+def _attribute_names(attributes: pl.Series) -> list[str]:
+    """Return the names in the ninth column of the first thousand features, for messages."""
+    names = (
+        attributes.head(1000).str.extract_all(r'(?:^|;)\s*[^\s=;"]+').explode(empty_as_null=True)
+    )
+    return names.drop_nulls().str.strip_chars("; \t").to_list()
 
 
 def _read_regions(table: pl.DataFrame, header: _Header) -> None:

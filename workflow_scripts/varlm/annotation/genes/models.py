@@ -15,8 +15,11 @@ from pathlib import Path
 
 import polars as pl
 
+from varlm.annotation.genes.contents import nothing_made, warn_of_loose_parts
+from varlm.annotation.genes.contig_ends import within_ends
 from varlm.annotation.genes.faults import genetic_code_of, without_faults
-from varlm.annotation.genes.gff import CDS_TYPES, AnnotationFile
+from varlm.annotation.genes.gff import AnnotationFile
+from varlm.annotation.genes.lines import CDS_TYPES, CUT_CDS
 from varlm.annotation.genes.parts import coding_pieces, exons_of
 from varlm.annotation.genes.tables import CDS, EXONS, TRANSCRIPTS
 from varlm.annotation.genes.tree import assign_parts, gff3_tree, gtf_tree
@@ -29,6 +32,9 @@ log = logging.getLogger(__name__)
 _BIOTYPES = {"mRNA": "protein_coding", "lnc_RNA": "lncRNA", "transcript": "misc_RNA"}
 # Types that say nothing of what the transcript is: its gene's biotype says more.
 _VAGUE = ("transcript", "gene", "primary_transcript", "RNA", "pseudogenic_transcript", "CDS")
+
+
+_ELSEWHERE = "contig not in the reference"
 
 
 @dataclass(frozen=True)
@@ -79,12 +85,18 @@ def build(
     Raises
     ------
     UserError
-        If a feature passes the end of its contig, or no feature lies on a contig of the reference.
+        If features in number pass the end of their contig, no feature lies on a contig of the
+        reference, or no gene or transcript can be made of them.
     """
     left_out: dict[str, list[str]] = {}
+    if not file.features.height:  # nothing but types such as match, which are not kept
+        raise nothing_made(file, path, 0)
     features, contigs = _on_reference(file, path, names, left_out)
     nodes, parts = gtf_tree(features) if file.gtf else gff3_tree(features)
     transcripts, parts = assign_parts(nodes, parts)
+    if not transcripts.height:
+        raise nothing_made(file, path, len(left_out.get(_ELSEWHERE, ())))
+    warn_of_loose_parts(features, file.gtf, path)
     exons = exons_of(transcripts, parts)
     cds = coding_pieces(parts)
     transcripts = _describe(transcripts, exons, cds, parts)
@@ -122,7 +134,7 @@ def _on_reference(
             len(unknown),
             shown,
         )
-        left_out["contig not in the reference"] = list(unknown)
+        left_out[_ELSEWHERE] = list(unknown)
     known = {name: match.contig for name, match in contigs.items() if match.contig}
     features = file.features.filter(pl.col("contig").is_in(list(known))).with_columns(
         pl.col("contig").replace_strict(known, return_dtype=pl.String)
@@ -131,16 +143,10 @@ def _on_reference(
         {contig: names.lengths[contig] for contig in known.values()}, return_dtype=pl.Int64
     )
     circular = {known[name] for name in file.circular if name in known}
+    declared_lengths = {known[name]: n for name, n in file.declared.items() if name in known}
+    lengths = {contig: names.lengths[contig] for contig in known.values()}
+    features = within_ends(features, lengths, declared_lengths, circular, path)
     past = features.filter(pl.col("end") > length)
-    wrong = past.filter(~pl.col("contig").is_in(circular))
-    if wrong.height:
-        row = wrong.row(0, named=True)
-        raise UserError(
-            f"{path}, line {row['line']}: {row['type']} {row['start'] + 1}-{row['end']} on contig "
-            f"{row['contig']!r}, which has {names.lengths[row['contig']]} bp in the reference "
-            f"({wrong.height} features pass the end of their contig); is it the annotation of "
-            "another assembly? Give the one of this reference"
-        )
     if past.height:
         left_out["passes the origin of a circular contig"] = (
             past.select(pl.coalesce("id", "transcript_id", "parent", "gene_id", "type"))
@@ -182,6 +188,7 @@ def _describe(
     strands = parts.group_by("t").agg(
         pl.col("strand").drop_nulls().first().alias("part_strand"),
         (pl.col("strand").drop_nulls().n_unique() > 1).alias("mixed"),
+        (pl.col("type") == CUT_CDS).any().alias("cut"),
     )
     frame = transcripts.drop("pseudo").with_columns(
         (transcripts["pseudo"] | transcripts["root_pseudo"].fill_null(False)).alias("pseudo")
@@ -228,6 +235,7 @@ def _describe(
             | pl.col("trans_spliced")
         ).alias("trans_spliced"),
         "pseudo",
+        pl.col("cut").fill_null(False),
         "transl_table",
         pl.col("recoded").fill_null(False),
     )

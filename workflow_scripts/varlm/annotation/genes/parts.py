@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from varlm.annotation.genes.gff import (
+from varlm.annotation.genes.lines import (
     CDS_TYPES,
     EXON_TYPES,
     INTRON_TYPES,

@@ -4,14 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from varlm.annotation.genes.gff import (
-    CDS_TYPES,
-    PART_TYPES,
-    decoded,
-)
-
-_GENE = r"(?i)gene$"
-_TRANSCRIPT = r"(?i)(?:rna|transcript|_segment|ribozyme|scRNA)$"
+from varlm.annotation.genes.gff import decoded
+from varlm.annotation.genes.lines import CDS_TYPES, GENE, PART_TYPES, TRANSCRIPT
 
 
 def _spans(rows: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
@@ -130,10 +124,10 @@ def assign_parts(nodes: pl.DataFrame, parts: pl.DataFrame) -> tuple[pl.DataFrame
     parents = nodes.select("contig", pl.col("id").alias("parent"), pl.col("n").alias("up"))
     nodes = nodes.join(parents, on=["contig", "parent"], how="left", maintain_order="left")
     has_parts = pl.col("n").is_in(with_parts.implode())
-    is_gene = pl.col("type").str.contains(_GENE) & pl.col("up").is_null()
+    is_gene = pl.col("type").str.contains(GENE) & pl.col("up").is_null()
     nodes = nodes.with_columns(has_parts.alias("has_parts"), is_gene.alias("is_gene"))
     is_transcript = ~pl.col("is_gene") & (
-        pl.col("has_parts") | pl.col("type").str.contains(_TRANSCRIPT)
+        pl.col("has_parts") | pl.col("type").str.contains(TRANSCRIPT)
     )
     nodes = nodes.with_columns(is_transcript.alias("is_transcript"))
     nodes = nodes.with_columns(_roots(nodes).alias("root"))

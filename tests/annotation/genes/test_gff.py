@@ -350,6 +350,98 @@ def test_several_parents_percent_encoding_and_nested_transcripts(models):
     assert cds_of(gene_models, "t,1") == cds_of(gene_models, "t2") == [(100, 160, 0)]
 
 
+def _two_isoforms(parent_of_exons, parent_of_cds, *more):
+    """A gene of two isoforms on either strand; {} in a parent is the transcript's name."""
+    text = ""
+    for gene, strand, start in (("A", "+", 101), ("B", "-", 501)):
+        text += feature("gene", start, start + 199, f"ID={gene};Name={gene}", strand)
+        for name in (f"{gene}.1", f"{gene}.2"):
+            of_exons = parent_of_exons.format(t=name, g=gene)
+            of_cds = parent_of_cds.format(t=name, g=gene)
+            text += feature("mRNA", start, start + 199, f"ID={name};Parent={gene}", strand)
+            for kind, attributes in more:
+                extra = attributes.format(t=name, g=gene)
+                text += feature(kind, start, start + 199, extra, strand)
+            for low in (start, start + 100):
+                text += feature("exon", low, low + 79, of_exons, strand)
+                text += feature("CDS", low + 10, low + 69, of_cds, strand, 0)
+    return text
+
+
+@pytest.mark.parametrize(
+    ("exons", "cds", "more"),
+    [
+        # TAIR10; chado; a protein that the file does not have.
+        ("Parent={t}", "Parent={t},{t}-Protein;", [("protein", "ID={t}-Protein;Derives_from={t}")]),
+        ("Parent={t}", "Parent={t}-P", [("polypeptide", "ID={t}-P;Derives_from={t}")]),
+        ("Parent={t}", "Parent={t}-P", [("polypeptide", "ID={t}-P;Parent={t}")]),
+        ("Parent={t}", "Derives_from={t}", []),
+        ("Parent={t}", "Parent={t},{t}-Protein", []),
+        ("Parent=nowhere,{t}", "Parent={t}, nowhere", []),
+        # The gene beside its transcript.
+        ("Parent={g},{t}", "Parent={t},{g}", []),
+        # A region, an operon, a match beside the transcript.
+        ("Parent=r,{t}", "Parent={t},r", [("region", "ID=r")]),
+        ("Parent=op,{t}", "Parent={t},op", [("operon", "ID=op")]),
+        ("Parent={t}", "Parent={t},m", [("match", "ID=m")]),
+        ("Parent={t}", "Parent={t},chr1", [("chromosome", "ID=chr1")]),
+    ],
+)
+def test_parents_that_are_no_transcripts_make_no_genes(models, exons, cds, more):
+    expected = models(_two_isoforms("Parent={t}", "Parent={t}"))
+    assert expected.genes == 2
+    assert expected.transcripts["transcript"].to_list() == ["A.1", "A.2", "B.1", "B.2"]
+    gene_models = models(_two_isoforms(exons, cds, *more))
+    assert gene_models.genes == 2
+    assert gene_models.transcripts.equals(expected.transcripts)
+    assert gene_models.exons.equals(expected.exons)
+    assert gene_models.cds.equals(expected.cds)
+
+
+def test_genes_below_regions_and_operons_are_genes_of_their_own(models):
+    def genes(above):
+        return "".join(
+            feature("gene", start, start + 89, f"ID=g{start};{above}")
+            + feature("mRNA", start, start + 89, f"ID=t{start};Parent=g{start}")
+            + feature("CDS", start, start + 89, f"Parent=t{start}", phase=0)
+            for start in (101, 301)
+        )
+
+    expected = models(genes("Name=x"))
+    assert expected.transcripts["gene_id"].to_list() == ["g101", "g301"]
+    for above in (
+        feature("operon", 101, 400, "ID=o") + genes("Name=x;Parent=o"),
+        feature("region", 1, 1500, "ID=o") + genes("Name=x;Parent=o"),
+        feature("chromosome", 1, 1500, "ID=chr1") + genes("Name=x;Parent=chr1"),
+        feature("locus_cluster", 1, 1500, "ID=o") + genes("Name=x;Parent=missing,o"),
+    ):
+        gene_models = models(above)
+        assert gene_models.genes == 2
+        assert gene_models.transcripts.equals(expected.transcripts)
+    # Coding pieces directly below: each is a gene, as without a parent.
+    cds = [feature("CDS", n, n + 89, f"ID=c{n};Parent={{}}", phase=0) for n in (101, 301)]
+    lone = models("".join(cds).replace("Parent={}", "product=x"))
+    for text in (
+        feature("region", 1, 1500, "ID=o") + "".join(cds).format("o", "o"),
+        "".join(cds).format("chr1", "chr1"),
+    ):
+        assert models(text).transcripts.equals(lone.transcripts)
+        assert models(text).genes == 2
+
+
+def test_parts_with_a_transcript_id_for_a_parent(models):
+    gene_models = models(
+        "".join(
+            feature(kind, low, low + 49, "gene_id=g;transcript_id=t", phase=phase)
+            for low, phase in ((101, 0), (201, 1))
+            for kind in ("exon", "CDS")
+        )
+    )
+    assert gene_models.transcripts["transcript"].to_list() == ["t"]
+    assert exons_of(gene_models, "t") == [(100, 150), (200, 250)]
+    assert cds_of(gene_models, "t") == [(100, 150, 0), (200, 250, 1)]
+
+
 def test_untranslated_introns_of_sgd(models):
     gene_models = models(
         feature("gene", 101, 400, "ID=Y;Name=Y;gene=TFC3", source="SGD")

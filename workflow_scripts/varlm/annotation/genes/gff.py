@@ -16,7 +16,7 @@ from urllib.parse import unquote
 import polars as pl
 
 from varlm.annotation.genes.dialects import dialect_of
-from varlm.annotation.genes.lines import CDS_TYPES, PART_TYPES, Malformed, columns
+from varlm.annotation.genes.lines import CDS_TYPES, PART_TYPES, PROTEIN_TYPES, Malformed, columns
 from varlm.errors import UserError
 from varlm.files.text import LONGEST, content, whole_lines
 
@@ -27,7 +27,7 @@ _PASSED_OVER = (
     *("match", "match_part", "cDNA_match", "EST_match", "expressed_sequence_match"),
     *("protein_match", "translated_nucleotide_match", "nucleotide_match", "biological_region"),
     *("chromosome", "scaffold", "supercontig", "contig", "start_codon", "Selenocysteine"),
-    *("transcription_start_site", "tss", "tts", "protein", "polypeptide", "sequence_feature"),
+    *("transcription_start_site", "tss", "tts", "sequence_feature"),
     *("stop_codon_redefined_as_selenocysteine", "cds_start_nf", "mature_protein_region_of_CDS"),
 )
 
@@ -140,7 +140,8 @@ def read_annotation(path: Path, key: str = "reference.annotation") -> Annotation
             gtf = _is_gtf(table["attributes"])
             header.attributes.update(_attribute_names(table["attributes"]))
         _read_regions(table, header)
-        table = table.filter(~pl.col("type").is_in(_PASSED_OVER))
+        unused = (*_PASSED_OVER, *PROTEIN_TYPES) if gtf else _PASSED_OVER
+        table = table.filter(~pl.col("type").is_in(unused))
         frames.append(_with_attributes(table, gtf))
     header.malformed.warn(path)
     if not frames or gtf is None:
@@ -273,9 +274,24 @@ def _with_attributes(table: pl.DataFrame, gtf: bool) -> pl.DataFrame:
         table.filter(part & cds).with_columns(*common, *names, *of_cds),
         table.filter(part & ~cds).with_columns(*common, *names, *nothing),
     ]
-    features = pl.concat(frames).sort("line").select(FEATURES.keys())
+    features = pl.concat(frames).sort("line")
     if gtf:
-        return features
+        return features.select(FEATURES.keys())
+    if features["attributes"].str.contains(";Derives_from=", literal=True).any():
+        # Proteins (TAIR, Chado), and coding pieces without a parent, name their transcript so.
+        protein, derived = pl.col("type").is_in(PROTEIN_TYPES), get("Derives_from")
+        features = features.with_columns(
+            pl.when(protein)
+            .then(pl.coalesce(derived, "parent"))
+            .when(cds)
+            .then(pl.coalesce("parent", derived))
+            .otherwise("parent")
+            .alias("parent")
+        )
+    features = features.select(FEATURES.keys()).with_columns(
+        # Some files name the contig as the parent: that is none.
+        pl.when(pl.col("parent") != pl.col("contig")).then("parent").alias("parent")
+    )
     # Parents are decoded once they are split at their commas.
     encoded = ("contig", "id", "gene_id", "transcript_id", "gene")
     return features.with_columns(decoded(features[column]) for column in encoded)

@@ -19,6 +19,7 @@ UTR_TYPES = (
     *("five_prime_utr", "three_prime_utr", "5'-UTR", "3'-UTR", "five_prime_UTR_noncoding_exon"),
 )
 INTRON_TYPES = ("intron", "five_prime_UTR_intron", "three_prime_UTR_intron")
+PROTEIN_TYPES = ("protein", "polypeptide")
 CUT_CDS = "CDS beyond the contig's end"  # ours: what is left of a coding piece that passes an end
 PART_TYPES = (*EXON_TYPES, *CDS_TYPES, *UTR_TYPES, *INTRON_TYPES, "stop_codon", CUT_CDS)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from varlm.annotation.genes.gff import decoded
-from varlm.annotation.genes.lines import CDS_TYPES, GENE, PART_TYPES, TRANSCRIPT
+from varlm.annotation.genes.lines import CDS_TYPES, GENE, PART_TYPES, PROTEIN_TYPES, TRANSCRIPT
+from varlm.annotation.genes.parents import GROUPINGS, first_parent, one_parent_a_row
 
 
 def _spans(rows: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
@@ -70,18 +70,17 @@ def gtf_tree(features: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
 def gff3_tree(features: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return nodes (anything with an ID that may have parts) and parts, one row a parent."""
     is_part = pl.col("type").is_in(PART_TYPES)
-    parts = features.filter(is_part)
+    is_protein = pl.col("type").is_in(PROTEIN_TYPES)
+    nodes = features.filter(~is_part & ~is_protein & pl.col("id").is_not_null())
+    proteins = features.filter(is_protein & pl.col("id").is_not_null())
+    parts = one_parent_a_row(features.filter(is_part), nodes, proteins)
     # A CDS without a parent is a gene of its own (Prokka), its lines joined by their ID.
     lone = parts.filter(pl.col("parent").is_null() & pl.col("type").is_in(CDS_TYPES)).with_columns(
         pl.coalesce("id", pl.concat_str(pl.lit("CDS of line "), "line")).alias("id")
     )
     lone = lone.with_columns(pl.col("id").alias("parent"))
     parts = pl.concat([parts.filter(pl.col("parent").is_not_null()), lone])
-    parts = _one_parent_a_row(parts)
-    nodes = features.filter(~is_part & pl.col("id").is_not_null())
-    nodes = nodes.with_columns(pl.col("parent").str.split(",").list.first().alias("parent"))
-    if nodes["parent"].str.contains("%", literal=True).any():
-        nodes = nodes.with_columns(decoded(nodes["parent"]))
+    nodes = first_parent(nodes)
     # Parts whose parent the file does not have are transcripts of their own.
     orphans = parts.join(nodes, left_on=["contig", "parent"], right_on=["contig", "id"], how="anti")
     orphans = orphans.with_columns(
@@ -90,20 +89,6 @@ def gff3_tree(features: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         pl.lit(None, pl.String).alias("parent"),
     )
     return _spans(pl.concat([nodes, orphans]), ["contig", "id"]), parts
-
-
-def _one_parent_a_row(parts: pl.DataFrame) -> pl.DataFrame:
-    """Repeat parts of several transcripts, once for each."""
-    several = pl.col("parent").str.contains(",", literal=True)
-    parts = pl.concat(
-        [
-            parts.filter(~several),
-            parts.filter(several)
-            .with_columns(pl.col("parent").str.split(","))
-            .explode("parent", empty_as_null=True),
-        ]
-    )
-    return parts.with_columns(decoded(parts["parent"]))
 
 
 def assign_parts(nodes: pl.DataFrame, parts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -122,7 +107,11 @@ def assign_parts(nodes: pl.DataFrame, parts: pl.DataFrame) -> tuple[pl.DataFrame
         owners, left_on=["contig", "id"], right_on=["contig", "parent"], how="semi"
     )["n"]
     parents = nodes.select("contig", pl.col("id").alias("parent"), pl.col("n").alias("up"))
+    parents = parents.join(nodes.select("n", _above(pl.col("type"))), left_on="up", right_on="n")
     nodes = nodes.join(parents, on=["contig", "parent"], how="left", maintain_order="left")
+    gene_like = pl.col("type").str.contains(GENE)
+    holds = (pl.col("above") == "gene") | ((pl.col("above") == "other") & ~gene_like)
+    nodes = nodes.with_columns(pl.when(holds).then("up").alias("up")).drop("above")
     has_parts = pl.col("n").is_in(with_parts.implode())
     is_gene = pl.col("type").str.contains(GENE) & pl.col("up").is_null()
     nodes = nodes.with_columns(has_parts.alias("has_parts"), is_gene.alias("is_gene"))
@@ -166,6 +155,18 @@ def assign_parts(nodes: pl.DataFrame, parts: pl.DataFrame) -> tuple[pl.DataFrame
     parts = parts.join(owner.select("contig", "parent", "t"), on=["contig", "parent"])
     kept = ["t", "type", "start", "end", "strand", "phase", "transl_table", "recoded"]
     return transcripts, parts.select(kept).unique(maintain_order=True)
+
+
+def _above(kind: pl.Expr) -> pl.Expr:
+    """Tell whether a type may be above genes and transcripts (gene), the latter (other) or none."""
+    return (
+        pl.when(kind.is_in(GROUPINGS))
+        .then(pl.lit("neither"))
+        .when(kind.str.contains(GENE) | kind.str.contains(TRANSCRIPT))
+        .then(pl.lit("gene"))
+        .otherwise(pl.lit("other"))
+        .alias("above")
+    )
 
 
 def _roots(nodes: pl.DataFrame) -> pl.Series:

@@ -59,9 +59,13 @@ rule tables:
         expand(
             f"{RESULTS}/cohorts/{{cohort}}/annotated.{{kind}}",
             cohort=ALL_COHORTS,
-            kind=["parquet", "tsv.gz"],
+            kind=["parquet", "tsv.gz", f"tsv.gz.{INDEX}"],
         ),
-        expand(f"{RESULTS}/cohorts/{{cohort}}/annotated.vcf.gz", cohort=COHORTS),
+        expand(
+            f"{RESULTS}/cohorts/{{cohort}}/annotated.vcf.gz{{index}}",
+            cohort=COHORTS,
+            index=["", f".{INDEX}"],
+        ),
 
 
 # The models of the config key train, with their cards: `snakemake … -- trained`.

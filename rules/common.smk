@@ -60,6 +60,7 @@ from varlm.errors import UserError
 from varlm.run import checkpoint_folders, environment, step_settings
 from varlm.run.config_keys import REGIONS_COHORT, label_tables, window_of
 from varlm.run.fingerprint import fingerprints as known_by
+from varlm.run.index_kind import index_kind
 from varlm.run.inputs import addresses, keys_of, storage_objects
 from varlm.run.loading import load_run
 from varlm.run.options import (
@@ -159,7 +160,15 @@ for model in MODELS.values():
     if model["train"] is not None:
         model["path"] = checkpoint_folders.trained_folder(RESULTS, model["train"])
 
-os.environ.update(environment.for_steps(VARLM, sys.executable))
+# The suffix of the results' indexes. Where the FASTA may be made by another workflow's rule, it
+# must not depend on whether it is there yet: each job's process must find the same.
+INDEX = (
+    "tbi"
+    if IS_MODULE or CONFIG["reference"]["fasta"] in ADDRESSES
+    else index_kind(CONFIG["reference"]["fasta"], Path(RESULTS, "reference"))
+)
+
+os.environ.update(environment.for_steps(VARLM, sys.executable, INDEX))
 
 if workflow.is_main_process:
     jobs = workflow.resource_settings.nodes or 1

@@ -1,6 +1,6 @@
 # Requires: {results}/cohorts/{cohort}/variants.parquet, consequences.parquet and info.parquet
 #           where wanted, the store, BED and bigWig files, the cohort's VCFs
-# Produces: annotated.parquet, annotated.tsv.gz, annotated.vcf.gz + index, summary.tsv
+# Produces: annotated.parquet; annotated.tsv.gz and annotated.vcf.gz, each + index; summary.tsv
 
 
 rule annotate:
@@ -62,8 +62,10 @@ rule annotate:
         """
 
 
-# The index lies beside the VCF: .tbi, or .csi where a contig is too long for it or the cohort
-# came as BCF. It is in place before the VCF is, so the VCF's existence implies the index's.
+# Each index lies beside its file: .tbi, or .csi where a contig is too long for it (INDEX); the step
+# puts it there first, so that the file's existence implies the index's. When a job is over,
+# Snakemake gives outputs a new time, in their order: an index comes after its file, or htslib
+# warns that it is the older one.
 rule export:
     input:
         annotated=rules.annotate.output.annotated,
@@ -76,6 +78,8 @@ rule export:
     output:
         tsv=f"{RESULTS}/cohorts/{{cohort}}/annotated.tsv.gz",
         vcf=f"{RESULTS}/cohorts/{{cohort}}/annotated.vcf.gz",
+        tsv_index=f"{RESULTS}/cohorts/{{cohort}}/annotated.tsv.gz.{INDEX}",
+        vcf_index=f"{RESULTS}/cohorts/{{cohort}}/annotated.vcf.gz.{INDEX}",
     log:
         f"{RESULTS}/logs/export/{{cohort}}.log",
     benchmark:
@@ -133,7 +137,7 @@ rule summarise:
         """
 
 
-# The only cohort that it takes is `regions`, which has no VCF. The index lies beside the TSV.
+# The only cohort that it takes is `regions`, which has no VCF. The index comes after the TSV, as above.
 rule export_regions:
     input:
         annotated=rules.annotate.output.annotated,
@@ -141,6 +145,7 @@ rule export_regions:
         stored=stored,
     output:
         tsv=f"{RESULTS}/cohorts/{{cohort}}/annotated.tsv.gz",
+        tsv_index=f"{RESULTS}/cohorts/{{cohort}}/annotated.tsv.gz.{INDEX}",
     log:
         f"{RESULTS}/logs/export_regions/{{cohort}}.log",
     benchmark:

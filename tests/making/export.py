@@ -34,7 +34,9 @@ def scored(result: NormalisedCohort, seed: int = 0) -> pl.DataFrame:
     return rows.select(table.names)
 
 
-def export_cohort(result: NormalisedCohort, vcfs: list[Path], folder: Path, contigs=None) -> Path:
+def export_cohort(
+    result: NormalisedCohort, vcfs: list[Path], folder: Path, contigs=None, index=None
+) -> Path:
     """Export a normalised cohort with random scores; return the VCF."""
     folder.mkdir(exist_ok=True)
     write_table(scored(result), folder / "annotated.parquet", annotated([MODEL]))
@@ -42,7 +44,7 @@ def export_cohort(result: NormalisedCohort, vcfs: list[Path], folder: Path, cont
     out = folder / "annotated.vcf.gz"
     digests = [file.sha256 for file in result.accounting.files]
     table, rejected = folder / "annotated.parquet", folder / "rejected.tsv.gz"
-    export_vcf(table, rejected, vcfs, [MODEL], contigs or {}, out, digests)
+    export_vcf(table, rejected, vcfs, [MODEL], contigs or {}, out, digests, index)
     return out
 
 

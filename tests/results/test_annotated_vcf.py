@@ -1,5 +1,6 @@
 """The cohort's own records with our fields: every byte but ours, every value, every index."""
 
+import gzip
 import logging
 import random
 import resource
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pysam
+import pysam.bcftools
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -57,8 +59,8 @@ def take(genome, *paths):
     return normalise("c", [CohortVcf(path) for path in paths], genome, options)
 
 
-def export(genome, folder, *paths):
-    return export_cohort(take(genome, *paths), list(paths), folder, CONTIGS)
+def export(genome, folder, *paths, index=None):
+    return export_cohort(take(genome, *paths), list(paths), folder, CONTIGS, index)
 
 
 INFO = st.sampled_from([".", "DP=3", "FLAG", "A=b=c;X=0.10", "CSQ=T|a,b|\u00e9", "LLR_mm=1;DP=2"])
@@ -327,6 +329,51 @@ def test_a_position_that_no_index_can_hold(genome, tmp_path, caplog):
     assert records(out)[0][7] == b"VARLM_REJECTED=out_of_bounds"
     assert [path.name for path in out.parent.glob("*.vcf.gz*")] == [out.name]
     assert "has no index" in caplog.text
+
+
+def test_a_declared_name_is_there_whatever_the_positions(genome, tmp_path, caplog):
+    """The rules declare a name before a position is known; htslib tells the kind by content."""
+    record = f"chr1\t9\t.\tA\t<DEL>\t.\t.\tEND={FAR}\n"
+    vcf = write(tmp_path / "in.vcf", record, TOP + f"##contig=<ID=chr1,length={FAR + 100}>\n")
+    out = export(genome, tmp_path / "out", vcf, index="tbi")
+    names = {path.name for path in out.parent.glob("*.vcf.gz.*")}
+    assert names == {out.name + ".tbi", out.name + ".csi"}
+    for name in names:
+        index = out.with_name(name)
+        assert gzip.decompress(index.read_bytes())[:4] == b"CSI\1"
+        with pysam.VariantFile(str(out), index_filename=str(index)) as reader:
+            assert [r.pos for r in reader.fetch("chr1", 8, 10)] == [9]
+    out.with_name(out.name + ".csi").unlink()
+    assert pysam.bcftools.view("-H", "-r", "chr1:9", str(out)).count("\n") == 1
+
+    far = write(tmp_path / "far.vcf", "chr1\t9999999999\t.\tA\tC\t.\t.\t.\n")
+    out = export(genome, tmp_path / "none", far, index="tbi")
+    assert out.with_name(out.name + ".tbi").read_bytes() == b""
+    assert "has no index" in caplog.text
+
+
+@pytest.mark.parametrize("index", ["tbi", "csi"])
+def test_the_index_is_the_declared_one(genome, tmp_path, index):
+    out = export(
+        genome, tmp_path / "out", write(tmp_path / "in.vcf", rows("chr1", [3])), index=index
+    )
+    assert [path.name for path in out.parent.glob("*.vcf.gz.*")] == [f"{out.name}.{index}"]
+    magic = {"tbi": b"TBI\1", "csi": b"CSI\1"}[index]
+    assert gzip.decompress(out.with_name(f"{out.name}.{index}").read_bytes())[:4] == magic
+
+
+def test_an_index_without_a_second_name(genome, tmp_path, monkeypatch):
+    """Some file systems know one name a file: the other is a copy."""
+
+    def refuse(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    record = f"chr1\t9\t.\tA\t<DEL>\t.\t.\tEND={FAR}\n"
+    vcf = write(tmp_path / "in.vcf", record, TOP + f"##contig=<ID=chr1,length={FAR + 100}>\n")
+    out = export(genome, tmp_path / "out", vcf, index="tbi")
+    one, two = (out.with_name(f"{out.name}.{kind}") for kind in ("tbi", "csi"))
+    assert one.read_bytes() == two.read_bytes()
 
 
 # -- a full disk ----------------------------------------------------------------------------------

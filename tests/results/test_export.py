@@ -370,11 +370,18 @@ def test_bcf_comes_out_as_vcf_with_a_csi_too(pipeline, sequence, tmp_path):
     assert len(after) == 40
     assert after[0][9] == b"0/1:1,2"
     assert sum(b"LLR_m=" in r[7] for r in after) > 10
-    assert (out / "annotated.vcf.gz.csi").exists()
+    tbi, csi = (out / f"annotated.vcf.gz.{kind}" for kind in ("tbi", "csi"))
+    assert tbi.samefile(csi)  # Snakemake gives .tbi a new time when the job is over
+    tbi.unlink()
+    pos = int(after[0][1])
+    with pysam.VariantFile(str(out / "annotated.vcf.gz"), index_filename=str(csi)) as vcf:
+        assert [record.pos for record in vcf.fetch("chr1", pos - 1, pos)] == [pos]
+    here = VCF(str(out / "annotated.vcf.gz"))(f"chr1:{pos}-{pos}")
+    assert [record.POS for record in here] == [pos]
 
 
 def test_positions_beyond_512_mb_get_a_csi(pipeline, tmp_path, make_reference, monkeypatch):
-    monkeypatch.setattr("varlm.results.export.TBI_LIMIT", 100)  # as if the contig were that long
+    monkeypatch.setattr("varlm.results.indexes.TBI_LIMIT", 100)  # as if the contig were that long
     sequence = "".join(random.Random(3).choices("ACGT", k=400))
     out, _ = pipeline([a_vcf(sequence)], contigs={"chr1": sequence})
     assert (out / "annotated.vcf.gz.csi").exists()

@@ -12,7 +12,7 @@ from varlm.run import environment
 NAMES = [
     *(environment.PACKAGE, environment.SNAKEMAKE, environment.JOBS, environment.GPUS),
     *(environment.SCORING_THREADS, environment.HEARTBEAT, environment.HALVINGS),
-    environment.LOG_LEVEL,
+    *(environment.INDEX, environment.LOG_LEVEL),
 ]
 
 
@@ -52,8 +52,9 @@ def test_what_a_watched_step_is_told(monkeypatch):
 
 
 def test_what_every_job_is_told(monkeypatch):
-    told = environment.for_steps("/x/workflow_scripts", sys.executable)
+    told = environment.for_steps("/x/workflow_scripts", sys.executable, "csi")
     assert told["VARLM"] == "/x/workflow_scripts"
+    assert told[environment.INDEX] == "csi"
     assert told["PATH"].split(os.pathsep)[0] == os.path.dirname(sys.executable)  # noqa: PTH120
     put(monkeypatch, told)
     assert environment.snakemake_process() == os.getpid()

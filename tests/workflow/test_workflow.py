@@ -1,8 +1,11 @@
 """The workflow, end to end: Snakemake runs it on inputs made here, with the demo's model."""
 
+import base64
 import csv
 import gzip
 import json
+import os
+import re
 
 import numpy as np
 import polars as pl
@@ -140,6 +143,62 @@ def test_one_log_a_job(finished):
 
 def test_a_second_run_has_nothing_to_do(finished, project):
     assert "Nothing to be done" in snakemake(project)
+
+
+@pytest.mark.parametrize("cohort", ["a", "b.2"])
+@pytest.mark.parametrize("name", ["annotated.vcf.gz", "annotated.tsv.gz"])
+def test_no_index_is_older_than_its_file(finished, cohort, name):
+    """htslib warns on every access; Snakemake gives what it knows a new time (its issue 1378)."""
+    results, _ = finished
+    file = results / f"cohorts/{cohort}/{name}"
+    index = file.with_name(file.name + ".tbi")
+    assert index.stat().st_mtime_ns >= file.stat().st_mtime_ns
+    genome, fai = results / "reference/genome.fa", results / "reference/genome.fa.fai"
+    assert fai.stat().st_mtime_ns >= genome.stat().st_mtime_ns
+
+
+@pytest.mark.parametrize("name", ["annotated.vcf.gz.tbi", "annotated.tsv.gz.tbi"])
+def test_a_lost_index_is_made_again_and_nothing_above_it(finished, project, name):
+    results, _ = finished
+    index = results / "cohorts/a" / name
+    before = index.read_bytes()
+    index.unlink()
+    output = snakemake(project)
+    assert index.read_bytes() == before
+    assert set(re.findall(r"rule (\w+):", output)) == {"export", "tables"}
+    assert "Nothing to be done" in snakemake(project)
+
+
+def test_results_of_before_the_indexes_were_outputs_are_up_to_date(finished, project):
+    """Snakemake's records then did not speak of them, and they were older than their files."""
+    results, _ = finished
+    for index in results.glob("cohorts/*/annotated.*.tbi"):
+        name = base64.b64encode(f"results/cohorts/{index.parent.name}/{index.name}".encode())
+        record = project / ".snakemake/metadata" / name.decode()
+        record.unlink()
+        older = index.with_suffix("").stat().st_mtime_ns - 50_000_000
+        os.utime(index, ns=(older, older))
+    assert "Nothing to be done" in snakemake(project)
+
+
+def test_a_long_contig_gets_another_index(finished, project):
+    """Known before the run, here from the index that lies beside the FASTA."""
+    genome = project / "genome.fa.gz"
+    fai = project / "genome.fa.gz.fai"
+    longer = project / "longer.fa"
+    write_fasta(longer, {"chr1": "ACGT" * 100})
+    with longer.open("r+b") as file:  # sparse: as large as such a genome, and never read
+        file.truncate((1 << 29) + 100)
+    fai.write_text("chr1\t3000\t9\t60\t61\n")
+    longer.with_name("longer.fa.fai").write_text(f"chr1\t{1 << 29}\t9\t60\t61\n")
+    for fasta, kind in ((genome, "tbi"), (longer, "csi")):
+        write_config(
+            project, "long.yaml", reference={"fasta": fasta.name}, results="none", regions=None
+        )
+        output = snakemake(project, "-n", config="long.yaml")
+        assert "annotated.vcf.gz" in output
+        assert set(re.findall(r"annotated\.vcf\.gz\.(\w+)", output)) == {kind}
+    fai.unlink()
 
 
 def test_fault_65_new_results_with_the_same_store_score_nothing_and_are_the_same_bytes(

@@ -13,8 +13,9 @@ from varlm.files.bgzip import BgzfWriter
 from varlm.files.whole import atomic_path
 from varlm.results import annotated_vcf
 from varlm.results.expected import Expected
-from varlm.results.indexes import TBI_LIMIT, check_lines, placed_indexes
+from varlm.results.indexes import check_lines, placed_index
 from varlm.results.read_back import check_read_back
+from varlm.run.index_kind import Kind
 from varlm.tables.flat_text import flat
 from varlm.tables.schemas import has_consequences, read_annotated_table
 from varlm.variants.rejected import read_rejected
@@ -25,10 +26,20 @@ log = logging.getLogger(__name__)
 ROWS = 100_000  # rows of the table formatted at a time
 
 
-def export_tsv(table: Path, models: Sequence[str], path: Path) -> int:
-    """Write the annotated table as bgzipped TSV with a tabix index; return its rows.
+def export_tsv(table: Path, models: Sequence[str], path: Path, index: Kind | None = None) -> int:
+    """Write the annotated table as bgzipped TSV with an index; return its rows.
 
     Null is NA (a missing ID too); all else as in `varlm.tables.flat_text.flat`.
+
+    Parameters
+    ----------
+    table : Path
+        `annotated.parquet`.
+    models : sequence of str
+    path : Path
+        Output, `.tsv.gz`.
+    index : str, optional
+        The kind that the rules declare.
     """
     schema = read_annotated_table(table, models)
     frame = pl.scan_parquet(table)
@@ -45,7 +56,7 @@ def export_tsv(table: Path, models: Sequence[str], path: Path) -> int:
                 out.write(text.encode())
         check_lines(temporary, total + 1)
         layout = {"seq_col": 0, "start_col": 1, "end_col": 1, "line_skip": 1}
-        with placed_indexes(temporary, path, ["csi" if last >= TBI_LIMIT else "tbi"], layout):
+        with placed_index(temporary, path, last, index, layout):
             pass
     return total
 
@@ -58,13 +69,14 @@ def export_vcf(
     contigs: Mapping[str, int],
     path: Path,
     expected_sha256: Sequence[str | None] | None = None,
+    index: Kind | None = None,
 ) -> int:
     """Write the cohort's own records with the scores in INFO; return their number.
 
     Every record of every file, in the files' order, accepted or not; where that order is not by
     position, the records are sorted, with a warning, since nothing could read them by region.
-    The index is in place before the VCF is: .tbi; .csi for a position of 2²⁹ or more, and as well
-    for a cohort that came as BCF.
+    The index is in place before the VCF is: .tbi; .csi for a position of 2²⁹ or more. For a cohort
+    that came as BCF, the .tbi has the name .csi too.
 
     Parameters
     ----------
@@ -78,6 +90,8 @@ def export_vcf(
         Output, `.vcf.gz`.
     expected_sha256 : sequence of str or None, optional
         Digest of each file when it was normalised.
+    index : str, optional
+        The kind that the rules declare.
 
     Raises
     ------
@@ -110,13 +124,14 @@ def export_vcf(
                     f"{source.path}: changed since it was normalised (SHA-256 {source.sha256}, "
                     f"then {expected_digest}); run the workflow again"
                 )
-        kinds = _index_kinds(records, sources)
+        last = int(records["pos"].max() or 0)  # type: ignore[arg-type]
+        from_bcf = any(source.format == "bcf" for source in sources)
         expected = Expected(table, turned_down, models, consequences, records)
-        with placed_indexes(temporary, path, kinds, {"preset": "vcf"}) as indexes:
-            for index in indexes:
-                check_read_back(temporary, index, expected, path, vcfs)
-            if not indexes:
+        with placed_index(temporary, path, last, index, {"preset": "vcf"}, from_bcf) as placed:
+            if placed is None:
                 check_lines(temporary, header.count(b"\n") + records.height)
+            else:
+                check_read_back(temporary, placed, expected, path, vcfs)
     return records.height
 
 
@@ -147,14 +162,6 @@ def _write_vcf(
         )
         for line in annotated_vcf.write_sorted(blocks, order, temporary.with_suffix(".scratch")):
             out.write(line)
-
-
-def _index_kinds(records: pl.DataFrame, sources: Sequence[VcfSource]) -> list[str]:
-    """Return the indexes that the positions need, and .csi where a file came as BCF."""
-    last = int(records["pos"].max() or 0)  # type: ignore[arg-type]
-    kinds = ["csi"] if last >= TBI_LIMIT else ["tbi"]
-    from_bcf = any(source.format == "bcf" for source in sources)
-    return [*kinds, "csi"] if from_bcf and "csi" not in kinds else kinds
 
 
 def _alleles(

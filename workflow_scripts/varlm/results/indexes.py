@@ -1,10 +1,10 @@
-"""Indexes of annotated VCFs: tabix where contigs are short enough, else CSI."""
+"""Indexes of annotated tables and VCFs: tabix where contigs are short enough, else CSI."""
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,9 +12,9 @@ import pysam
 
 from varlm.errors import UserError
 from varlm.files import inflate
+from varlm.run.index_kind import TBI_LIMIT, Kind
 
 log = logging.getLogger(__name__)
-TBI_LIMIT = 1 << 29  # bp; positions beyond it need a .csi index
 
 
 def check_lines(path: Path, expected: int) -> None:
@@ -28,43 +28,86 @@ def check_lines(path: Path, expected: int) -> None:
 
 
 @contextmanager
-def placed_indexes(
-    temporary: Path, path: Path, kinds: Sequence[str], layout: Mapping[str, object]
-) -> Iterator[list[Path]]:
-    """Index `temporary`; on leaving without an error, place the indexes beside `path`.
+def placed_index(
+    temporary: Path,
+    path: Path,
+    last: int,
+    declared: Kind | None,
+    layout: Mapping[str, object],
+    also_csi: bool = False,
+) -> Iterator[Path | None]:
+    """Index `temporary`; on leaving without an error, place the index beside `path`.
 
     `path` itself gets its name afterwards. Indexes of an older output are then removed, so that
-    none is older than its file. Where a .tbi cannot hold a record (INFO/END beyond 2²⁹), a .csi is
-    made; where that cannot either (a POS of ten digits, rejected but kept), there is none, with a
-    warning.
+    none belongs to another file.
+
+    Where a .tbi cannot hold a record (INFO/END beyond 2²⁹), a CSI is made; where that cannot either
+    (a POS of ten digits, rejected but kept), there is none, with a warning. A name that a rule
+    declared is there all the same: what it names is then a CSI, which htslib tells by its content,
+    or an empty file.
+
+    Parameters
+    ----------
+    temporary, path : Path
+        The file as it lies now, and the name that it will have.
+    last : int
+        The last position in it, 1-based: tells the kind where none is declared.
+    declared : str or None
+        The kind whose name a rule declares.
+    layout : mapping
+        What `pysam.tabix_index` takes.
+    also_csi : bool
+        Whether the index has the name .csi too. Several names are of one file, since Snakemake
+        gives the one that it knows a new time.
 
     Yields
     ------
-    list of Path
-        The indexes, beside `temporary`, for who wants to try them.
+    Path or None
+        The index, beside `temporary`, for who wants to try it; None where there is none.
     """
-    indexes: list[Path] = []
+    made: list[Path] = []
     try:
-        for kind in kinds if "csi" in kinds else (*kinds, "csi"):
-            if kind in kinds or not indexes:
-                indexes += _indexes(temporary, path, kind, layout)
-        if not indexes:
+        for kind in dict.fromkeys((declared or ("csi" if last >= TBI_LIMIT else "tbi"), "csi")):
+            if not made:
+                made += _index(temporary, path, kind, layout)
+        if not made:
             log.warning(
                 "%s: has no index: a position in it is beyond what one can hold, or the records "
                 "of a contig are not together (see the lines above)",
                 path,
             )
-        yield indexes
+        yield made[0] if made else None
         for suffix in (".tbi", ".csi"):
             path.with_name(path.name + suffix).unlink(missing_ok=True)
-        for index in indexes:
-            index.replace(path.with_name(path.name + index.suffix))
+        names = _names(path, declared, made, also_csi)
+        if made:
+            made[0].replace(names[0])
+            for other in names[1:]:
+                _name_too(names[0], other)
+        elif names:
+            names[0].touch()
     finally:
-        for index in indexes:
+        for index in made:
             index.unlink(missing_ok=True)
 
 
-def _indexes(temporary: Path, path: Path, kind: str, layout: Mapping[str, object]) -> list[Path]:
+def _names(path: Path, declared: Kind | None, made: list[Path], also_csi: bool) -> list[Path]:
+    """Return the names of an index, the declared one first."""
+    suffixes = [f".{declared}"] if declared else []
+    if made:
+        suffixes += [made[0].suffix, *([".csi"] if also_csi else [])]
+    return [path.with_name(path.name + suffix) for suffix in dict.fromkeys(suffixes)]
+
+
+def _name_too(index: Path, other: Path) -> None:
+    """Give a file another name; a copy where the file system knows one name a file."""
+    try:
+        other.hardlink_to(index)
+    except OSError:
+        other.write_bytes(index.read_bytes())
+
+
+def _index(temporary: Path, path: Path, kind: str, layout: Mapping[str, object]) -> list[Path]:
     """Make one index; return it, or nothing if it cannot hold the file's positions.
 
     Raises

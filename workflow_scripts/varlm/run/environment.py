@@ -10,6 +10,8 @@ import logging
 import os
 from pathlib import Path
 
+from varlm.run.index_kind import Kind
+
 PACKAGE = "VARLM"  # the folder workflow_scripts, which the rules call
 SNAKEMAKE = "VARLM_SNAKEMAKE"  # process without which a step ends: Snakemake's, or the supervisor's
 JOBS = "VARLM_JOBS"  # how many jobs run at once, where a scheduler runs them
@@ -17,12 +19,13 @@ GPUS = "VARLM_GPUS"  # how many jobs have a GPU at once (--resources gpu=N); not
 SCORING_THREADS = "VARLM_SCORING_THREADS"  # processor cores of a score job
 HEARTBEAT = "VARLM_HEARTBEAT"  # descriptor that a watched step writes to whenever a batch is done
 HALVINGS = "VARLM_HALVINGS"  # how often the batch is to be halved before the start
+INDEX = "VARLM_INDEX"  # tbi or csi: the index that the rules of the results declare
 LOG_LEVEL = "VARLM_LOG_LEVEL"  # least level that the logs show: DEBUG, INFO (default), WARNING, …
 
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
-def for_steps(package: str, python: str) -> dict[str, str]:
+def for_steps(package: str, python: str, index: Kind) -> dict[str, str]:
     """Return what every job needs, in Snakemake's own process and on the nodes of a cluster.
 
     Parameters
@@ -33,10 +36,14 @@ def for_steps(package: str, python: str) -> dict[str, str]:
         The interpreter that runs Snakemake. `python` in the rules is this one, also where its
         environment is not activated; a conda environment of --software-deployment-method goes
         before it.
+    index : str
+        The index that the rules declare. In the environment, since as a param it would make the
+        tables anew.
     """
     return {
         "PATH": os.pathsep.join([str(Path(python).parent), *os.get_exec_path()]),
         PACKAGE: package,
+        INDEX: index,
         SNAKEMAKE: str(os.getpid()),
         "PYTHONUTF8": "1",  # whatever the locale
     }
@@ -96,6 +103,12 @@ def gpus() -> int | None:
 def jobs_at_once() -> int:
     """Return how many score jobs run at once: one a GPU, or as many as a scheduler runs."""
     return gpus() or _number(JOBS) or 1
+
+
+def index_kind() -> Kind | None:
+    """Return the index that the rules declare; None outside a workflow."""
+    kinds: dict[str | None, Kind] = {"tbi": "tbi", "csi": "csi"}
+    return kinds.get(os.environ.get(INDEX))
 
 
 def log_level() -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 from varlm.files.whole import check_digest
 from varlm.genome.reference import Genome
 from varlm.results.export import export_tsv, export_vcf
+from varlm.run import environment
 from varlm.variants.accounting import Accounting
 
 log = logging.getLogger("varlm")
@@ -33,11 +34,13 @@ def run(args: argparse.Namespace) -> None:
     accounting, genome = Accounting.read(args.accounting), Genome.open(args.reference)
     lengths = {chrom: genome[contig].length for chrom, contig in accounting.contig_of_chrom.items()}
     digests = [file.sha256 for file in accounting.files]
+    index = environment.index_kind()
     # Side by side: most of either is compression, in threads that need no interpreter lock.
     with ThreadPoolExecutor(1, thread_name_prefix="tsv") as pool:
-        tsv = pool.submit(export_tsv, args.annotated, args.model, args.tsv)
+        tsv = pool.submit(export_tsv, args.annotated, args.model, args.tsv, index)
         records = export_vcf(
-            args.annotated, args.rejected, args.vcf, args.model, lengths, args.out_vcf, digests
+            *(args.annotated, args.rejected, args.vcf, args.model),
+            *(lengths, args.out_vcf, digests, index),
         )
         log.info("%s: %d alleles", args.tsv, tsv.result())
     log.info("%s: %d records", args.out_vcf, records)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from varlm.files.whole import check_digest
 from varlm.results.export import export_tsv
+from varlm.run import environment
 
 log = logging.getLogger("varlm")
 
@@ -22,5 +23,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Write the file and its index."""
     check_digest(args.annotated)
-    rows = export_tsv(args.annotated, args.model, args.tsv)
+    rows = export_tsv(args.annotated, args.model, args.tsv, environment.index_kind())
     log.info("%s: %d alleles", args.tsv, rows)

@@ -41,6 +41,8 @@ PAYLOADS = [
 
 # What a spreadsheet would run, or take for other cells.
 FORMULAS = ["=cmd|' /C calc'!A0", "+1+1", "-2+3", "@SUM(A1)", "tab\there", 'quo"te,comma', "'=1+1"]
+# What a reader of tables would take for something else than text.
+WORDS = ["NA", "nan", "007", "1e5", "5", "True", "2024-01-01", "12:30", "a'", " ", "' ", "T", "12E"]
 
 
 @pytest.fixture(scope="module")
@@ -162,11 +164,13 @@ def test_download_has_the_filtered_rows_in_their_order(browser, two, tmp_path):
 
 
 def test_fault_55_a_download_runs_nothing_in_a_spreadsheet(browser, tmp_path):
-    def edit(piece):
-        names = [FORMULAS[i % len(FORMULAS)] for i in range(piece.height)]
-        return piece.with_columns(pl.Series("id", names))
+    texts = [*FORMULAS, *WORDS]
 
-    inputs = make_inputs(tmp_path, rows=200, edit=edit)
+    def edit(piece):
+        names = [texts[i % len(texts)] for i in range(piece.height)]
+        return piece.with_columns(pl.Series("id", names), gene=pl.lit("T"), biotype=pl.lit("1"))
+
+    inputs = make_inputs(tmp_path, rows=400, edit=edit)
     inputs.make()
     with opened(browser, inputs.report) as watched:
         page = watched.page
@@ -175,11 +179,14 @@ def test_fault_55_a_download_runs_nothing_in_a_spreadsheet(browser, tmp_path):
             with page.expect_download() as download:
                 page.click(f"text={button}")
             text = download.value.path().read_text()
-            ids = {row["id"] for row in csv.DictReader(io.StringIO(text), delimiter=separator)}
-            assert len(ids) == len(FORMULAS)
+            rows = list(csv.DictReader(io.StringIO(text), delimiter=separator))
+            ids = {row["id"] for row in rows}
+            assert len(ids) == len(texts)
             assert not [name for name in ids if name[:1] in "=+-@" or "\t" in name]
-            assert {escaped(name) for name in FORMULAS} == ids
+            assert {escaped(name) for name in texts} == ids
             assert {f"'{name}" for name in FORMULAS[:4]} <= ids
+            assert {row["gene"] for row in rows} == {"'T"}
+            assert {row["biotype"] for row in rows} == {"1"}
 
 
 def test_the_page_of_all_cohorts_draws_and_leads_to_the_reports(browser, tmp_path):

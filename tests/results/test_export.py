@@ -199,7 +199,7 @@ def test_the_tsv_is_the_table(pipeline, sequence):
     for text, row in zip(rows, table.iter_rows(named=True), strict=True):
         for name, value in row.items():
             if value is None:
-                assert text[name] == "NA"
+                assert text[name] == ""
             elif isinstance(value, float):
                 assert float(text[name]) == pytest.approx(value, rel=1e-5)
             else:

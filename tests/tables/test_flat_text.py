@@ -6,9 +6,10 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from varlm.tables.flat_text import FIELDS, consequence_text, flat
+from varlm.tables.flat_text import FIELDS, consequence_text, flat, markings
 from varlm.tables.parquet import Column
 from varlm.tables.schemas import CONSEQUENCES, annotated
+from varlm.tables.tsv import tsv_rows
 
 NESTED = CONSEQUENCES.schema["consequences"]
 TEXT = st.one_of(
@@ -62,11 +63,17 @@ def test_lists_are_joined_and_missing_elements_are_dots():
 
 
 def test_fault_55_names_and_info_that_a_spreadsheet_would_run():
-    shown = row(gene="=cmd|' /C calc'!A0", info_CSQ=["@x\ty"], nearest_gene="+1", strand="-")
+    table = annotated(["m"], [Column("info_CSQ", pl.List(pl.String()), "")])
+    values = {"gene": "=cmd|' /C calc'!A0", "info_CSQ": ["@x\ty"], "nearest_gene": "+1"}
+    values["strand"] = "-"
+    frame = pl.DataFrame({name: [values.get(name)] for name in table.names}, table.schema)
+    text = tsv_rows(flat(frame, table), markings(frame.lazy(), table, 10))
+    shown = dict(zip(table.names, text.rstrip("\n").split("\t"), strict=True))
     assert shown["gene"].startswith("'=")
     assert shown["info_CSQ"] == "'@x\\x09y"
     assert shown["nearest_gene"] == "'+1"
     assert shown["strand"] == "-"
+    assert shown["id"] == ""
 
 
 def test_floats_have_six_digits_in_both_widths():

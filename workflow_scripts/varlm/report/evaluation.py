@@ -23,6 +23,7 @@ from varlm.evaluation.tasks import FREQUENCY, LABELS, QUANTITATIVE
 from varlm.report.charts.evaluation import EvaluationChart, evaluation_charts
 from varlm.report.text import count, cut, decimals
 from varlm.tables.schemas import EVALUATION
+from varlm.tables.tsv import read_tsv
 
 _TABLE_ROWS = 400  # of all tables together
 
@@ -36,9 +37,7 @@ def read_evaluation(path: Path) -> pl.DataFrame:
         If it is no such table.
     """
     try:
-        text = pl.read_csv(
-            path, separator="\t", null_values="NA", quote_char=None, infer_schema=False
-        )
+        text = read_tsv(path, missing="NA")
         typed = [pl.col(column.name).cast(column.dtype) for column in EVALUATION.columns]
         rows = text.with_columns(typed) if text.columns == EVALUATION.names else text
         return EVALUATION.check(rows, path)

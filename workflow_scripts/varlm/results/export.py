@@ -16,8 +16,9 @@ from varlm.results.expected import Expected
 from varlm.results.indexes import check_lines, placed_index
 from varlm.results.read_back import check_read_back
 from varlm.run.index_kind import Kind
-from varlm.tables.flat_text import flat
+from varlm.tables.flat_text import flat, markings
 from varlm.tables.schemas import has_consequences, read_annotated_table
+from varlm.tables.tsv import tsv_rows
 from varlm.variants.rejected import read_rejected
 from varlm.vcf.lines import VcfSource, open_vcf
 
@@ -29,7 +30,7 @@ ROWS = 100_000  # rows of the table formatted at a time
 def export_tsv(table: Path, models: Sequence[str], path: Path, index: Kind | None = None) -> int:
     """Write the annotated table as bgzipped TSV with an index; return its rows.
 
-    Null is NA (a missing ID too); all else as in `varlm.tables.flat_text.flat`.
+    Null is an empty cell (a missing ID too); all else as in `varlm.tables.flat_text.flat`.
 
     Parameters
     ----------
@@ -45,15 +46,13 @@ def export_tsv(table: Path, models: Sequence[str], path: Path, index: Kind | Non
     frame = pl.scan_parquet(table)
     total = int(frame.select(pl.len()).collect().item())
     last = int(frame.select(pl.col("pos").max()).collect().item() or 0)
+    escapes = markings(frame, schema, ROWS)
     with atomic_path(path) as temporary:
         with BgzfWriter(temporary) as out:
             out.write(("\t".join(schema.names) + "\n").encode())
             for start in range(0, total, ROWS):
-                rows = flat(frame.slice(start, ROWS).collect(engine="in-memory"), schema)
-                text = rows.write_csv(
-                    include_header=False, separator="\t", quote_style="never", null_value="NA"
-                )
-                out.write(text.encode())
+                rows = frame.slice(start, ROWS).collect(engine="in-memory")
+                out.write(tsv_rows(flat(rows, schema), escapes).encode())
         check_lines(temporary, total + 1)
         layout = {"seq_col": 0, "start_col": 1, "end_col": 1, "line_skip": 1}
         with placed_index(temporary, path, last, index, layout):

@@ -11,6 +11,7 @@ import polars as pl
 from varlm.figures.files import write_figures
 from varlm.files.whole import atomic_path
 from varlm.tables.schemas import PERPLEXITY
+from varlm.tables.tsv import read_tsv
 from varlm.training.card import model_card
 from varlm.training.curve import learning_curve
 from varlm.training.description import CorpusDescription
@@ -38,7 +39,7 @@ def run(args: argparse.Namespace) -> None:
     curve = pl.read_csv(args.curve, separator="\t")
     perplexity = None
     if args.perplexity is not None:
-        perplexity = pl.read_csv(args.perplexity, separator="\t", schema=PERPLEXITY.schema)
+        perplexity = read_tsv(args.perplexity).cast(PERPLEXITY.schema)  # type: ignore[arg-type]
     card = model_card(
         args.name,
         corpus,

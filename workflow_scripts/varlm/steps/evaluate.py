@@ -14,6 +14,7 @@ from varlm.evaluation.cohort import EvaluationInput, evaluate
 from varlm.figures.files import write_figures
 from varlm.files.whole import atomic_path, check_digest
 from varlm.report.charts.evaluation import evaluation_figure
+from varlm.tables.tsv import write_tsv
 from varlm.variants.accounting import Accounting
 
 log = logging.getLogger("varlm")
@@ -62,7 +63,7 @@ def run(args: argparse.Namespace) -> None:
     with atomic_path(args.summary) as temporary:
         temporary.write_text(json.dumps(evaluated.summary, indent=2) + "\n", encoding="utf-8")
     with atomic_path(args.table) as temporary:
-        evaluated.rows.write_csv(temporary, separator="\t", null_value="NA", quote_style="never")
+        write_tsv(evaluated.rows, temporary)
     measured = evaluated.rows.filter(pl.col("value").is_not_null()).height
     log.info(
         "%s: %d tasks, %d values, %d rows without one",

@@ -12,6 +12,7 @@ from varlm.errors import UserError
 from varlm.files.whole import atomic_path
 from varlm.steps.options import add_hardware_options, hardware
 from varlm.tables.schemas import PERPLEXITY
+from varlm.tables.tsv import write_tsv
 from varlm.training.corpus import Corpus
 from varlm.training.perplexity import measure, sample_sites, table
 
@@ -58,4 +59,4 @@ def run(args: argparse.Namespace) -> None:
         losses |= measure(name, model, sites, fitting_batch(model, corpus.window, batch))
     frame = PERPLEXITY.check(table(losses, sites.region, seed=args.seed), args.out)
     with atomic_path(args.out) as temporary:
-        frame.write_csv(temporary, separator="\t", float_precision=5)
+        write_tsv(frame, temporary, float_precision=5)

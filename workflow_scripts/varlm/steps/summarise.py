@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import csv
 from pathlib import Path
+
+import polars as pl
 
 from varlm.files.whole import atomic_path
 from varlm.results.summary import summarise
 from varlm.scoring.plan_record import Plan
+from varlm.tables.tsv import write_tsv
 from varlm.variants.accounting import Accounting
 
 
@@ -26,7 +28,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Write `summary.tsv`."""
     rows = summarise([*map(Accounting.read, args.accounting)], [*map(Plan.read, args.plan)])
-    with atomic_path(args.summary) as temporary, temporary.open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0], delimiter="\t", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    with atomic_path(args.summary) as temporary:
+        write_tsv(pl.DataFrame(rows), temporary)

@@ -1,47 +1,72 @@
-"""Rows of the annotated table as flat text: nested values joined, breaking letters escaped."""
+"""Rows of the annotated table as flat text: nested values joined by letters that none has."""
 
 from __future__ import annotations
 
 import polars as pl
 
-from varlm.tables.parquet import Table
+from varlm.tables.parquet import Column, Table
 from varlm.tables.schemas import TRANSCRIPT_CONSEQUENCE
-from varlm.tables.spreadsheet import spreadsheet_safe
+from varlm.tables.spreadsheet import TEXT, Marking, column_marking
 
 FIELDS = tuple(column.name for column in TRANSCRIPT_CONSEQUENCE)
 _NAMES = ("gene", "gene_id", "transcript", "biotype")  # as the annotation's author liked them
 # What would break a list of consequences, as VCF 4.3 (section 1.2) spells it.
 _SPELLED = {letter: f"%{ord(letter):02X}" for letter in "%;=,|&\t\n\r "}
-_CHECKED = ("kind", "ref", "alt", "strand")  # columns whose text varlm made, safe as it is
+# Columns of varlm's own text, safe as it is. Of REF and ALT all of one table may be T, which R and
+# DuckDB take for true; an apostrophe there would be worse for all others.
+_CHECKED = ("kind", "ref", "alt", "input_ref", "input_alt", "strand")
+_BARE = ("chrom",)  # integers stay, for tabix finds rows by this name
 
 
 def flat(rows: pl.DataFrame, table: Table) -> pl.DataFrame:
-    """Return rows of the annotated table with only flat columns, safe to write as TSV.
+    """Return rows of the annotated table with only flat columns.
 
     The nested column becomes one text an allele: transcripts joined by ',', the fields of each
     (`FIELDS`) by '|'; letters that would break it are percent-encoded. Other lists are joined by
-    ','. Floats have six significant digits. Text is made safe for
-    spreadsheets (`varlm.tables.spreadsheet`).
+    ','. Floats have six significant digits.
     """
-    lists = [
-        c.name for c in table.columns if isinstance(c.dtype, pl.List) and c.name != "consequences"
-    ]
-    rows = rows.with_columns(
-        consequence_text(rows["consequences"]),
-        *(
-            pl.col(name).list.eval(pl.element().cast(pl.String).fill_null(".")).list.join(",")
-            for name in lists
-        ),
-    )
-    text = [
-        column.name
-        for column in table.columns
-        if column.name in lists or (column.dtype == pl.String and column.name not in _CHECKED)
-    ]
-    filled = [name for name in text if rows[name].null_count() < rows.height]
     return rows.with_columns(
-        spreadsheet_safe(pl.col(filled)), pl.col(pl.Float32, pl.Float64).round_sig_figs(6)
+        consequence_text(rows["consequences"]),
+        *(_joined(column.name) for column in table.columns if _is_list(column)),
+        pl.col(pl.Float32, pl.Float64).round_sig_figs(6),
     )
+
+
+def markings(frame: pl.LazyFrame, table: Table, rows: int) -> dict[str, Marking]:
+    """Return how each text column of `flat` is to be escaped, judged by the whole table.
+
+    Parameters
+    ----------
+    frame : polars.LazyFrame
+        The annotated table.
+    rows : int
+        Rows to look at in one go.
+    """
+    texts = {
+        column.name: _joined(column.name) if _is_list(column) else pl.col(column.name)
+        for column in table.columns
+        if _is_list(column) or (column.dtype == pl.String and column.name not in _CHECKED)
+    }
+    total = int(frame.select(pl.len()).collect().item())
+    marking = {
+        name: column_marking(
+            (
+                frame.slice(start, rows).select(text).collect(engine="in-memory").to_series()
+                for start in range(0, total, rows)
+            ),
+            keep_integers=name in _BARE,
+        )
+        for name, text in texts.items()
+    }
+    return {**marking, "consequences": TEXT}
+
+
+def _is_list(column: Column) -> bool:
+    return isinstance(column.dtype, pl.List) and column.name != "consequences"
+
+
+def _joined(name: str) -> pl.Expr:
+    return pl.col(name).list.eval(pl.element().cast(pl.String).fill_null(".")).list.join(",")
 
 
 def consequence_text(nested: pl.Series) -> pl.Series:

@@ -9,19 +9,27 @@ import polars as pl
 
 from varlm.files.whole import atomic_path
 from varlm.tables.schemas import REJECTED
-from varlm.tables.spreadsheet import spreadsheet_safe, unescaped
+from varlm.tables.spreadsheet import TEXT, column_marking
+from varlm.tables.tsv import read_tsv, tsv_rows
 
 _BATCH = 1 << 18  # rows formatted at a time
+_BASES = ("ref", "alt")  # where all are T, it stays so, as in the annotated table
 
 
 def write_rejected(rejected: pl.DataFrame, path: Path) -> None:
-    r"""Write `schemas.REJECTED` as `.tsv.gz`, atomically; the same rows give the same bytes.
+    """Write `schemas.REJECTED` as `.tsv.gz`, atomically; the same rows give the same bytes.
 
-    Text that a spreadsheet would run as a formula (starting with =, +, -, @) gets an apostrophe
-    in front; control characters, backslashes and an apostrophe before one of =, +, -, @ are
-    written as `\xHH` escapes.
+    Text is escaped (`varlm.tables.spreadsheet`); a detail that there is none of is a missing value.
     """
     REJECTED.check(rejected, path)
+    rejected = rejected.with_columns(pl.col("detail").replace("", None))
+    markings = {
+        name: TEXT
+        if name in _BASES
+        else column_marking([rejected[name]], keep_integers=name == "chrom")
+        for name, dtype in REJECTED.schema.items()
+        if dtype == pl.String
+    }
     with (
         atomic_path(path) as temporary,
         temporary.open("wb") as raw,
@@ -29,23 +37,10 @@ def write_rejected(rejected: pl.DataFrame, path: Path) -> None:
     ):
         out.write(("\t".join(REJECTED.names) + "\n").encode())
         for batch in rejected.iter_slices(_BATCH):
-            batch = batch.with_columns(spreadsheet_safe(pl.col(pl.String)))
-            text = batch.write_csv(include_header=False, separator="\t", quote_style="never")
-            out.write(text.encode())
+            out.write(tsv_rows(batch, markings).encode())
 
 
 def read_rejected(path: Path) -> pl.DataFrame:
     """Return the table that `write_rejected` wrote (`schemas.REJECTED`), escapes undone."""
-    text = pl.read_csv(
-        path,
-        separator="\t",
-        quote_char=None,
-        schema=dict.fromkeys(REJECTED.names, pl.String),
-    ).fill_null("")
-    written = pl.col(pl.String)
-    return text.with_columns(
-        pl.when(written.str.contains(r"\\x|^'"))
-        .then(written.map_elements(unescaped, return_dtype=pl.String))
-        .otherwise(written)
-        .name.keep()
-    ).cast(REJECTED.schema)  # type: ignore[arg-type]
+    text = read_tsv(path, REJECTED.names).fill_null("")
+    return text.cast(REJECTED.schema)  # type: ignore[arg-type]

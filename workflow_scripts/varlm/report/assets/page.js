@@ -131,11 +131,46 @@
     if (/^[<>=]+\s*-?$/.test(wanted)) return () => true; // not finished yet
     return (v) => asText(v).startsWith(wanted);
   };
-  /* As varlm.tables.spreadsheet: no formula, no control character. Numbers stay numbers. */
-  const spreadsheetSafe = (value) => {
-    if (typeof value === "number") return String(value);
-    const text = asText(value).replace(/[\x00-\x1f\x7f\\]/g, (c) => "\\x" + c.charCodeAt(0).toString(16).padStart(2, "0")).replace(/^'(?=[=+\-@])/, "\\x27");
-    return /^[=+\-@]/.test(text) ? "'" + text : text;
+  /* As varlm.tables.spreadsheet, which says why: text that no reader takes for something else. */
+  const anyCase = (...words) => words.map((word) => word.replace(/./g, (c) => "[" + c + c.toUpperCase() + "]")).join("|");
+  const test = (...parts) => { const wanted = new RegExp(parts.join("|"), "u"); return (text) => wanted.test(text); };
+  const TYPED = [
+    "^(#N/A N/A|#N/A|#NA|N/A|n/a|NA|<NA>|NULL|null|None|1\\.#IND|1\\.#QNAN)$",
+    "^\\s*(\\p{Nd}+\\.?\\p{Nd}*|\\.\\p{Nd}+)([eE][+\\-]?\\p{Nd}+)?\\s*$",
+    "^\\s*0[xXbB]",
+    "^\\s*(" + anyCase("inf", "infinity", "nan", "epoch", "true", "false") + ")\\s*$",
+    "^\\s*\\p{Nd}+(-\\p{Nd}+-|/\\p{Nd}+/|\\s+\\p{Nd}+\\s+)\\p{Nd}",
+    "^\\s*\\p{Nd}+\\.\\p{Nd}+\\.\\p{Nd}+(\\s.*)?$",
+    "^\\s*\\p{Nd}+:\\p{Nd}+(:\\p{Nd}+(\\.\\p{Nd}+)?)?\\s*$",
+  ];
+  const TYPED_ALONE = [
+    "^\\s+$",
+    "^\\s*(" + anyCase("t", "f", "yes", "no") + ")\\s*$",
+    "^\\s*[\\p{Nd}.]+[eE][+\\-]?\\s*$",
+    "^\\s*[\\p{Nd}.eE+\\-]*i\\s*$",
+  ];
+  const likeFormula = test("^[=+\\-@]");
+  const integer = test("^(0|[1-9][0-9]{0,14})$");
+  const decimal = test("^(0|[1-9][0-9]{0,7})\\.(0|[0-9]{0,5}[1-9])$");
+  const typedInText = test(...TYPED);
+  const typed = test(...TYPED, ...TYPED_ALONE);
+  const none = () => false;
+  const BASES = ["ref", "alt", "input_ref", "input_alt"];
+  /* Which texts of a column get an apostrophe, by all its values. */
+  const marking = (name, values) => {
+    const texts = values.filter((value) => typeof value === "string");
+    let marked = typed;
+    if (BASES.includes(name)) marked = none;
+    else if (!texts.every(typed)) marked = typedInText;
+    else if (texts.every(integer) || texts.every(decimal)) marked = none;
+    return name === "chrom" ? (text) => marked(text) && !integer(text) : marked;
+  };
+  /* Numbers stay numbers; a missing value is an empty cell, and empty text is not. */
+  const spreadsheetSafe = (value, marked) => {
+    if (typeof value !== "string") return asText(value);
+    if (value === "") return "\\x";
+    const text = value.replace(/[\x00-\x1f\x7f"\\]|^'|'(?=\s*$)|^ (?=\s*$)/g, (c) => "\\x" + c.charCodeAt(0).toString(16).padStart(2, "0"));
+    return likeFormula(text) || marked(text) ? "'" + text : text;
   };
   const save = (name, type, text) => {
     const link = make("a");
@@ -231,9 +266,11 @@
       button.addEventListener("click", () => {
         const tsv = button.dataset.download === "tsv";
         const separator = tsv ? "\t" : ",";
-        const quote = (text) => (!tsv && /[",]/.test(text) ? '"' + text.replace(/"/g, '""') + '"' : text);
-        const lines = [columns.map((column) => column.name), ...table.getRows("active").map((row) => { const d = row.getData(); return fields.map((field) => d[field]); })];
-        const text = lines.map((line) => line.map((value) => quote(spreadsheetSafe(value))).join(separator)).join("\n") + "\n";
+        const quote = (text) => (!tsv && text.includes(",") ? '"' + text + '"' : text); // none has a quotation mark
+        const lines = table.getRows("active").map((row) => { const d = row.getData(); return fields.map((field) => d[field]); });
+        const marks = columns.map((column, j) => marking(column.name, lines.map((line) => line[j])));
+        const safe = lines.map((line) => line.map((value, j) => spreadsheetSafe(value, marks[j])));
+        const text = [columns.map((column) => column.name), ...safe].map((line) => line.map(quote).join(separator)).join("\n") + "\n";
         save(packed.file + (tsv ? ".tsv" : ".csv"), tsv ? "text/tab-separated-values" : "text/csv", text);
       });
     }

@@ -44,6 +44,7 @@ wildcard_constraints:
 include: "rules/training.smk"
 include: "rules/reference.smk"
 include: "rules/variants.smk"
+include: "rules/checks.smk"
 include: "rules/scores.smk"
 include: "rules/annotation.smk"
 include: "rules/results.smk"

@@ -61,7 +61,13 @@ from varlm.run import checkpoint_folders, environment, step_settings
 from varlm.run.config_keys import REGIONS_COHORT, label_tables, window_of
 from varlm.run.fingerprint import fingerprints as known_by
 from varlm.run.index_kind import index_kind
-from varlm.run.inputs import addresses, keys_of, storage_objects
+from varlm.run.inputs import (
+    addresses,
+    inputs_beside_vcfs,
+    keys_of,
+    read_late,
+    storage_objects,
+)
 from varlm.run.loading import load_run
 from varlm.run.options import (
     area_flags,
@@ -70,6 +76,7 @@ from varlm.run.options import (
     genome_flags,
     genomes_with,
     kept_flags,
+    located_flags,
     named,
     pairs,
 )
@@ -102,11 +109,13 @@ def shipped_folder(names):
 # Whether another workflow imports this one. Its rules may make the files that the config names.
 IS_MODULE = workflow.modifier.parent_modifier is not None
 
+SHIPPED = Shipped(PACKAGE, shipped_folder)
+
 try:
     CONFIG, COHORTS = load_run(
         config,
         ROOT / "config/schemas/config.schema.yaml",
-        Shipped(PACKAGE, shipped_folder),
+        SHIPPED,
         look=workflow.is_main_process and not IS_MODULE,
     )
 except UserError as error:
@@ -116,6 +125,8 @@ REGIONS = CONFIG["regions"]
 SATURATED = [] if REGIONS is None else [REGIONS_COHORT]
 # What names each input, for messages.
 KEYS = keys_of(CONFIG, COHORTS)
+# What steps after the scoring read, which is looked at before it.
+READ_LATE = read_late(CONFIG, COHORTS)
 
 
 # Each input's address → the storage object by which Snakemake fetches it.
@@ -271,6 +282,12 @@ def checkpoint_files(wildcards):
     if model["train"] is not None:
         return checkpoint_folders.trained_files(RESULTS, model["train"])
     return checkpoint_folders.files_of(model["path"])
+
+
+def checked(wildcards):
+    """Wait until the inputs of later steps were looked at; return no file, as `stored` does not."""
+    checkpoints.check_inputs.get()
+    return []
 
 
 def stored(wildcards):

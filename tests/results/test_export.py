@@ -318,13 +318,6 @@ def test_several_files_are_one_vcf(pipeline, sequence):
     ]
 
 
-def test_files_with_other_samples_are_refused(pipeline, sequence, capsys):
-    first = a_vcf(sequence)
-    _, status = pipeline([first, a_vcf(sequence, seed=2).replace("s2", "s3")])
-    assert status == 2
-    assert "only here s3; only there s2" in capsys.readouterr().err
-
-
 def test_undeclared_contigs_are_declared(pipeline, sequence):
     text = a_vcf(sequence).replace("##contig=<ID=chr1,length=400>\n", "").replace("chr1", "1")
     out, _ = pipeline([text])

@@ -124,6 +124,16 @@ def test_fault_02_cut_files_are_told_by_the_sheets_count_and_digest(step, tmp_pa
         assert "--expect-records: found" in capsys.readouterr().err
 
 
+def test_the_files_of_a_cohort_have_the_same_samples_in_one_order(step, tmp_path, capsys):
+    text = vcf_text(RECORDS, CONTIGS, samples=2)
+    first = written(tmp_path / "a.vcf", text)
+    other = written(tmp_path / "b.vcf", text.replace("S0\tS1", "S1\tS0"))
+    assert step(first, other) == 2
+    error = capsys.readouterr().err
+    assert "b.vcf: its samples are not those of" in error
+    assert "the same names in another order" in error
+
+
 def test_fault_25_a_file_listed_twice(step, tmp_path, capsys):
     text = vcf_text(RECORDS, CONTIGS)
     path = written(tmp_path / "a.vcf", text)

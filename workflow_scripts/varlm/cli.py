@@ -22,6 +22,7 @@ STEPS = {
     "find_circular": "the annotation or the config → which contigs are circular",
     "normalise": "a cohort's VCF files → accepted alleles and rejected alleles with reasons",
     "saturate": "regions, contigs or the genome → every possible SNV there, or at random sites",
+    "check_inputs": "files that steps after the scoring read → what is wrong with them, at once",
     "prepare_model": "checkpoint folder or hub id → its files' digests and its key in the store",
     "plan": "all cohorts' alleles → shards of what the store does not hold yet",
     "score": "a shard → site logits and allele log-likelihood ratios",

@@ -13,7 +13,7 @@ import polars as pl
 from varlm.errors import UserError, first_few
 from varlm.tables.parquet import Column, Table, described_table
 from varlm.vcf.header import structured
-from varlm.vcf.lines import VcfSource
+from varlm.vcf.heading import WithHeader
 
 log = logging.getLogger(__name__)
 PREFIX = "info_"  # column of INFO/AF: info_AF
@@ -95,7 +95,7 @@ def read_info_table(path: Path) -> Table:
     return table
 
 
-def declared_fields(sources: Sequence[VcfSource], tags: Sequence[str]) -> list[InfoField]:
+def declared_fields(sources: Sequence[WithHeader], tags: Sequence[str]) -> list[InfoField]:
     """Return the fields `tags` as the headers of a cohort's files declare them.
 
     Tags that the VCF specification reserves (AF, DP, …) need a header line all the same: files
@@ -110,7 +110,7 @@ def declared_fields(sources: Sequence[VcfSource], tags: Sequence[str]) -> list[I
     return [_merged(tag, by_file) for tag in tags]
 
 
-def _declarations(source: VcfSource) -> dict[str, dict[str, str]]:
+def _declarations(source: WithHeader) -> dict[str, dict[str, str]]:
     """Return the header's INFO lines by ID; of two with one ID, the first, as htslib does."""
     by_id: dict[str, dict[str, str]] = {}
     for line in source.header_lines:

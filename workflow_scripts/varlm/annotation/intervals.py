@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 MAX_NAMES = 20  # distinct names of one allele's intervals
 MAX_INTERVALS = 1000  # intervals of one allele whose names are looked at
+CHECKED_WHOLE = 32 << 20  # bytes of a file, up to which its check reads all of it (2 s)
 _PAIRS = 2_000_000  # pairs of allele and interval held at a time
 
 # Letters of a name that would break a list of names or a row of text, as VCF 4.3 (§1.2) spells
@@ -37,6 +38,24 @@ _SPELLED = {
 
 _Ints = NDArray[np.int64]
 _Places = NDArray[np.uint32] | NDArray[np.int64]  # on a contig; on the line of several
+
+
+def check_intervals(path: Path, names: ContigNames, key: str) -> None:
+    """Refuse what `IntervalColumns` would of a file; of a large one, of its first lines.
+
+    Raises
+    ------
+    UserError
+        As `IntervalColumns` does.
+    """
+    whole = path.stat().st_size <= CHECKED_WHOLE
+    bed = read_bed(path, names, key, pieces=None if whole else 1)
+    if whole:
+        check_some(bed.start < bed.end, bed, path, names, _of_no_use(key))
+
+
+def _of_no_use(key: str) -> str:
+    return f"{key} would tell nothing"
 
 
 class IntervalColumns:
@@ -67,7 +86,7 @@ class IntervalColumns:
         self.columns = columns(name)
         bed = read_bed(path, names, key, with_name=True)
         covering = bed.start < bed.end
-        check_some(covering, bed, path, names, f"{key} would tell nothing")
+        check_some(covering, bed, path, names, _of_no_use(key))
         if not covering.all():
             log.warning(
                 "%s: %d intervals of no base (start = end) are passed over",

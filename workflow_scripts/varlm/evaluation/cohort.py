@@ -79,21 +79,9 @@ def evaluate(inputs: EvaluationInput) -> Evaluated:
     """
     config = inputs.config
     schema = pl.scan_parquet(inputs.annotated).collect_schema()
-    has_info = any(name.startswith(_INFO) for name in schema)
-    scores = compared_scores(inputs.models, config["scores"], config["combine"])
-    scores, absent = _without_info(scores, has_info)
-    check_columns(scores, schema)
-    specs = [
-        LabelSpec.parse(name, entry, inputs.tables.get(name))
-        for name, entry in config["labels"].items()
-        if entry.get("cohort") in (None, inputs.cohort)
-    ]
-    for spec in specs:
-        if spec.table is None and spec.column not in schema and (has_info or not _is_info(spec)):
-            raise UserError(
-                f"{spec.where}: the annotated table of {inputs.cohort} has no column "
-                f"{spec.column}; it has {', '.join(schema)}"
-            )
+    scores, absent = checked_scores(inputs.models, config, schema)
+    specs = label_specs(inputs.cohort, config, inputs.tables)
+    check_label_columns(specs, schema, inputs.cohort)
     table = _read_columns(inputs.annotated, scores, specs)
     summary: dict[str, Any] = {"cohort": inputs.cohort, "alleles_in": table.height}
     table, labelled = _labelled(table, specs, inputs)
@@ -124,6 +112,58 @@ def evaluate(inputs: EvaluationInput) -> Evaluated:
     }
     whole = rows.select(pl.lit(inputs.cohort).alias("cohort"), pl.all())
     return Evaluated(EVALUATION.check(whole, "evaluation"), summary)
+
+
+def checked_scores(
+    models: Sequence[str], config: Mapping[str, Any], schema: Mapping[str, pl.DataType]
+) -> tuple[list[Score], list[str]]:
+    """Return the scores that a cohort's table can have, and the names of those that it cannot.
+
+    Parameters
+    ----------
+    models : sequence of str
+    config : mapping
+        The config's `evaluate`, defaults filled in.
+    schema : mapping
+        Of the annotated table.
+
+    Raises
+    ------
+    UserError
+        If a column is missing, or holds no numbers.
+    """
+    scores = compared_scores(models, config["scores"], config["combine"])
+    scores, absent = _without_info(scores, _has_info(schema))
+    check_columns(scores, schema)
+    return scores, absent
+
+
+def label_specs(
+    cohort: str, config: Mapping[str, Any], tables: Mapping[str, Path]
+) -> list[LabelSpec]:
+    """Return the labels of a cohort; `tables` is label → where its TSV lies."""
+    return [
+        LabelSpec.parse(name, entry, tables.get(name))
+        for name, entry in config["labels"].items()
+        if entry.get("cohort") in (None, cohort)
+    ]
+
+
+def check_label_columns(
+    specs: Sequence[LabelSpec], schema: Mapping[str, pl.DataType], cohort: str
+) -> None:
+    """Raise `UserError` unless each label that has no table of its own is a column."""
+    for spec in specs:
+        may_lack = _is_info(spec) and not _has_info(schema)
+        if spec.table is None and spec.column not in schema and not may_lack:
+            raise UserError(
+                f"{spec.where}: the annotated table of {cohort} has no column "
+                f"{spec.column}; it has {', '.join(schema)}"
+            )
+
+
+def _has_info(schema: Mapping[str, pl.DataType]) -> bool:
+    return any(name.startswith(_INFO) for name in schema)
 
 
 def _read_columns(
@@ -160,16 +200,21 @@ def _on_contigs(
     """Return the alleles on some contigs, named as in the VCF or as in the reference."""
     if configured is None:
         return table
+    check_contigs(configured, accounting)
+    contigs, names = accounting.contig_of_chrom, {str(name) for name in configured}
+    chosen = [chrom for chrom, contig in contigs.items() if {chrom, contig} & names]
+    return table.filter(pl.col("chrom").is_in(chosen))
+
+
+def check_contigs(configured: Sequence[object], accounting: Accounting) -> None:
+    """Raise `UserError` unless `evaluate.contigs` are contigs of the cohort or the reference."""
     contigs = accounting.contig_of_chrom
-    names = {str(name) for name in configured}
     known = {*contigs, *contigs.values(), *accounting.contigs_without_records}
-    if unknown := sorted(names - known):
+    if unknown := sorted({str(name) for name in configured} - known):
         raise UserError(
             f"evaluate.contigs: {', '.join(unknown)} is neither a contig of the cohort nor of the "
             f"reference; known are {first_few(sorted(known), 40)}"
         )
-    chosen = [chrom for chrom, contig in contigs.items() if {chrom, contig} & names]
-    return table.filter(pl.col("chrom").is_in(chosen))
 
 
 def _labelled(

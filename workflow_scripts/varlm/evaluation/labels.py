@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -231,6 +231,42 @@ def match_labels(
         for line, chrom, pos, ref, alt, _ in unmatched.head(3).iter_rows()
     ]
     return Matched(pl.Series(LABEL, text, pl.String), rows.height, unmatched.height, examples)
+
+
+def check_label_table(spec: LabelSpec, contigs: Mapping[str, str], known: Iterable[str]) -> None:
+    """Refuse a label table for what would be refused of it beside any alleles.
+
+    Parameters
+    ----------
+    spec : LabelSpec
+        One that has a table.
+    contigs : mapping
+        CHROM of the cohort → contig of the reference.
+    known : iterable of str
+        All contigs of the reference.
+
+    Raises
+    ------
+    UserError
+        As `read_label_table`; or two rows name one allele, no label is of a class, one is no
+        number, or no row is on a contig of the cohort or the reference.
+    """
+    assert spec.table is not None
+    labels = read_label_table(spec.table, spec.column, spec.where)
+    names = {**{contig: contig for contig in known}, **contigs}
+    rows = labels.with_columns(pl.col("chrom").replace(names))
+    where = f"{spec.where}: {spec.table}"
+    _check_once(labels, rows, ("chrom", "pos", "ref", "alt"), where)
+    if labels.height and not labels["chrom"].is_in(list(names)).any():
+        strange = labels["chrom"].unique(maintain_order=True).to_list()
+        raise UserError(
+            f"{where}: no row is on a contig of the cohort or the reference; its contigs are "
+            f"{first_few(strange)}, those of the cohort {first_few(contigs)}; name them alike"
+        )
+    if spec.is_number:
+        numbers(labels[LABEL], spec)
+    else:
+        classes(labels[LABEL], spec)
 
 
 def _check_once(labels: pl.DataFrame, rows: pl.DataFrame, key: Sequence[str], where: str) -> None:

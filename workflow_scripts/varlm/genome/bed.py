@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +46,9 @@ class Bed:
     names: dict[str, Match]
 
 
-def read_bed(path: Path, names: ContigNames, key: str, with_name: bool = False) -> Bed:
+def read_bed(
+    path: Path, names: ContigNames, key: str, with_name: bool = False, pieces: int | None = None
+) -> Bed:
     """Read a BED file (plain, gzip or bgzip; 0-based half-open; 3 columns or more).
 
     Columns are separated by tabs, or, in lines without a valid start and end after tabs, by any
@@ -61,6 +64,8 @@ def read_bed(path: Path, names: ContigNames, key: str, with_name: bool = False) 
         The config key that named the file, for messages.
     with_name : bool
         Whether the fourth column is wanted.
+    pieces : int, optional
+        Read so many pieces of some 8 MB at most.
 
     Raises
     ------
@@ -72,7 +77,7 @@ def read_bed(path: Path, names: ContigNames, key: str, with_name: bool = False) 
     matches: dict[str, Match] = {}
     spans: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     labels: list[pl.Series] = []
-    for text, line in _lines(path, key):
+    for text, line in islice(_lines(path, key), pieces):
         rows = _parsed(text, path, line)
         for name in rows["contig"].unique(maintain_order=True).to_list():
             if name not in matches:

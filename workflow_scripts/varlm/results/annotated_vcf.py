@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from varlm.errors import UserError, first_few
+from varlm.errors import UserError
+from varlm.vcf.heading import Heading, WithHeader, check_samples
 from varlm.vcf.lines import VcfSource
 
 log = logging.getLogger(__name__)
@@ -93,15 +94,9 @@ def header(
     lines: list[bytes] = []
     if not first[0].startswith(b"##fileformat="):  # htslib takes no file without it for a VCF
         lines.append(b"##fileformat=VCFv4.2")
+    check_samples(sources)
     known: dict[tuple[bytes, ...], bytes] = {}
     for source in sources:
-        if source.header_lines[-1] != first[-1]:
-            raise UserError(
-                f"{source.path}: its samples are not those of {sources[0].path}: "
-                f"{_difference(source.header_lines[-1], first[-1])}; the files of one cohort must "
-                "have the same samples in the same order: make them cohorts of their own, or "
-                "reorder them with 'bcftools view -s'"
-            )
         ours = _own_tags(source, models)
         for line in source.header_lines[:-1]:
             kind, name = _identity(line)
@@ -145,7 +140,7 @@ def _identity(line: bytes) -> tuple[bytes, bytes]:
     return (match[1], match[2]) if match else (b"", b"")
 
 
-def _own_tags(source: VcfSource, models: Sequence[str]) -> set[bytes]:
+def _own_tags(source: WithHeader, models: Sequence[str]) -> set[bytes]:
     """Return the INFO tags, of those we write, that an earlier varlm declared in this file."""
     names = {name.encode() for name in tag_names(models)}
     ours = set()
@@ -163,18 +158,19 @@ def _own_tags(source: VcfSource, models: Sequence[str]) -> set[bytes]:
     return ours
 
 
-def _difference(own_line: bytes, first_line: bytes) -> str:
-    """Say how the sample names of a #CHROM line differ from those of the first file's."""
-    # As dictionaries, for their order: cohorts have thousands of samples.
-    own, first = (
-        dict.fromkeys(line.decode("utf-8", "replace").split("\t")[9:])
-        for line in (own_line, first_line)
-    )
-    extra = first_few([name for name in own if name not in first], 3)
-    missing = first_few([name for name in first if name not in own], 3)
-    if extra or missing:
-        return f"only here {extra or 'none'}; only there {missing or 'none'}"
-    return "the same names in another order"
+def check_tags(heading: Heading, models: Sequence[str]) -> None:
+    """Look for fields of other tools with names of ours in a header and the records behind it.
+
+    Raises
+    ------
+    UserError
+        As `header` and `annotated_lines` do.
+    """
+    names = [name.encode() for name in tag_names(models)]
+    replaceable = _own_tags(heading, models)
+    for number, line in enumerate(heading.first_records, len(heading.header_lines) + 1):
+        info = line.split(b"\t", 8)[7]
+        _without(info, names, replaceable, f"{heading.path}, line {number}")
 
 
 def info_suffixes(alleles: pl.DataFrame, models: Sequence[str]) -> pl.DataFrame:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from varlm.errors import UserError
 from varlm.run.checkpoint_folders import folder_problem, model_problem
-from varlm.run.config_keys import SHEET_LABELS, CohortFile, is_address, labels_of
+from varlm.run.config_keys import SHEET_LABELS, CohortFile, is_address, label_tables, labels_of
 from varlm.run.shipped import SCHEME, Shipped
 
 Pattern = tuple[str, ...]
@@ -188,6 +188,30 @@ def file_problem(path: str) -> str | None:
     except OSError as error:
         return f"{path}: cannot be looked up ({error.strerror}); correct the path"
     return f"{path}: found a folder, expected a file; name the file in it" if is_folder else None
+
+
+def inputs_beside_vcfs(
+    config: Mapping[str, Any], cohorts: Mapping[str, Sequence[CohortFile]]
+) -> list[str]:
+    """Return the tracks and label tables that steps after the scoring read, each once."""
+    annotate = config["annotate"]
+    # Labels of no table of their own are those of the regions too.
+    tables = [label_tables(config["evaluate"], files) for files in (*cohorts.values(), ())]
+    return list(
+        dict.fromkeys(
+            [
+                *annotate["intervals"].values(),
+                *annotate["bigwigs"].values(),
+                *(path for of_cohort in tables for path in of_cohort.values()),
+            ]
+        )
+    )
+
+
+def read_late(config: Mapping[str, Any], cohorts: Mapping[str, Sequence[CohortFile]]) -> list[str]:
+    """Return every input that steps after the scoring read, each once."""
+    vcfs = (file.vcf for files in cohorts.values() for file in files)
+    return list(dict.fromkeys([*vcfs, *inputs_beside_vcfs(config, cohorts)]))
 
 
 def keys_of(

@@ -23,6 +23,22 @@ def named(names: Iterable[str], files: Iterable[str]) -> list[str]:
     return [f"{name}={file}" for name, file in zip(names, files, strict=True)]
 
 
+def located_flags(
+    paths: Mapping[str, str], addresses: Iterable[str], files: Iterable[str]
+) -> list[str]:
+    """Return where what has another name in the config or the sheet lies, for check_inputs.
+
+    Parameters
+    ----------
+    paths : mapping
+        `varlm:NAME` → path.
+    addresses, files : iterable of str
+        Addresses, and where their files lie on this machine, in the same order.
+    """
+    places = [*paths.items(), *zip(addresses, files, strict=True)]
+    return [word for name, path in places for word in ("--located", name, str(path))]
+
+
 def area_flags(regions: Mapping[str, Any] | None) -> list[str]:
     """Return where to score every SNV, but for a BED file, as options of the step saturate."""
     if regions is None:

@@ -20,7 +20,7 @@ _MODELS = "models/"
 
 
 class Shipped:
-    """What varlm ships.
+    """What varlm ships; `paths` is what was asked for by `varlm:NAME` → where that lies.
 
     Parameters
     ----------
@@ -33,6 +33,7 @@ class Shipped:
 
     def __init__(self, files: Iterable[str], bring: Callable[[Sequence[str]], Path]):
         self._bring = bring
+        self.paths: dict[str, str] = {}
         shipped = sorted(file for file in files if file.startswith(_RESOURCES))
         checkpoints = {file.rpartition("/")[0] for file in shipped if file.endswith("/config.json")}
         self._files: dict[str, list[str]] = {}
@@ -72,7 +73,8 @@ class Shipped:
             )
         path = self._bring(self._files[name]) / self._places[name]
         working = Path.cwd()
-        return str(path.relative_to(working) if path.is_relative_to(working) else path)
+        path = path.relative_to(working) if path.is_relative_to(working) else path
+        return self.paths.setdefault(value, str(path))
 
 
 def copy(files: Sequence[str], read: Callable[[str], bytes], folder: Path) -> Path:

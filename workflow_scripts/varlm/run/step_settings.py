@@ -39,6 +39,20 @@ def evaluate_settings(evaluate: Mapping[str, Any] | None, files: Collection[Coho
     return json.dumps({**settings, "labels": labels}, sort_keys=True)
 
 
+def checked_settings(config: Mapping[str, Any]) -> str:
+    """Return what the step check_inputs needs of the config."""
+    annotate = config["annotate"]
+    return json.dumps(
+        {
+            "models": list(config["models"]),
+            **{key: annotate[key] for key in ("info", "intervals", "bigwigs")},
+            "browsers": config["report"]["browsers"],
+            "evaluate": config["evaluate"],
+        },
+        sort_keys=True,
+    )
+
+
 def loop_settings(training: Mapping[str, Any]) -> str:
     """Return how a model is trained, as the step train takes it."""
     windows = training["windows"]

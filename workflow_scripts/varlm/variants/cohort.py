@@ -23,6 +23,7 @@ from varlm.variants.acceptance import CohortContig, Sorter
 from varlm.variants.accounting import AccountedContig, AccountedFile, Accounting
 from varlm.variants.options import REASONS, NormaliseOptions
 from varlm.vcf.columns import read_columns
+from varlm.vcf.heading import check_samples, read_heading
 from varlm.vcf.lines import VcfSource, open_vcf
 
 __all__ = [
@@ -66,14 +67,17 @@ def normalise(
     Raises
     ------
     UserError
-        If a file is damaged, malformed or not the expected one; a file is given twice; no contig
-        is the reference's; or REF mismatches say that the assembly is another one.
+        If a file is damaged, malformed or not the expected one; a file is given twice; the files
+        have other samples, or the same in another order; no contig is the reference's; or REF
+        mismatches say that the assembly is another one.
     """
     names = ContigNames.of(genome.lengths, options.aliases)
     regions = read_regions(options.regions, names) if options.regions else None
     seen: dict[str, CohortContig] = {}
     intake = _Intake(genome, options, names, Sorter(genome, options, regions, seen), seen)
     _check_paths(cohort, files)
+    if len(files) > 1:
+        check_samples([read_heading(file.path) for file in files])
     for index, file in enumerate(files):
         intake.read(index, file)
     return intake.finish(cohort)

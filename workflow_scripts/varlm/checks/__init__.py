@@ -1,0 +1,1 @@
+"""What users' files hold that steps after the scoring would refuse, looked for before it."""

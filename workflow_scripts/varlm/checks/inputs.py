@@ -1,0 +1,193 @@
+"""Look at every file that steps after the scoring read from the user, cheaply, before it starts.
+
+Each check is the one that the later step makes itself, on headers, first lines and small tables.
+What is damaged further on is still that step's to find.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from varlm.annotation import bigwigs, intervals
+from varlm.annotation.bigwigs import BigWigColumns
+from varlm.annotation.info_fields import declared_fields
+from varlm.annotation.intervals import check_intervals
+from varlm.errors import UserError
+from varlm.evaluation.cohort import (
+    check_contigs,
+    check_label_columns,
+    checked_scores,
+    label_specs,
+)
+from varlm.evaluation.labels import check_label_table
+from varlm.genome.contig_names import ContigNames
+from varlm.report.links import BrowserLink
+from varlm.results.annotated_vcf import check_tags
+from varlm.run.config_keys import CohortFile, label_tables
+from varlm.run.step_settings import evaluate_settings
+from varlm.tables.parquet import Column
+from varlm.tables.schemas import annotated
+from varlm.variants.accounting import Accounting
+from varlm.vcf.heading import Heading, check_samples, read_heading
+
+_RECORDS = 100  # of each file, whose INFO is looked at
+
+
+@dataclass(frozen=True)
+class UserInputs:
+    """What a run's later steps read from the user.
+
+    Attributes
+    ----------
+    models : list of str
+    info : list of str
+        INFO fields to carry along.
+    intervals, bigwigs : dict
+        Name → path, as the config says.
+    browsers : dict
+        Name → address.
+    evaluate : dict or None
+        The config's `evaluate`, defaults filled in.
+    cohorts : mapping
+        Cohort → its files, as the sheet says; those of the regions are none.
+    located : mapping
+        Path or address as the config or the sheet says → where the file lies on this machine; what
+        is not in it lies where it says.
+    """
+
+    models: list[str]
+    info: list[str]
+    intervals: dict[str, str]
+    bigwigs: dict[str, str]
+    browsers: dict[str, str]
+    evaluate: dict[str, Any] | None
+    cohorts: Mapping[str, Sequence[CohortFile]]
+    located: Mapping[str, str] = field(default_factory=dict)
+
+    def file(self, said: str) -> Path:
+        """Return where a file lies on this machine."""
+        return Path(self.located.get(said, said))
+
+
+def faults(
+    inputs: UserInputs, names: ContigNames, accountings: Callable[[str], Accounting]
+) -> list[str]:
+    """Return what is wrong with the inputs, each fault once.
+
+    Parameters
+    ----------
+    inputs : UserInputs
+    names : ContigNames
+        Of the reference.
+    accountings : callable
+        Cohort → what was counted of it.
+    """
+    tables = _LabelTables(list(names.lengths))
+    of_cohorts = (
+        fault
+        for cohort, files in inputs.cohorts.items()
+        for fault in _cohort_faults(inputs, cohort, files, accountings(cohort), tables)
+    )
+    return list(dict.fromkeys([*_track_faults(inputs, names), *of_cohorts]))
+
+
+def _fault(check: Callable[..., object], *arguments: Any) -> Iterator[str]:
+    """Yield what a check refuses, if it does."""
+    try:
+        check(*arguments)
+    except UserError as error:
+        yield str(error)
+
+
+def _track_faults(inputs: UserInputs, names: ContigNames) -> Iterator[str]:
+    for name, path in inputs.intervals.items():
+        yield from _fault(check_intervals, inputs.file(path), names, f"annotate.intervals.{name}")
+    for name, path in inputs.bigwigs.items():
+        yield from _fault(BigWigColumns, name, inputs.file(path), names, f"annotate.bigwigs.{name}")
+    for name, address in inputs.browsers.items():
+        yield from _fault(BrowserLink.parse, f"{name}={address}")
+
+
+def _cohort_faults(
+    inputs: UserInputs,
+    cohort: str,
+    files: Sequence[CohortFile],
+    accounting: Accounting,
+    tables: _LabelTables,
+) -> Iterator[str]:
+    headings: list[Heading] = []
+    for file in files:
+        yield from _fault(
+            lambda path: headings.append(read_heading(path, _RECORDS)), inputs.file(file.vcf)
+        )
+    if len(headings) < len(files):
+        return
+    yield from _fault(check_samples, headings)
+    for heading in headings:
+        yield from _fault(check_tags, heading, inputs.models)
+    info: list[Column] | None = []
+    for tag in inputs.info if files else []:
+        try:
+            declared = declared_fields(headings, [tag])
+        except UserError as error:
+            info = None
+            yield str(error)
+        else:
+            if info is not None:
+                info += [column.column for column in declared]
+    if inputs.evaluate is not None:
+        yield from _evaluation_faults(inputs, cohort, files, accounting, info, tables)
+
+
+def _evaluation_faults(
+    inputs: UserInputs,
+    cohort: str,
+    files: Sequence[CohortFile],
+    accounting: Accounting,
+    info: Sequence[Column] | None,
+    tables: _LabelTables,
+) -> Iterator[str]:
+    """Yield what is wrong with what a cohort is evaluated by; `info` is None if not known."""
+    config = json.loads(evaluate_settings(inputs.evaluate, files))
+    if config["contigs"] is not None:
+        yield from _fault(check_contigs, config["contigs"], accounting)
+    paths = {name: inputs.file(path) for name, path in label_tables(inputs.evaluate, files).items()}
+    specs = label_specs(cohort, config, paths)
+    if info is not None:
+        schema = _schema(inputs, info)
+        yield from _fault(checked_scores, inputs.models, config, schema)
+        yield from _fault(check_label_columns, specs, schema, cohort)
+    for spec in specs:
+        if spec.table is not None:
+            yield from tables.faults(spec, accounting.contig_of_chrom)
+
+
+def _schema(inputs: UserInputs, info: Sequence[Column]) -> dict[str, pl.DataType]:
+    """Return the columns that the annotated table will have."""
+    extra = [
+        *info,
+        *(column for name in inputs.intervals for column in intervals.columns(name)),
+        *(column for name in inputs.bigwigs for column in bigwigs.columns(name)),
+    ]
+    return annotated(inputs.models, extra).schema
+
+
+@dataclass
+class _LabelTables:
+    """Looks at each label table once for all cohorts that call their contigs alike."""
+
+    contigs: Collection[str]
+    seen: dict[tuple[Any, ...], list[str]] = field(default_factory=dict)
+
+    def faults(self, spec: Any, contigs: Mapping[str, str]) -> list[str]:
+        """Return what is wrong with a label's table for a cohort with such contigs."""
+        key = (spec, *sorted(contigs.items()))
+        if key not in self.seen:
+            self.seen[key] = list(_fault(check_label_table, spec, contigs, self.contigs))
+        return self.seen[key]

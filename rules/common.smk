@@ -63,6 +63,7 @@ from varlm.run.fingerprint import fingerprints as known_by
 from varlm.run.index_kind import index_kind
 from varlm.run.inputs import (
     addresses,
+    file_problem,
     inputs_beside_vcfs,
     keys_of,
     read_late,
@@ -208,25 +209,27 @@ def located(path):
     file = ADDRESSES.get(path, path)
     if not workflow.is_main_process:
         return file
+    if file is path:
+        if unusable(path):
+            raise WorkflowError("\n".join(filter(None, map(unusable, KEYS))))
+        return file
     try:
-        if file is path:
-            exists = Path(path).exists() or made_here(path)
-        else:
-            exists = file.flags["storage_object"].exists()
+        exists = file.flags["storage_object"].exists()
     except Exception as error:  # of whichever library the storage plugin uses
         raise WorkflowError(
             f"{KEYS[path]}: {path}: cannot be looked up ({error})"
         ) from error
     if not exists:
-        where = (
-            f"relative to {Path.cwd()}"
-            if file is path
-            else "the server has no such file"
-        )
         raise WorkflowError(
-            f"{KEYS[path]}: {path}: input not found ({where}); correct it"
+            f"{KEYS[path]}: {path}: input not found (the server has no such file); correct it"
         )
     return file
+
+
+def unusable(path):
+    """Return why an input on a disk cannot be read, with its key; None if it can, or will be."""
+    problem = None if made_here(path) else file_problem(path)
+    return problem and f"{KEYS[path]}: {problem}"
 
 
 def inputs(*paths):

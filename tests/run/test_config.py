@@ -251,6 +251,14 @@ def test_a_sheet_that_is_not_there(tmp_path):
         load_cohorts(tmp_path / "none.tsv")
 
 
+def test_names_that_differ_only_in_case_are_told_together(load):
+    with pytest.raises(UserError) as told:
+        load({**MINIMAL, "models": {name: {"path": "x"} for name in ("a", "A", "b", "B")}})
+    for pair in ("a and A", "b and B"):
+        assert f"models: {pair} differ only in case; rename one" in str(told.value)
+    assert "2 errors in the config" in str(told.value)
+
+
 @pytest.mark.parametrize(
     ("annotate", "named"),
     [
@@ -260,6 +268,13 @@ def test_a_sheet_that_is_not_there(tmp_path):
         (
             {"intervals": {"x": "x.bed"}, "bigwigs": {"x_name": "x.bw"}},
             "x_name, which annotate.intervals.x makes too",
+        ),
+        ({"bigwigs": {"Gene": "x"}}, "column Gene, which the annotated table itself makes as gene"),
+        ({"bigwigs": {"M_LLR": "x"}}, "column M_LLR, which the model m makes as m_llr: the two"),
+        ({"info": ["AF", "af"]}, "column info_af, which annotate.info (AF) makes as info_AF"),
+        (
+            {"intervals": {"x": "x.bed", "X": "y.bed"}},
+            "X_name, which annotate.intervals.x makes as x_name: the two differ only in case",
         ),
     ],
 )

@@ -1,5 +1,7 @@
 """Every input of a config and of the sheet is found by its key; those that are missing are told."""
 
+from pathlib import Path
+
 import pytest
 
 from making.config import load_config
@@ -68,7 +70,7 @@ def test_all_that_is_missing_at_once_with_its_key(config):
 
 def test_nothing_is_missing_where_all_is_there(config, tmp_path):
     for name in KEYS.values():
-        (tmp_path / name).touch()
+        (tmp_path / name).write_text("x")
     make_checkpoint(tmp_path / "ckpt")
     make_checkpoint(tmp_path / "begin")
     assert list(inputs.missing(config)) == []
@@ -106,13 +108,13 @@ def test_a_config_with_errors_is_searched_as_far_as_it_goes(tmp_path, monkeypatc
 
 def test_the_sheets_files_are_told_with_their_lines(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "a.vcf").touch()
+    (tmp_path / "a.vcf").write_text("x")
     files = [
         CohortFile("x", "a.vcf", line=2),
         CohortFile("x", "none.vcf", labels="none.tsv", line=5),
         CohortFile("x", "https://h/one.vcf", line=6),
     ]
-    first, second = inputs.missing_in_sheet({"x": files})
+    first, second = inputs.missing_in_sheet({"x": files}, Path("c.tsv"))
     assert first.startswith("line 5: vcf: none.vcf: input not found")
     assert second.startswith("line 5: labels: none.tsv: input not found")
 
@@ -166,3 +168,37 @@ def test_addresses_become_storage_objects_or_one_message():
     assert "sftp:// (no plugin); use a path" in lines[0]
     assert lines[1].startswith("  - d: the address holds a user name or password")
     assert "secret" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "hint"),
+    [
+        ("genome.fa", "did you mean genome.fa.gz?"),
+        ("sub/geno.fa.gz", "there is no folder sub: correct the path"),
+        ("other.bed", "correct the path"),
+        ("~/genome.fa", "~ is not filled in here"),
+        ("dangling.vcf", "it is a link to gone.vcf, which is not there"),
+        ("one.vcf", "not to the sheet: did you mean sheets/one.vcf?"),
+    ],
+)
+def test_what_a_missing_input_may_have_been_meant_to_be(tmp_path, monkeypatch, path, hint):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "genome.fa.gz").write_text("x")
+    (tmp_path / "dangling.vcf").symlink_to("gone.vcf")
+    (tmp_path / "sheets").mkdir()
+    (tmp_path / "sheets/one.vcf").write_text("x")
+    problem = inputs.file_problem(path, Path("sheets/cohorts.tsv"))
+    assert problem.startswith(f"{path}: input not found (relative to {tmp_path}); ")
+    assert hint in problem
+
+
+def test_empty_and_unreadable_inputs(tmp_path, monkeypatch):
+    (tmp_path / "empty.bed").touch()
+    assert "the file is empty (0 bytes)" in inputs.file_problem(str(tmp_path / "empty.bed"))
+    locked = tmp_path / "locked.bed"
+    locked.write_text("x")
+    monkeypatch.setattr(inputs.os, "access", lambda *_: False)  # root reads everything
+    assert "cannot be read (its permissions)" in inputs.file_problem(str(locked))
+    assert inputs.file_problem("/dev/null") is not None  # no file of a size, but not readable now
+    monkeypatch.undo()
+    assert inputs.file_problem("/dev/null") is None

@@ -41,6 +41,7 @@ def cross_checks(config: Mapping[str, Any]) -> Iterator[str]:
                 f"model {name} ({window} bp), which leaves too little context; lower it to "
                 f"{window // 4} or less, or set scoring.indels: skip"
             )
+    yield from _case_clashes(config)
     yield from _column_clashes(config)
     yield from _training_checks(config)
     if config["evaluate"] is not None:
@@ -111,20 +112,47 @@ def _start_errors(name: str, trained: Mapping[str, Any]) -> Iterator[str]:
             )
 
 
+def _case_clashes(config: Mapping[str, Any]) -> Iterator[str]:
+    """Say which models have one name in two cases: one folder on some disks, one column in SQL."""
+    for key in ("models", "train"):
+        first: dict[str, str] = {}
+        for name in config[key]:
+            other = first.setdefault(name.casefold(), name)
+            if other != name:
+                yield f"{key}: {other} and {name} differ only in case; rename one"
+
+
 def _column_clashes(config: Mapping[str, Any]) -> Iterator[str]:
-    """Say which names of tracks would make a column that is there already."""
-    maker_of = dict.fromkeys(TABLE_COLUMNS, "the annotated table itself")
-    maker_of |= {f"{m}_{c}": f"the model {m}" for m in config["models"] for c in MODEL_COLUMNS}
-    maker_of |= {f"info_{tag}": f"annotate.info ({tag})" for tag in config["annotate"]["info"]}
+    """Say which names of tracks and INFO fields would make a column that is there already.
+
+    In any case of letters: SQL, and so DuckDB, takes `Gene` and `gene` for one column.
+    """
+    makers = {
+        column.casefold(): (column, "the annotated table itself makes") for column in TABLE_COLUMNS
+    }
+    for model in config["models"]:
+        for column in (f"{model}_{suffix}" for suffix in MODEL_COLUMNS):
+            makers.setdefault(column.casefold(), (column, f"the model {model} makes"))
+    annotate = config["annotate"]
+    entries = [
+        (f"annotate.info ({tag})", [f"info_{tag}"]) for tag in dict.fromkeys(annotate["info"])
+    ]
     for key, suffixes in (("intervals", INTERVAL_SUFFIXES), ("bigwigs", ("",))):
-        for name in config["annotate"][key]:
-            for column in (name + suffix for suffix in suffixes):
-                if column in maker_of:
-                    yield (
-                        f"annotate.{key}.{name}: makes the column {column}, which "
-                        f"{maker_of[column]} makes too; give it another name"
-                    )
-                maker_of.setdefault(column, f"annotate.{key}.{name}")
+        for name in annotate[key]:
+            entries.append((f"annotate.{key}.{name}", [name + suffix for suffix in suffixes]))
+    for key, columns in entries:
+        for column in columns:
+            other, maker = makers.setdefault(column.casefold(), (column, f"{key} makes"))
+            if maker == f"{key} makes":
+                continue
+            too = "too" if other == column else f"as {other}: the two differ only in case"
+            yield f"{key}: makes the column {column}, which {maker} {too}; {_remedy(key)}"
+
+
+def _remedy(key: str) -> str:
+    if key.startswith("annotate.info"):
+        return "leave one out, or rename it in the VCF (bcftools annotate --rename-annots)"
+    return "give it another name"
 
 
 def _evaluation_errors(config: Mapping[str, Any]) -> Iterator[str]:

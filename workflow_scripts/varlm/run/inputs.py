@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import difflib
+import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,6 +17,7 @@ from varlm.run.checkpoint_folders import folder_problem, model_problem
 from varlm.run.config_keys import SHEET_LABELS, CohortFile, is_address, label_tables, labels_of
 from varlm.run.shipped import SCHEME, Shipped
 
+_MOST_NAMES = 10_000  # files of a folder that are looked through for a similar name
 Pattern = tuple[str, ...]
 _Stored = TypeVar("_Stored")
 
@@ -168,26 +173,65 @@ def missing(config: Mapping[str, Any]) -> Iterator[str]:
             yield f"{place.key}: {problem} and none of the key train ({others}); correct it"
 
 
-def missing_in_sheet(cohorts: Mapping[str, Sequence[CohortFile]]) -> Iterator[str]:
+def missing_in_sheet(cohorts: Mapping[str, Sequence[CohortFile]], sheet: Path) -> Iterator[str]:
     """Yield an error for each file of the cohort sheet that is not on the disk, with its line."""
     for files in cohorts.values():
         for file in files:
             for what, path in (("vcf", file.vcf), ("labels", file.labels)):
-                if path is not None and (problem := file_problem(path)):
+                if path is not None and (problem := file_problem(path, sheet)):
                     yield f"line {file.line}: {what}: {problem}"
 
 
-def file_problem(path: str) -> str | None:
-    """Return why a path names no input file; None for a file that is there, and for an address."""
+def file_problem(path: str, beside: Path | None = None) -> str | None:
+    """Return why a path names no input file; None for a file that is there, and for an address.
+
+    Parameters
+    ----------
+    path : str
+    beside : Path, optional
+        A file in whose folder users look for others too: the cohort sheet.
+    """
     if is_address(path) or path.startswith(SCHEME):
         return None
     try:
-        is_folder = stat.S_ISDIR(Path(path).stat().st_mode)
+        status = Path(path).stat()
     except (FileNotFoundError, NotADirectoryError, ValueError):
-        return f"{path}: input not found (relative to {Path.cwd()}); correct the path"
+        return f"{path}: input not found (relative to {Path.cwd()}); {_hint(path, beside)}"
     except OSError as error:
         return f"{path}: cannot be looked up ({error.strerror}); correct the path"
-    return f"{path}: found a folder, expected a file; name the file in it" if is_folder else None
+    if stat.S_ISDIR(status.st_mode):
+        return f"{path}: found a folder, expected a file; name the file in it"
+    if stat.S_ISREG(status.st_mode) and status.st_size == 0:
+        return f"{path}: the file is empty (0 bytes); copy or make it again"
+    if not os.access(path, os.R_OK):
+        return f"{path}: cannot be read (its permissions); chmod it, or ask its owner"
+    return None
+
+
+def _hint(path: str, beside: Path | None) -> str:
+    """Say what a path that leads to nothing may have been meant to be."""
+    if path.startswith("~"):
+        return "~ is not filled in here: write the whole path"
+    with contextlib.suppress(OSError, ValueError):
+        if Path(path).is_symlink():
+            return f"it is a link to {Path(path).readlink()}, which is not there: link it anew"
+        if beside is not None and (beside.parent / path).is_file():
+            return (
+                "paths are relative to the working directory, not to the sheet: did you mean "
+                f"{beside.parent / path}?"
+            )
+        return _near(Path(path))
+    return "correct the path"
+
+
+def _near(path: Path) -> str:
+    """Name the folder that is not there, or a file of a similar name."""
+    folder = path.parent
+    if not folder.is_dir():
+        return f"there is no folder {folder}: correct the path"
+    names = sorted(entry.name for entry in islice(os.scandir(folder), _MOST_NAMES))
+    close = difflib.get_close_matches(path.name, names, n=1, cutoff=0.75)
+    return f"did you mean {folder / close[0]}?" if close else "correct the path"
 
 
 def inputs_beside_vcfs(

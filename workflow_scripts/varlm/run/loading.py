@@ -61,7 +61,7 @@ def _cohorts(config: Mapping[str, Any], shipped: Shipped, look: bool) -> tuple[C
     except UserError as error:
         return {}, str(error)
     if look:
-        errors += inputs.missing_in_sheet(cohorts)
+        errors += inputs.missing_in_sheet(cohorts, Path(sheet))
     return cohorts, f"{sheet}: {listed_errors(errors, WHERE)}" if errors else None
 
 

@@ -33,8 +33,8 @@ from varlm.store import KINDS, Part, Store, layout
 from varlm.store.archive import MANIFEST, checksum, export
 from varlm.store.compaction import compact
 from varlm.store.importing import import_archive
-from varlm.store.verification import verify
 from varlm.store.part_file import write_part
+from varlm.store.verification import verify
 from varlm.tables.parquet import ROW_GROUP
 
 

@@ -28,9 +28,9 @@ from varlm.errors import UserError
 from varlm.store import KINDS, Store, layout
 from varlm.store.compaction import compact
 from varlm.store.identity import names
+from varlm.store.part_file import write_part
 from varlm.store.repair import repair
 from varlm.store.verification import verify
-from varlm.store.part_file import write_part
 
 PART_ROWS = 40
 

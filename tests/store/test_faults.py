@@ -43,8 +43,8 @@ from varlm.genome.reference import Genome
 from varlm.scoring.commit_record import write_run
 from varlm.store import KINDS, Store
 from varlm.store.compaction import compact
-from varlm.store.repair import repair
 from varlm.store.part_file import write_part
+from varlm.store.repair import repair
 from varlm.tables.parquet import write_table
 from varlm.tables.schemas import ALLELES, SHARD, SITES
 

@@ -24,9 +24,9 @@ from making.store import (
 from varlm.errors import UserError
 from varlm.store import KINDS, Part, Store, verification
 from varlm.store.layout import place
+from varlm.store.part_file import write_part
 from varlm.store.stretches import stretches
 from varlm.store.verification import abandoned, model_keys, verify
-from varlm.store.part_file import write_part
 
 
 def add_part(folder, rows, kind="sites", claims=()):

@@ -84,9 +84,7 @@ def test_the_table_has_every_column_and_their_values(finished):
 def test_tsv_and_vcf_say_the_same(finished):
     results, _ = finished
     table = pl.read_parquet(results / "cohorts/one/annotated.parquet")
-    text = pl.read_csv(
-        results / "cohorts/one/annotated.tsv.gz", separator="\t"
-    )
+    text = pl.read_csv(results / "cohorts/one/annotated.tsv.gz", separator="\t")
     assert text["consequence"].to_list() == table["consequence"].to_list()
     first = table["consequences"].list.first().struct.field("transcript")
     assert [t.split("|")[4] or None for t in text["consequences"]] == first.to_list()

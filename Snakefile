@@ -34,6 +34,14 @@ onstart:
         workflow.scheduler.job_rate_limiter = None
 
 
+onsuccess:
+    tell_warnings()
+
+
+onerror:
+    tell_warnings()
+
+
 wildcard_constraints:
     training="|".join(map(re.escape, TRAIN)) or "(?!)",
     cohort="|".join(map(re.escape, ALL_COHORTS)),

@@ -82,6 +82,12 @@ from varlm.run.options import (
     pairs,
 )
 from varlm.run.shipped import Shipped, copy
+from varlm.run.step_warnings import (
+    Configured,
+    log_times,
+    shown_at_the_end,
+    step_warnings,
+)
 
 
 def shipped_content(name):
@@ -190,6 +196,34 @@ if workflow.is_main_process:
 
     if warning := watch_over(Path(".snakemake")):
         logger.warning(warning)
+
+
+# When each log was written that is here before the run.
+LOGS_BEFORE = log_times(Path(RESULTS, "logs")) if workflow.is_main_process else {}
+
+
+def tell_warnings():
+    """Write what the steps warned of as a table, and list it on the terminal."""
+    from varlm.results.warnings_table import write_warnings
+
+    configured = Configured(step_settings.steps_of(CONFIG), ALL_COHORTS, MODELS, TRAIN)
+    warnings = step_warnings(Path(RESULTS), configured)
+    table = f"{RESULTS}/warnings.tsv"
+    try:
+        write_warnings(warnings, Path(table))
+    except OSError as error:
+        logger.warning(f"{table}: cannot be written ({error.strerror})")
+    times = log_times(Path(RESULTS, "logs"))
+    is_new = {log: time != LOGS_BEFORE.get(log) for log, time in times.items()}
+    if text := shown_at_the_end(warnings, is_new, table):
+        logger.warning(text)
+
+
+# Snakemake runs the handlers of the importing workflow only (9.27): one of its own goes before.
+if IS_MODULE and workflow.is_main_process:
+    from varlm.run.snakemake_process import at_the_end
+
+    at_the_end(workflow, tell_warnings)
 
 
 def made_here(path):

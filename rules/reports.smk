@@ -61,8 +61,9 @@ rule score_pictures:
         """
 
 
-# What the plan and the commit counted is read where they lie and is no input: a report tells of
-# the run that made its table, and is not made again because another cohort was added.
+# What the plan and the commit counted and what steps warned of is read where it lies and is no
+# input: a report tells of the run that made its table, and is not made again because another cohort
+# was added. It waits for the export, of whose warnings it tells.
 rule report:
     input:
         annotated=rules.annotate.output.annotated,
@@ -90,6 +91,7 @@ rule report:
             if CONFIG["evaluate"] is None
             else [rules.evaluate.output.table, rules.evaluate.output.summary]
         ),
+        exported=f"{RESULTS}/cohorts/{{cohort}}/annotated.tsv.gz",
         stored=stored,
     output:
         **{
@@ -139,6 +141,7 @@ rule report:
         ],
         # Functions, since Snakemake takes the braces of a plain text for wildcards.
         settings=lambda wildcards: shown_settings(),
+        results=RESULTS,
         browsers=lambda wildcards: flags(
             "--browser", pairs(CONFIG["report"]["browsers"])
         ),
@@ -158,6 +161,7 @@ rule report:
             {params.annotation:q} \
             {params.evaluation:q} \
             --settings {params.settings:q} \
+            --results {params.results:q} \
             {params.browsers:q} \
             --top-hits {params.top_hits:q} \
             --pictures-count {params.pictures:q} \

@@ -114,7 +114,7 @@ class ReportInputs:
             words += ["--pictures", f / "pictures" / f"{model}.parquet"]
         for browser in self.browsers:
             words += ["--browser", browser]
-        words += ["--cohort", self.cohort, "--settings", f / "settings.json"]
+        words += ["--results", f, "--cohort", self.cohort, "--settings", f / "settings.json"]
         words += ["--top-hits", self.top_hits, "--pictures-count", self.pictures]
         words += ["--flank", self.flank, "--report", self.report]
         words += ["--figures", f / "figures", "--multiqc", f / f"{self.cohort}_mqc.json"]

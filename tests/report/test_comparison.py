@@ -1,5 +1,6 @@
 """The page of all cohorts: numbers from the reports' summaries, names as text."""
 
+import dataclasses
 import json
 import re
 
@@ -35,7 +36,7 @@ def test_the_numbers_are_those_of_the_cohorts():
     html = make_index([one, two], BACKGROUNDS)
     assert "2 cohorts 70 alleles 60 scored 10 rejected" in text_of(html)
     assert '<a href="cohorts/one/report.html">one</a>' in html
-    assert re.search(r"one 45 40 5 −(2\.9\d|3\.0\d)", text_of(html))  # from a bin of 0.05 nats
+    assert re.search(r"one 45 40 5 0 −(2\.9\d|3\.0\d)", text_of(html))  # from a bin of 0.05 nats
     assert " 4 42 " in text_of(html)
     charts = charts_of(html)
     rows = charts["llr_by_cohort"]["datasets"]["rows"]
@@ -69,7 +70,7 @@ def test_many_classes_and_cohorts_are_cut_and_counted():
 
 def test_a_cohort_without_alleles():
     html = make_index([summary("none", {})], BACKGROUNDS)
-    assert "none 5 0 5 – –" in text_of(html)
+    assert "none 5 0 5 0 – –" in text_of(html)
     assert "No class has 5 alleles." in html
 
 
@@ -92,3 +93,10 @@ def test_the_step_refuses_reports_of_other_models(tmp_path, capsys):
     assert (tmp_path / "index.html").stat().st_size < 3_000_000
     assert cli.main(["compare_cohorts", *map(str, words), "--model", "other"]) == 2
     assert "is of the models m, expected other" in capsys.readouterr().err
+
+
+def test_the_warnings_of_a_cohort_lead_to_them():
+    odd = dataclasses.replace(summary("odd", {"missense_variant": [-1.0]}), warnings=3)
+    html = make_index([summary("fine", {"missense_variant": [-1.0]}), odd], BACKGROUNDS)
+    assert '<a href="cohorts/odd/report.html#warnings">3</a>' in html
+    assert "fine/report.html#warnings" not in html

@@ -257,7 +257,8 @@ def test_warnings_say_what_is_odd(tmp_path):
     inputs = make_inputs(tmp_path, rows=60)
     accounting = json.loads((tmp_path / "accounting.json").read_text())
     first = accounting["contigs"][0]
-    accounting["contigs"] += [{**first, "chrom": "chrUn", "contig": None, "records": 12}]
+    unknown = {"chrom": "chrUn", "contig": None, "records": 12, "how": "not in the reference"}
+    accounting["contigs"] += [{**first, **unknown}]
     first["ref_checked"], first["ref_mismatches"] = 100, 20
     accounting["af_unreadable"] = 4
     (tmp_path / "accounting.json").write_text(json.dumps(accounting))
@@ -267,6 +268,37 @@ def test_warnings_say_what_is_odd(tmp_path):
     assert "20 of 100 REF alleles (20.0 %)" in text
     assert "no frequency: 4." in text
     assert "gpn: damaged files of the store: 1." in text
+
+
+@pytest.mark.usefixtures("quick")
+def test_what_the_steps_warned_of_is_told_in_words_with_its_log(tmp_path):
+    inputs = make_inputs(tmp_path, rows=60)
+    edit_json(tmp_path / "plan/gpn/plan.json", damaged={"x.parquet": "checksum"})
+    edit_json(tmp_path / "accounting.json", af_unreadable=4)
+    when = "2026-01-02 03:04:05"
+    frequency = "Alleles with an AF (or AC, AN) that is no frequency: 4. It is taken as missing."
+    for log, text in {
+        "normalise/cohort": frequency,
+        "normalise/other": "of another cohort",
+        "annotate/cohort": "sites.bed: <b>odd</b>",
+        "plan/gpn": "store/x.parquet: checksum; set aside",
+        "index_reference": "2 contigs have no sequence",
+        "evaluate/cohort": "[somewhere.else] what another package says",
+    }.items():
+        path = tmp_path / f"logs/{log}.log"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{when} INFO    x\n{when} WARNING {text}\nerror: WARNING\n")
+    page = inputs.make()
+    text = words(page)
+    assert "Warnings (4)" in text
+    assert text.count(frequency) == 1
+    assert "<b>Reading the reference:</b> 2 contigs have no sequence <a" in text
+    assert "annotated table:</b> sites.bed: &lt;b&gt;odd&lt;/b&gt; <a" in text
+    assert "gpn: damaged files of the store: 1." in text
+    for other in ("of another cohort", "set aside\n", "what another package says"):
+        assert other not in text
+    assert '<a href="../../logs/annotate/cohort.log">Log</a>' in page
+    assert json.loads((tmp_path / "report.json").read_text())["warnings"] == 4
 
 
 def test_density_integrates_to_one(two):

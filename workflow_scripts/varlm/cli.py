@@ -15,6 +15,7 @@ from varlm import __version__
 from varlm.errors import UserError
 from varlm.run import environment
 from varlm.run.signals import Stopped, stop_in_good_order
+from varlm.run.step_warnings import StepFormatter
 
 # Step → what it does, in flow order. Each is `varlm.steps.<step>` and the rule of that name.
 STEPS = {
@@ -110,12 +111,7 @@ def _main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog=f"varlm {step}", description=module.__doc__)
     module.add_arguments(parser)
     args = parser.parse_args(arguments[1:])
-    logging.basicConfig(
-        format="%(asctime)s %(levelname)-7s %(message)s",
-        datefmt="%Y-%m-%d %H:%M:%S",
-        level=environment.log_level(),
-        stream=sys.stderr,
-    )
+    _log_to_stderr()
     started = time.monotonic()
     try:
         status: int | None = module.run(args)
@@ -138,6 +134,12 @@ def _main(arguments: list[str]) -> int:
             "%s finished in %.1f s, peak memory %.0f MB", step, seconds, _peak_mb()
         )
     return status or 0
+
+
+def _log_to_stderr() -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(StepFormatter())
+    logging.basicConfig(handlers=[handler], level=environment.log_level())
 
 
 def _lines(commands: Mapping[str, str]) -> list[str]:

@@ -18,10 +18,12 @@ from varlm.report.hits import HitsSection, HitTable, hit_table, hits_section, un
 from varlm.report.inputs import ReportInput
 from varlm.report.logo import glyphs
 from varlm.report.model_facts import ModelFacts, model_facts
-from varlm.report.overview import Card, summary_cards, warnings
+from varlm.report.overview import Card, Notice, notices, summary_cards
 from varlm.report.pictures import LogoGroup, logo_groups
 from varlm.report.scores import ScoresSection, scores_section
 from varlm.report.summaries import CohortSummary, cohort_summary
+
+_WARNINGS = 30  # on the page
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,8 @@ class ReportPage:
     ----------
     title, cohort, version : str
     summary : list of Card
-    warnings : list of str
+    warnings : list of Notice
+        The first ones; `warnings_total` is how many there are.
     run, accounting, scores, hits
         Sections; each is built by the module of its class.
     models : list of ModelFacts
@@ -48,7 +51,8 @@ class ReportPage:
     cohort: str
     version: str
     summary: list[Card]
-    warnings: list[str]
+    warnings: list[Notice]
+    warnings_total: int
     run: RunSection
     models: list[ModelFacts]
     model_options: list[tuple[str, str]]
@@ -93,18 +97,20 @@ def make_report(inputs: ReportInput) -> CohortReport:
         page.render("report.html.j2", contents, _data(inputs, contents, table)),
         {chart.name: chart.figure_spec(inputs.names) for chart in contents.scores.charts.all()},
         multiqc.content(inputs.cohort, inputs.accounting, inputs.plans, medians),
-        cohort_summary(inputs.accounting, inputs.plans, inputs.counts),
+        cohort_summary(inputs.accounting, inputs.plans, inputs.counts, contents.warnings_total),
     )
 
 
 def report_page(inputs: ReportInput, table: HitTable) -> ReportPage:
     """Return what the page shows; `table` is the one of the top hits."""
+    told = notices(inputs)
     return ReportPage(
         title=f"{inputs.cohort} – varlm report",
         cohort=inputs.cohort,
         version=__version__,
         summary=summary_cards(inputs),
-        warnings=warnings(inputs),
+        warnings=told[:_WARNINGS],
+        warnings_total=len(told),
         run=run_section(inputs),
         models=[model_facts(model, inputs.cohort) for model in inputs.models],
         model_options=[(name, name) for name in inputs.names],

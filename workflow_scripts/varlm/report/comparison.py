@@ -42,7 +42,7 @@ class CohortScores:
 
 @dataclass(frozen=True)
 class CohortRow:
-    """A cohort: where its report lies, its alleles, and its scores in the models' order."""
+    """A cohort: where its report lies, its alleles and warnings, and its scores by model."""
 
     cohort: str
     link: str
@@ -51,6 +51,7 @@ class CohortRow:
     rejected: int
     by_reason: Mapping[str, int]
     models: list[CohortScores]
+    warnings: int
 
 
 @dataclass(frozen=True)
@@ -142,6 +143,7 @@ def cohort_row(summary: CohortSummary, backgrounds: Mapping[str, Distribution]) 
             cohort_scores(summary.models[model], background)
             for model, background in backgrounds.items()
         ],
+        warnings=summary.warnings or 0,
     )
 
 

@@ -12,6 +12,7 @@ from varlm.genome.reference import Genome
 from varlm.models.prepared import PreparedModel
 from varlm.report.counts import Distribution, GenomeBins, ModelCounts
 from varlm.report.links import BrowserLink
+from varlm.run.step_warnings import StepWarning
 from varlm.scoring.commit_record import CommitRecord
 from varlm.scoring.plan_record import Counts, Plan
 from varlm.tables.parquet import Table
@@ -92,6 +93,8 @@ class ReportInput:
         `schemas.REJECTED`: a few rows of each reason.
     evaluation : tuple, optional
         `schemas.EVALUATION`, and evaluation.json.
+    warnings : sequence of StepWarning
+        What the steps of the cohort warned of.
     """
 
     cohort: str
@@ -105,6 +108,7 @@ class ReportInput:
     annotation: Mapping[str, Any] = field(default_factory=dict)
     rejected: pl.DataFrame | None = None
     evaluation: tuple[pl.DataFrame, Mapping[str, Any]] | None = None
+    warnings: Sequence[StepWarning] = ()
 
     @property
     def names(self) -> list[str]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from varlm.report.inputs import ReportInput
+from varlm.report.inputs import ReportInput, ReportModel
 from varlm.report.text import count, cut, decimals, share
-from varlm.variants.accounting import AccountedContig
+from varlm.run.step_warnings import STEPS
+from varlm.variants.oddities import contig_oddities, frequency_oddity
 
-_MISMATCHES = 10  # of a contig's REF alleles, and 1 % of them: fewer are not told of
-_WARNINGS = 6  # beyond so many, contigs with mismatches are not told of
+SET_ASIDE = "; set aside"  # what each damaged file of the store ends in, in the log of the plan
 _NAMED = 5  # contigs in a warning
 
 
@@ -44,63 +44,61 @@ def summary_cards(inputs: ReportInput) -> list[Card]:
     return cards
 
 
-def warnings(inputs: ReportInput) -> list[str]:
-    """Return what is odd about the input, the annotation or the store, in sentences."""
-    accounting = inputs.accounting
-    texts = [
-        *_unknown_contigs(accounting.contigs),
-        *_refused_contigs(inputs.annotation.get("refused_contigs", [])),
+@dataclass(frozen=True)
+class Notice:
+    """A warning: what it is about, in words, what it says, and the log that has it ("": none)."""
+
+    about: str
+    text: str
+    log: str = ""
+
+
+def notices(inputs: ReportInput) -> list[Notice]:
+    """Return what is odd about the input, the annotation, the store or a step, each thing once."""
+    accounting, annotation = inputs.accounting, inputs.annotation.get("refused_contigs", [])
+    steps = {warning.step for warning in inputs.warnings}
+    own = [
+        *(("normalise", text) for text in contig_oddities(accounting.contigs)),
+        *(
+            [("normalise", frequency_oddity(accounting.af_unreadable))]
+            if accounting.af_unreadable
+            else []
+        ),
+        # The log says it in more words; where it is lost, this does.
+        *(("index_annotation", text) for text in _refused_contigs(annotation)),
+        *(("plan", text) for model in inputs.models for text in _damaged(model)),
+        *(("annotate", text) for model in inputs.models for text in _not_scored(model)),
     ]
-    mismatches = _mismatches(accounting.contigs)
-    texts += list(mismatches)[: max(_WARNINGS - len(texts), 0)]
-    if accounting.af_unreadable:
-        texts.append(
-            "Alleles with an AF (or AC, AN) that is no frequency: "
-            f"{accounting.af_unreadable:,}. It is taken as missing."
-        )
-    for model in inputs.models:
-        damaged = model.plan.damaged
-        if damaged:
-            texts.append(
-                f"{model.name}: damaged files of the store: {len(damaged):,}. They were set aside, "
-                "and their scores were computed again."
-            )
-        if model.counts.missing:
-            texts.append(f"{model.name}: alleles without a score: {model.counts.missing:,}.")
-    return texts
+    if "index_annotation" in steps:
+        own = [(step, text) for step, text in own if step != "index_annotation"]
+    told = {text for _, text in own}
+    listed = [Notice(STEPS[step][0], text) for step, text in own]
+    for warning in inputs.warnings:
+        if warning.text not in told and not warning.text.endswith(SET_ASIDE):
+            model = f", {warning.model}" if warning.model else ""
+            listed.append(Notice(STEPS[warning.step][0] + model, warning.text, warning.log))
+    return listed
 
 
-def _unknown_contigs(contigs: Sequence[AccountedContig]) -> Iterator[str]:
-    unknown = [entry for entry in contigs if entry.contig is None]
-    if unknown:
-        records = sum(entry.records for entry in unknown)
-        names = _first_names([entry.chrom for entry in unknown])
+def _damaged(model: ReportModel) -> Iterator[str]:
+    damaged = model.plan.damaged
+    if damaged:
         yield (
-            f"Contigs of the input that are not in the reference: {len(unknown):,} "
-            f"({names}). Their records ({records:,}) were rejected."
+            f"{model.name}: damaged files of the store: {len(damaged):,}. They were set aside, "
+            "and their scores were computed again."
         )
+
+
+def _not_scored(model: ReportModel) -> Iterator[str]:
+    if model.counts.missing:
+        yield f"{model.name}: alleles without a score: {model.counts.missing:,}."
 
 
 def _refused_contigs(refused: Sequence[object]) -> Iterator[str]:
     if refused:
-        names = _first_names([str(name) for name in refused])
+        names = ", ".join(cut(str(name), 40) for name in refused[:_NAMED])
+        more = ", …" if len(refused) > _NAMED else ""
         yield (
-            f"No coding consequences are called on {names}: its genetic code is not known "
+            f"No coding consequences are called on {names}{more}: its genetic code is not known "
             "(config key annotate.genetic_codes)."
         )
-
-
-def _mismatches(contigs: Sequence[AccountedContig]) -> Iterator[str]:
-    for entry in contigs:
-        wrong, checked = entry.ref_mismatches, entry.ref_checked
-        if wrong >= _MISMATCHES and wrong > 0.01 * checked:
-            yield (
-                f"Contig {cut(entry.chrom, 60)}: {wrong:,} of {checked:,} REF alleles "
-                f"({100 * wrong / checked:.1f} %) are not what the reference has. Was the cohort "
-                "called against another assembly?"
-            )
-
-
-def _first_names(names: Sequence[str]) -> str:
-    more = ", …" if len(names) > _NAMED else ""
-    return ", ".join(cut(name, 40) for name in names[:_NAMED]) + more

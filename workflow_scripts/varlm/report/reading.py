@@ -19,6 +19,8 @@ from varlm.report.evaluation import read_evaluation
 from varlm.report.inputs import ReportInput, ReportModel, ReportOptions
 from varlm.report.rejected import read_examples
 from varlm.results.top_hits import top_hits
+from varlm.run.step_settings import steps_of
+from varlm.run.step_warnings import STEPS, Configured, StepWarning, step_warnings
 from varlm.scoring.commit_record import CommitRecord
 from varlm.scoring.plan_record import Plan
 from varlm.tables.parquet import read_table
@@ -58,6 +60,8 @@ class ReportFiles:
         annotation.json.
     evaluation : tuple of Path, optional
         evaluation.tsv and evaluation.json.
+    results : Path, optional
+        The folder whose logs tell what the steps warned of.
     """
 
     annotated: Path
@@ -67,6 +71,7 @@ class ReportFiles:
     rejected: Path | None = None
     annotation: Path | None = None
     evaluation: tuple[Path, Path] | None = None
+    results: Path | None = None
 
 
 def read_inputs(
@@ -130,7 +135,16 @@ def read_inputs(
             else None
         ),
         evaluation=evaluation,
+        warnings=_warnings(files.results, cohort, names, settings) if files.results else [],
     )
+
+
+def _warnings(
+    results: Path, cohort: str, models: Sequence[str], settings: Mapping[str, Any]
+) -> list[StepWarning]:
+    """Return what the cohort's steps warned of, those among them that are all cohorts'."""
+    steps = steps_of(settings) if "annotate" in settings else list(STEPS)
+    return step_warnings(results, Configured(steps, [cohort], models), with_shards=False)
 
 
 def read_object(path: Path) -> dict[str, Any]:

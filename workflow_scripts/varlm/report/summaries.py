@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from varlm.files.json_record import JsonRecord
+from varlm.files.json_record import JsonRecord, absent_if_none
 from varlm.report.classes import class_column
 from varlm.report.counts import Distribution, ModelCounts, distribution
 from varlm.scoring.plan_record import Counts
@@ -74,6 +74,8 @@ class CohortSummary(JsonRecord):
         `consequence` or `kind`: what the classes are. The file's key is `class`, no name in Python.
     models : dict
         Model → its summary.
+    warnings : int or None
+        Those that the report tells; None of none.
     """
 
     MADE_BY = "report"
@@ -85,6 +87,7 @@ class CohortSummary(JsonRecord):
     rejected_by_reason: dict[str, int]
     class_column: str
     models: dict[str, ModelSummary]
+    warnings: int | None = absent_if_none()
 
     @classmethod
     def from_json(cls, document: object, path: Path) -> Self:
@@ -105,7 +108,10 @@ def _renamed(document: Any, old: str, new: str) -> Any:
 
 
 def cohort_summary(
-    accounting: Accounting, plans: Mapping[str, Counts], counts: Mapping[str, ModelCounts]
+    accounting: Accounting,
+    plans: Mapping[str, Counts],
+    counts: Mapping[str, ModelCounts],
+    warnings: int = 0,
 ) -> CohortSummary:
     """Return what the comparison needs of a cohort, small whatever the cohort's size.
 
@@ -117,6 +123,8 @@ def cohort_summary(
         Model → the cohort's counts in its plan.
     counts : mapping
         Model → what `counts.count` returned.
+    warnings : int
+        Those that the report tells.
     """
     column = class_column(counts)
     return CohortSummary(
@@ -130,6 +138,7 @@ def cohort_summary(
             model: ModelSummary(planned=plans[model], classes=tuple(_histograms(of_model, column)))
             for model, of_model in counts.items()
         },
+        warnings=warnings or None,
     )
 
 

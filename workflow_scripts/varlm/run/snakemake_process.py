@@ -15,6 +15,7 @@ import os
 import signal
 import socket
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,25 @@ def let_signals_in(scheduler: Any) -> None:
     """
     if isinstance(getattr(scheduler, "_lock", None), type(threading.Lock())):
         scheduler._lock = threading.RLock()
+
+
+def at_the_end(workflow: Any, tell: Callable[[], None]) -> None:
+    """Have something told after a run of a workflow that imports varlm, whatever it tells itself.
+
+    A handler that the importing workflow declares below its `module` takes the place of this one.
+    """
+    for name in ("_onsuccess", "_onerror"):
+        before = getattr(workflow, name, None)
+        if before is not None:
+            setattr(workflow, name, _both(before, tell))
+
+
+def _both(before: Callable[[Any], object], tell: Callable[[], None]) -> Callable[[Any], None]:
+    def handler(log: Any) -> None:
+        before(log)
+        tell()
+
+    return handler
 
 
 def _pass_signals_on() -> None:

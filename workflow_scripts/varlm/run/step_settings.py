@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from varlm.run.config_keys import LOOP, CohortFile, label_tables
+from varlm.run.step_warnings import STEPS
 
 
 def shown_settings(config: Mapping[str, Any], addresses: Iterable[str]) -> str:
@@ -51,6 +52,23 @@ def checked_settings(config: Mapping[str, Any]) -> str:
         },
         sort_keys=True,
     )
+
+
+def steps_of(config: Mapping[str, Any]) -> list[str]:
+    """Return the steps whose results a config asks for, in flow order."""
+    annotate, regions = config["annotate"], config["regions"]
+    drawn = config["tracks"] == "all" or (config["tracks"] == "auto" and regions is not None)
+    asked_for = {
+        "index_annotation": config["reference"]["annotation"],
+        "call_consequences": config["reference"]["annotation"],
+        "carry_info": annotate["info"],
+        "saturate": regions is not None,
+        "export_regions": regions is not None,
+        "evaluate": config["evaluate"] is not None,
+        "draw_tracks": drawn,
+        "build_hub": drawn,
+    }
+    return [step for step in STEPS if asked_for.get(step, True)]
 
 
 def loop_settings(training: Mapping[str, Any]) -> str:

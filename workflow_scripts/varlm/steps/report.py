@@ -38,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--annotation-summary", type=Path, help="what the annotation holds, JSON")
     parser.add_argument("--evaluation", type=Path, help="evaluation.tsv")
     parser.add_argument("--evaluation-summary", type=Path, help="evaluation.json, with it")
+    parser.add_argument("--results", type=Path, help="the results folder, for its logs' warnings")
     parser.add_argument("--cohort", required=True, help="cohort name")
     parser.add_argument("--settings", required=True, help="the config: JSON, or a file of it")
     parser.add_argument(
@@ -71,6 +72,7 @@ def run(args: argparse.Namespace) -> None:
         rejected=args.rejected,
         annotation=args.annotation_summary,
         evaluation=(args.evaluation, args.evaluation_summary) if args.evaluation else None,
+        results=args.results,
     )
     options = ReportOptions(args.top_hits, args.pictures_count, args.flank, browsers)
     report = make_report(read_inputs(files, args.cohort, _settings(args.settings), options))

@@ -21,6 +21,7 @@ from varlm.genome.regions import read_regions
 from varlm.tables.schemas import REJECTED, VARIANTS
 from varlm.variants.acceptance import CohortContig, Sorter
 from varlm.variants.accounting import AccountedContig, AccountedFile, Accounting
+from varlm.variants.oddities import contig_oddities, frequency_oddity
 from varlm.variants.options import REASONS, NormaliseOptions
 from varlm.vcf.columns import read_columns
 from varlm.vcf.heading import check_samples, read_heading
@@ -164,6 +165,9 @@ class _Intake:
     def finish(self, cohort: str) -> NormalisedCohort:
         """Check the counts and return the tables, sorted, and the accounting."""
         self._log_contigs()
+        contigs = self._accounted_contigs()
+        for oddity in contig_oddities(contigs):
+            log.warning("%s", oddity)
         self._check_contigs(cohort)
         self._check_assembly(cohort)
         rejected = _concat(self.sorter.rejected, REJECTED.schema).sort("file", "record", "allele")
@@ -183,22 +187,25 @@ class _Intake:
             by_reason={reason: reasons[reason] for reason in REASONS if reasons[reason]},
             **_distinct(variants),
             af_unreadable=self.sorter.af_unreadable,
-            contigs=tuple(
-                AccountedContig(
-                    chrom=name,
-                    contig=contig.match.contig,
-                    records=contig.records,
-                    how=contig.match.how,
-                    ref_checked=contig.checked,
-                    ref_mismatches=contig.mismatches,
-                )
-                for name, contig in self.seen.items()
-            ),
+            contigs=contigs,
             contigs_without_records=tuple(self._contigs_without_records()),
         )
         _log_outcome(accounting)
         return NormalisedCohort(
             VARIANTS.check(variants, cohort), REJECTED.check(rejected, cohort), accounting
+        )
+
+    def _accounted_contigs(self) -> tuple[AccountedContig, ...]:
+        return tuple(
+            AccountedContig(
+                chrom=name,
+                contig=contig.match.contig,
+                records=contig.records,
+                how=contig.match.how,
+                ref_checked=contig.checked,
+                ref_mismatches=contig.mismatches,
+            )
+            for name, contig in self.seen.items()
         )
 
     def _log_contigs(self) -> None:
@@ -210,8 +217,7 @@ class _Intake:
             by_how.setdefault(contig.match.how, []).append(shown)
         for how, names in by_how.items():
             known = any(c.match.contig and c.match.how == how for c in self.seen.values())
-            log.log(
-                logging.INFO if known else logging.WARNING,
+            log.info(
                 "%d contigs %s (%s): %s",
                 len(names),
                 "matched" if known else "rejected",
@@ -229,17 +235,6 @@ class _Intake:
 
     def _check_assembly(self, cohort: str) -> None:
         limit = self.options.max_ref_mismatch
-        for name, contig in self.seen.items():
-            if contig.mismatches >= MIN_REF_MISMATCHES:
-                share = contig.mismatches / contig.checked
-                if share > limit:
-                    log.warning(
-                        "contig %r: %d of %d REF alleles are not the reference's (%.1f %%)",
-                        name,
-                        contig.mismatches,
-                        contig.checked,
-                        100 * share,
-                    )
         wrong = sum(contig.mismatches for contig in self.seen.values())
         checked = sum(contig.checked for contig in self.seen.values())
         if wrong >= MIN_REF_MISMATCHES and wrong > limit * checked:
@@ -325,10 +320,7 @@ def _log_outcome(accounting: Accounting) -> None:
     for reason, count in accounting.by_reason.items():
         log.info("rejected %d: %s (%s)", count, reason, REASONS[reason])
     if accounting.af_unreadable:
-        log.warning(
-            "%d alleles have an AF (or AC, AN) that is no frequency; it is taken as missing",
-            accounting.af_unreadable,
-        )
+        log.warning("%s", frequency_oddity(accounting.af_unreadable))
     absent = accounting.contigs_without_records
     if absent:
         log.info("contigs of the reference without a record: %s", _quoted(absent))

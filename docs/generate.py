@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "workflow_scripts"))
 
 from varlm.results import annotated_vcf, summary
+from varlm.results.warnings_table import COLUMNS as WARNING_COLUMNS
 from varlm.scoring.plan_record import Counts, Plan
 from varlm.tables import parquet, schemas
 from varlm.tracks import sites
@@ -168,6 +169,11 @@ FILES = (
         "summary.tsv",
         "per cohort and model: how many alleles, sites, from where ([columns](#summarytsv))",
     ),
+    (
+        "warnings.tsv",
+        "what the steps warned of, one row a warning ([columns](#warningstsv)); written where a "
+        "run ends, also where it failed",
+    ),
     ("index.html", "all cohorts, compared, with links to their reports"),
     ("cohorts/{cohort}/report.html", "the cohort's report: one file that opens offline"),
     ("cohorts/{cohort}/report.json", "its figures for `index.html`"),
@@ -271,6 +277,7 @@ FILES = (
     ),
     ("commits/{model}.json", "what was added to the store"),
     ("{table}.sha256", "the digest of a table that a later step reads, as `sha256sum` writes it"),
+    ("checked_inputs.json", "what was looked at before anything was scored"),
     ("logs/{step}/…", "one log a job, with its time and peak memory at the end"),
     ("benchmarks/{step}/…", "Snakemake's record of time and memory, one a job"),
 )
@@ -359,6 +366,10 @@ def outputs_page() -> str:
         columns(schemas.VARIANTS.columns),
         "## summary.tsv\n",
         table(("column", "meaning"), [(f"`{name}`", text) for name, text in SUMMARY.items()]),
+        "## warnings.tsv\n",
+        table(
+            ("column", "meaning"), [(f"`{name}`", text) for name, text in WARNING_COLUMNS.items()]
+        ),
         "## evaluation.tsv\n",
         "Missing values are `NA`.\n",
         columns(schemas.EVALUATION.columns),

@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "workflow_scripts"))
 
 from varlm.results import annotated_vcf, summary
-from varlm.results.warnings_table import COLUMNS as WARNING_COLUMNS
+from varlm.run.warnings_table import COLUMNS as WARNING_COLUMNS
 from varlm.scoring.plan_record import Counts, Plan
 from varlm.tables import parquet, schemas
 from varlm.tracks import sites

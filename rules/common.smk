@@ -204,7 +204,7 @@ LOGS_BEFORE = log_times(Path(RESULTS, "logs")) if workflow.is_main_process else 
 
 def tell_warnings():
     """Write what the steps warned of as a table, and list it on the terminal."""
-    from varlm.results.warnings_table import write_warnings
+    from varlm.run.warnings_table import write_warnings
 
     configured = Configured(step_settings.steps_of(CONFIG), ALL_COHORTS, MODELS, TRAIN)
     warnings = step_warnings(Path(RESULTS), configured)

@@ -30,6 +30,7 @@ STEPS = {
     "describe_training": ("describing the training", TRAINING),
     "index_reference": ("reading the reference", RUN),
     "index_annotation": ("reading the annotation", RUN),
+    "find_circular": ("finding circular contigs", RUN),
     "normalise": ("reading the VCF files", COHORT),
     "saturate": ("listing the SNVs of the regions", COHORT),
     "check_inputs": ("looking at the inputs", RUN),

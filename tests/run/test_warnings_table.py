@@ -1,9 +1,8 @@
-"""warnings.tsv is read as it was written, and runs nothing in a spreadsheet."""
+"""warnings.tsv is read as it was written."""
 
-import csv
-
-from varlm.results.warnings_table import COLUMNS, write_warnings
 from varlm.run.step_warnings import StepWarning
+from varlm.run.warnings_table import COLUMNS, write_warnings
+from varlm.tables.tsv import read_tsv
 
 
 def test_a_row_a_warning_and_a_header_of_none(tmp_path):
@@ -17,10 +16,10 @@ def test_a_row_a_warning_and_a_header_of_none(tmp_path):
         ],
         path,
     )
-    with path.open() as file:
-        rows = list(csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
-    assert rows == [
-        list(COLUMNS),
-        ["normalise", "a", "NA", "'=1+1\\x09x", "normalise/a.log"],
-        ["plan", "NA", "m", "plain", "plan/m.log"],
+    assert path.read_text().splitlines()[1] == "normalise\ta\t\t'=1+1\\x09x\tnormalise/a.log"
+    table = read_tsv(path)
+    assert table.columns == list(COLUMNS)
+    assert table.rows() == [
+        ("normalise", "a", None, "=1+1\tx", "normalise/a.log"),
+        ("plan", None, "m", "plain", "plan/m.log"),
     ]

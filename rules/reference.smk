@@ -54,7 +54,10 @@ rule find_circular:
         ),
         annotation=lambda wildcards, input: flags("--annotation", input.annotation),
         aliases=lambda wildcards, input: flags("--aliases", input.aliases),
-        named=flags("--contig", [] if CIRCULAR in ("auto", "none") else CIRCULAR),
+        # A function, since Snakemake takes the braces of a plain text for wildcards.
+        named=lambda wildcards: flags(
+            "--contig", [] if CIRCULAR in ("auto", "none") else CIRCULAR
+        ),
     shell:
         """
         python "$VARLM" find_circular \

@@ -182,7 +182,10 @@ FILES = (
         "every accepted allele with its scores ([columns](#annotatedparquet)); units, models, "
         "revisions and digests are in the file's metadata",
     ),
-    ("cohorts/{cohort}/annotated.tsv.gz", "the same as text (bgzip); missing values are `NA`"),
+    (
+        "cohorts/{cohort}/annotated.tsv.gz",
+        "the same as text (bgzip); how to read it: [results.md](results.md#text-tables)",
+    ),
     (
         "cohorts/{cohort}/annotated.vcf.gz",
         "the cohort's own records, in their order, genotypes and all, with the scores in INFO "
@@ -371,7 +374,6 @@ def outputs_page() -> str:
             ("column", "meaning"), [(f"`{name}`", text) for name, text in WARNING_COLUMNS.items()]
         ),
         "## evaluation.tsv\n",
-        "Missing values are `NA`.\n",
         columns(schemas.EVALUATION.columns),
         "## perplexity.tsv\n",
         columns(schemas.PERPLEXITY.columns),
@@ -389,7 +391,9 @@ def outputs_page() -> str:
 
 def columns(found: Iterable[parquet.Column]) -> str:
     """Return a table of columns."""
-    rows = [(f"`{each.name}`", type_name(each.dtype), each.meaning) for each in found]
+    rows = [
+        (f"`{each.name}`", type_name(parquet.signed(each.dtype)), each.meaning) for each in found
+    ]
     return table(("column", "type", "meaning"), rows)
 
 

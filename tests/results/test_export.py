@@ -14,16 +14,18 @@ import pytest
 from cyvcf2 import VCF
 
 from making.records import prepared_model
+from making.unsigned import make_unsigned
 from varlm.annotation import table as annotation
 from varlm.annotation.table import Model, annotate
 from varlm.cli import main
 from varlm.genome.reference import Genome
 from varlm.results.annotated_vcf import TAGS, tag_names
+from varlm.results.top_hits import top_hits
 from varlm.scoring.background import Percentiles
 from varlm.scoring.planning import CohortRows
 from varlm.store import ALLELE_SCHEMA, SITE_SCHEMA, Store
 from varlm.tables.parquet import write_table
-from varlm.tables.schemas import BACKGROUND, LOGIT_COLUMNS, annotated
+from varlm.tables.schemas import BACKGROUND, LOGIT_COLUMNS, VARIANTS, annotated
 
 BACKGROUND_LLRS = [-2.0, -1.0, 0.5, 1.5]
 HEADER = "##fileformat=VCFv4.2\n##contig=<ID=chr1,length=400>\n"
@@ -273,7 +275,32 @@ def test_parquet_says_where_its_numbers_come_from(pipeline, sequence):
         f'"precision": "float32", "files": {{"config.json": "{"ab" * 32}"}}}}'
     )  # as c9c1f55 wrote it
     assert "negative" in metadata["varlm.column.m_llr"]
-    assert pl.read_parquet_schema(out / "annotated.parquet") == annotated(["m"]).schema
+    assert pl.read_parquet_schema(out / "annotated.parquet") == annotated(["m"]).file_schema
+
+
+def test_tables_of_before_signed_integers_go_on(pipeline, sequence, tmp_path):
+    out, _ = pipeline([a_vcf(sequence), a_vcf(sequence, seed=2)])
+    made = [out / name for name in ("annotated.parquet", "annotated.tsv.gz", "annotated.vcf.gz")]
+    new = {path.name: path.read_bytes() for path in made}
+    make_unsigned(out / "v.parquet", VARIANTS)
+    make_unsigned(out / "m.background.parquet", BACKGROUND)
+    step = ["annotate", "--variants", out / "v.parquet", "--reference", tmp_path / "reference"]
+    step += ["--store", tmp_path / "store", "--model", out / "m.json"]
+    step += ["--background", out / "m.background.parquet", "--annotated", made[0]]
+    assert main(list(map(str, step))) == 0
+    assert made[0].read_bytes() == new[made[0].name]
+    make_unsigned(made[0], annotated(["m"]))
+    step = ["export", "--annotated", made[0], "--rejected", out / "r.tsv.gz"]
+    step += ["--accounting", out / "a.json", "--reference", tmp_path / "reference"]
+    step += ["--vcf", tmp_path / "in.0.vcf", "--vcf", tmp_path / "in.1.vcf", "--model", "m"]
+    step += ["--tsv", made[1], "--out-vcf", made[2]]
+    assert main(list(map(str, step))) == 0
+    assert {path.name: path.read_bytes() for path in made[1:]} == {
+        path.name: new[path.name] for path in made[1:]
+    }
+    old = {model: hits.rows() for model, hits in top_hits(made[0], ["m"], 5).items()}
+    made[0].write_bytes(new[made[0].name])
+    assert old == {model: hits.rows() for model, hits in top_hits(made[0], ["m"], 5).items()}
 
 
 def test_carriage_returns_are_dropped(pipeline, sequence):

@@ -2,6 +2,7 @@
 
 import random
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pysam
@@ -24,6 +25,7 @@ from varlm.results.export import export_tsv
 from varlm.tables.flat_text import flat
 from varlm.tables.parquet import Column, write_table
 from varlm.tables.schemas import CONSEQUENCES, REJECTED, annotated
+from varlm.tables.spreadsheet import NUMBERS, TEXT, TYPED, escaped
 from varlm.tables.tsv import read_tsv, write_tsv
 from varlm.variants.rejected import write_rejected
 
@@ -188,6 +190,16 @@ def test_the_table_of_rejected_alleles(tmp_path, name):
 def test_duckdb_finds_the_tabs_of_an_ordinary_table(hostile_cohort, tmp_path):
     path, table = hostile_cohort
     check_columns(with_duckdb(path, header=True), table, "duckdb")
+
+
+def test_the_way_back_that_the_documentation_shows():
+    page = (Path(__file__).parents[2] / "docs/results.md").read_text()
+    (code,) = (block for block in page.split("```python\n")[1:] if "def unescaped" in block)
+    shown: dict[str, Any] = {}
+    exec(code.split("```")[0], shown)
+    for text in WORDS:
+        for marking in (TEXT, TYPED, NUMBERS):
+            assert shown["unescaped"](escaped(text, marking)) == text
 
 
 def test_what_is_taken_for_the_same():

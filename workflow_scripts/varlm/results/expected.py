@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from varlm.results.annotated_vcf import ANNOTATION_TAGS, REJECTED_TAG, TAGS
+from varlm.tables.schemas import REJECTED
 
 STRETCH = 100_000  # records held at a time
 _KEYS = ("chrom", "pos", "ref", "alt", "file", "record", "allele")
@@ -100,7 +101,7 @@ class Expected:
             .filter(_inside(spans, "input_pos"))
             .with_columns(pos="input_pos", ref="input_ref", alt="input_alt")
             .select(*_KEYS, *scores)
-            .cast({"pos": pl.Int64})
+            .cast({"pos": pl.Int64, **{name: REJECTED.schema[name] for name in _KEYS[-3:]}})
             .collect(engine="streaming")  # in any order: sorted below, by keys that are unique
         )
         position = pl.col("pos").cast(pl.Int64, strict=False).fill_null(0)

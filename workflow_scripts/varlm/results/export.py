@@ -17,7 +17,7 @@ from varlm.results.indexes import check_lines, placed_index
 from varlm.results.read_back import check_read_back
 from varlm.run.index_kind import Kind
 from varlm.tables.flat_text import flat, markings
-from varlm.tables.schemas import has_consequences, read_annotated_table
+from varlm.tables.schemas import REJECTED, has_consequences, read_annotated_table
 from varlm.tables.tsv import tsv_rows
 from varlm.variants.rejected import read_rejected
 from varlm.vcf.lines import VcfSource, open_vcf
@@ -178,8 +178,7 @@ def _alleles(
         .select(
             pl.col("chrom").cast(name),
             pl.col("input_pos").cast(pl.Int64).alias("pos"),
-            "record",
-            "allele",
+            *(pl.col(key).cast(REJECTED.schema[key]) for key in ("record", "allele")),
             *columns,
         )
         .with_columns(pl.col(pl.String).cast(name))  # four bytes a row, and each text once

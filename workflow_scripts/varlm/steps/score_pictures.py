@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 from varlm.files.whole import check_digest
@@ -49,7 +50,7 @@ def run(args: argparse.Namespace) -> None:
         hits = top_hits(args.annotated, [model.name], args.pictures)[model.name]
         wanted = hit_positions(pictured(hits, args.pictures), contigs, genome, args.flank)
     pictures = picture_sites(wanted, genome, store, model, chosen)
-    write_table(pictures.sites, args.sites, SITES)
+    write_table(pictures.sites, args.sites, replace(SITES, signed=True))
     log.info(
         "model %s: %d sites around top hits, %d of them in the store",
         model.name,

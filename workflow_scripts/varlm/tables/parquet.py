@@ -1,4 +1,9 @@
-"""Tables as Parquet files: written whole, read with their schema checked."""
+"""Tables as Parquet files: written whole, read with their schema checked.
+
+In a file for users integers are signed: a difference of positions that are not is 4,294,967,291 in
+pandas and polars, without a word. In memory they are of the types that the table says, half as
+wide; reading takes files of either kind, and so those of older versions.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +19,11 @@ from varlm.errors import UserError
 from varlm.files.whole import atomic_path
 
 _MEANING = "varlm.column."  # prefix of the Parquet metadata that says what a column means
+_SIGNED: dict[pl.DataType, pl.DataType] = {
+    pl.UInt16(): pl.Int32(),
+    pl.UInt32(): pl.Int64(),
+    pl.UInt64(): pl.Int64(),
+}
 ROW_GROUP = 100_000  # rows: 64k to 256k read equally fast, and a reader can skip by position
 
 
@@ -28,15 +38,23 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A table: its name and its columns, in file order."""
+    """A table: its name, its columns in file order, and whether integers are signed in its file."""
 
     name: str
     columns: tuple[Column, ...]
+    signed: bool = False
 
     @property
     def schema(self) -> dict[str, pl.DataType]:
         """Column name → Polars type, in file order."""
         return {column.name: column.dtype for column in self.columns}
+
+    @property
+    def file_schema(self) -> dict[str, pl.DataType]:
+        """Column name → Polars type in a file of this table, in file order."""
+        if not self.signed:
+            return self.schema
+        return {name: signed(dtype) for name, dtype in self.schema.items()}
 
     @property
     def names(self) -> list[str]:
@@ -53,8 +71,14 @@ class Table:
         return frame
 
     def check_schema(self, actual: pl.Schema, where: str | Path) -> None:
-        """Raise `UserError` unless `actual` has exactly this table's columns, in order."""
-        if list(actual.items()) == list(self.schema.items()):
+        """Raise `UserError` unless `actual` has this table's columns, in order, and their types.
+
+        Those are the types in memory or in a file.
+        """
+        in_file = self.file_schema
+        if list(actual) == self.names and all(
+            actual[name] in (dtype, in_file[name]) for name, dtype in self.schema.items()
+        ):
             return
         expected = ", ".join(f"{name}: {dtype}" for name, dtype in self.schema.items())
         got = ", ".join(f"{name}: {dtype}" for name, dtype in actual.items())
@@ -62,6 +86,11 @@ class Table:
             f"{where}: not a {self.name!r} table of this version of varlm: found columns "
             f"({got}), expected ({expected}); delete the file and run the workflow again"
         )
+
+
+def signed(dtype: pl.DataType) -> pl.DataType:
+    """Return the type of a column of this type in a file for users."""
+    return _SIGNED.get(dtype, dtype)
 
 
 def described_table(name: str, path: Path) -> Table:
@@ -90,7 +119,7 @@ def meanings(table: Table) -> dict[str, str]:
 
 
 def scan_table(path: Path, table: Table) -> pl.LazyFrame:
-    """Return a lazy frame of a Parquet file, its columns checked against `table`.
+    """Return a lazy frame of a Parquet file, its columns checked and of the types of `table`.
 
     Raises
     ------
@@ -103,7 +132,8 @@ def scan_table(path: Path, table: Table) -> pl.LazyFrame:
     except (pl.exceptions.PolarsError, OSError) as error:
         raise _unreadable(path, table, error) from error
     table.check_schema(schema, path)
-    return frame
+    differing = {name: dtype for name, dtype in table.schema.items() if schema[name] != dtype}
+    return frame.cast(differing) if differing else frame  # type: ignore[arg-type]
 
 
 def read_table(path: Path, table: Table) -> pl.DataFrame:
@@ -125,8 +155,17 @@ def _unreadable(path: Path, table: Table, error: Exception) -> UserError:
 def write_table(frame: pl.DataFrame, path: Path, table: Table) -> None:
     """Check `frame` against `table` and write it as Parquet, atomically."""
     table.check(frame, path)
+    if table.file_schema != table.schema:
+        # In pieces: a second copy of all integers took 28 bytes a row of VARIANTS.
+        write_pieces(frame.iter_slices(ROW_GROUP), path, table)
+        return
     with atomic_path(path) as temporary:
         frame.write_parquet(temporary, compression="zstd", compression_level=3)
+
+
+def _as_in_file(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
+    differing = {n: dtype for n, dtype in table.file_schema.items() if frame.schema[n] != dtype}
+    return frame.cast(differing) if differing else frame  # type: ignore[arg-type]
 
 
 def write_pieces(
@@ -149,14 +188,14 @@ def write_pieces(
         try:
             for piece in pieces:
                 row_count += piece.height
-                yield table.check(piece, path)
+                yield _as_in_file(table.check(piece, path), table)
         except Exception as error:
             failure.append(error)  # Polars wraps it in an error of its own
             raise
 
     with atomic_path(path) as temporary:
         try:
-            register_io_source(source, schema=table.schema).sink_parquet(
+            register_io_source(source, schema=table.file_schema).sink_parquet(
                 temporary,
                 compression="zstd",
                 compression_level=3,

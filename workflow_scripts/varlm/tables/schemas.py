@@ -34,9 +34,10 @@ CONTIGS = Table(
         Column("digest", _STRING, "refget SQ.… digest (sha512t24u) of the upper-cased sequence"),
         Column("acgt", _U32, "number of A, C, G, T bases; the rest are N or other IUPAC codes"),
     ),
+    signed=True,
 )
 
-VARIANTS = Table("variants", _columns(columns.VARIANT))
+VARIANTS = Table("variants", _columns(columns.VARIANT), signed=True)
 
 REJECTED = Table(
     "rejected",
@@ -136,6 +137,7 @@ BACKGROUND = Table(
         Column("alt", _STRING, "one of the three others"),
         Column("llr", _F32, "log-likelihood ratio alt − ref, nats, strand mean"),
     ),
+    signed=True,
 )
 
 EVALUATION = Table(
@@ -202,6 +204,7 @@ def annotated(models: Iterable[str], extra: Iterable[Column] = ()) -> Table:
             ),
             *VARIANTS.columns[-3:],
         ),
+        signed=True,
     )
 
 

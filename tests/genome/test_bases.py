@@ -6,6 +6,7 @@ import sys
 import numpy as np
 
 from varlm.genome.bases import (
+    AMBIGUITY,
     BASES,
     CODE_COMPLEMENT,
     CODES,
@@ -28,6 +29,13 @@ def test_codes_and_letters_are_each_other_s_inverse():
     assert LETTERS.tobytes().decode() == BASES + "N"
     assert {chr(letter) for letter in np.flatnonzero(IS_ACGT)} == set(BASES)
     assert (CODES[~IS_ACGT] == UNKNOWN).all()
+
+
+def test_a_letter_has_the_bits_of_the_bases_that_it_stands_for():
+    for letter, bases in MEANS.items():
+        assert AMBIGUITY[ord(letter)] == sum(AMBIGUITY[ord(base)] for base in bases)
+    assert sorted(AMBIGUITY[list(b"ACGT")]) == [1, 2, 4, 8]
+    assert np.count_nonzero(AMBIGUITY) == len(MEANS)
 
 
 def test_complements_pair_the_bases_that_a_letter_stands_for():

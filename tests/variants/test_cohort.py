@@ -1,7 +1,9 @@
 """Every allele in, each accepted or rejected with its reason; equal to `bcftools norm`."""
 
 import gzip
+import itertools
 import logging
+from collections import Counter
 from dataclasses import asdict
 
 import numpy as np
@@ -24,10 +26,10 @@ CONTIGS = {"I": CONTIG, "II": CONTIG[::-1], "III": "ACGT"}
 @pytest.fixture
 def take(tmp_path, make_reference):
     """A function: records (or text, or bytes) → the intake's result."""
-    folder = make_reference(CONTIGS)
 
-    def run(*inputs, contigs=CONTIGS, header=(), **options):
+    def run(*inputs, contigs=CONTIGS, header=(), reference=None, **options):
         paths = []
+        folder = make_reference(reference or CONTIGS)
         for index, records in enumerate(inputs):
             text = records
             if not isinstance(text, str | bytes):
@@ -38,6 +40,11 @@ def take(tmp_path, make_reference):
         return intake(folder, *paths, **options)
 
     return run
+
+
+def written(path, text):
+    path.write_text(text)
+    return path
 
 
 def rows(result, *columns):
@@ -75,7 +82,7 @@ def rows(result, *columns):
         (1, "G", "g", "alt_equals_ref"),
         (1, "GAT", "gat", "alt_equals_ref"),
         (1, "A", "C", "ref_mismatch"),
-        (13, "A", "C", "ref_mismatch"),
+        (13, "A", "C", "reference_n"),
         (1, "GC", "G", "ref_mismatch"),
         (0, "G", "A", "out_of_bounds"),
         (41, "G", "A", "out_of_bounds"),
@@ -339,6 +346,53 @@ def test_fault_11_no_name_in_common_is_an_error(take, tmp_path):
     assert rows(take(records, aliases=aliases), "chrom", "contig") == [("NC_001133.9", "I")]
 
 
+@pytest.mark.parametrize(
+    ("pos", "ref", "alt", "reason"),
+    [
+        (2, "A", "C", None),  # the reference has NARYVVACGTNNACGT
+        (1, "T", "C", "reference_n"),
+        (3, "A", "C", "reference_ambiguous"),  # R, reduced to its first base
+        (3, "G", "C", "reference_ambiguous"),  # and to the other one
+        (3, "C", "A", "ref_mismatch"),  # which is neither
+        (3, "A,G", "C", "ref_not_acgt"),
+        (2, "AA", "A", "reference_ambiguous"),
+        (2, "CA", "C", "ref_mismatch"),
+        (10, "TAC", "T", "reference_n"),
+        (10, "TACAC", "T", "reference_n"),
+        (10, "TACAG", "T", "ref_mismatch"),
+        (10, "T", "TAC", None),
+        (1, "CAACAA", "C", "reference_n"),  # N and ambiguous
+        (3, "ac", "a", "reference_ambiguous"),
+        (1, "GAG", "TAG", "reference_n"),
+    ],
+)
+def test_a_reference_without_a_base_there_is_no_mismatch(tmp_path, pos, ref, alt, reason):
+    index_reference(written(tmp_path / "r.fa", ">I\nNARYVVACGTNNACGT\n"), tmp_path / "reference")
+    vcf = written(tmp_path / "a.vcf", vcf_text([("I", pos, "x", ref, alt)]))
+    result = intake(tmp_path / "reference", vcf)
+    assert result.rejected["reason"].to_list() == ([reason] if reason else [])
+    assert result.variants.height == (reason is None)
+    (contig,) = result.accounting.contigs
+    assert contig.ref_checked == (reason in (None, "ref_mismatch"))
+    assert contig.ref_mismatches == (reason == "ref_mismatch")
+    if reason in ("reference_n", "reference_ambiguous"):
+        there = "NARYVVACGTNNACGT"[pos - 1 : pos - 1 + len(ref)]
+        assert result.rejected["detail"].to_list() == [f"the reference has {there}"]
+        options = {"on_ref_mismatch": "error"}
+        assert intake(tmp_path / "reference", vcf, **options).rejected.height == 1
+
+
+def test_a_masked_reference_is_no_other_assembly(take, caplog):
+    masked = {"I": CONTIG[:20] + "N" * 20}
+    sites = [pos for pos in range(20, 40) if CONTIG[pos] in "ACGT"]
+    records = [
+        ("I", pos + 1, ".", CONTIG[pos], "A" if CONTIG[pos] != "A" else "C") for pos in sites
+    ]
+    result = take([*records, ("I", 1, ".", "G", "C")], reference=masked)
+    assert result.accounting.by_reason == {"reference_n": 20}
+    assert "20 of 21 alleles lie where the reference is N" in caplog.text
+
+
 # -- REF (fault 10) ------------------------------------------------------------------------------
 
 
@@ -368,6 +422,81 @@ def test_fault_10_many_wrong_refs_are_another_assembly(take):
     assert take(wrong_refs(200, 21), max_ref_mismatch=0.2).rejected.height == 21
     # A few say nothing.
     assert take(wrong_refs(12, 9)).rejected.height == 9
+
+
+def renamed(how, n=40, wrong=20):
+    """Records of which the first `wrong` are named as `how` does it; the alleles vary."""
+    sites = [pos for pos, base in enumerate(CONTIG) if base in "ACGT"]
+    records = []
+    for i in range(n):
+        pos = sites[i % len(sites)]
+        ref = CONTIG[pos]
+        # transversions that are no complements, so that each way of naming is told apart
+        alt = {"A": "C", "C": "A", "G": "T", "T": "G"}[ref]
+        ref, alt = how(ref, alt) if i < wrong else (ref, alt)
+        records.append(("I", pos + 1, ".", ref, alt))
+    return records
+
+
+COMPLEMENTS = str.maketrans("ACGT", "TGCA")
+
+
+@pytest.mark.parametrize(
+    ("how", "expected"),
+    [
+        (lambda ref, alt: (alt, ref), "In 20 of 20 mismatches ALT is the reference's base"),
+        (
+            lambda ref, alt: (alt, f"{ref},{alt}A"),
+            "In 40 of 40 mismatches ALT is the reference's base",
+        ),
+        (
+            lambda ref, alt: (ref.translate(COMPLEMENTS), alt.translate(COMPLEMENTS)),
+            "In 20 of 20 mismatches REF is the complement of the reference's base",
+        ),
+        (
+            lambda ref, alt: (alt.translate(COMPLEMENTS), ref),
+            "In 20 of 20 mismatches ALT is the ref",
+        ),
+        (
+            lambda _, alt: (alt.translate(COMPLEMENTS), alt),
+            "The cohort was called against another assembly",
+        ),
+        (lambda ref, alt: (alt + ref, alt + ref + ref), "called against another assembly"),
+    ],
+)
+def test_what_most_of_the_wrong_refs_are_is_said(take, caplog, how, expected):
+    with pytest.raises(UserError) as error:
+        take(renamed(how))
+    assert expected in str(error.value)
+    assert ("swapped" in str(error.value)) == ("ALT is the ref" in expected)
+    assert str(error.value).endswith(", or raise normalise.max_ref_mismatch")
+    take(renamed(how), max_ref_mismatch=1.0)
+    assert (expected in caplog.text) == ("mismatches" in expected)
+
+
+def test_the_record_counts_where_one_of_several_alts_is_the_references(take):
+    records = renamed(lambda ref, alt: (alt, f"{ref},{alt.translate(COMPLEMENTS)}"))
+    assert all(len(set(f"{r[3]},{r[4]}")) == 4 for r in records[:20])
+    with pytest.raises(UserError, match="In 40 of 40 mismatches ALT is the reference's base"):
+        take(records)
+
+
+def test_plink_says_itself_that_its_ref_is_provisional(take):
+    line = '##INFO=<ID=PR,Number=0,Type=Flag,Description="Provisional reference allele">'
+    records = renamed(lambda ref, alt: (alt, ref))
+    with pytest.raises(UserError, match=r"swapped, as PLINK.*\(INFO/PR, 'provisional"):
+        take(records, header=[line])
+    with pytest.raises(UserError, match=r"is ALT, which|swapped, as PLINK") as error:
+        take(records)
+    assert "INFO/PR" not in str(error.value)
+
+
+def test_a_swapped_allele_is_told_in_the_table_and_in_the_strict_error(take):
+    records = [("I", 1, ".", "C", "G"), ("I", 2, ".", "C", "G")]
+    details = take(records).rejected["detail"].to_list()
+    assert details == ["the reference has G, as ALT", "the reference has A"]
+    with pytest.raises(UserError, match=r"line 7: REF 'C' at I:1 .*REF and ALT are swapped"):
+        take(records, on_ref_mismatch="error")
 
 
 # -- FILTER, AF, regions -------------------------------------------------------------------------
@@ -541,6 +670,104 @@ def test_several_files_are_one_cohort(take):
     assert result.rejected.select("id", "file").rows() == [("r", 0), ("s", 1)]
     assert [file.records for file in result.accounting.files] == [3, 3]
     assert result.accounting.sites == 3
+
+
+# -- the order of the files does not count --------------------------------------------------------
+
+MITOCHONDRIA = {"I": CONTIG, "MT": CONTIG[:30]}
+
+
+def declaring(contigs, records):
+    """A VCF whose header declares contigs with these lengths (None: without)."""
+    lines = [
+        f"##contig=<ID={name}" + (f",length={length}>" if length else ">")
+        for name, length in contigs.items()
+    ]
+    return vcf_text(records, header=lines)
+
+
+def outcome(result):
+    """What must not depend on the order of the files: all but their numbers."""
+    rejected = result.rejected.drop("file", "record").sort(pl.all())
+    entries = Counter(
+        (entry.chrom, entry.contig, entry.records, entry.how, entry.ref_checked)
+        for entry in result.accounting.contigs
+    )
+    return (
+        result.variants.drop("file", "record").sort(pl.all()).rows(),
+        rejected.rows(),
+        entries,
+        result.accounting.by_reason,
+        sorted(result.accounting.contigs_without_records),
+    )
+
+
+def test_each_file_is_held_against_the_reference_by_its_own_lengths(take, caplog):
+    """chrM of hg19 is another sequence than MT, in whichever file it comes."""
+    same = declaring({"chrM": 30}, [("chrM", 2, "same", "A", "C")])
+    other = declaring({"chrM": 29}, [("chrM", 2, "other", "A", "C")])
+    silent = declaring({"chrM": None}, [("chrM", 2, "silent", "A", "C")])
+    for files in itertools.permutations((same, other, silent)):
+        result = take(*files, reference=MITOCHONDRIA)
+        assert sorted(result.variants["id"]) == ["same", "silent"]
+        assert reasons(result) == {"C": "contig_unknown"}
+        assert result.rejected["id"].to_list() == ["other"]
+        assert "another sequence" in result.rejected["detail"][0]
+        assert result.accounting.contig_of_chrom == {"chrM": "MT"}
+        assert sorted(entry.records for entry in result.accounting.contigs) == [1, 2]
+
+
+def test_the_warning_about_a_length_names_its_file(take, caplog):
+    files = [
+        declaring({"I": length}, [("I", pos, ".", "A", "C")]) for pos, length in ((2, 40), (6, 9))
+    ]
+    take(*files)
+    assert "1.vcf: contig 'I': the VCF's header says 9 bp, the reference has 40" in caplog.text
+    assert "0.vcf: contig" not in caplog.text
+
+
+def test_a_convention_looks_at_the_headers_of_all_files(tmp_path, make_reference):
+    """Whether X is chromosome 10 is told by the other names, wherever they are declared."""
+    folder = make_reference({"1": CONTIG, "2": CONTIG, "10": CONTIG})
+    tell = written(tmp_path / "a.vcf", declaring({"II": 40}, [("II", 1, "a", "G", "C")]))
+    use = written(tmp_path / "b.vcf", declaring({"X": 40}, [("X", 1, "b", "G", "C")]))
+    for files in ((tell, use), (use, tell)):
+        result = intake(folder, *files)
+        assert rows(result, "chrom", "contig") == [("II", "2"), ("X", "10")]
+
+
+@st.composite
+def files_of_one_cohort(draw):
+    names = st.sampled_from(["I", "chrI", "1", "chrM", "MT", "M", "X", "nowhere"])
+    files = []
+    for number in range(draw(st.integers(2, 4))):
+        declared = draw(
+            st.dictionaries(names, st.sampled_from([None, 40, 30, 29, len(CONTIG)]), max_size=4)
+        )
+        sites = draw(st.lists(st.tuples(names, st.integers(1, 30)), max_size=4))
+        records = [
+            (name, pos, f"{number}.{i}", CONTIG[pos - 1].replace("N", "A"), "<X>,TT,A")
+            for i, (name, pos) in enumerate(sites)
+        ]
+        files.append(declaring(declared, records))
+    return files
+
+
+@given(files_of_one_cohort())
+def test_the_order_of_the_files_does_not_count(tmp_path_factory, files):
+    folder = tmp_path_factory.mktemp("order")
+    index_reference(
+        written(folder / "r.fa", "".join(f">{n}\n{s}\n" for n, s in MITOCHONDRIA.items())),
+        folder / "reference",
+    )
+    paths = [written(folder / f"{i}.vcf", text) for i, text in enumerate(files)]
+    outcomes = []
+    for ordered in (paths, paths[::-1], paths[1:] + paths[:1]):
+        try:
+            outcomes.append(outcome(intake(folder / "reference", *ordered, max_ref_mismatch=1.0)))
+        except UserError as error:
+            outcomes.append(str(error)[-40:])  # names are in the files' order
+    assert outcomes[0] == outcomes[1] == outcomes[2]
 
 
 # -- bcftools norm is the oracle -----------------------------------------------------------------

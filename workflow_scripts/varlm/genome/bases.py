@@ -29,5 +29,9 @@ COMPLEMENT = np.arange(256, dtype=np.uint8)
 """Letter → its complement, IUPAC's codes too (R, purine, is Y, pyrimidine)."""
 COMPLEMENT[list(IUPAC)] = list(b"TGCANYRSWMKVHDB")
 
-for _table in (CODES, IS_ACGT, CODE_COMPLEMENT, COMPLEMENT):
+AMBIGUITY = np.zeros(256, dtype=np.uint8)
+"""Letter → the bases that it stands for, a bit each (A 1, C 2, G 4, T 8); N is all four."""
+AMBIGUITY[list(IUPAC)] = [1, 2, 4, 8, 15, 5, 10, 6, 9, 12, 3, 14, 13, 11, 7]
+
+for _table in (CODES, IS_ACGT, CODE_COMPLEMENT, COMPLEMENT, AMBIGUITY):
     _table.setflags(write=False)

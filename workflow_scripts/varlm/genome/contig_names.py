@@ -83,7 +83,13 @@ class ContigNames:
             return "name contigs as the FASTA does"
         return f"name the contigs in {self.key} (a TSV with the columns alias and contig)"
 
-    def match(self, name: str, declared: Mapping[str, int | None]) -> Match:
+    def knows(self, name: str) -> bool:
+        """Return whether a name is the reference's own, or an alias: no convention is needed."""
+        return name in self.lengths or name in self.aliases
+
+    def match(
+        self, name: str, declared: Mapping[str, int | None], source: Path | None = None
+    ) -> Match:
         """Return the reference's contig of `name`, or why there is none.
 
         Parameters
@@ -94,6 +100,8 @@ class ContigNames:
             All contigs that the file's header declares → length in bp or None. A length that
             contradicts the reference forbids a match by convention (`chrM` of hg19 is not `MT`),
             and is logged for the same name.
+        source : Path, optional
+            The file, for the log.
 
         Raises
         ------
@@ -101,12 +109,13 @@ class ContigNames:
             If a convention fits several contigs of the reference.
         """
         length = declared.get(name)
-        if name in self.lengths or name in self.aliases:
+        if self.knows(name):
             contig = name if name in self.lengths else self.aliases[name]
             if length is not None and length != self.lengths[contig]:
                 log.warning(
-                    "contig %r: the VCF's header says %d bp, the reference has %d; is it the "
+                    "%scontig %r: the VCF's header says %d bp, the reference has %d; is it the "
                     "same assembly?",
+                    "" if source is None else f"{source}: ",
                     name,
                     length,
                     self.lengths[contig],

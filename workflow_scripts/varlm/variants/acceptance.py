@@ -2,36 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
 
 from varlm.errors import UserError
-from varlm.genome.contig_names import Match
 from varlm.genome.reference import Genome
 from varlm.genome.regions import Regions
 from varlm.variants.frequencies import allele_frequencies
 from varlm.variants.normalisation import left_align, trim
 from varlm.variants.options import NormaliseOptions
+from varlm.variants.ref_check import (
+    AMBIGUOUS,
+    MASKED,
+    SHOWN,
+    WRONG,
+    CohortContig,
+    check_bases,
+    check_texts,
+    count_checks,
+    has,
+    rows_by_contig,
+    wrong_ref,
+)
 from varlm.vcf.lines import VcfSource
 
 _KINDS = pl.Enum(["snv", "mnv", "ins", "del", "delins"])
-_SHOWN = 60  # characters of an allele in the table of rejected ones, as its schema says
 _MAX_ALTS = 65_535  # the ALT's index has 16 bits
-_BASE = pl.Series([chr(code) for code in range(128)], dtype=pl.String)
-
-
-@dataclass
-class CohortContig:
-    """What one CHROM of the cohort was matched to, and what was counted on it."""
-
-    match: Match
-    code: int  # index of the contig in the reference; −1: unknown
-    records: int = 0
-    checked: int = 0  # alleles whose REF was compared with the reference
-    mismatches: int = 0
 
 
 @dataclass
@@ -43,7 +41,7 @@ class Sorter:
     genome, options, regions
         What an allele is held against.
     seen : mapping
-        CHROM → contig; every CHROM of the alleles that are taken is in it.
+        CHROM → contig, in the file that is being taken; every CHROM of its alleles is in it.
     accepted : dict
         Code of the contig → tables, their columns those of `schemas.VARIANTS` without `contig`;
         `chrom` and `kind` as categories.
@@ -56,12 +54,13 @@ class Sorter:
     genome: Genome
     options: NormaliseOptions
     regions: Regions | None
-    seen: Mapping[str, CohortContig]
+    seen: dict[str, CohortContig] = field(default_factory=dict)
     accepted: dict[int, list[pl.DataFrame]] = field(default_factory=dict)
     rejected: list[pl.DataFrame] = field(default_factory=list)
     af_unreadable: int = 0
     file: int = field(default=0, init=False)
     source: VcfSource = field(init=False)
+    records: pl.DataFrame = field(init=False)
 
     def __post_init__(self) -> None:
         self._names = self.genome.names
@@ -74,7 +73,7 @@ class Sorter:
         UserError
             If `on_ref_mismatch` is `error` and a REF is not the reference's.
         """
-        self.file, self.source = file, source
+        self.file, self.source, self.records = file, source, records
         alleles = split_alleles(records, source)
         frequency = allele_frequencies(alleles)
         self.af_unreadable += int(frequency.unreadable.sum())
@@ -105,10 +104,7 @@ class Sorter:
         """Take single bases: no trimming or shifting, so all by columns."""
         alleles = self._reject(alleles, alleles["REF"] == alleles["ALT"], "alt_equals_ref")
         alleles = self._reject_by_site(alleles)
-        expected = _BASE.gather(self._reference_codes(alleles)) if alleles.height else _BASE.head(0)
-        wrong = alleles["REF"] != expected
-        self._count_ref_checks(alleles, wrong)
-        alleles = self._reject(alleles.with_columns(expected.alias("found")), wrong, "ref_mismatch")
+        alleles = self._reject_by_reference(check_bases(alleles, self.records, self.genome))
         self._accept(alleles.with_columns(pl.lit("snv", dtype=_KINDS).alias("kind")))
 
     def _take_others(self, alleles: pl.DataFrame) -> None:
@@ -128,9 +124,7 @@ class Sorter:
         alleles = self._reject_by_site(alleles)
         if alleles.is_empty():
             return
-        reference_text, wrong = self._reference_texts(alleles)
-        self._count_ref_checks(alleles, wrong)
-        alleles = self._reject(alleles.with_columns(reference_text), wrong, "ref_mismatch")
+        alleles = self._reject_by_reference(check_texts(alleles, self.records, self.genome))
         self._accept(self._trimmed_and_aligned(alleles))
 
     def _reject_by_site(self, alleles: pl.DataFrame) -> pl.DataFrame:
@@ -145,57 +139,17 @@ class Sorter:
         outside = ~((alleles["position"] >= 1) & (last <= length)).fill_null(False)
         return self._reject(alleles.with_columns(length.alias("found")), outside, "out_of_bounds")
 
-    def _by_contig(self, alleles: pl.DataFrame) -> list[tuple[str, np.ndarray]]:
-        """Return (contig of the reference, row numbers) of the contigs present."""
-        codes = alleles["code"].to_numpy()
-        order = np.argsort(codes, kind="stable")
-        present, first = np.unique(codes[order], return_index=True)
-        last = [*first[1:], len(order)]
-        spans = zip(present, first, last, strict=False)  # of no alleles, no contig is present
-        return [(self._names[code], order[start:end]) for code, start, end in spans]
-
-    def _reference_codes(self, alleles: pl.DataFrame) -> np.ndarray:
-        """Return the reference's base at each position, as ASCII codes."""
-        start = alleles["position"].to_numpy() - 1
-        bases = np.empty(alleles.height, np.uint8)
-        for contig, rows in self._by_contig(alleles):
-            bases[rows] = self.genome.sequence(contig)[start[rows]]
-        return bases
-
-    def _reference_texts(self, alleles: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
-        """Return the reference at each REF (first characters, for a message), and if it differs."""
-        starts, refs = (alleles["position"] - 1).to_list(), alleles["REF"].to_list()
-        texts = [""] * alleles.height
-        wrong = np.zeros(alleles.height, dtype=bool)
-        for contig, rows in self._by_contig(alleles):
-            sequence = self.genome.sequence(contig).view(np.ndarray)
-            for row in rows.tolist():
-                ref, start = refs[row], starts[row]
-                bases = sequence[start : start + len(ref)].tobytes()
-                if bases != ref.encode():
-                    wrong[row] = True
-                    texts[row] = bases[:_SHOWN].decode("ascii")
-        return pl.Series("found", texts, dtype=pl.String), pl.Series(wrong)
-
-    def _count_ref_checks(self, alleles: pl.DataFrame, wrong: pl.Series) -> None:
-        if alleles.is_empty():
-            return
-        counts = (
-            alleles.select("chrom", wrong.alias("wrong"))
-            .group_by("chrom")
-            .agg(pl.len(), pl.col("wrong").sum())
-        )
-        for name, checked, mismatches in counts.iter_rows():
-            self.seen[name].checked += checked
-            self.seen[name].mismatches += mismatches
+    def _reject_by_reference(self, alleles: pl.DataFrame) -> pl.DataFrame:
+        """Reject the alleles that have a `problem`; count those that could be compared."""
+        for reason in (MASKED, AMBIGUOUS):
+            alleles = self._reject(alleles, has(alleles, reason), reason)
+        count_checks(alleles, self.seen)
+        wrong = has(alleles, WRONG)
         if self.options.on_ref_mismatch == "error" and wrong.any():
             row = alleles.filter(wrong).sort("record", "allele").row(0, named=True)
-            raise UserError(
-                f"{self.source.where(row['record'])}: REF {row['ref'][:_SHOWN]!r} at "
-                f"{row['chrom']}:{row['pos']} is not in the reference "
-                f"{self.seen[row['chrom']].match.contig!r} there; give the reference that the "
-                "cohort was called against, or set normalise.on_ref_mismatch: reject"
-            )
+            where = self.source.where(row["record"])
+            raise wrong_ref(row, where, self.seen[row["chrom"]].match.contig)
+        return self._reject(alleles, wrong, WRONG)
 
     def _trimmed_and_aligned(self, alleles: pl.DataFrame) -> pl.DataFrame:
         """Return the alleles that are short enough, with `position`, `REF`, `ALT` and `kind`."""
@@ -205,7 +159,7 @@ class Sorter:
         rows: list[tuple[int, str, str, str]] = [(0, "", "", "snv")] * alleles.height
         length = np.zeros(alleles.height, np.int64)
         skipped = np.zeros(alleles.height, dtype=bool)
-        for contig, indices in self._by_contig(alleles):
+        for contig, indices in rows_by_contig(alleles, self._names):
             sequence = self.genome.sequence(contig).view(np.ndarray)
             for row in indices.tolist():
                 trimmed = trim(starts[row], refs[row].encode(), alts[row].encode())
@@ -239,7 +193,7 @@ class Sorter:
             inside = np.zeros(alleles.height, dtype=bool)
             start = alleles["position"].to_numpy() - 1
             end = start + alleles["REF"].str.len_bytes().to_numpy().astype(np.int64)
-            for contig, rows in self._by_contig(alleles):
+            for contig, rows in rows_by_contig(alleles, self._names):
                 inside[rows] = self.regions.overlap(contig, start[rows], end[rows])
             alleles = self._reject(alleles, pl.Series(~inside), "outside_regions")
         if alleles.is_empty():
@@ -273,8 +227,8 @@ class Sorter:
                 "chrom",
                 "pos",
                 "id",
-                pl.col("ref").str.slice(0, _SHOWN),
-                pl.col("alt").str.slice(0, _SHOWN),
+                pl.col("ref").str.slice(0, SHOWN),
+                pl.col("alt").str.slice(0, SHOWN),
                 pl.lit(reason).alias("reason"),
                 self._detail(reason).alias("detail"),
                 pl.lit(self.file, pl.UInt16).alias("file"),
@@ -293,13 +247,20 @@ class Sorter:
         options = self.options
         match reason:
             case "filtered":
-                return pl.format("FILTER is {}", pl.col("filter").str.slice(0, _SHOWN))
+                return pl.format("FILTER is {}", pl.col("filter").str.slice(0, SHOWN))
             case "contig_unknown":
                 how = {name: contig.match.how for name, contig in self.seen.items()}
                 return pl.col("chrom").replace_strict(how, return_dtype=pl.String)
             case "out_of_bounds":
                 return pl.format("the contig has {} bp", "found")
             case "ref_mismatch":
+                is_alt = (
+                    pl.when(pl.col("found") == pl.col("ALT"))
+                    .then(pl.lit(", as ALT"))
+                    .otherwise(pl.lit(""))
+                )
+                return pl.format("the reference has {}{}", "found", is_alt)
+            case "reference_n" | "reference_ambiguous":
                 return pl.format("the reference has {}", "found")
             case "too_long":
                 return pl.format(f"{{}} bp, the limit is {options.max_allele_length}", "found")

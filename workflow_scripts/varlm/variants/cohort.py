@@ -10,25 +10,27 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import polars as pl
 
 from varlm.errors import UserError, first_few
-from varlm.genome.contig_names import ContigNames
+from varlm.genome.contig_names import ContigNames, Match
 from varlm.genome.reference import Genome
 from varlm.genome.regions import read_regions
 from varlm.tables.schemas import REJECTED, VARIANTS
-from varlm.variants.acceptance import CohortContig, Sorter
+from varlm.variants.acceptance import Sorter
 from varlm.variants.accounting import AccountedContig, AccountedFile, Accounting
+from varlm.variants.assembly import PROVISIONAL, check_assembly
 from varlm.variants.oddities import contig_oddities, frequency_oddity
 from varlm.variants.options import REASONS, NormaliseOptions
+from varlm.variants.ref_check import MASKED, CohortContig
 from varlm.vcf.columns import read_columns
 from varlm.vcf.heading import check_samples, read_heading
 from varlm.vcf.lines import VcfSource, open_vcf
 
 __all__ = [
-    "MIN_REF_MISMATCHES",
     "REASONS",
     "CohortVcf",
     "NormaliseOptions",
@@ -38,8 +40,7 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
-# Fewer wrong REFs than this are reported, but are no sign of another assembly.
-MIN_REF_MISMATCHES = 10
+_MANY_MASKED = 0.01  # share of alleles on N that is worth a warning
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,8 @@ def normalise(
     """
     names = ContigNames.of(genome.lengths, options.aliases)
     regions = read_regions(options.regions, names) if options.regions else None
-    seen: dict[str, CohortContig] = {}
-    intake = _Intake(genome, options, names, Sorter(genome, options, regions, seen), seen)
+    sorter = Sorter(genome, options, regions)
+    intake = _Intake(genome, options, names, sorter, [file.path for file in files])
     _check_paths(cohort, files)
     if len(files) > 1:
         check_samples([read_heading(file.path) for file in files])
@@ -104,9 +105,12 @@ class _Intake:
     options: NormaliseOptions
     names: ContigNames
     sorter: Sorter
-    seen: dict[str, CohortContig]  # CHROM → contig, shared with the sorter
+    paths: Sequence[Path]
+    # CHROM → what it was matched to: files may declare it with other lengths.
+    contigs: dict[str, dict[Match, CohortContig]] = field(default_factory=dict)
     files: list[AccountedFile] = field(default_factory=list)
     alleles_in: int = 0
+    provisional: bool = False  # whether a header declares INFO/PR
 
     def __post_init__(self) -> None:
         self.codes = {name: code for code, name in enumerate(self.names.lengths)}
@@ -115,11 +119,11 @@ class _Intake:
         """Read one file and check that it is the one the cohort sheet expects."""
         source = open_vcf(file.path, genotypes=False)
         before = self.alleles_in
-        matched: set[str] = set()
+        self.sorter.seen = {}
+        self.provisional |= any(line.startswith(PROVISIONAL) for line in source.header_lines)
         for chunk in source.chunks():
             records = read_columns(chunk, source)
             self._match_contigs(records, source)
-            matched.update(records["chrom"].unique())
             self.sorter.take(records, index, source)
             # Counted from the records, not from what became of their alleles.
             self.alleles_in += records.height + int(
@@ -134,7 +138,7 @@ class _Intake:
                     f"{file.path}: the same file as {other.path}, byte for byte; its alleles "
                     "would count twice: remove one row of the cohort sheet"
                 )
-        if source.records and not any(self.seen[name].match.contig for name in matched):
+        if source.records and not any(c.match.contig for c in self.sorter.seen.values()):
             log.warning("%s: none of its contigs is in the reference", file.path)
         self.files.append(
             AccountedFile(
@@ -154,13 +158,36 @@ class _Intake:
         )
 
     def _match_contigs(self, records: pl.DataFrame, source: VcfSource) -> None:
-        counts = records.group_by("chrom", maintain_order=True).len()
-        for name, count in counts.iter_rows():
-            if name not in self.seen:
-                match = self.names.match(name, source.contig_lengths)
+        """Match each CHROM by the lengths that this file declares."""
+        seen = self.sorter.seen
+        for name, count in records.group_by("chrom", maintain_order=True).len().iter_rows():
+            if name not in seen:
+                declared = source.contig_lengths
+                if not self.names.knows(name):
+                    declared = {**self._declared_names, **declared}
+                match = self.names.match(name, declared, source.path)
                 code = -1 if match.contig is None else self.codes[match.contig]
-                self.seen[name] = CohortContig(match, code)
-            self.seen[name].records += count
+                seen[name] = self.contigs.setdefault(name, {}).setdefault(
+                    match, CohortContig(match, code)
+                )
+            seen[name].records += count
+
+    @cached_property
+    def _declared_names(self) -> dict[str, int | None]:
+        """What the headers of all files declare, for conventions: the files' order must not count.
+
+        Without lengths, which are each file's own.
+        """
+        if len(self.paths) == 1:
+            return {}
+        return dict.fromkeys(
+            name for path in self.paths for name in open_vcf(path, genotypes=False).contig_lengths
+        )
+
+    @property
+    def _entries(self) -> list[tuple[str, CohortContig]]:
+        """Each CHROM with each of its matches."""
+        return [(name, entry) for name, by in self.contigs.items() for entry in by.values()]
 
     def finish(self, cohort: str) -> NormalisedCohort:
         """Check the counts and return the tables, sorted, and the accounting."""
@@ -169,7 +196,9 @@ class _Intake:
         for oddity in contig_oddities(contigs):
             log.warning("%s", oddity)
         self._check_contigs(cohort)
-        self._check_assembly(cohort)
+        check_assembly(
+            cohort, self._entries, self.options.max_ref_mismatch, provisional=self.provisional
+        )
         rejected = _concat(self.sorter.rejected, REJECTED.schema).sort("file", "record", "allele")
         variants = self._sorted_variants()
         if variants.height + rejected.height != self.alleles_in:
@@ -205,18 +234,18 @@ class _Intake:
                 ref_checked=contig.checked,
                 ref_mismatches=contig.mismatches,
             )
-            for name, contig in self.seen.items()
+            for name, contig in self._entries
         )
 
     def _log_contigs(self) -> None:
         """Say what the contigs were matched to: one line a way, for there may be thousands."""
         by_how: dict[str, list[str]] = {}
-        for name, contig in self.seen.items():
+        for name, contig in self._entries:
             to = contig.match.contig
             shown = f"{name!r}" if to in (name, None) else f"{name!r} is {to!r}"
             by_how.setdefault(contig.match.how, []).append(shown)
         for how, names in by_how.items():
-            known = any(c.match.contig and c.match.how == how for c in self.seen.values())
+            known = any(c.match.contig and c.match.how == how for _, c in self._entries)
             log.info(
                 "%d contigs %s (%s): %s",
                 len(names),
@@ -226,27 +255,15 @@ class _Intake:
             )
 
     def _check_contigs(self, cohort: str) -> None:
-        if self.seen and not any(contig.match.contig for contig in self.seen.values()):
+        if self.contigs and not any(contig.match.contig for _, contig in self._entries):
             raise UserError(
                 f"cohort {cohort!r}: none of its contigs is in the reference (cohort: "
-                f"{_quoted(self.seen)}; reference: {_quoted(self.genome.names)}); give the "
+                f"{_quoted(self.contigs)}; reference: {_quoted(self.genome.names)}); give the "
                 "reference it was called against, or name the contigs in reference.aliases"
             )
 
-    def _check_assembly(self, cohort: str) -> None:
-        limit = self.options.max_ref_mismatch
-        wrong = sum(contig.mismatches for contig in self.seen.values())
-        checked = sum(contig.checked for contig in self.seen.values())
-        if wrong >= MIN_REF_MISMATCHES and wrong > limit * checked:
-            raise UserError(
-                f"cohort {cohort!r}: {wrong} of {checked} alleles ({100 * wrong / checked:.1f} %) "
-                f"have a REF that the reference does not have there; at most {100 * limit:g} % are "
-                "allowed. The cohort was called against another assembly: give that reference, or "
-                "raise normalise.max_ref_mismatch"
-            )
-
     def _contigs_without_records(self) -> list[str]:
-        present = {contig.match.contig for contig in self.seen.values() if contig.records}
+        present = {contig.match.contig for _, contig in self._entries if contig.records}
         return [name for name in self.genome.names if name not in present]
 
     def _sorted_variants(self) -> pl.DataFrame:
@@ -319,6 +336,14 @@ def _log_outcome(accounting: Accounting) -> None:
     )
     for reason, count in accounting.by_reason.items():
         log.info("rejected %d: %s (%s)", count, reason, REASONS[reason])
+    masked = accounting.by_reason.get(MASKED, 0)
+    if masked > _MANY_MASKED * accounting.alleles_in:
+        log.warning(
+            "%d of %d alleles lie where the reference is N; if it is hard-masked, give the same "
+            "assembly soft-masked (lower case) or unmasked, and they are scored",
+            masked,
+            accounting.alleles_in,
+        )
     if accounting.af_unreadable:
         log.warning("%s", frequency_oddity(accounting.af_unreadable))
     absent = accounting.contigs_without_records

@@ -41,7 +41,7 @@ def _mismatches(entry: AccountedContig) -> str:
     return (
         f"Contig {_cut(entry.chrom)}: {entry.ref_mismatches:,} of {entry.ref_checked:,} REF "
         f"alleles ({share:.1f} %) are not what the reference has. Was the cohort called against "
-        "another assembly?"
+        "another assembly, or are REF and ALT swapped?"
     )
 
 

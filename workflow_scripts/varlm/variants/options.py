@@ -18,6 +18,8 @@ REASONS = {
     "filtered": "FILTER is neither PASS nor '.', and normalise.filter is pass",
     "contig_unknown": "CHROM is not in the reference, by name, alias file or convention",
     "out_of_bounds": "POS is 0 (telomere), or REF reaches past the end of the contig",
+    "reference_n": "the reference has N there (masked, or a gap): REF cannot be compared",
+    "reference_ambiguous": "the reference has an IUPAC letter there (R, Y, …) that REF agrees with",
     "ref_mismatch": "REF is not what the reference has there",
     "too_long": "longer than normalise.max_allele_length, without the bases REF and ALT share",
     "indels_skipped": "no single-base substitution, and scoring.indels is skip",
@@ -46,8 +48,8 @@ class NormaliseOptions:
         `reject` the allele, or `error`: stop.
     max_ref_mismatch : float
         Stop when a larger share of the cohort's alleles has a wrong REF, and at least
-        `varlm.variants.cohort.MIN_REF_MISMATCHES` have: the cohort was called against another
-        assembly.
+        `varlm.variants.assembly.MIN_REF_MISMATCHES` have: the cohort was called against another
+        assembly, or REF and ALT are swapped, or of the other strand.
     indels : str
         `score` them, or `skip`: reject all but single-base substitutions.
     aliases : Path or None

@@ -410,6 +410,24 @@ def test_positions_beyond_512_mb_get_a_csi(pipeline, tmp_path, make_reference, m
         assert len(list(vcf.fetch("chr1", 0, 400))) == 40
 
 
+@pytest.mark.parametrize("separator", ["\t", " "])
+def test_lines_without_a_header_come_out_as_a_vcf(pipeline, sequence, separator):
+    lines = [
+        [
+            *("chr1", str(pos), f"rs{pos}", sequence[pos - 1]),
+            "C" if sequence[pos - 1] != "C" else "G",
+        ]
+        for pos in (9, 3, 200)
+    ]
+    out, status = pipeline(["".join(separator.join(line) + "\n" for line in lines)])
+    assert status == 0
+    with pysam.VariantFile(str(out / "annotated.vcf.gz")) as vcf:
+        assert list(vcf.header.samples) == []
+        assert dict(vcf.header.contigs)["chr1"].length == 400
+        assert [record.id for record in vcf.fetch("chr1", 0, 100)] == ["rs3", "rs9"]
+        assert all("LLR_m" in record.info for record in vcf.fetch("chr1"))
+
+
 def test_header_only(pipeline):
     out, status = pipeline([HEADER + COLUMNS + "\n"])
     assert status == 0

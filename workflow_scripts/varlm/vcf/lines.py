@@ -25,7 +25,7 @@ import hashlib
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
 from typing import Literal
@@ -35,7 +35,8 @@ import numpy as np
 from varlm.errors import UserError
 from varlm.files import inflate, text
 from varlm.vcf import bcf
-from varlm.vcf.header import columns_of, joined_files, shown, structured
+from varlm.vcf.header import FIXED, columns_of, joined_files, shown, structured
+from varlm.vcf.headerless import headerless, made_header
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +94,8 @@ class VcfSource:
     format : str
         `vcf`, `vcf.gzip`, `vcf.bgzip` or `bcf`: what the file is, whatever its suffix.
     header_lines : list of bytes
-        The lines that start with '#', without line ends; the last is the #CHROM line.
+        The lines that start with '#', without line ends; the last is the #CHROM line, which is
+        made where the file has none (`varlm.vcf.headerless`).
     columns : int
         Number of columns of the #CHROM line: 8, or 9 and more with FORMAT and samples.
     records : int or None
@@ -111,7 +113,14 @@ class VcfSource:
         self.format, self._pieces = self._open()
         self._rest = b""
         self.header_lines = self._read_header()
-        self.columns = columns_of(self.header_lines, self._rest.split(b"\n", 1)[0], self.path)
+        self._lines_before = len(self.header_lines)
+        first_record = self._first_record()
+        self._headerless = headerless(self.header_lines, first_record, path)
+        if self._headerless is None:
+            self.columns = columns_of(self.header_lines, first_record, path)
+        else:
+            self.header_lines = made_header(self.header_lines)
+            self.columns = len(FIXED)
 
     @cached_property
     def contig_lengths(self) -> dict[str, int | None]:
@@ -130,7 +139,10 @@ class VcfSource:
         """Return how a message names the 0-based `record`: the file and the line."""
         if self.format == "bcf":
             return f"{self.path}, record {record + 1}"
-        return f"{self.path}, line {len(self.header_lines) + record + 1}"
+        return f"{self.path}, line {self._lines_before + record + 1}"
+
+    def _where_after(self, records: int, index: int) -> str:
+        return self.where(records + index)
 
     def chunks(self, size: int | None = None) -> Iterator[Chunk]:
         """Yield the records as chunks of about `size` bytes of whole lines. Runs once.
@@ -143,6 +155,8 @@ class VcfSource:
         record = 0
         default = WIDE_CHUNK if self.columns >= WIDE else CHUNK
         for data in self._whole_lines(size or default):
+            if self._headerless is not None:
+                data = self._headerless.records(data, partial(self._where_after, record))
             chunk = self._checked(data, record)
             record += chunk.records
             yield chunk
@@ -205,6 +219,15 @@ class VcfSource:
         self._rest = bytes(buffer)
         return lines
 
+    def _first_record(self) -> bytes:
+        """Return the line after the header; reads on where a piece ends inside it."""
+        while b"\n" not in self._rest and len(self._rest) <= MAX_LINE:
+            piece = next(self._pieces, b"")
+            if not piece:
+                break
+            self._rest += piece
+        return self._rest.split(b"\n", 1)[0].removesuffix(b"\r")
+
     # -- the lines ---------------------------------------------------------------------------
 
     def _whole_lines(self, size: int) -> Iterator[bytes]:
@@ -212,7 +235,7 @@ class VcfSource:
         pieces = chain([self._rest], self._pieces)
         self._rest = blank = b""
         for block, line in text.whole_lines(
-            pieces, self.path, size, MAX_LINE, _LONG, len(self.header_lines) + 1
+            pieces, self.path, size, MAX_LINE, _LONG, self._lines_before + 1
         ):
             if not block.endswith(b"\n"):
                 log.warning(
@@ -240,7 +263,7 @@ class VcfSource:
             ends = np.flatnonzero(array == 10)
             starts = np.concatenate(([0], ends[:-1] + 1))
             tabs = np.add.reduceat((array == 9).view(np.uint8), starts, dtype=np.int32)
-        chunk = Chunk(data, starts, ends, first_record, len(self.header_lines) + first_record + 1)
+        chunk = Chunk(data, starts, ends, first_record, self._lines_before + first_record + 1)
         wrong = (tabs != self.columns - 1) | (array[starts] == 35)
         if b"\0" in data:
             wrong[np.searchsorted(ends, data.index(b"\0"))] = True

@@ -86,12 +86,19 @@ SPANS = st.lists(
 ).map(sorted)
 
 
-@given(bigwig_runs(), SPANS, st.sampled_from([0, 7, 1500]), st.sampled_from([1, 50, 1 << 21]))
-def test_every_mean_is_that_of_pybigwig(tmp_path_factory, runs, spans, gap, stretch):
+@given(
+    bigwig_runs(),
+    SPANS,
+    st.sampled_from([0, 7, 1500]),
+    st.sampled_from([1, 50, 1 << 21]),
+    st.sampled_from([0, 1000]),
+)
+def test_every_mean_is_that_of_pybigwig(tmp_path_factory, runs, spans, gap, stretch, many):
     path = write(tmp_path_factory.mktemp("bw") / "t.bw", runs)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bigwigs, "_GAP", gap)
         patch.setattr(bigwigs, "_STRETCH", stretch)
+        patch.setattr(bigwigs, "MANY", many)
         columns = opened(path)
         for contig, chrom in (("chr1", "chr1"), ("chr2", "2"), ("chr1", "chr1")):
             expected = by_hand(path, chrom, spans)
@@ -272,3 +279,79 @@ def test_the_yeast_track_is_what_pybigwig_reads(shared_data):
             [v for v in expected if v is not None], rel=2e-7
         )
     assert sum(v is None for v in told(columns, "IV", [(i, i + 1) for i in range(50_000)])) > 0
+
+
+# Many contigs --------------------------------------------------------------------------------
+
+
+def scaffolds_with_values(path, count):
+    """A bigWig of contigs whose sections are of each kind; {contig: values, NaN where none}."""
+    rng = np.random.default_rng(4)
+    names = [f"s{number}" for number in range(count)]
+    values_on = {}
+    with pyBigWig.open(str(path), "w") as file:
+        file.addHeader([(name, 300) for name in names])
+        for number, name in enumerate(names):
+            whole = np.full(300, np.nan)
+            values = rng.normal(size=20)
+            starts = 5 + 13 * np.arange(20)
+            if number % 4 == 0:
+                file.addEntries(name, starts.tolist(), values=values.tolist(), span=3)
+            elif number % 4 == 1:
+                file.addEntries(name, 5, values=values.tolist(), span=3, step=13)
+            elif number % 4 == 2:
+                ends = (starts + 3).tolist()
+                file.addEntries([name] * 20, starts.tolist(), ends=ends, values=values.tolist())
+            if number % 4 < 3:
+                for offset in range(3):
+                    whole[starts + offset] = values.astype("f4")
+            values_on[name] = whole
+    return values_on
+
+
+def test_each_kind_of_section_among_many_contigs(tmp_path, monkeypatch):
+    values_on = scaffolds_with_values(tmp_path / "t.bw", 1500)
+    names = ContigNames(dict.fromkeys([*values_on, "other"], 300))
+    columns = opened(tmp_path / "t.bw", names)
+    monkeypatch.setattr(columns, "_file", None)  # pybigtools is not asked
+    rng = np.random.default_rng(5)
+    contigs, spans, expected = [], [], []
+    for name in [*list(values_on)[::7], "other"]:
+        starts = np.sort(rng.integers(0, 290, 3))
+        ends = starts + rng.integers(1, 9, 3)
+        contigs.append((name, 3))
+        spans += zip(starts.tolist(), ends.tolist(), strict=True)
+        for start, end in zip(starts, ends, strict=True):
+            part = values_on.get(name, np.full(300, np.nan))[start:end]
+            part = part[~np.isnan(part)]
+            expected.append(float(np.float32(part.mean())) if len(part) else None)
+    start, end = np.array(spans).T
+    (series,) = columns.series_of(contigs, start, end)
+    for mean, value in zip(series.to_list(), expected, strict=True):
+        assert mean == (value if value is None else pytest.approx(value, rel=2e-7))
+    assert None in expected
+    assert told(columns, "s0", [(0, 300)]) == [
+        pytest.approx(float(np.nanmean(values_on["s0"])), rel=2e-7)
+    ]
+
+
+def test_damage_among_many_contigs_is_an_error_or_changes_no_number(tmp_path):
+    path = tmp_path / "t.bw"
+    values_on = scaffolds_with_values(path, 1200)
+    names = ContigNames(dict.fromkeys(values_on, 300))
+    whole = path.read_bytes()
+    contigs = [(name, 1) for name in values_on]
+    start = np.full(len(contigs), 4)
+    expected = opened(path, names).series_of(contigs, start, start + 9)[0]
+    errors = 0
+    for place in np.random.default_rng(6).integers(64, len(whole) - 4, 40).tolist():
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :])
+        try:
+            said = opened(path, names).series_of(contigs, start, start + 9)[0]
+        except UserError as error:
+            assert str(path) in str(error)
+            errors += 1
+        else:
+            # A name or a place in an index may be another one; a value never is.
+            assert set(said.drop_nulls()) <= set(expected)
+    assert errors > 5

@@ -26,7 +26,9 @@ from varlm.scoring import formulas, planning
 from varlm.store import SITE_SCHEMA, Store
 from varlm.tables.schemas import LOGIT_COLUMNS, VARIANTS
 from varlm.tracks import bigwig
-from varlm.tracks.sites import TRACKS, draw_tracks, site_values, snv_sites
+from varlm.tracks import snv_sites as snv_sites_module
+from varlm.tracks.sites import TRACKS, draw_tracks, site_values
+from varlm.tracks.snv_sites import snv_sites
 
 NAMES = [track.name for track in TRACKS]
 LOGO = NAMES[2:]
@@ -268,8 +270,31 @@ def test_stretches_of_any_size_hold_each_site_once(sixty, rows, block):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(planning, "BLOCK", block)
         stretches = list(snv_sites(files, sixty))
-    joined = [pos for _, positions in stretches for pos in positions.tolist()]
+    joined = [pos for sites in stretches for pos in sites.positions.tolist()]
     assert joined == sorted({pos for pos, snv in rows if snv})
+
+
+@pytest.mark.parametrize("block", [1, 7, 500_000])
+def test_many_contigs_at_once_are_drawn_as_one_by_one(project, monkeypatch, block):
+    assert draw(project, out="alone") == 0
+    monkeypatch.setattr(snv_sites_module, "MANY", 1)
+    monkeypatch.setattr(snv_sites_module, "BLOCK", block)
+    asked = []
+    rows_of = Store.rows_of
+    monkeypatch.setattr(Store, "rows_of", lambda *a: (asked.append(a[2]), rows_of(*a))[1])
+    assert draw(project, project / "variants.parquet", project / "variants.parquet") == 0
+    assert bigwigs(project / "tracks") == bigwigs(project / "alone")
+    texts = [(project / out / "tracks.json").read_text() for out in ("tracks", "alone")]
+    assert texts[0] == texts[1]
+    assert len(asked) == (1 if block == 500_000 else 0)  # of all contigs
+
+
+def test_a_lacking_site_among_many_contigs_is_named(project, genome, monkeypatch, capfd):
+    monkeypatch.setattr(snv_sites_module, "MANY", 1)
+    shutil.rmtree(project / "store")
+    fill_store(project / "store", genome, lacking={("chr10", 3), ("chr1", 1)})
+    assert draw(project) == 2
+    assert "2 sites are not in the store, the first of them chr10:3" in capfd.readouterr().err
 
 
 def test_what_tracks_json_says(project, genome):

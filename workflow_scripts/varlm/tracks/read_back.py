@@ -13,7 +13,8 @@ import numpy as np
 import pybigtools
 from numpy.typing import NDArray
 
-from varlm.tracks.bigwig_file import ENTRY, MANY, BigWig
+from varlm.files.bigwig import ENTRY, BigWig
+from varlm.tracks.bigwig_file import MANY
 from varlm.tracks.spool import Section, blocks_of, mixed_blocks, sections_of
 
 _ASKED = 100  # of many contigs, that pybigtools is asked for; each takes it 3 ms among 20,000

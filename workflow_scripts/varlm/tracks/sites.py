@@ -24,8 +24,10 @@ from varlm.files.whole import atomic_path
 from varlm.genome.bases import BASES
 from varlm.genome.reference import Genome
 from varlm.scoring import formulas
-from varlm.scoring.planning import CohortRows
+from varlm.store.layout import KINDS, Kind
+from varlm.tables.schemas import LOGIT_COLUMNS
 from varlm.tracks.bigwig import write_bigwigs
+from varlm.tracks.snv_sites import Sites, snv_sites
 from varlm.tracks.spool import Spool
 
 # A site of a bigWig has one value; the lowest of a track is where its display begins, and a few
@@ -69,6 +71,10 @@ class SiteSource(Protocol):
         """Return `pos` and the eight logits at these positions (1-based, sorted), if known."""
         ...
 
+    def rows_of(self, key: str, kind: Kind, keys: pl.DataFrame) -> pl.DataFrame:
+        """Return the rows that `keys` names by `contig` (digest) and `pos`, if known."""
+        ...
+
 
 def site_values(logits: NDArray[Any], ref: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
     """Return the value of each track at n sites, shape (n,) each.
@@ -95,45 +101,6 @@ def site_values(logits: NDArray[Any], ref: NDArray[Any]) -> dict[str, NDArray[np
     return {name: column.astype(np.float32) for name, column in values.items()}
 
 
-def snv_sites(variants: Sequence[Path], genome: Genome) -> Iterator[tuple[str, NDArray[np.uint32]]]:
-    """Yield the sites of all SNVs of some `variants.parquet`, each once: (contig, positions).
-
-    In genome order; positions are 1-based and sorted. Memory holds a block of each file.
-
-    Raises
-    ------
-    UserError
-        If a file has rows on a contig that the reference lacks, or is not sorted.
-    """
-    files = [CohortRows(path) for path in variants]
-    rows_read = [0] * len(files)
-    for contig in genome.names:
-        asking = [number for number, rows in enumerate(files) if contig in rows]
-        for number in asking:
-            files[number].open(contig)
-        more = bool(asking)
-        while more:
-            limits = [files[number].limit() for number in asking]
-            below = min((limit for limit in limits if limit is not None), default=None)
-            more = below is not None
-            pieces = []
-            for number in asking:
-                rows = files[number].take(below)
-                rows_read[number] += rows.height
-                pieces.append(rows.filter(pl.col("ref").is_null())["pos"].to_numpy())
-            positions = np.sort(np.concatenate(pieces))  # np.unique takes ten times as long
-            positions = positions[np.diff(positions, prepend=np.uint32(0)) > 0]
-            if len(positions):
-                yield contig, positions
-    for path, count in zip(variants, rows_read, strict=True):
-        height = pl.scan_parquet(path).select(pl.len()).collect().item()
-        if count != height:
-            raise UserError(
-                f"{path}: {height - count} of {height} rows lie on contigs that are not in "
-                f"{genome.fasta}; delete it and run the workflow again: it is made anew"
-            )
-
-
 def spool_values(
     variants: Sequence[Path], genome: Genome, store: SiteSource, key: str, spool: Spool
 ) -> dict[str, tuple[float, float]]:
@@ -152,29 +119,52 @@ def spool_values(
         As `snv_sites`.
     """
     extremes: dict[str, tuple[float, float]] = {}
-    for contig, positions in snv_sites(variants, genome):
-        entry = genome[contig]
-        stored = store.sites_at(key, entry.stored_as, positions)
-        if stored.height != len(positions):
-            lacking = np.setdiff1d(positions, stored["pos"].to_numpy())
+    for sites in snv_sites(variants, genome):
+        stored = _stored(sites, genome, store, key)
+        lacking = stored[LOGIT_COLUMNS[0]].is_null().to_numpy()
+        if lacking.any():
             raise LookupError(
-                f"{len(lacking)} sites are not in the store, the first of them "
-                f"{contig}:{lacking[0]}"
+                f"{int(lacking.sum())} sites are not in the store, the first of them "
+                f"{sites[int(lacking.argmax())]}"
             )
-        logits = formulas.site_logits(stored)
-        ref = formulas.base_index(genome.sequence(contig)[positions.astype(np.int64) - 1])
-        values = site_values(logits, ref)
+        values = site_values(formulas.site_logits(stored), _reference_bases(sites, genome))
         wrong = ~np.isfinite(list(values.values())).all(axis=0)
         if wrong.any():
             raise LookupError(
                 f"{int(wrong.sum())} sites in the store have no finite scores, the first of them "
-                f"{contig}:{positions[wrong.argmax()]}"
+                f"{sites[int(wrong.argmax())]}"
             )
-        spool.add(contig, entry.length, positions, values)
+        runs = [(contig, genome[contig].length, count) for contig, count in sites.contigs]
+        spool.add_several(runs, sites.positions, values)
         for name, column in values.items():
             low, high = extremes.get(name, (np.inf, -np.inf))
             extremes[name] = (min(low, float(column.min())), max(high, float(column.max())))
     return extremes
+
+
+def _stored(sites: Sites, genome: Genome, store: SiteSource, key: str) -> pl.DataFrame:
+    """Return the logits at sites, a row each, null where the store has none."""
+    wanted = pl.DataFrame({"pos": sites.positions})
+    if len(sites.contigs) == 1:
+        digest = genome[sites.contigs[0][0]].stored_as
+        stored = store.sites_at(key, digest, sites.positions)
+        return wanted.join(stored, on="pos", how="left", maintain_order="left")
+    digests = pl.Series([genome[contig].stored_as for contig, _ in sites.contigs])
+    counts = [count for _, count in sites.contigs]
+    wanted = wanted.with_columns(contig=digests.gather(np.repeat(np.arange(len(counts)), counts)))
+    stored = store.rows_of(key, KINDS["sites"], wanted.unique())
+    return wanted.join(stored, on=["contig", "pos"], how="left", maintain_order="left")
+
+
+def _reference_bases(sites: Sites, genome: Genome) -> NDArray[Any]:
+    """Return the index 0…3 of the reference's base at each site."""
+    letters = []
+    at = 0
+    for contig, count in sites.contigs:
+        positions = sites.positions[at : at + count].astype(np.int64)
+        letters.append(genome.sequence(contig)[positions - 1])
+        at += count
+    return formulas.base_index(np.concatenate(letters))
 
 
 def draw_tracks(

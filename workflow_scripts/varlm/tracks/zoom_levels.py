@@ -20,18 +20,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-RECORD = np.dtype(
-    [
-        ("contig", "<u4"),  # number in the file's list of contigs
-        ("start", "<u4"),  # 0-based
-        ("end", "<u4"),
-        ("count", "<u4"),
-        ("min", "<f4"),
-        ("max", "<f4"),
-        ("sum", "<f4"),
-        ("squares", "<f4"),
-    ]
-)
+from varlm.files.bigwig import HEADER, INDEX_MAGIC, MAGIC, RECORD, ZOOM
+
 # The same with sums that can be added up over a genome.
 _EXACT = np.dtype(
     [(n, "<f8" if n in ("sum", "squares") else RECORD[n]) for n in RECORD.names or ()]
@@ -44,8 +34,6 @@ MOST = 2_000_000  # records in memory, before the finest level is made coarser
 _FEW = 100  # records that need no coarser level
 SLOT = 512  # records in a section
 FAN = 256  # entries in a node of an R-tree
-MAGIC, _TREE_MAGIC = 0x888FFC26, 0x2468ACE0
-HEADER, ZOOM = struct.Struct("<IHHQQQHHQQIQ"), struct.Struct("<IIQQ")
 _TREE = struct.Struct("<IIQIIIIQII")
 
 Leaf = tuple[int, int, int, int, int, int]  # first contig and base, last ones, offset, bytes
@@ -193,7 +181,7 @@ def tree(leaves: list[Leaf], offset: int) -> bytes:
     leaf_entry = struct.Struct("<IIIIQQ")
     end = leaves[-1][4] + leaves[-1][5]
     whole = (*leaves[0][:2], *leaves[-1][2:4])
-    text = [_TREE.pack(_TREE_MAGIC, FAN, len(leaves), *whole, end, SLOT, 0)]
+    text = [_TREE.pack(INDEX_MAGIC, FAN, len(leaves), *whole, end, SLOT, 0)]
     at = offset + _TREE.size
     for number in range(len(extents) - 1, -1, -1):
         level = extents[number]

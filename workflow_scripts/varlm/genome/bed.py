@@ -17,6 +17,7 @@ from varlm.genome.contig_names import ContigNames, Match
 
 log = logging.getLogger(__name__)
 _CHUNK = 8 << 20  # bytes of text parsed at a time
+_SHOWN = 50  # contigs that have a line of the log to themselves
 _PLAIN = r"^[^\s]+\t[0-9]{1,18}\t[0-9]{1,18}(\t|$)"
 
 
@@ -53,8 +54,8 @@ def read_bed(
 
     Columns are separated by tabs, or, in lines without a valid start and end after tabs, by any
     blanks (as UCSC reads them). Lines that start with '#', `track` or `browser` are passed over,
-    and intervals on contigs that the reference does not have, with a warning a contig. Memory
-    holds the columns that are returned and one chunk of the text.
+    and intervals on contigs that the reference does not have, with a warning a contig, 50 at most.
+    Memory holds the columns that are returned and one chunk of the text.
 
     Parameters
     ----------
@@ -75,6 +76,7 @@ def read_bed(
     """
     codes = {contig: code for code, contig in enumerate(names.lengths)}
     matches: dict[str, Match] = {}
+    unknown = 0
     spans: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     labels: list[pl.Series] = []
     for text, line in islice(_lines(path, key), pieces):
@@ -83,7 +85,9 @@ def read_bed(
             if name not in matches:
                 matches[name] = names.match(name, {})
                 if matches[name].contig is None:
-                    log.warning("%s: contig %r: %s; passed over", path, name, matches[name].how)
+                    unknown += 1
+                    if unknown <= _SHOWN:
+                        log.warning("%s: contig %r: %s; passed over", path, name, matches[name].how)
         known = {name: codes[match.contig] for name, match in matches.items() if match.contig}
         rows = rows.with_columns(
             pl.col("contig").replace_strict(known, default=None, return_dtype=pl.Int32)
@@ -98,6 +102,8 @@ def read_bed(
         )
         if with_name:
             labels.append(rows["name"])
+    if unknown > _SHOWN:
+        log.warning("%s: %d more contigs are passed over likewise", path, unknown - _SHOWN)
     code, start, end = (
         np.concatenate([part[i] for part in spans]) if spans else np.empty(0, dtype)
         for i, dtype in enumerate((np.int32, np.uint32, np.uint32))

@@ -68,12 +68,15 @@ def read_regions(path: Path, names: ContigNames, key: str = "normalise.regions")
     bed = read_bed(path, names, key)
     covering = bed.start < bed.end
     check_some(covering, bed, path, names, f"{key} would leave nothing")
-    pairs = np.column_stack((bed.start, bed.end)).astype(np.int64)
+    rows = np.flatnonzero(covering)
+    rows = rows[np.argsort(bed.code[rows], kind="stable")]
+    pairs = np.column_stack((bed.start[rows], bed.end[rows])).astype(np.int64)
+    bounds = np.searchsorted(bed.code[rows], np.arange(len(bed.contigs) + 1)).tolist()
     return Regions(
         {
-            contig: pairs[rows]
-            for index, contig in enumerate(bed.contigs)
-            if (rows := covering & (bed.code == index)).any()
+            contig: pairs[low:high]
+            for contig, low, high in zip(bed.contigs, bounds[:-1], bounds[1:], strict=True)
+            if low < high
         },
         bed.names,
     )

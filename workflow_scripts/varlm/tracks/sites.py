@@ -9,7 +9,7 @@ correction for small samples): browsers that stack the four draw the logo.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log as ln
 from pathlib import Path
@@ -19,7 +19,6 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from varlm.errors import UserError
 from varlm.files.whole import atomic_path
 from varlm.genome.bases import BASES
 from varlm.genome.reference import Genome

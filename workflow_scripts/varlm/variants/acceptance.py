@@ -10,6 +10,7 @@ import polars as pl
 from varlm.errors import UserError
 from varlm.genome.reference import Genome
 from varlm.genome.regions import Regions
+from varlm.variants.accepted import AcceptedAlleles
 from varlm.variants.frequencies import allele_frequencies
 from varlm.variants.normalisation import left_align, trim
 from varlm.variants.options import NormaliseOptions
@@ -42,9 +43,7 @@ class Sorter:
         What an allele is held against.
     seen : mapping
         CHROM → contig, in the file that is being taken; every CHROM of its alleles is in it.
-    accepted : dict
-        Code of the contig → tables, their columns those of `schemas.VARIANTS` without `contig`;
-        `chrom` and `kind` as categories.
+    accepted : AcceptedAlleles
     rejected : list
         Tables with the columns of `schemas.REJECTED`.
     af_unreadable : int
@@ -55,7 +54,7 @@ class Sorter:
     options: NormaliseOptions
     regions: Regions | None
     seen: dict[str, CohortContig] = field(default_factory=dict)
-    accepted: dict[int, list[pl.DataFrame]] = field(default_factory=dict)
+    accepted: AcceptedAlleles = field(default_factory=AcceptedAlleles)
     rejected: list[pl.DataFrame] = field(default_factory=list)
     af_unreadable: int = 0
     file: int = field(default=0, init=False)
@@ -214,9 +213,7 @@ class Sorter:
             "record",
             "allele",
         )
-        tables = kept.partition_by("code", include_key=False, as_dict=True)
-        for (code,), table in tables.items():
-            self.accepted.setdefault(code, []).append(table)
+        self.accepted.add(kept)
 
     def _reject(self, alleles: pl.DataFrame, where: pl.Series, reason: str) -> pl.DataFrame:
         """Set the alleles of `where` aside with `reason`; return the others."""

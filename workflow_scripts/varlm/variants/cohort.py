@@ -41,6 +41,7 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 _MANY_MASKED = 0.01  # share of alleles on N that is worth a warning
+_SHOWN = 50  # contigs that have a line of the log to themselves
 
 
 @dataclass(frozen=True)
@@ -200,7 +201,7 @@ class _Intake:
             cohort, self._entries, self.options.max_ref_mismatch, provisional=self.provisional
         )
         rejected = _concat(self.sorter.rejected, REJECTED.schema).sort("file", "record", "allele")
-        variants = self._sorted_variants()
+        variants = self.sorter.accepted.take_all(self.genome.names)
         if variants.height + rejected.height != self.alleles_in:
             raise AssertionError(
                 f"cohort {cohort!r}: {self.alleles_in} alleles in, {variants.height} accepted, "
@@ -240,19 +241,25 @@ class _Intake:
     def _log_contigs(self) -> None:
         """Say what the contigs were matched to: one line a way, for there may be thousands."""
         by_how: dict[str, list[str]] = {}
+        known: set[str] = set()
         for name, contig in self._entries:
             to = contig.match.contig
             shown = f"{name!r}" if to in (name, None) else f"{name!r} is {to!r}"
             by_how.setdefault(contig.match.how, []).append(shown)
-        for how, names in by_how.items():
-            known = any(c.match.contig and c.match.how == how for _, c in self._entries)
+            if to:
+                known.add(contig.match.how)
+        # A length of its own in the header makes a way of each contig.
+        for how, names in list(by_how.items())[:_SHOWN]:
             log.info(
                 "%d contigs %s (%s): %s",
                 len(names),
-                "matched" if known else "rejected",
+                "matched" if how in known else "rejected",
                 how,
                 first_few(names, 20),
             )
+        others = list(by_how.items())[_SHOWN:]
+        if others:
+            log.info("%d more contigs likewise", sum(len(names) for _, names in others))
 
     def _check_contigs(self, cohort: str) -> None:
         if self.contigs and not any(contig.match.contig for _, contig in self._entries):
@@ -265,28 +272,6 @@ class _Intake:
     def _contigs_without_records(self) -> list[str]:
         present = {contig.match.contig for _, contig in self._entries if contig.records}
         return [name for name in self.genome.names if name not in present]
-
-    def _sorted_variants(self) -> pl.DataFrame:
-        """Return the accepted alleles in the order of `design.md`.
-
-        Contig by contig, so that no second copy of the whole table is in memory.
-        """
-        tables = []
-        for code, contig in enumerate(self.genome.names):
-            if code not in self.sorter.accepted:
-                continue
-            table = pl.concat(self.sorter.accepted.pop(code))
-            table = table.sort("pos", "ref", "alt", "file", "record", "allele")
-            tables.append(
-                table.select(
-                    pl.col("chrom").cast(pl.String),
-                    pl.lit(contig).alias("contig"),
-                    *VARIANTS.names[2:9],
-                    pl.col("kind").cast(pl.String),
-                    *VARIANTS.names[10:],
-                )
-            )
-        return pl.concat(tables) if tables else pl.DataFrame(schema=VARIANTS.schema)
 
 
 def _check_expected(file: CohortVcf, records: int, sha256: str) -> None:

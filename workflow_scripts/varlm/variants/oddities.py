@@ -19,7 +19,12 @@ def contig_oddities(contigs: Sequence[AccountedContig]) -> Iterator[str]:
     for entry in contigs:
         if entry.contig is None:
             by_how.setdefault(entry.how, []).append(entry)
-    for how, unknown in by_how.items():
+    # A length of its own in the header makes a way of each contig.
+    ways = sorted(by_how.items(), key=lambda way: -len(way[1]))
+    if len(ways) > _TOLD:
+        others = [entry for _, unknown in ways[_TOLD - 1 :] for entry in unknown]
+        ways = [*ways[: _TOLD - 1], ("for reasons like these", others)]
+    for how, unknown in ways:
         names = _first_names([entry.chrom for entry in unknown])
         why = "" if how == NOT_THERE else f" ({how})"
         yield (

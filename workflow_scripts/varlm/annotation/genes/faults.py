@@ -23,7 +23,15 @@ def without_faults(
 ) -> pl.DataFrame:
     """Return the coding pieces that csq is given, phases filled in; note the rest and why."""
     names = transcripts.select(
-        "t", "transcript", "biotype", "trans_spliced", "pseudo", "strand", "recoded", "cut"
+        "t",
+        "transcript",
+        "biotype",
+        "trans_spliced",
+        "pseudo",
+        "strand",
+        "recoded",
+        "cut",
+        "untold",
     )
     cds = cds.drop("strand").join(names, on="t")
 
@@ -36,6 +44,7 @@ def without_faults(
 
     leave("trans-spliced", pl.col("trans_spliced"))
     leave("passes the end of its contig", pl.col("cut"))
+    leave("proteins that cannot be told apart", pl.col("untold"))
     leave("no strand", pl.col("strand").is_null())
     leave("non-coding biotype", pl.col("pseudo") | pl.col("biotype").str.contains(_NON_CODING))
     cds = cds.with_columns(

@@ -48,9 +48,11 @@ FEATURES = {
     "biotype": pl.String(),  # of the transcript, or of the gene on a gene's line
     "gene_biotype": pl.String(),
     "transl_table": pl.Int64(),
+    "protein_id": pl.String(),  # of a CDS
     "recoded": pl.Boolean(),  # transl_except, or an exception such as ribosomal slippage
     "trans_spliced": pl.Boolean(),
     "pseudo": pl.Boolean(),
+    "joined": pl.Boolean(),  # a gene or transcript of several lines, which NCBI numbers (part=)
 }
 
 
@@ -263,16 +265,19 @@ def _with_attributes(table: pl.DataFrame, gtf: bool) -> pl.DataFrame:
     ]
     of_cds = [
         get("transl_table").cast(pl.Int64, strict=False).alias("transl_table"),
+        get("protein_id").alias("protein_id"),
         (has(";transl_except") | has(";exception")).alias("recoded"),
     ]
     nothing = [
         pl.lit(None, FEATURES["transl_table"]).alias("transl_table"),
+        pl.lit(None, pl.String).alias("protein_id"),
         pl.lit(False).alias("recoded"),
     ]
+    joined, not_joined = has(f";part{between}").alias("joined"), pl.lit(False).alias("joined")
     frames = [
-        whole.with_columns(*common, *names, *nothing),
-        table.filter(part & cds).with_columns(*common, *names, *of_cds),
-        table.filter(part & ~cds).with_columns(*common, *names, *nothing),
+        whole.with_columns(*common, *names, *nothing, joined),
+        table.filter(part & cds).with_columns(*common, *names, *of_cds, not_joined),
+        table.filter(part & ~cds).with_columns(*common, *names, *nothing, not_joined),
     ]
     features = pl.concat(frames).sort("line")
     if gtf:
@@ -293,7 +298,7 @@ def _with_attributes(table: pl.DataFrame, gtf: bool) -> pl.DataFrame:
         pl.when(pl.col("parent") != pl.col("contig")).then("parent").alias("parent")
     )
     # Parents are decoded once they are split at their commas.
-    encoded = ("contig", "id", "gene_id", "transcript_id", "gene")
+    encoded = ("contig", "id", "gene_id", "transcript_id", "gene", "protein_id")
     return features.with_columns(decoded(features[column]) for column in encoded)
 
 

@@ -68,7 +68,7 @@ def index_annotation(
     names = ContigNames.of(genome.lengths, aliases)
     codes = read_genetic_codes(genetic_codes, names)
     file = read_annotation(annotation)
-    models = build(file, annotation, names, codes)
+    models = build(file, annotation, names, codes, genome.sequence)
     for contig, code in models.transcripts.select("contig", "genetic_code").unique().iter_rows():
         if code is not None:
             csq.check_code(code, contig)

@@ -19,8 +19,11 @@ from varlm.annotation.genes.contents import nothing_made, warn_of_loose_parts
 from varlm.annotation.genes.contig_ends import within_ends
 from varlm.annotation.genes.faults import genetic_code_of, without_faults
 from varlm.annotation.genes.gff import AnnotationFile
+from varlm.annotation.genes.junctions import Sequence
 from varlm.annotation.genes.lines import CDS_TYPES, CUT_CDS
+from varlm.annotation.genes.loci import with_places, without_mark
 from varlm.annotation.genes.parts import coding_pieces, exons_of
+from varlm.annotation.genes.proteins import told_apart
 from varlm.annotation.genes.tables import CDS, EXONS, TRANSCRIPTS
 from varlm.annotation.genes.tree import assign_parts, gff3_tree, gtf_tree
 from varlm.errors import UserError, first_few
@@ -69,6 +72,7 @@ def build(
     path: Path,
     names: ContigNames,
     codes: Mapping[str, int] | None = None,
+    sequence: Sequence | None = None,
 ) -> GeneModels:
     """Make gene models of an annotation's features.
 
@@ -81,6 +85,8 @@ def build(
         The reference's contigs.
     codes : mapping
         Contig of the reference → NCBI genetic code, from the config; rules over `transl_table`.
+    sequence : callable, optional
+        Contig of the reference → its bases, ASCII: for proteins that the file does not tell apart.
 
     Raises
     ------
@@ -92,11 +98,13 @@ def build(
     if not file.features.height:  # nothing but types such as match, which are not kept
         raise nothing_made(file, path, 0)
     features, contigs = _on_reference(file, path, names, left_out)
+    features = with_places(features, file.gtf, sequence)
     nodes, parts = gtf_tree(features) if file.gtf else gff3_tree(features)
     transcripts, parts = assign_parts(nodes, parts)
     if not transcripts.height:
         raise nothing_made(file, path, len(left_out.get(_ELSEWHERE, ())))
     warn_of_loose_parts(features, file.gtf, path)
+    transcripts, parts = told_apart(transcripts, parts, sequence)
     exons = exons_of(transcripts, parts)
     cds = coding_pieces(parts)
     transcripts = _describe(transcripts, exons, cds, parts)
@@ -196,11 +204,17 @@ def _describe(
     for table in (span, coding, stated, strands):
         frame = frame.join(table, on="t", how="left", maintain_order="left")
     strand = pl.coalesce("part_strand", "strand")
-    gene_id = pl.coalesce("root_gene_id", _bare_id("root_id"))
+    gene_id = without_mark(pl.coalesce("root_gene_id", _bare_id("root_id")))
     transcript = (
         pl.when(pl.col("n") == pl.col("root"))
         .then(pl.coalesce("transcript_id", gene_id))
         .otherwise(pl.coalesce("transcript_id", _bare_id("id")))
+    )
+    transcript = without_mark(transcript)
+    # Of several proteins: the transcript's name, and the protein's behind it.
+    several = pl.col("protein").is_not_null()
+    transcript = (
+        pl.when(several).then(pl.format("{}:{}", transcript, "protein")).otherwise(transcript)
     )
     vague = pl.col("type").is_in(_VAGUE)
     has_cds = pl.col("coding_start").is_not_null()
@@ -236,6 +250,7 @@ def _describe(
         ).alias("trans_spliced"),
         "pseudo",
         pl.col("cut").fill_null(False),
+        "untold",
         "transl_table",
         pl.col("recoded").fill_null(False),
     )

@@ -99,7 +99,7 @@ def assign_parts(nodes: pl.DataFrame, parts: pl.DataFrame) -> tuple[pl.DataFrame
     transcripts : polars.DataFrame
         One row each, `t` its number; `root_*` the gene's fields.
     parts : polars.DataFrame
-        `t`, `type`, `start`, `end`, `strand`, `phase` and what a CDS states.
+        `t`, `type`, `start`, `end`, `strand`, `phase` and what a CDS states, its `id` among it.
     """
     nodes = nodes.with_row_index("n")
     owners = parts.select("contig", "parent").unique()
@@ -153,8 +153,9 @@ def assign_parts(nodes: pl.DataFrame, parts: pl.DataFrame) -> tuple[pl.DataFrame
         ]
     ).join(nodes.select("n", "contig", pl.col("id").alias("parent")), on="n")
     parts = parts.join(owner.select("contig", "parent", "t"), on=["contig", "parent"])
-    kept = ["t", "type", "start", "end", "strand", "phase", "transl_table", "recoded"]
-    return transcripts, parts.select(kept).unique(maintain_order=True)
+    kept = ["t", "type", "start", "end", "strand", "phase", "transl_table", "recoded", "protein_id"]
+    of_cds = pl.when(pl.col("type").is_in(CDS_TYPES)).then("id").alias("id")
+    return transcripts, parts.select(*kept, of_cds).unique(maintain_order=True)
 
 
 def _above(kind: pl.Expr) -> pl.Expr:

@@ -48,7 +48,7 @@ checkpoint check_inputs:
         content=lambda wildcards: fingerprints(
             *inputs_beside_vcfs(CONFIG, COHORTS), CONFIG["reference"]["aliases"]
         ),
-        folder=f"{RESULTS}/cohorts",
+        folder=lambda wildcards: f"{RESULTS}/cohorts",
     shell:
         """
         python "$VARLM" check_inputs \

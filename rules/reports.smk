@@ -141,7 +141,7 @@ rule report:
         ],
         # Functions, since Snakemake takes the braces of a plain text for wildcards.
         settings=lambda wildcards: shown_settings(),
-        results=RESULTS,
+        results=lambda wildcards: RESULTS,
         browsers=lambda wildcards: flags(
             "--browser", pairs(CONFIG["report"]["browsers"])
         ),

@@ -163,8 +163,8 @@ def mixed_blocks(
     count = np.array([section.count for section in sections], np.int64)
     ends = count.cumsum()
     moved = first - (ends - count)  # from a value's place in the file to that in the spool
-    positions = np.memmap(folder / "positions.spool", POS, "r")
-    values = np.memmap(folder / f"{track}.spool", VALUE, "r")
+    positions = np.memmap(folder / "positions.spool", POS, mode="r")
+    values = np.memmap(folder / f"{track}.spool", VALUE, mode="r")
     for start in range(0, int(ends[-1]), BLOCK):
         place = np.arange(start, min(start + BLOCK, int(ends[-1])))
         number = np.searchsorted(ends, place, side="right")

@@ -14,6 +14,7 @@ from making.scoring import allele_ratios, site_logits
 from making.toy_models import CONFIGS, make_checkpoint
 from varlm import cli
 from varlm.files.whole import write_digest
+from varlm.genome.encoding import index_reference
 from varlm.genome.reference import Genome
 from varlm.genome.windows import strip_shared
 from varlm.models.loading import load_model
@@ -305,3 +306,26 @@ def test_tracks_show_the_scores_of_circles(run):
     for contig in LENGTHS:
         alike = np.allclose(values["linear"][contig], values["circular"][contig], atol=1e-6)
         assert alike == (contig == "line")
+
+
+@pytest.mark.real_data
+def test_the_yeast_mitochondrion_near_its_origin(shared_data, root, tmp_path):
+    """85,779 bp, circular on the map and in the cell; its model ships with varlm."""
+    index_reference(shared_data / "yeast/genome.fa.gz", tmp_path)
+    text = Genome.open(tmp_path).sequence("Mito").tobytes().decode()
+    scorer = Scorer(load_model(root / "resources/models/saccharomyces"), batch_size=8)
+    positions = np.array([0, 3, 6, 300, len(text) - 300, len(text) - 4, len(text) - 1])
+    half = len(text) // 2
+    turned_positions = (positions - half) % len(text)
+    linear, circular, there = (
+        site_logits(scorer, ascii_array(sequence), at, 512, circular=circle)
+        for sequence, at, circle in (
+            (text, positions, False),
+            (text, positions, True),
+            (turned(text, half), turned_positions, False),
+        )
+    )
+    np.testing.assert_allclose(circular, there, atol=1e-5, rtol=0)
+    changed = np.abs(circular - linear).max(axis=(1, 2))
+    assert (changed[[0, 1, 2, -2, -1]] > 0.05).all()
+    assert (changed[[3, 4]] == 0).all()

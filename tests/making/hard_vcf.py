@@ -54,7 +54,7 @@ def permissive_genome(folder, records):
         schema=CONTIGS.schema,
         orient="row",
     )
-    genome = Genome(folder, contigs, data)
+    genome = Genome(folder, contigs, data, {})
     genome._verified.update(genome.names)  # not hashed: a second for each of 1,900 files
     return genome
 

@@ -185,7 +185,7 @@ def test_fault_55_formulas_tabs_and_control_characters(step, tmp_path):
         "a\\x1b[31mb",
         "é",
         "ok",
-        '"q"',
+        "\\x22q\\x22",
     ]
     # An ordinary reader of TSV sees the same columns.
     frame = pl.read_csv(

@@ -2,9 +2,9 @@
 # Produces: {results}/checked_inputs.json, for which the plan waits
 
 
-# A checkpoint, so that the plan waits for it and yet is not out of date after it (`checked` in
-# common.smk): results that were made before there was such a check go on as they are.
-checkpoint check_inputs:
+# The plan waits for it, and is not made again where it is (`ancient`): a table of labels that was
+# edited while shards are scored makes none of them anew.
+rule check_inputs:
     input:
         contigs=rules.index_reference.output.contigs,
         aliases=inputs(CONFIG["reference"]["aliases"]),

@@ -114,7 +114,6 @@ rule summarise:
         ),
         plans=expand(f"{RESULTS}/plan/{{model}}", model=MODELS),
         committed=expand(rules.commit.output.committed, model=MODELS),
-        stored=stored,
     output:
         summary=f"{RESULTS}/summary.tsv",
     log:

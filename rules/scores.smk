@@ -55,7 +55,7 @@ checkpoint plan:
         digests=expand(
             f"{RESULTS}/cohorts/{{cohort}}/variants.parquet.sha256", cohort=ALL_COHORTS
         ),
-        checked=checked,
+        checked=ancient(rules.check_inputs.output.checked),
     output:
         plan=directory(f"{RESULTS}/plan/{{model}}"),
     log:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from varlm.files.whole import atomic_path
 from varlm.run.step_warnings import StepWarning
 
 COLUMNS = {
@@ -21,6 +20,7 @@ def write_warnings(warnings: Sequence[StepWarning], path: Path) -> None:
     """Write the table, one row a warning, as `varlm.tables.tsv` writes tables."""
     import polars as pl  # here, since every cluster job imports what the Snakefile does
 
+    from varlm.files.whole import atomic_path
     from varlm.tables.tsv import write_tsv
 
     rows = [(one.step, one.cohort, one.model, one.text, one.log) for one in warnings]

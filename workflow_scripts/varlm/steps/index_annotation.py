@@ -24,7 +24,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="CONTIG=N",
-        help="NCBI genetic code of a contig, for example Mito=3; repeat",
+        help="NCBI genetic code of a contig, for example Mito=3, or of all: default=11; repeat",
+    )
+    parser.add_argument(
+        "--circular",
+        action="append",
+        default=[],
+        metavar="CONTIG",
+        help="a contig of the reference that is circular; repeat",
     )
     parser.add_argument("--out", type=Path, required=True, help="output folder")
 
@@ -32,7 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Write the tables of gene models, the GFF3 that csq reads, and `annotation.json`."""
     summary = index_annotation(
-        args.annotation, Genome.open(args.reference), args.out, args.aliases, args.genetic_codes
+        args.annotation,
+        Genome.open(args.reference),
+        args.out,
+        args.aliases,
+        args.genetic_codes,
+        args.circular,
     )
     log.info(
         "%s: %s, %d genes, %d transcripts, %d of them with coding calls",

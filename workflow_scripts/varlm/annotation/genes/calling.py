@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ import polars as pl
 from varlm.annotation.genes import csq, csq_input, overlaps, terms
 from varlm.annotation.genes.annotation import Annotation
 from varlm.annotation.genes.pieces import Piece, changed_span, read_piece, spans_of
-from varlm.annotation.genes.starts import Starts
+from varlm.annotation.genes.starts import Starts, on_turns
 from varlm.errors import UserError
 from varlm.files.whole import write_digest
 from varlm.genome.reference import Genome
@@ -116,7 +116,9 @@ class _Caller:
         self.annotation = annotation
         self.upstream, self.downstream = upstream, downstream
         self.number = {contig: n for n, contig in enumerate(genome.names)}
-        self.codes = list(csq.codes_in_use(annotation.transcripts))
+        self.views = annotation.views(genome)
+        self.first_codons = annotation.first_codons(genome)
+        self.codes = list(csq.codes_in_use(annotation.along_contigs(self.views.index)))
         self.exons = annotation.exons_by_contig
         nmd = (annotation.transcripts["biotype"] == "nonsense_mediated_decay").fill_null(False)
         self._always = np.where(nmd.to_numpy(), terms.BIT["NMD_transcript_variant"], 0)
@@ -131,6 +133,8 @@ class _Caller:
         size = min(BATCH, -(-total // csq.workers()))
         pieces: list[tuple[int, int]] = []
         asked: dict[int, list[pl.DataFrame]] = {code: [] for code in self.codes}
+        view_files = self.views.write(folder)
+        in_views: list[pl.DataFrame] = []
         count = rows = started = 0
 
         def batch() -> _Batch:
@@ -143,7 +147,12 @@ class _Caller:
                     started += 1
                     stem = folder / f"batch{started}"
                     gff3 = self.annotation.gff3(code)
-                    calls.append(pool.submit(csq.call, alleles, reference, gff3, code, stem))
+                    calls.append(pool.submit(self._ask, alleles, reference, gff3, code, stem))
+            if view_files is not None and in_views:
+                started += 1
+                alleles = pl.concat(in_views)
+                in_views.clear()
+                calls.append(pool.submit(view_files.call, alleles, folder / f"batch{started}"))
             return _Batch(pieces, calls)
 
         for start, end in spans_of(variants, total, self.exons, size):
@@ -155,16 +164,35 @@ class _Caller:
                 count += alleles.height
                 if alleles.height:
                     asked[code].append(alleles)
+            near_views = self.views.near(piece)
+            if near_views.height:
+                count += near_views.height
+                in_views.append(near_views)
             if count >= size or rows >= max(size, 8 * BATCH if size == BATCH else size):
                 yield batch()
                 pieces, count, rows = [], 0, 0
         if pieces:
             yield batch()
 
+    def _ask(
+        self,
+        alleles: pl.DataFrame,
+        reference: csq_input.Reference,
+        gff3: Path,
+        code: int,
+        stem: Path,
+    ) -> csq.Calls:
+        """Return csq's calls along the contigs, but for the transcripts that have a view."""
+        calls = csq.call(alleles, reference, gff3, code, stem)
+        return self.first_codons.corrected(csq.without(calls, self.views.index), alleles)
+
     def _to_ask(self, piece: Piece, code: int) -> pl.DataFrame:
         """Return the alleles near coding transcripts, as csq is given them."""
         if self._reach[0] != piece.contigs:
-            spans = {c: self.annotation.coding_reach(c, piece.contigs) for c in self.codes}
+            spans = {
+                c: self.annotation.coding_reach(c, piece.contigs, self.views.index)
+                for c in self.codes
+            }
             self._reach = (piece.contigs, spans)
         starts, ends = self._reach[1][code].T
         start = piece.start
@@ -199,7 +227,9 @@ class _Caller:
         """Return the table of a piece, given csq's calls of its alleles."""
         if self._contigs is None or self._contigs.numbers != piece.contigs:
             placed = self.annotation.placed(piece.contigs)
-            self._contigs = _Contigs(piece.contigs, *placed, self.upstream, self.downstream)
+            self._contigs = _Contigs(
+                piece.contigs, *placed, self.upstream, self.downstream, self.views.circular
+            )
         start, end = changed_span(piece)
         entries = self._entries(piece, start, end, calls, self._contigs)
         distance = self._contigs.nearest_starts(start, end)
@@ -276,10 +306,19 @@ class _Contigs:
         exons: pl.DataFrame,
         upstream: int,
         downstream: int,
+        circular: Mapping[str, int],
     ):
+        """Make them; `circular`: the circular contigs' lengths in bp."""
         self.numbers = numbers
         self.features = overlaps.transcript_features(transcripts, exons)
         self.beside = overlaps.neighbourhoods(transcripts, upstream, downstream)
+        rings = {
+            numbers[contig]: length for contig, length in circular.items() if contig in numbers
+        }
+        if rings:
+            self.features = overlaps.around(self.features, rings)
+            self.beside = overlaps.around(self.beside, rings)
+            transcripts = on_turns(transcripts, rings)
         self.starts = Starts(transcripts)
 
     def nearest_starts(self, start: Ints, end: Ints) -> pl.DataFrame:

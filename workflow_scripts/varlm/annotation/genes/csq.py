@@ -186,6 +186,18 @@ def joined(parts: Sequence[Calls]) -> Calls:
     )
 
 
+def without(calls: Calls, transcripts: NDArray[np.int64]) -> Calls:
+    """Return the calls less those of some transcripts."""
+    if not len(transcripts):
+        return calls
+    kept = np.flatnonzero(~np.isin(calls.transcript, transcripts))
+    if len(kept) == len(calls.row):
+        return calls
+    return Calls(
+        calls.row[kept], calls.transcript[kept], calls.terms[kept], calls.protein.gather(kept)
+    )
+
+
 EMPTY = Calls(
     np.empty(0, np.int64),
     np.empty(0, np.int64),

@@ -69,12 +69,22 @@ def without_faults(
 
 
 def genetic_code_of(
-    transcripts: pl.DataFrame, cds: pl.DataFrame, codes: Mapping[str, int], organelles: set[str]
+    transcripts: pl.DataFrame,
+    cds: pl.DataFrame,
+    codes: Mapping[str, int],
+    organelles: set[str],
+    default: int | None = None,
 ) -> tuple[pl.DataFrame, list[str]]:
-    """Give each transcript that has coding calls its genetic code; name refused contigs."""
+    """Give each transcript that has coding calls its genetic code; name refused contigs.
+
+    The config's code of the contig rules over the annotation's `transl_table`, and that over the
+    default. Without one the code is the standard, but for organelles, which are refused.
+    """
     called = transcripts.join(cds, on="t", how="semi")
     stated = pl.coalesce(
-        pl.col("contig").replace_strict(codes, default=None, return_dtype=pl.Int64), "transl_table"
+        pl.col("contig").replace_strict(codes, default=None, return_dtype=pl.Int64),
+        "transl_table",
+        pl.lit(default, pl.Int64),
     )
     code = (
         pl.when(stated == 1)  # NCBI's table 1 knows starts besides ATG that no annotation means

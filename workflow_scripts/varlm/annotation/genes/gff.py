@@ -26,9 +26,15 @@ _CHUNK = 32 << 20  # bytes of text parsed at a time: bounds memory at a few time
 _PASSED_OVER = (
     *("match", "match_part", "cDNA_match", "EST_match", "expressed_sequence_match"),
     *("protein_match", "translated_nucleotide_match", "nucleotide_match", "biological_region"),
-    *("chromosome", "scaffold", "supercontig", "contig", "start_codon", "Selenocysteine"),
+    *("chromosome", "scaffold", "supercontig", "contig", "start_codon"),
     *("transcription_start_site", "tss", "tts", "sequence_feature"),
-    *("stop_codon_redefined_as_selenocysteine", "cds_start_nf", "mature_protein_region_of_CDS"),
+    *("cds_start_nf", "mature_protein_region_of_CDS"),
+)
+
+# Exceptions that the coding pieces, transl_except or the codons themselves tell of.
+_MODELLED = (
+    *("ribosomal slippage", "ribosomal%20slippage", "stop codon readthrough"),
+    *("stop%20codon%20readthrough", "alternative start codon", "alternative%20start%20codon"),
 )
 
 FEATURES = {
@@ -49,7 +55,9 @@ FEATURES = {
     "gene_biotype": pl.String(),
     "transl_table": pl.Int64(),
     "protein_id": pl.String(),  # of a CDS
-    "recoded": pl.Boolean(),  # transl_except, or an exception such as ribosomal slippage
+    "transl_except": pl.String(),  # codons that are read otherwise, as NCBI writes them
+    "rereads": pl.String(),  # selenocysteine, readthrough: stops of it that are amino acids
+    "recoded": pl.Boolean(),  # an exception that its coordinates do not tell, such as RNA editing
     "trans_spliced": pl.Boolean(),
     "pseudo": pl.Boolean(),
     "joined": pl.Boolean(),  # a gene or transcript of several lines, which NCBI numbers (part=)
@@ -266,11 +274,19 @@ def _with_attributes(table: pl.DataFrame, gtf: bool) -> pl.DataFrame:
     of_cds = [
         get("transl_table").cast(pl.Int64, strict=False).alias("transl_table"),
         get("protein_id").alias("protein_id"),
-        (has(";transl_except") | has(";exception")).alias("recoded"),
+        get("transl_except").alias("transl_except"),
+        pl.when(has("readthrough"))
+        .then(pl.lit("readthrough"))
+        .when(has("seleno"))
+        .then(pl.lit("selenocysteine"))
+        .alias("rereads"),
+        (has(";exception") & ~pl.any_horizontal(map(has, _MODELLED))).alias("recoded"),
     ]
     nothing = [
-        pl.lit(None, FEATURES["transl_table"]).alias("transl_table"),
-        pl.lit(None, pl.String).alias("protein_id"),
+        *(
+            pl.lit(None, FEATURES[name]).alias(name)
+            for name in ("transl_table", "protein_id", "transl_except", "rereads")
+        ),
         pl.lit(False).alias("recoded"),
     ]
     joined, not_joined = has(f";part{between}").alias("joined"), pl.lit(False).alias("joined")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,12 @@ import polars as pl
 
 from varlm.annotation.genes import csq, csq_input
 from varlm.annotation.genes.annotation import gff3_path
+from varlm.annotation.genes.coding import Sequences
 from varlm.annotation.genes.gff import AnnotationFile, read_annotation
 from varlm.annotation.genes.models import GeneModels, build
-from varlm.annotation.genes.tables import CDS, EXONS, TRANSCRIPTS
+from varlm.annotation.genes.recoding import recoded_residues
+from varlm.annotation.genes.tables import CDS, EXONS, RECODED, TRANSCRIPTS
+from varlm.annotation.genes.view_calls import Views
 from varlm.errors import UserError, first_few
 from varlm.files.whole import atomic_path
 from varlm.genome.contig_names import ContigNames
@@ -24,6 +27,7 @@ from varlm.tables.parquet import write_table
 
 log = logging.getLogger(__name__)
 
+DEFAULT = "default"  # in annotate.genetic_codes: every contig that is not named
 _SHOWN = 10  # names listed of what was left out
 _NO_ALLELES = {
     "contig": pl.UInt32,
@@ -40,6 +44,7 @@ def index_annotation(
     folder: Path,
     aliases: Path | None = None,
     genetic_codes: Sequence[str] = (),
+    circular: Collection[str] = (),
 ) -> dict[str, Any]:
     """Write the tables of gene models, the GFF3 that csq reads, and `annotation.json`.
 
@@ -53,7 +58,10 @@ def index_annotation(
     aliases : Path, optional
         Contig aliases or an NCBI assembly report.
     genetic_codes : sequence of str
-        CONTIG=N: NCBI's genetic code of a contig, which may be named by an alias.
+        CONTIG=N: NCBI's genetic code of a contig, which may be named by an alias; default=N: of
+        every contig of which neither this nor the annotation says anything.
+    circular : collection of str
+        Contigs of the reference that are circular, besides those that the annotation calls so.
 
     Returns
     -------
@@ -67,11 +75,19 @@ def index_annotation(
     """
     names = ContigNames.of(genome.lengths, aliases)
     codes = read_genetic_codes(genetic_codes, names)
+    default = codes.pop(DEFAULT, None)
+    rings = [known_contig(name, names) for name in circular]
     file = read_annotation(annotation)
-    models = build(file, annotation, names, codes, genome.sequence)
+    models = build(file, annotation, names, codes, genome.sequence, default, rings)
     for contig, code in models.transcripts.select("contig", "genetic_code").unique().iter_rows():
         if code is not None:
             csq.check_code(code, contig)
+    sequences = Sequences(genome)
+    recoded, unplaced = recoded_residues(models.transcripts, models.cds, models.stated, sequences)
+    if unplaced:
+        models.left_out["recoded outside of their coding sequence (read by the code alone)"] = (
+            sorted(unplaced)
+        )
     _warn(models, annotation)
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -79,17 +95,32 @@ def index_annotation(
         (TRANSCRIPTS, models.transcripts),
         (EXONS, models.exons),
         (CDS, models.cds),
+        (RECODED, recoded),
     ):
         write_table(frame, folder / f"{table.name}.parquet", table)
-    _write_gff3(models, genome, folder)
+    views = Views(models.transcripts, models.exons, models.cds, recoded, models.circular, genome)
+    _write_gff3(models, views, genome, folder)
     summary = _summary(annotation, file, models)
     with atomic_path(folder / "annotation.json") as temporary:
         temporary.write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
     return summary
 
 
+def known_contig(name: str, names: ContigNames) -> str:
+    """Return the contig of the reference that a name means; `UserError` if none."""
+    contig = names.match(name, {}).contig
+    if contig is None:
+        raise UserError(
+            f"reference.circular: {name!r} is no contig of the reference "
+            f"({first_few(names.lengths)}); correct the name"
+        )
+    return contig
+
+
 def read_genetic_codes(settings: Sequence[str], names: ContigNames) -> dict[str, int]:
     """Read CONTIG=N, the contig named as anywhere else; contig of the reference → code.
+
+    The name `default` is no contig but all that are not named, whatever the reference has.
 
     Raises
     ------
@@ -99,11 +130,12 @@ def read_genetic_codes(settings: Sequence[str], names: ContigNames) -> dict[str,
     codes: dict[str, int] = {}
     for text in settings:
         name, _, number = text.rpartition("=")
-        contig = names.match(name, {}).contig if name else None
+        contig = DEFAULT if name == DEFAULT else names.match(name, {}).contig if name else None
         if contig is None:
             raise UserError(
                 f"annotate.genetic_codes: {name or text!r} is no contig of the reference "
-                f"({first_few(names.lengths)}); correct the name"
+                f"({first_few(names.lengths)}); correct the name, or give default for every "
+                "contig"
             )
         if not number.isdigit():
             raise UserError(
@@ -115,10 +147,11 @@ def read_genetic_codes(settings: Sequence[str], names: ContigNames) -> dict[str,
     return codes
 
 
-def _write_gff3(models: GeneModels, genome: Genome, folder: Path) -> None:
+def _write_gff3(models: GeneModels, views: Views, genome: Genome, folder: Path) -> None:
     """Write a GFF3 for each genetic code, and remove those of an earlier annotation."""
     stale = set(folder.glob("coding.*.gff3"))
-    for code, transcripts in csq.codes_in_use(models.transcripts).items():
+    along = models.transcripts.filter(~pl.col("index").is_in(pl.Series(views.index).implode()))
+    for code, transcripts in csq.codes_in_use(along).items():
         path = gff3_path(folder, code)
         cds = models.cds.join(transcripts.select("index"), on="index", how="semi")
         csq_input.write_gff3(transcripts, models.exons, cds, genome.names, path)
@@ -126,6 +159,10 @@ def _write_gff3(models: GeneModels, genome: Genome, folder: Path) -> None:
         stale.discard(path)
     for path in stale:
         path.unlink()
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".csq.") as work:
+        files = views.write(Path(work))
+        if files is not None:
+            files.try_out(Path(work) / "nothing")
 
 
 def _try(genome: Genome, gff3: Path, code: int) -> None:
@@ -178,6 +215,7 @@ def _summary(path: Path, file: AnnotationFile, models: GeneModels) -> dict[str, 
         "genetic_codes": {
             contig: code or 1 for contig, code in codes.iter_rows() if code is not None
         },
+        "circular": models.circular,
         "refused_contigs": models.refused,
         "left_out": {
             reason: {"count": len(ids), "first": ids[:_SHOWN]}

@@ -21,7 +21,12 @@ UTR_TYPES = (
 INTRON_TYPES = ("intron", "five_prime_UTR_intron", "three_prime_UTR_intron")
 PROTEIN_TYPES = ("protein", "polypeptide")
 CUT_CDS = "CDS beyond the contig's end"  # ours: what is left of a coding piece that passes an end
-PART_TYPES = (*EXON_TYPES, *CDS_TYPES, *UTR_TYPES, *INTRON_TYPES, "stop_codon", CUT_CDS)
+# Codons read as selenocysteine: of GTF, and of GFF3 (GENCODE).
+SELENO_TYPES = ("Selenocysteine", "stop_codon_redefined_as_selenocysteine")
+PART_TYPES = (
+    *(*EXON_TYPES, *CDS_TYPES, *UTR_TYPES, *INTRON_TYPES, *SELENO_TYPES),
+    *("stop_codon", CUT_CDS),
+)
 
 GENE = r"(?i)gene$"
 TRANSCRIPT = r"(?i)(?:rna|transcript|_segment|ribozyme|scRNA)$"

@@ -9,10 +9,11 @@ gives the same consequences as one with them. Intervals are 0-based and half-ope
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from varlm.annotation.genes.contents import nothing_made, warn_of_loose_parts
@@ -22,8 +23,10 @@ from varlm.annotation.genes.gff import AnnotationFile
 from varlm.annotation.genes.junctions import Sequence
 from varlm.annotation.genes.lines import CDS_TYPES, CUT_CDS
 from varlm.annotation.genes.loci import with_places, without_mark
+from varlm.annotation.genes.origin import joined_over_origin, within_a_turn
 from varlm.annotation.genes.parts import coding_pieces, exons_of
 from varlm.annotation.genes.proteins import told_apart
+from varlm.annotation.genes.recoding import statements
 from varlm.annotation.genes.tables import CDS, EXONS, TRANSCRIPTS
 from varlm.annotation.genes.tree import assign_parts, gff3_tree, gtf_tree
 from varlm.errors import UserError, first_few
@@ -56,6 +59,10 @@ class GeneModels:
         Why → ids of the transcripts without coding calls, or of the features passed over.
     refused : list of str
         Contigs with coding genes that are read with a genetic code nobody stated.
+    stated : polars.DataFrame
+        `recoding.STATEMENTS`, with the transcript's `index` in place of `t`.
+    circular : list of str
+        The reference's contigs that are circular.
     """
 
     transcripts: pl.DataFrame
@@ -65,6 +72,8 @@ class GeneModels:
     contigs: dict[str, Match]
     left_out: dict[str, list[str]]
     refused: list[str]
+    stated: pl.DataFrame
+    circular: list[str]
 
 
 def build(
@@ -73,6 +82,8 @@ def build(
     names: ContigNames,
     codes: Mapping[str, int] | None = None,
     sequence: Sequence | None = None,
+    default_code: int | None = None,
+    circular: Collection[str] = (),
 ) -> GeneModels:
     """Make gene models of an annotation's features.
 
@@ -87,6 +98,10 @@ def build(
         Contig of the reference → NCBI genetic code, from the config; rules over `transl_table`.
     sequence : callable, optional
         Contig of the reference → its bases, ASCII: for proteins that the file does not tell apart.
+    default_code : int, optional
+        That of the contigs of which neither `codes` nor the annotation says anything.
+    circular : collection of str
+        Contigs of the reference that are circular, besides those that the annotation calls so.
 
     Raises
     ------
@@ -97,7 +112,10 @@ def build(
     left_out: dict[str, list[str]] = {}
     if not file.features.height:  # nothing but types such as match, which are not kept
         raise nothing_made(file, path, 0)
-    features, contigs = _on_reference(file, path, names, left_out)
+    features, contigs = _on_reference(file, path, names, left_out, circular)
+    rings = _circular(file, contigs, circular)
+    if sequence is not None:
+        sequence = _around(sequence, rings)
     features = with_places(features, file.gtf, sequence)
     nodes, parts = gtf_tree(features) if file.gtf else gff3_tree(features)
     transcripts, parts = assign_parts(nodes, parts)
@@ -112,15 +130,20 @@ def build(
     organelles = {
         str(match.contig) for name, match in contigs.items() if name in file.organelles
     } | _organelles(names)
-    transcripts, refused = genetic_code_of(transcripts, cds, codes or {}, organelles)
-    return _numbered(transcripts, exons, cds, names, contigs, left_out, refused)
+    transcripts, refused = genetic_code_of(transcripts, cds, codes or {}, organelles, default_code)
+    stated = statements(parts)
+    return _numbered(transcripts, exons, cds, stated, names, contigs, left_out, refused, rings)
 
 
 # Contigs -------------------------------------------------------------------------------------
 
 
 def _on_reference(
-    file: AnnotationFile, path: Path, names: ContigNames, left_out: dict[str, list[str]]
+    file: AnnotationFile,
+    path: Path,
+    names: ContigNames,
+    left_out: dict[str, list[str]],
+    circular: Collection[str],
 ) -> tuple[pl.DataFrame, dict[str, Match]]:
     """Rename contigs to the reference's and check every feature against their lengths."""
     contig_names = file.features["contig"].unique(maintain_order=True).to_list()
@@ -147,28 +170,26 @@ def _on_reference(
     features = file.features.filter(pl.col("contig").is_in(list(known))).with_columns(
         pl.col("contig").replace_strict(known, return_dtype=pl.String)
     )
-    length = pl.col("contig").replace_strict(
-        {contig: names.lengths[contig] for contig in known.values()}, return_dtype=pl.Int64
-    )
-    circular = {known[name] for name in file.circular if name in known}
+    rings = _circular(file, contigs, circular)
     declared_lengths = {known[name]: n for name, n in file.declared.items() if name in known}
     lengths = {contig: names.lengths[contig] for contig in known.values()}
-    features = within_ends(features, lengths, declared_lengths, circular, path)
-    past = features.filter(pl.col("end") > length)
-    if past.height:
-        left_out["passes the origin of a circular contig"] = (
-            past.select(pl.coalesce("id", "transcript_id", "parent", "gene_id", "type"))
-            .to_series()
-            .unique(maintain_order=True)
-            .to_list()
-        )
-        log.warning(
-            "%s: %d features pass the origin of a circular contig and are passed over",
-            path,
-            past.height,
-        )
-        features = features.filter(pl.col("end") <= length)
-    return features, contigs
+    features = within_ends(features, lengths, declared_lengths, set(rings), path)
+    rings_used = {contig: lengths[contig] for contig in rings if contig in lengths}
+    features = within_a_turn(features, rings_used, path, left_out)
+    return joined_over_origin(features, rings_used), contigs
+
+
+def _circular(
+    file: AnnotationFile, contigs: Mapping[str, Match], circular: Collection[str]
+) -> list[str]:
+    """Return the reference's contigs that are circular by the annotation or by the config."""
+    stated = {match.contig for name, match in contigs.items() if name in file.circular}
+    return sorted({*circular, *(contig for contig in stated if contig is not None)})
+
+
+def _around(sequence: Sequence, rings: Collection[str]) -> Sequence:
+    """Return circular contigs' bases for two turns: features over an origin pass the end."""
+    return lambda c: np.tile(sequence(c), 2) if c in rings else sequence(c)
 
 
 def _organelles(names: ContigNames) -> set[str]:
@@ -269,10 +290,12 @@ def _numbered(
     transcripts: pl.DataFrame,
     exons: pl.DataFrame,
     cds: pl.DataFrame,
+    stated: pl.DataFrame,
     names: ContigNames,
     contigs: dict[str, Match],
     left_out: dict[str, list[str]],
     refused: list[str],
+    circular: list[str],
 ) -> GeneModels:
     """Put everything in its final order and type."""
     order = {contig: number for number, contig in enumerate(names.lengths)}
@@ -305,6 +328,8 @@ def _numbered(
         contigs,
         left_out,
         refused,
+        stated.join(number.with_columns(pl.col("t").cast(pl.UInt32)), on="t").drop("t"),
+        circular,
     )
 
 

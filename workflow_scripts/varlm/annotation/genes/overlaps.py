@@ -8,7 +8,7 @@ insertion between an exon and an intron belongs to the intron, as in bcftools cs
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -17,6 +17,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from varlm.annotation.genes.terms import BIT, Terms
+from varlm.genome.line import FAR, STRIDE
 
 Ints = NDArray[np.int64]
 
@@ -57,6 +58,35 @@ class Features:
         stop = int(np.searchsorted(self.start, high + 1, side="right"))
         kept = np.flatnonzero(np.maximum(self.end[:stop], self.last[:stop]) >= low)
         return Features(*(values[kept] for values in vars(self).values()))
+
+
+def around(features: Features, rings: Mapping[int, int]) -> Features:
+    """Return features on the line with copies of those of circular contigs a turn off.
+
+    Parameters
+    ----------
+    features : Features
+    rings : mapping
+        Number of a circular contig → its length in bp.
+    """
+    # A flank may begin before its contig, a feature over the origin end behind it.
+    number = (features.start + FAR) // STRIDE
+    copies = [features]
+    for ring, length in rings.items():
+        own = np.flatnonzero(number == ring)
+        for turn in (length, -length):
+            moved = {name: values[own] for name, values in vars(features).items()}
+            for name in ("start", "end", "first", "last"):
+                moved[name] = moved[name] + turn
+            low = np.minimum(moved["start"], moved["first"]) - ring * STRIDE
+            high = np.maximum(moved["end"], moved["last"]) - ring * STRIDE
+            kept = np.flatnonzero((low <= length) & (high >= 0))
+            copies.append(Features(*(values[kept] for values in moved.values())))
+    joined = [
+        np.concatenate(columns) for columns in zip(*(vars(f).values() for f in copies), strict=True)
+    ]
+    order = np.argsort(joined[0], kind="stable")
+    return Features(*(values[order] for values in joined))
 
 
 class _Part(NamedTuple):

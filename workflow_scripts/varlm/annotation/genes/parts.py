@@ -11,12 +11,20 @@ from varlm.annotation.genes.lines import (
     UTR_TYPES,
 )
 
+# A gap as short as this is no intron but a base that the ribosome skips or that the genome has too
+# many of (Ensembl's frameshift introns); VEP draws the line there, the shortest introns have 15 bp.
+NO_INTRON = 12
 
-def _merged(parts: pl.DataFrame) -> pl.DataFrame:
-    """Join a transcript's intervals that overlap or touch: columns t, start, end."""
+
+def _merged(parts: pl.DataFrame, coding: pl.DataFrame) -> pl.DataFrame:
+    """Join a transcript's intervals that no intron parts: columns t, start, end.
+
+    `coding` has the keys `t` of the transcripts in which short gaps are none.
+    """
     parts = parts.select("t", "start", "end").sort("t", "start", "end")
     reach = pl.col("end").cum_max().shift(1).over("t")
-    fresh = (pl.col("start") > reach).fill_null(True)
+    short = pl.when(pl.col("t").is_in(coding["t"].unique().implode())).then(NO_INTRON).otherwise(0)
+    fresh = (pl.col("start") > reach + short).fill_null(True)
     return (
         parts.with_columns(fresh.cum_sum().alias("run"))
         .group_by("t", "run", maintain_order=True)
@@ -35,7 +43,7 @@ def exons_of(transcripts: pl.DataFrame, parts: pl.DataFrame) -> pl.DataFrame:
     inferred = pl.concat([known.select("t", "start", "end"), _flanks(bare, known, parts)])
     exons = stated.select("t", "start", "end")
     with_cds = cds.join(stated, on="t", how="semi").select("t", "start", "end")
-    return _merged(pl.concat([exons, with_cds, inferred]))
+    return _merged(pl.concat([exons, with_cds, inferred]), cds)
 
 
 def _flanks(bare: pl.DataFrame, known: pl.DataFrame, parts: pl.DataFrame) -> pl.DataFrame:

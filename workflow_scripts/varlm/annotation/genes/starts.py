@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from varlm.annotation.genes.overlaps import Ints
-from varlm.genome.line import FAR
+from varlm.genome.line import FAR, STRIDE
+
+
+def on_turns(transcripts: pl.DataFrame, rings: Mapping[int, int]) -> pl.DataFrame:
+    """Return transcripts on the line, those of circular contigs a turn before and behind too.
+
+    Parameters
+    ----------
+    transcripts : polars.DataFrame
+        With `origin`, where their contig begins on the line.
+    rings : mapping
+        Number of a circular contig → its length in bp.
+    """
+    number = pl.col("origin") // STRIDE
+    turn = number.replace_strict(rings, default=None, return_dtype=pl.Int64)
+    around = transcripts.filter(turn.is_not_null())
+    first = pl.col("origin") + (pl.col("tss") - pl.col("origin")) % turn
+    turns = [around.with_columns(tss=first + n * turn) for n in (-1, 0, 1)]
+    return pl.concat([transcripts.filter(turn.is_null()), *turns])
 
 
 class Starts:

@@ -45,3 +45,11 @@ CDS = Table(
         Column("phase", pl.Int8(), "bases to skip from its 5' end to the next codon"),
     ),
 )
+RECODED = Table(
+    "recoded",
+    (
+        EXONS.columns[0],
+        Column("residue", _U32, "number of the residue, from 1"),
+        Column("letter", _STRING, "the amino acid that it is; *: the end; X: not known"),
+    ),
+)

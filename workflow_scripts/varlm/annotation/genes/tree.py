@@ -154,6 +154,7 @@ def assign_parts(nodes: pl.DataFrame, parts: pl.DataFrame) -> tuple[pl.DataFrame
     ).join(nodes.select("n", "contig", pl.col("id").alias("parent")), on="n")
     parts = parts.join(owner.select("contig", "parent", "t"), on=["contig", "parent"])
     kept = ["t", "type", "start", "end", "strand", "phase", "transl_table", "recoded", "protein_id"]
+    kept += ["transl_except", "rereads"]
     of_cds = pl.when(pl.col("type").is_in(CDS_TYPES)).then("id").alias("id")
     return transcripts, parts.select(*kept, of_cds).unique(maintain_order=True)
 

@@ -24,6 +24,13 @@ def test_the_annotation_is_told_in_few_lines_however_many_contigs():
     assert annotation_facts({}) == []
 
 
+def test_a_code_of_many_contigs_is_told_once():
+    codes = {**{f"c{i}": 11 for i in range(1200)}, "plasmid": 4, "Mito": 3, "c0": 1}
+    facts = dict(annotation_facts({"genetic_codes": codes, "circular": ["c1"]}))
+    assert facts["genetic codes"] == "1,199 contigs: 11, plasmid: 4, Mito: 3"
+    assert "circular" not in facts  # `circular_facts` tells them
+
+
 def test_circular_contigs_are_told_in_a_line_however_many():
     assert circular_facts({}) == []
     few = {"Mito": "line 5 of the annotation", "p2micron": "reference.circular"}

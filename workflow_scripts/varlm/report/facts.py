@@ -17,6 +17,7 @@ from varlm.variants.accounting import AccountedFile
 Facts = list[tuple[str, object]]  # names and values, in the order shown
 
 _FILES = 40
+_FEW_CONTIGS = 5  # with one genetic code, that are named
 _SETTINGS = 200  # values of the config
 _PACKAGES = (
     "snakemake",
@@ -129,16 +130,30 @@ def annotation_facts(annotation: Mapping[str, Any]) -> Facts:
     """
     if not annotation:
         return []
-    short = {k: v for k, v in annotation.items() if k not in ("contigs", "genetic_codes")}
+    told = ("contigs", "genetic_codes", "circular")  # here, and by `circular_facts`
+    short = {k: v for k, v in annotation.items() if k not in told}
     contigs = annotation.get("contigs", {}).values()
     known = sum(entry["contig"] is not None for entry in contigs)
     codes = {c: n for c, n in annotation.get("genetic_codes", {}).items() if n not in (0, 1)}
     facts = [
         *flat_pairs(short),
         ("contigs matched", f"{known:,} of {len(contigs):,}"),
-        ("genetic codes", ", ".join(f"{c}: {n}" for c, n in codes.items()) or "the standard one"),
+        ("genetic codes", _codes_told(codes) or "the standard one"),
     ]
     return facts[:_SETTINGS]
+
+
+def _codes_told(codes: Mapping[str, int]) -> str:
+    """Return contigs and their genetic codes, one that many contigs have told once."""
+    of_code: dict[int, list[str]] = {}
+    for contig, code in codes.items():
+        of_code.setdefault(code, []).append(contig)
+    return ", ".join(
+        ", ".join(f"{contig}: {code}" for contig in contigs)
+        if len(contigs) <= _FEW_CONTIGS
+        else f"{len(contigs):,} contigs: {code}"
+        for code, contigs in of_code.items()
+    )
 
 
 def versions() -> Facts:

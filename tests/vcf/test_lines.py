@@ -143,7 +143,7 @@ def test_fault_06_empty_and_header_only(tmp_path):
     assert body(written(tmp_path / "b.vcf", header.rstrip("\n"))) == b""
     assert body(written(tmp_path / "a.vcf.gz", bgzipped(header))) == b""
     assert body(bcf_of(tmp_path / "a.vcf")) == b""
-    refused(written(tmp_path / "nothing.vcf.gz", bgzipped("")), "#CHROM")
+    refused(written(tmp_path / "nothing.vcf.gz", bgzipped("")), "holds nothing once decompressed")
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_fault_21_crlf_lines_are_read(tmp_path):
             "##fileformat=VCFv4.2\n# a note\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n",
             "line 2",
         ),
-        ("<html>404 not found</html>", "no '#CHROM'"),
+        ("<html>404 not found</html>", "found an HTML page"),
         ("\x1f", "no '#CHROM'"),
     ],
 )

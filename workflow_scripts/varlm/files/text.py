@@ -8,30 +8,17 @@ from __future__ import annotations
 
 import codecs
 import io
-import re
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
 from varlm.errors import UserError
-from varlm.files import inflate
+from varlm.files import inflate, sniff
 
 LONGEST = 1 << 24  # bytes of a line of any table
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # what some editors put before the first character
 _PIECE = 1 << 20  # bytes of a plain file read at a time
-
-_DECOMPRESS = "decompress it, or compress it with bgzip"
-_OTHERS = (
-    (rb"BZh[1-9]1AY", "bzip2", _DECOMPRESS),
-    (rb"\xfd7zX", "xz", _DECOMPRESS),
-    (rb"PK\x03\x04", "zip", _DECOMPRESS),
-    (rb"\x28\xb5\x2f\xfd", "zstd", _DECOMPRESS),
-    (rb"\x1f\x9d", "compress (.Z)", _DECOMPRESS),
-    (rb"CRAM[\x01-\x04]", "CRAM", "that holds reads"),
-    (rb"BAM\x01", "BAM", "that holds reads"),
-    (rb"\xff\xfe|\xfe\xff", "UTF-16 text", "save it as UTF-8"),
-)
 
 
 def head(path: Path, expected: str) -> bytes:
@@ -68,7 +55,8 @@ def content(
     ------
     UserError
         If the file cannot be read, is truncated or damaged, or is (or holds, where gzipped)
-        another compression, UTF-16 text, BAM or CRAM.
+        what is not expected: another compression or format, UTF-16 text, a Git LFS pointer, a
+        server's page (`varlm.files.sniff`).
     """
     try:
         with path.open("rb") as file:
@@ -179,9 +167,11 @@ def _plain(file: BinaryIO, seen: Callable[[bytes], object]) -> Iterator[bytes]:
 
 
 def _refuse_others(start: bytes, path: Path, expected: str) -> None:
-    for magic, name, remedy in _OTHERS:
-        if re.match(magic, start):
-            raise UserError(f"{path}: found {name}; {expected}, plain, gzip or bgzip: {remedy}")
+    found = sniff.foreign(start, expected)
+    if found is None:
+        return
+    compressions = "" if found.stands_for or found.text_format else ", plain, gzip or bgzip"
+    raise UserError(f"{path}: found {found.what}; {expected}{compressions}: {found.remedy}")
 
 
 def _unreadable(path: Path, expected: str, error: OSError) -> UserError:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from varlm.errors import UserError
+from varlm.files import sniff
 from varlm.files.whole import sha256
 from varlm.models.prepared import SCORING_VERSION, Precision, PreparedModel, Strands
 from varlm.models.tokeniser import Tokens, read_tokens
@@ -29,6 +30,12 @@ FAMILIES = {
 }
 
 _SAFETENSORS = ("model.safetensors", "model.safetensors.index.json")
+# Suffix → what such a file holds, in the words of `varlm.files.sniff`.
+_KINDS = {
+    ".json": "JSON text",
+    ".safetensors": "tensors (safetensors)",
+    ".bin": "tensors (a zip archive of torch.save, or an older pickle)",
+}
 _PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 
 
@@ -66,10 +73,12 @@ def describe(folder: Path) -> ModelFiles:
     """
     config = read_config(folder)
     weights, index = weight_files(folder)
-    tokens = read_tokens(folder)
     names = ["config.json", "tokenizer.json", *index, *weights]
     if (folder / "tokenizer_config.json").is_file():
         names.insert(2, "tokenizer_config.json")
+    for name in names:
+        _refuse_others(folder / name)
+    tokens = read_tokens(folder)
     return ModelFiles(
         folder=folder,
         model_type=config["model_type"],
@@ -251,12 +260,33 @@ def shard_map(index: Path) -> dict[str, str]:
     return weight_map
 
 
+def _refuse_others(path: Path) -> None:
+    """Raise `UserError` where a file of a checkpoint is empty, or another kind of file.
+
+    Weights are not read before the first score job, minutes later, and by then from a copy.
+    """
+    if not path.is_file():  # whoever reads it says so
+        return
+    with path.open("rb") as file:
+        head = file.read(sniff.HEAD)
+    kind = _KINDS.get(path.suffix, path.suffix)
+    if not head:
+        raise UserError(
+            f"{path}: the file is empty (0 bytes), expected {kind}; copy or download it again"
+        )
+    found = sniff.foreign(head, kind, json=path.suffix == ".json")
+    if found is not None:
+        remedy = found.remedy if found.stands_for else "copy or download the file again"
+        raise UserError(f"{path}: found {found.what}, expected {kind}; {remedy}")
+
+
 def _read_json(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(
             f"{path}: not found; a checkpoint needs the config.json, tokenizer.json and weights "
             "of the Hugging Face layout"
         )
+    _refuse_others(path)
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Folders of checkpoints, by the names of their files; none is opened here."""
+"""Folders of checkpoints, by the names and the first bytes of their files."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from varlm.files.sniff import pointer
 
 # What a checkpoint that is trained by the workflow consists of.
 TRAINED = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
@@ -64,7 +66,7 @@ def folder_problem(folder: str) -> str | None:
         return f"{folder}: no checkpoint, since it has no config.json; correct the path"
     if not any((path / name).is_file() for name in WEIGHTS):
         return f"{folder}: no checkpoint, since it has no weights ({', '.join(WEIGHTS)})"
-    return None
+    return next(filter(None, (pointer(Path(file)) for file in files_of(folder))), None)
 
 
 def model_problem(path: str, revision: object) -> str | None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from varlm.errors import UserError
+from varlm.files.sniff import pointer
 from varlm.run.checkpoint_folders import folder_problem, model_problem
 from varlm.run.config_keys import SHEET_LABELS, CohortFile, is_address, label_tables, labels_of
 from varlm.run.shipped import SCHEME, Shipped
@@ -185,6 +186,8 @@ def missing_in_sheet(cohorts: Mapping[str, Sequence[CohortFile]], sheet: Path) -
 def file_problem(path: str, beside: Path | None = None) -> str | None:
     """Return why a path names no input file; None for a file that is there, and for an address.
 
+    A Git LFS pointer or a server's page is none, whatever it is called.
+
     Parameters
     ----------
     path : str
@@ -205,7 +208,7 @@ def file_problem(path: str, beside: Path | None = None) -> str | None:
         return f"{path}: the file is empty (0 bytes); copy or make it again"
     if not os.access(path, os.R_OK):
         return f"{path}: cannot be read (its permissions); chmod it, or ask its owner"
-    return None
+    return pointer(Path(path))
 
 
 def _hint(path: str, beside: Path | None) -> str:

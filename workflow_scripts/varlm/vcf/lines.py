@@ -179,6 +179,8 @@ class VcfSource:
             compression = "vcf.bgzip" if inflate.is_bgzf(head) else "vcf.gzip"
         pieces = text.content(self.path, _EXPECTED, self._digest.update)
         first = next(pieces, b"")
+        if not first:
+            raise UserError(f"{self.path}: holds nothing once decompressed; {_EXPECTED}")
         pieces = chain([first], pieces)
         if first[:3] != b"BCF":
             return compression, pieces

@@ -590,6 +590,11 @@ def test_a_repository_without_weights(hub, folder, tmp_path):
         checkpoint.describe(found)
 
 
+def test_a_cache_that_cannot_be_written_says_what_to_set(hub):
+    with pytest.raises(UserError, match=r"cache cannot be written \(/dev/null/.*set HF_HOME to a"):
+        download.resolve("owner/name", COMMIT, Path("/dev/null/cache"))
+
+
 def test_a_download_that_fails_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(UserError, match="not in the cache, and the download failed"):

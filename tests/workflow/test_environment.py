@@ -192,6 +192,34 @@ def unsafe_calls(text):
     return found
 
 
+@pytest.mark.parametrize("variable", ["HOME", "XDG_CACHE_HOME"])
+def test_a_home_that_cannot_be_written_says_what_to_set(tmp_path, variable):
+    """Snakemake makes its cache before it reads the Snakefile: the profile looks before it."""
+    project = make_project(tmp_path / "project")
+    environment = {**BARE_ENVIRONMENT, variable: "/dev/null/x"}  # where not even root can write
+    if variable == "HOME":
+        environment.pop("XDG_CACHE_HOME", None)
+    command = snakemake_command(project, "-n")
+    result = subprocess.run(
+        command, cwd="/", env=environment, capture_output=True, text=True, check=False
+    )
+    output = result.stdout + result.stderr
+    assert result.returncode == 1
+    assert re.search(
+        r"error: Snakemake keeps a cache in /proc/nobody\S* \(.+\); set XDG_CACHE", output
+    )
+    assert "Traceback" not in output
+    assert not (project / ".snakemake").exists()
+
+
+def test_a_run_without_a_home_or_a_temporary_folder(tmp_path):
+    """With the variable that the error names, a run needs neither."""
+    project = make_project(tmp_path / "project")
+    environment = {**BARE_ENVIRONMENT, "HOME": "/dev/null/x", "TMPDIR": "/dev/null/y"}
+    run(project, {**environment, "XDG_CACHE_HOME": str(tmp_path / "cache")}, reports=False)
+    assert (project / "results/cohorts/a/annotated.vcf.gz.tbi").exists()
+
+
 @pytest.mark.parametrize(
     ("text", "what"),
     [

@@ -110,6 +110,11 @@ def _downloaded(path: str, revision: str, cache_dir: Path | None) -> Path:
             "check the name, and for a private or gated one log in (hf auth login, or HF_TOKEN)"
         ) from error
     except (httpx2.HTTPError, OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.filename is not None:  # the disk's, not the hub's
+            raise UserError(
+                f"{what}: the hub's cache cannot be written ({error.filename}: {error.strerror}); "
+                "set HF_HOME to a folder that can be"
+            ) from error
         raise UserError(
             f"{what}: not in the cache, and the download failed ({_first(error)}); run again where "
             "there is a network (files that are whole are not downloaded again), or download it on "

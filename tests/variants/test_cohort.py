@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from making.vcf import alleles_of, bgzipped, intake, norm_of_file, norm_oracle, reasons, vcf_text
 from varlm.errors import UserError
 from varlm.genome.encoding import index_reference
+from varlm.genome.reference import Genome
 from varlm.tables.schemas import REJECTED, VARIANTS
-from varlm.variants.cohort import REASONS
+from varlm.variants.cohort import REASONS, CohortVcf, NormaliseOptions, normalise
 
 #              1234567890123456789012345678901234567890
 CONTIG = "GATTTCACACAGNACGTTAAAAAAACCGTAGGTACGATCG"
@@ -652,6 +653,23 @@ def test_thousands_of_contigs_in_one_file(tmp_path, make_reference):
     result = intake(folder, vcf)
     assert result.variants["contig"].to_list() == names
     assert result.variants["id"].to_list() == list(map(str, range(3000)))
+
+
+def test_the_log_of_thousands_of_contigs_is_short(tmp_path, make_reference, caplog):
+    contigs = {f"s{number}": "ACGT" * 4 for number in range(300)}
+    genome = Genome.open(make_reference(contigs | {"right": "ACGT"}))
+    # Another length each, and names that only a convention would match: a reason of its own each.
+    header = "".join(f"##contig=<ID=chrs{n},length={20 + n}>\n" for n in range(300))
+    rows = [f"chrs{number}\t1\t.\tA\tC\t.\t.\t.\n" for number in range(300)]
+    path = tmp_path / "c.vcf"
+    columns = "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+    rows.append("right\t1\t.\tA\tC\t.\t.\t.\n")
+    path.write_text(f"##fileformat=VCFv4.2\n{header}{columns}{''.join(rows)}")
+    with caplog.at_level(logging.INFO):
+        result = normalise("c", [CohortVcf(path)], genome, NormaliseOptions())
+    assert result.accounting.by_reason == {"contig_unknown": 300}
+    assert len(caplog.messages) < 60
+    assert any("contigs rejected likewise" in message for message in caplog.messages)
 
 
 def test_too_many_alts_are_an_error(take):

@@ -264,6 +264,17 @@ def test_pieces_are_bounded_whatever_the_contigs(make_reference, monkeypatch):
     assert heights[-1] < 300
 
 
+def test_scaffolds_share_a_piece(make_reference, monkeypatch):
+    contigs = {f"s{number}": "ACNGT"[number % 5 :] + "AC" for number in range(700)}
+    genome = Genome.open(make_reference(contigs))
+    made = []
+    three = saturation._three_snvs
+    monkeypatch.setattr(saturation, "_three_snvs", lambda *a: (made.append(a), three(*a))[1])
+    table = pl.concat(Saturation(Area.whole(genome)).pieces())
+    assert len(made) == 1
+    assert rows_of(table) == by_hand(contigs, lambda *_: True)
+
+
 def test_more_sites_than_a_table_holds_is_an_error_before_any_is_written(genome, monkeypatch):
     monkeypatch.setattr(saturation, "MAX_SITES", SITES)
     Saturation(Area.whole(genome))

@@ -18,6 +18,8 @@ from varlm.files.text import decoded_lines
 
 log = logging.getLogger(__name__)
 
+_SHOWN = 50  # contigs that have a line of the log to themselves
+
 _MITOCHONDRION = {
     "m",
     "mt",
@@ -64,6 +66,7 @@ class ContigNames:
         self.key = key
         self.lengths = lengths
         self.aliases = aliases or {}
+        self._contradicted = 0  # contigs of another length
         self._by_key: dict[str, list[str]] = {}
         for name in lengths:
             self._by_key.setdefault(_key(name), []).append(name)
@@ -112,14 +115,7 @@ class ContigNames:
         if self.knows(name):
             contig = name if name in self.lengths else self.aliases[name]
             if length is not None and length != self.lengths[contig]:
-                log.warning(
-                    "%scontig %r: the VCF's header says %d bp, the reference has %d; is it the "
-                    "same assembly?",
-                    "" if source is None else f"{source}: ",
-                    name,
-                    length,
-                    self.lengths[contig],
-                )
+                self._warn_of_length(name, length, self.lengths[contig], source)
             return Match(contig, "same name" if contig == name else "alias file")
         match = self._by_convention(name, declared)
         if match.contig is None or length in (None, self.lengths[match.contig]):
@@ -129,6 +125,20 @@ class ContigNames:
             f"{length} bp in the VCF's header, but {match.contig!r} of the reference has "
             f"{self.lengths[match.contig]} bp: another sequence",
         )
+
+    def _warn_of_length(self, name: str, declared: int, length: int, source: Path | None) -> None:
+        self._contradicted += 1
+        if self._contradicted <= _SHOWN:
+            log.warning(
+                "%scontig %r: the VCF's header says %d bp, the reference has %d; is it the "
+                "same assembly?",
+                "" if source is None else f"{source}: ",
+                name,
+                declared,
+                length,
+            )
+        elif self._contradicted == _SHOWN + 1:
+            log.warning("and so with more contigs, which are not listed")
 
     def _by_convention(self, name: str, declared: Mapping[str, int | None]) -> Match:
         key = _key(name)

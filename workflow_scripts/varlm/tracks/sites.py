@@ -147,6 +147,8 @@ def _stored(sites: Sites, genome: Genome, store: SiteSource, key: str) -> pl.Dat
     if len(sites.contigs) == 1:
         digest = genome[sites.contigs[0][0]].stored_as
         stored = store.sites_at(key, digest, sites.positions)
+        if stored.height == wanted.height:
+            return stored
         return wanted.join(stored, on="pos", how="left", maintain_order="left")
     digests = pl.Series([genome[contig].stored_as for contig, _ in sites.contigs])
     counts = [count for _, count in sites.contigs]

@@ -74,7 +74,7 @@ def unlisted(store: Store, key: str, contigs: Iterable[str] | None = None) -> li
     # The folders that are there may be few, the contigs that are wanted many.
     return [
         path
-        for place in sorted(folder.iterdir())
+        for place in sorted(folder.glob("*"))
         if (wanted is None or place.name in wanted)
         and place.name not in ("commits", "damaged")
         and place.is_dir()

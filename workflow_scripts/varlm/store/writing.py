@@ -242,10 +242,10 @@ class CommitBuilder:
 
     def _hold_small(self, kind: Kind, rows: pl.DataFrame) -> None:
         """Hold rows of small contigs, until there is a part of them or the block ends."""
-        held = self._small.setdefault(kind.name, [])
-        if sum(frame.height for frame in held) + rows.height > PACKED_ROWS:
+        held = sum(frame.height for frame in self._small.get(kind.name, []))
+        if held + rows.height > PACKED_ROWS:
             self._write_small(kind)
-        held.append(rows)
+        self._small.setdefault(kind.name, []).append(rows)
 
     def _write_small(self, kind: Kind) -> None:
         """Write the rows of small contigs, less what the store has; packed, unless they are few."""

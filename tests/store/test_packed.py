@@ -1,0 +1,342 @@
+"""Packed parts: rows of many small contigs in one file, whatever is done to the store."""
+
+from contextlib import ExitStack
+from dataclasses import replace
+from unittest.mock import patch
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from making.store import KEY, MODEL, add_part, allele_rows, files, list_parts, site_rows
+from varlm.errors import UserError
+from varlm.store import KINDS, Store
+from varlm.store.archive import export
+from varlm.store.compaction import compact
+from varlm.store.importing import import_archive
+from varlm.store.layout import FEW, PACKED, SMALL
+from varlm.store.listing import describe
+from varlm.store.repair import repair
+from varlm.store.verification import verify
+
+SITES, ALLELES = KINDS["sites"], KINDS["alleles"]
+ROWS = {"sites": site_rows, "alleles": allele_rows}
+MANY = {f"SQ.{number}": {number % 7 + 1, number + 10} for number in range(2 * FEW)}
+
+
+def of_many(kind, positions, shift=0.0):
+    """The rows of several contigs, in one frame, and how many each has."""
+    frames = [
+        ROWS[kind](wanted, shift).select(pl.lit(contig).alias("contig"), pl.all())
+        for contig, wanted in positions.items()
+        if wanted
+    ]
+    return pl.concat(frames), np.array([frame.height for frame in frames])
+
+
+def commit(folder, positions, shift=0.0, kinds=("sites", "alleles")):
+    with Store(folder).committing(KEY, MODEL) as builder:
+        for kind in kinds:
+            builder.add_many(KINDS[kind], *of_many(kind, positions, shift))
+    return builder.done
+
+
+def assert_holds(folder, expected):
+    """Every way of reading gives these positions of each (kind, contig), and no others."""
+    store = Store(folder)
+    for kind, make in ROWS.items():
+        here = {contig: wanted for (of_kind, contig), wanted in expected.items() if of_kind == kind}
+        if not here:
+            continue
+        for contig, wanted in here.items():
+            rows = make(wanted)
+            assert store.read(KEY, KINDS[kind], contig).equals(rows)
+            assert store.read(KEY, KINDS[kind], contig, 3, 11).equals(
+                rows.filter(pl.col("pos").is_between(3, 11))
+            )
+        asked, _ = of_many(kind, {contig: {*wanted, 1, 5} for contig, wanted in here.items()})
+        keys = asked.select(KINDS[kind].packed.key).sample(fraction=1.0, shuffle=True, seed=1)
+        known = [pos in here[contig] for contig, pos in keys.select("contig", "pos").iter_rows()]
+        assert store.has(KEY, KINDS[kind], keys).tolist() == known
+        rows = store.rows_of(KEY, KINDS[kind], keys).sort(KINDS[kind].packed.key)
+        assert rows.equals(
+            asked.join(keys.filter(known), on=KINDS[kind].packed.key, how="semi").sort(
+                KINDS[kind].packed.key
+            )
+        )
+
+
+def packed_parts(folder, kind="sites"):
+    return [part for part in Store(folder).parts(KEY) if part.packed and part.kind == kind]
+
+
+def test_many_small_contigs_take_few_files_and_bytes(tmp_path):
+    positions = {f"SQ.{n * 7919:032}": {n % 600 + 1} for n in range(3000)}
+    commit(tmp_path, positions, kinds=["sites"])
+    on_disk = files(tmp_path)
+    assert len(on_disk) == 2, "a part and a commit"
+    assert sum(map(len, on_disk.values())) < 3 * 32 * len(positions)
+    assert_holds(tmp_path, {("sites", contig): wanted for contig, wanted in positions.items()})
+
+
+def test_few_small_contigs_and_large_ones_have_parts_of_their_own(tmp_path):
+    few = {f"SQ.{n}": {1, 2} for n in range(FEW)}
+    commit(tmp_path / "few", few)
+    store = Store(tmp_path / "few")
+    assert {part.contig for part in store.parts(KEY)} == few.keys()
+    assert [commit.layout for commit in store.commits(KEY)] == [2], "an older varlm reads it"
+    large = {**MANY, "SQ.large": set(range(1, SMALL + 1))}
+    commit(tmp_path / "large", large, kinds=["sites"])
+    parts = Store(tmp_path / "large").parts(KEY)
+    assert [(part.contig, part.rows) for part in parts] == [
+        ("SQ.large", SMALL),
+        (PACKED, sum(map(len, MANY.values()))),
+    ]
+
+
+def test_an_older_varlm_refuses_the_commit_by_its_layout(tmp_path):
+    commit(tmp_path, MANY)
+    (listed,) = Store(tmp_path).commits(KEY)
+    assert listed.layout == 3
+    with (
+        patch("varlm.store.layout.READABLE", (1, 2)),
+        pytest.raises(
+            UserError, match=r"written with store layout 3, this varlm reads layouts 1 to 2"
+        ),
+    ):
+        Store(tmp_path).parts(KEY)
+
+
+def test_contigs_of_one_sequence_give_their_rows_once(tmp_path):
+    rows, counts = of_many("sites", {**MANY})
+    twice = pl.concat([rows, rows])
+    with Store(tmp_path).committing(KEY, MODEL) as builder:
+        builder.add_many(SITES, twice, np.concatenate([counts, counts]))
+    assert builder.done.known == rows.height
+    assert [part.rows for part in builder.done.parts] == [rows.height]
+
+
+def test_known_rows_are_compared(tmp_path):
+    commit(tmp_path, MANY)
+    done = commit(tmp_path, MANY)
+    assert (done.parts, done.known) == ([], 3 * 2 * len(MANY))
+    before = files(tmp_path)
+    with pytest.raises(
+        UserError, match=r"the score of 1 .* on contig SQ\.0 was computed and is in"
+    ):
+        commit(tmp_path, MANY, shift=1.0)
+    assert files(tmp_path) == before
+
+
+def test_a_damaged_packed_part_loses_its_rows_and_no_others(tmp_path):
+    commit(tmp_path, MANY, kinds=["sites"])
+    (first,) = packed_parts(tmp_path)
+    commit(tmp_path, {contig: {199} for contig in MANY}, kinds=["sites"])
+    path = first.path(tmp_path / KEY)
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(UserError, match=r"damaged.*--forcerun plan"):
+        Store(tmp_path).read_sites(KEY, "SQ.3")
+    # As plan does, for the contigs of one genome.
+    assert list(repair(Store(tmp_path), KEY, MODEL, ["SQ.3"]).damaged) == [str(path)]
+    assert_holds(tmp_path, {("sites", contig): {199} for contig in MANY})
+
+
+def test_lost_commits_cost_no_packed_rows(tmp_path):
+    commit(tmp_path, MANY)
+    for path in (tmp_path / KEY / "commits").iterdir():
+        path.unlink()
+    assert {part.contig for part in repair(Store(tmp_path), KEY, MODEL, ["SQ.3"]).recovered} == {
+        PACKED
+    }
+    assert verify(tmp_path, KEY) == []
+    assert_holds(tmp_path, {(kind, c): wanted for c, wanted in MANY.items() for kind in ROWS})
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_verify_finds_contradictions_with_a_packed_part(tmp_path, packed):
+    commit(tmp_path, MANY, kinds=["sites"])
+    other = of_many("sites", {"SQ.3": {4, 13}, "SQ.x": {1}}, 1.0)[0] if packed else None
+    if packed:
+        part = add_part(Store(tmp_path), SITES, PACKED, other)
+    else:
+        part = add_part(Store(tmp_path), SITES, "SQ.3", site_rows([4, 13], 1.0))
+    (fault,) = verify(tmp_path, KEY)
+    assert "hold different scores of" in fault.found
+    names = {path.stem for path in (tmp_path / KEY).glob("*/*.parquet")}
+    assert part.sha256 in names
+    assert part.sha256 in str(fault)
+    assert packed_parts(tmp_path)[0].sha256 in str(fault) or packed
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda rows: rows[::-1], "not sorted or twice"),
+        (lambda rows: rows[[0, 2, 1, 3]], "rows of contig SQ.a in several places"),
+        (lambda rows: rows.drop("contig"), "other columns than sites have"),
+        (lambda rows: rows.with_columns(contig=None).cast({"contig": pl.String}), "without a pos"),
+    ],
+)
+def test_verify_finds_a_packed_part_of_other_rows(tmp_path, change, says):
+    rows, _ = of_many("sites", {"SQ.a": {3, 9}, "SQ.b": {3, 9}})
+    add_part(Store(tmp_path), SITES, PACKED, change(rows))
+    assert [says in fault.found for fault in verify(tmp_path, KEY)] == [True]
+
+
+def test_verify_finds_a_packed_part_that_its_commit_describes_wrongly(tmp_path):
+    commit(tmp_path, MANY, kinds=["sites"])
+    (part,) = packed_parts(tmp_path)
+    list_parts(Store(tmp_path), [replace(part, last=part.last + 1)])
+    assert any("its commit says" in fault.found for fault in verify(tmp_path, KEY))
+
+
+def test_ls_counts_the_contigs_of_packed_parts(tmp_path):
+    commit(tmp_path, MANY)
+    model = describe(Store(tmp_path), KEY)
+    assert len(model.contigs) == len(MANY)
+    assert {(contig.sites, contig.alleles) for contig in model.contigs} == {(2, 4)}
+    assert model.total.parts == 2
+    part = packed_parts(tmp_path)[0].path(tmp_path / KEY)
+    part.chmod(0o644)
+    part.write_bytes(b"no part")
+    assert describe(Store(tmp_path), KEY).total.sites == 2 * len(MANY)
+
+
+@pytest.mark.parametrize("contigs", [None, ["SQ.3", "SQ.9"]])
+def test_export_and_import_of_packed_parts(tmp_path, contigs):
+    commit(tmp_path / "store", MANY)
+    export(Store(tmp_path / "store"), tmp_path / "a.tar", [KEY], contigs)
+    commit(tmp_path / "other", {"SQ.9": MANY["SQ.9"]})
+    (imported,) = import_archive(Store(tmp_path / "other"), tmp_path / "a.tar")
+    chosen = MANY.keys() if contigs is None else {"SQ.3", "SQ.9"}
+    assert (imported.rows, imported.known) == (6 * len(chosen) - 6, 6)
+    assert_holds(
+        tmp_path / "other",
+        {(k, c): (wanted if c in chosen else set()) for c, wanted in MANY.items() for k in ROWS},
+    )
+    assert verify(tmp_path / "other", KEY) == []
+
+
+def test_compaction_packs_what_an_older_varlm_stored(tmp_path):
+    store = Store(tmp_path)
+    with store.committing(KEY, MODEL) as builder:
+        for contig, wanted in MANY.items():
+            builder.write(contig, SITES, site_rows(wanted))
+    assert (len(store.parts(KEY)), store.commits(KEY)[0].layout) == (len(MANY), 2)
+    compact(Store(tmp_path), KEY)
+    (part,) = Store(tmp_path).parts(KEY)
+    assert (part.contig, part.rows) == (PACKED, 2 * len(MANY))
+    assert_holds(tmp_path, {("sites", contig): wanted for contig, wanted in MANY.items()})
+    before = files(tmp_path)
+    compact(Store(tmp_path), KEY)
+    assert files(tmp_path) == before
+
+
+def test_compaction_unpacks_a_contig_that_has_grown(tmp_path):
+    commit(tmp_path, MANY, kinds=["sites"])
+    grown = set(range(1, SMALL + 5)) | MANY["SQ.3"]
+    commit(tmp_path, {"SQ.3": grown}, kinds=["sites"])
+    compact(Store(tmp_path), KEY)
+    assert [(part.contig, part.rows) for part in Store(tmp_path).parts(KEY)] == [
+        ("SQ.3", len(grown)),
+        (PACKED, 2 * len(MANY) - 2),
+    ]
+    expected = {("sites", contig): wanted for contig, wanted in MANY.items()}
+    assert_holds(tmp_path, {**expected, ("sites", "SQ.3"): grown})
+
+
+CONTIGS = [f"SQ.{letter}" for letter in "abcdefgh"]
+POSITIONS = st.dictionaries(
+    st.sampled_from(CONTIGS), st.sets(st.integers(1, 14), min_size=1, max_size=9), min_size=1
+)
+DEEDS = st.one_of(
+    st.tuples(st.just("commit"), POSITIONS),
+    st.tuples(st.just("old commit"), POSITIONS),
+    st.tuples(st.just("compact"), st.none()),
+    st.tuples(st.just("damage"), st.integers(0, 100)),
+    st.tuples(st.just("lose commits"), st.none()),
+    st.tuples(st.just("carry"), st.none()),
+)
+
+
+class Oracle:
+    """A store beside a plain dictionary: (kind, contig) → positions."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.expected = {(kind, contig): set() for kind in ROWS for contig in CONTIGS}
+
+    def commit(self, positions):
+        commit(self.folder, positions)
+        self._add(positions)
+
+    def old_commit(self, positions):
+        """Parts of one contig each, as an older varlm wrote them, and unseen by others."""
+        with Store(self.folder).committing(KEY, MODEL) as builder:
+            for kind, make in ROWS.items():
+                for contig, wanted in positions.items():
+                    builder.write(contig, KINDS[kind], make(wanted))
+        self._add(positions)
+
+    def compact(self, _):
+        compact(Store(self.folder), KEY)
+        before = files(self.folder)
+        compact(Store(self.folder), KEY)
+        assert files(self.folder) == before, "it is done at once"
+
+    def damage(self, number):
+        store = Store(self.folder)
+        parts = store.parts(KEY)
+        if parts:
+            gone = parts.pop(number % len(parts))
+            path = gone.path(self.folder / KEY)
+            path.chmod(0o644)
+            path.write_bytes(path.read_bytes()[:-1])
+            repair(Store(self.folder), KEY, MODEL, CONTIGS)
+            self._read_from(parts)
+
+    def lose_commits(self, _):
+        for path in (self.folder / KEY / "commits").glob("*"):
+            path.unlink()
+        repair(Store(self.folder), KEY, MODEL, CONTIGS)
+
+    def carry(self, _):
+        """Export, and import into another store, which takes its place."""
+        if Store(self.folder).parts(KEY):
+            other = self.folder.with_name(f"{self.folder.name}+")
+            export(Store(self.folder), other.with_suffix(".tar"), [KEY])
+            import_archive(Store(other), other.with_suffix(".tar"))
+            self.folder = other
+
+    def _add(self, positions):
+        for kind in ROWS:
+            for contig, wanted in positions.items():
+                self.expected[kind, contig] |= wanted
+
+    def _read_from(self, parts):
+        """What is left is what the files of the other parts say, read without the store."""
+        self.expected = {name: set() for name in self.expected}
+        for part in parts:
+            rows = pl.read_parquet(part.path(self.folder / KEY))
+            names = rows["contig"] if part.packed else [part.contig] * rows.height
+            for contig, pos in zip(names, rows["pos"], strict=True):
+                self.expected[part.kind, contig].add(pos)
+
+
+@given(deeds=st.lists(DEEDS, min_size=1, max_size=8))
+def test_a_store_holds_what_a_dictionary_does(tmp_path_factory, deeds):
+    oracle = Oracle(tmp_path_factory.mktemp("oracle") / "store")
+    small = {"SMALL": 6, "FEW": 2, "PART_ROWS": 14, "PACKED_ROWS": 13}
+    with ExitStack() as stack:
+        for name, value in small.items():
+            for module in ("layout", "writing"):
+                stack.enter_context(patch(f"varlm.store.{module}.{name}", value))
+        for module in ("packed", "part_file"):
+            stack.enter_context(patch(f"varlm.store.{module}.ROW_GROUP", 3))
+        for name, argument in deeds:
+            getattr(oracle, name.replace(" ", "_"))(argument)
+            assert_holds(oracle.folder, oracle.expected)
+            assert verify(oracle.folder, KEY) == []

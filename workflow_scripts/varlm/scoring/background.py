@@ -23,12 +23,14 @@ from varlm.genome.sites import sample_sites
 from varlm.models.prepared import PreparedModel
 from varlm.scoring import formulas
 from varlm.scoring.lost_rows import lost_rows_told
-from varlm.store import Store
+from varlm.store import KINDS, Store
 from varlm.tables.schemas import BACKGROUND
 
 log = logging.getLogger("varlm")
 
 SEED = 0
+
+_SITES = {"contig": pl.String(), "pos": pl.UInt32(), "base": pl.UInt8()}
 
 
 @dataclass(frozen=True)
@@ -102,25 +104,40 @@ def background_llrs(background: Background, store: Store, key: str) -> pl.DataFr
         If the store lacks a site: `plan`, `score` and `commit` make sure that it does not.
     """
     genome = background.genome
-    frames = [BACKGROUND.empty()]
-    for contig, positions in background.sites.items():
-        if not len(positions):
-            continue
-        digest = genome[contig].stored_as
-        rows = store.sites_at(key, digest, positions)
-        if rows.height != len(positions):
-            raise LookupError(
-                f"{len(positions) - rows.height} of {len(positions)} background sites on contig "
-                f"{contig} are not in the store"
-            )
-        bases = genome.sequence(contig)[positions.astype(np.int64) - 1]
-        frames.append(_three_snvs(digest, rows, formulas.base_index(bases)))
-    # Two contigs of one sequence may give one site twice.
-    return pl.concat(frames).unique().sort("contig", "pos", "ref", "alt")
+    sites = {contig: chosen for contig, chosen in background.sites.items() if len(chosen)}
+    wanted = pl.concat(
+        [
+            pl.DataFrame(schema=_SITES),
+            *(
+                pl.DataFrame(
+                    {
+                        "contig": genome[contig].stored_as,
+                        "pos": positions,
+                        "base": genome.sequence(contig)[positions.astype(np.int64) - 1],
+                    },
+                    schema=_SITES,
+                )
+                for contig, positions in sites.items()
+            ),
+        ]
+    ).unique()  # two contigs of one sequence may give one site twice
+    stored = store.rows_of(key, KINDS["sites"], wanted.select("contig", "pos"))
+    rows = wanted.join(stored, on=["contig", "pos"])
+    if rows.height != wanted.height:
+        lacking = wanted.join(stored, on=["contig", "pos"], how="anti")["contig"]
+        digest = lacking.min()
+        contig = next(name for name in sites if genome[name].stored_as == digest)
+        raise LookupError(
+            f"{(lacking == digest).sum()} of {(wanted['contig'] == digest).sum()} background sites "
+            f"on contig {contig} are not in the store"
+        )
+    return _three_snvs(rows).sort("contig", "pos", "ref", "alt")
 
 
-def _three_snvs(digest: str, rows: pl.DataFrame, ref: NDArray[np.intp]) -> pl.DataFrame:
+def _three_snvs(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the LLRs (`BACKGROUND`) at sites: `contig`, `pos`, `base` (ASCII) and the logits."""
     logits = formulas.site_logits(rows)
+    ref = formulas.base_index(rows["base"].to_numpy())
     letters = np.array(list(BASES))
     frames = []
     for step in (1, 2, 3):
@@ -129,7 +146,7 @@ def _three_snvs(digest: str, rows: pl.DataFrame, ref: NDArray[np.intp]) -> pl.Da
         frames.append(
             pl.DataFrame(
                 {
-                    "contig": pl.repeat(digest, len(ref), eager=True),
+                    "contig": rows["contig"],
                     "pos": rows["pos"],
                     "ref": letters[ref],
                     "alt": letters[alt],

@@ -10,21 +10,28 @@ import polars as pl
 
 from varlm.genome.reference import Genome
 from varlm.store import ALLELE_KEY, KINDS, Store
+from varlm.store.layout import SMALL
 from varlm.tables.schemas import SHARD
 
 
 def batches(
     contigs: Iterable[str], rows_on: Callable[[str], int], rows: int
 ) -> Iterator[list[str]]:
-    """Yield neighbouring contigs with so many rows together at most, or one; none without rows."""
+    """Yield neighbouring contigs with so many rows together at most, or one; none without rows.
+
+    A contig of `SMALL` rows is alone: the work for it is for its rows.
+    """
     batch: list[str] = []
     held = 0
     for contig in contigs:
         count = rows_on(contig)
-        if batch and held + count > rows:
-            yield batch
+        if count >= SMALL or held + count > rows:
+            if batch:
+                yield batch
             batch, held = [], 0
-        if count:
+        if count >= SMALL:
+            yield [contig]
+        elif count:
             batch.append(contig)
             held += count
     if batch:

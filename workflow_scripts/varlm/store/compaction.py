@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -256,3 +257,5 @@ def _remove_replaced(store: Store, key: str) -> None:
             folders.add(path.parent)
     for folder in folders:
         sync_folder(folder)
+        with contextlib.suppress(OSError):  # there is more in it
+            folder.rmdir()

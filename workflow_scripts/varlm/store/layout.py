@@ -23,7 +23,7 @@ READABLE = (1, 2, 3)  # 1: parts without metadata of their own
 PACKED = "packed"  # in place of a digest: the part holds rows of many contigs
 # Rows from which a contig has parts of its own, and how many contigs with fewer rows still have:
 # a file takes some 4 kB and a few ms, whatever is in it.
-SMALL = 20_000
+SMALL = 5_000
 FEW = 50
 PART_ROWS = 4_000_000  # a part's rows at most (130 MB of sites): what a reader holds at once
 PACKED_ROWS = 1_000_000  # a packed part's: who writes one holds its rows several times

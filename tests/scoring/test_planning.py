@@ -67,6 +67,31 @@ def test_fault_38_rows_out_of_order_are_an_error(tmp_path, genome):
         list(new_rows({"v": CohortRows(path)}, genome, Store(tmp_path / "s"), "k", Tally()))
 
 
+def test_fault_38_of_several_small_contigs(tmp_path, genome):
+    rows = [("b", 2, "C", "T"), ("b", 9, "A", "C"), ("a", 3, "C", "T")]
+    path = variants(tmp_path / "v.parquet", rows)
+    pl.read_parquet(path)[[1, 0, 2]].write_parquet(path)
+    with pytest.raises(UserError, match=r"v.parquet: not sorted by position"):
+        list(new_rows({"v": CohortRows(path)}, genome, Store(tmp_path / "s"), "k", Tally()))
+
+
+def test_small_contigs_are_planned_together(tmp_path):
+    contigs = [f"c{n}" for n in range(300)]
+    sequences = {contig: "ACGT" * 5 + "AC" * (n % 150) for n, contig in enumerate(contigs)}
+    (tmp_path / "g.fa").write_text("".join(f">{n}\n{s}\n" for n, s in sequences.items()))
+    index_reference(tmp_path / "g.fa", tmp_path / "reference")
+    genome = Genome.open(tmp_path / "reference")
+    cohort = variants(tmp_path / "v.parquet", [(contig, 3, "G", "T") for contig in contigs[::2]])
+    wanted = {"v": CohortRows(cohort), "b": SiteRows({contigs[-1]: np.array([7], np.uint32)})}
+    tally = Tally()
+    (rows,) = new_rows(wanted, genome, Store(tmp_path / "s"), "k", tally)
+    # c0 and c150, c2 and c152 … are one sequence: each site is asked for once.
+    expected = [(contig, 3, None, None) for contig in contigs[:150:2]]
+    assert rows.rows() == [*expected, (contigs[-1], 7, None, None)]
+    assert (tally.total.sites, tally.total.sites_scored) == (151, 76)
+    assert (tally.cohorts["v"].sites_scored, tally.cohorts["b"].sites_scored) == (75, 1)
+
+
 ALLELE = st.sampled_from([("A", "C"), ("A", "G"), ("A", "AT"), ("AC", "A")])
 COHORT = st.lists(st.tuples(st.sampled_from("ab"), st.integers(1, 12), ALLELE), max_size=25)
 

@@ -106,15 +106,14 @@ class CohortRows:
         ends = [start + count for start, count in spans]
         # Neighbours in the genome are neighbours in the file.
         gaps = [n for n in range(1, len(spans)) if starts[n] != ends[n - 1]]
-        read = [
+        rows = pl.concat(
             self._table.select("contig", *_WANTED)
             .slice(starts[low], ends[high - 1] - starts[low])
             .collect(engine="in-memory")
             for low, high in pairwise([0, *gaps, len(spans)])
-        ]
-        rows = pl.concat(read)
-        before = rows["pos"].shift(1), rows["contig"].shift(1)
-        self._check_order(not ((rows["pos"] < before[0]) & (rows["contig"] == before[1])).any())
+        )
+        back = (pl.col("pos").diff() < 0) & (pl.col("contig") == pl.col("contig").shift(1))
+        self._check_order(not rows.select(back.any()).item())
         return rows.select("contig", *_sites_and_alleles())
 
     def open(self, contig: str) -> None:
@@ -185,9 +184,10 @@ class SiteRows:
     def all_of(self, contigs: Sequence[str]) -> pl.DataFrame:
         """Return all sites of contigs: `contig`, `pos`; `ref` and `alt` are null."""
         sites = {contig: self._positions[contig] for contig in contigs if contig in self}
-        counts = [len(positions) for positions in sites.values()]
         columns = {
-            "contig": np.repeat(np.array(list(sites), dtype=object), counts),
+            "contig": np.repeat(
+                np.array(list(sites), dtype=object), list(map(len, sites.values()))
+            ),
             "pos": np.concatenate([np.empty(0, np.uint32), *sites.values()]),
             "ref": None,
             "alt": None,
@@ -294,10 +294,10 @@ def _pieces(
     """
     if len(contigs) > 1:
         order = pl.Enum(contigs)
-        rows_of = {name: rows.all_of(contigs) for name, rows in asking.items()}
+        number = pl.col("contig").cast(order)
         yield {
-            name: rows.with_columns(pl.col("contig").cast(order)).unique().sort(SHARD.names)
-            for name, rows in rows_of.items()
+            name: rows.all_of(contigs).with_columns(number).unique().sort(SHARD.names)
+            for name, rows in asking.items()
         }
         return
     for rows in asking.values():

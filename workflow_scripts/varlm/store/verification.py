@@ -155,8 +155,7 @@ def _part_faults(store: Store, key: str) -> list[Fault]:
         if part.sha256 not in listed:
             continue
         store.manifest.exclude(part.sha256)
-        of_checksum = text == LOST or text.startswith("damaged")
-        remedy = _REPAIR if of_checksum else _DELETE
+        remedy = _REPAIR if text == LOST or text.startswith("damaged") else _DELETE
         of_listed.append(Fault(part.path(store.root / key), text, remedy))
     store.manifest.forget(key)
     return of_listed
@@ -264,9 +263,8 @@ def _row_fault(part: Part, kind: Kind, rows: pl.DataFrame) -> str | None:
     absent = rows.filter(~finite)
     if absent.height:
         return f"{absent.height} rows without a finite score, the first at {absent['pos'][0]}"
-    bounds = keys.select(pl.col("pos").min(), pl.col("pos").max().alias("last")).row(0)
-    if kind.name == "background":
-        bounds = (0, 0)
+    ends = keys.select(pl.col("pos").min(), pl.col("pos").max().alias("last")).row(0)
+    bounds = (0, 0) if kind.name == "background" else ends
     if bounds != (part.first, part.last):
         return f"positions {bounds[0]} to {bounds[1]}, its commit says {part.first} to {part.last}"
     return None

@@ -14,8 +14,6 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from varlm.errors import UserError
-from varlm.store.agreement import conflict, in_pieces, repeated, without
 from varlm.store.layout import (
     FEW,
     KINDS,
@@ -31,6 +29,7 @@ from varlm.store.layout import (
     tolerance,
 )
 from varlm.store.locking import locked
+from varlm.store.new_rows import NewRows, refuse_duplicates
 from varlm.store.part_file import place_part, write_part
 from varlm.store.reading import Reader
 
@@ -74,10 +73,10 @@ class CommitBuilder:
     def __init__(self, reader: Reader, key: str, model: Mapping[str, Any]):
         self.key = key
         self.done = Committed()
-        self._reader, self._manifest = reader, reader.manifest
+        self._manifest = reader.manifest
         self._folder = reader.manifest.root / key
         self._model = model
-        self._tolerance = tolerance(model)
+        self._new = NewRows(reader, key, tolerance(model))
         self._written: list[Part] = []
         self._complete = False
         # Consecutive pieces of one contig and kind, which become one part.
@@ -169,9 +168,9 @@ class CommitBuilder:
         """
         rows, kind = pl.read_parquet(io.BytesIO(content)), KINDS[part.kind]
         if part.packed:
-            new = self._unknown_of_many(kind, rows)
+            new = self._new.of_many(kind, rows)
         else:
-            new = self._unknown(part.contig, kind, [rows])
+            new = self._new.of_contig(part.contig, kind, [rows])
         self.done.known += rows.height - new.height
         if new.is_empty():
             return 0
@@ -223,7 +222,7 @@ class CommitBuilder:
             frames, self._held = self._held, []
             name = pl.lit(contig).alias("contig")
             for frame in frames:
-                _refuse_duplicates(contig, kind, frame)
+                refuse_duplicates(contig, kind, frame)
                 self._hold_small(kind, frame.select(name, *kind.schema))
         else:
             self._write_held()
@@ -235,7 +234,7 @@ class CommitBuilder:
             return
         contig, kind = self._held_of
         self._written_of.add((contig, kind.name))
-        new = self._unknown(contig, kind, frames)
+        new = self._new.of_contig(contig, kind, frames)
         self.done.known += sum(frame.height for frame in frames) - new.height
         if new.height:
             self._preview(self.write(contig, kind, new))
@@ -253,7 +252,7 @@ class CommitBuilder:
         if not frames:
             return
         rows = pl.concat(frames)
-        new = self._unknown_of_many(kind, rows)
+        new = self._new.of_many(kind, rows)
         self.done.known += rows.height - new.height
         if new["contig"].n_unique() > FEW:
             for start in range(0, new.height, PACKED_ROWS):
@@ -262,72 +261,6 @@ class CommitBuilder:
             for of_contig in new.partition_by("contig", maintain_order=True):
                 part = self.write(of_contig["contig"][0], kind, of_contig.drop("contig"))
                 self._preview(part)
-
-    def _unknown(self, contig: str, kind: Kind, frames: list[pl.DataFrame]) -> pl.DataFrame:
-        """Return the rows that the store lacks, sorted, after comparing those that it has."""
-        rows = self._each_once(contig, kind, frames)
-        if kind.name == "background":
-            stored = self._reader.read(self.key, kind, contig, 0)
-            return rows if stored.is_empty() else rows.clear()
-        if kind.name == "sites":
-            known = self._reader.has_sites(self.key, contig, rows["pos"].to_numpy())
-        else:
-            known = self._reader.has_alleles(self.key, contig, rows)
-        if known.any():
-            mine = rows.filter(known)
-            stored = self._reader.rows_at(self.key, kind, contig, mine.select(kind.key))
-            self._compare(mine.select(pl.lit(contig).alias("contig"), pl.all()), stored, kind)
-        return rows.filter(~known)
-
-    def _unknown_of_many(self, kind: Kind, rows: pl.DataFrame) -> pl.DataFrame:
-        """Return the rows that the store lacks, likewise; contigs in the order of their first."""
-        packed = kind.packed
-        rows = rows.cast(pl.Schema(packed.schema))
-        rows = rows.with_row_index("piece").sort(*packed.key, "piece")
-        again = repeated(rows, packed)
-        self._compare_twice(rows[again - 1], rows[again], kind)
-        rows = rows.with_columns(first=pl.col("piece").min().over("contig"))
-        rows = without(rows, again).sort("first", *kind.key).drop("first")
-        known = self._reader.has(self.key, kind, rows.select(packed.key))
-        if known.any():
-            mine = rows.filter(known).sort(packed.key)
-            stored = self._reader.rows_of(self.key, kind, mine.select(packed.key))
-            self._compare(mine, stored.sort(packed.key), kind)
-        return rows.filter(~known)
-
-    def _compare(self, mine: pl.DataFrame, stored: pl.DataFrame, kind: Kind) -> None:
-        """Raise `UserError` where rows (with `contig`) are not what the store has of them."""
-        where = conflict(mine, stored, kind, self._tolerance)
-        if where is not None:
-            raise UserError(
-                f"{self._folder}: the score of {where[1]} on contig {mine['contig'][where[0]]} was "
-                "computed and is in the store with another value; nothing was stored: check the "
-                "machine that computed it, or set the config key store to another folder"
-            )
-
-    def _compare_twice(self, one: pl.DataFrame, other: pl.DataFrame, kind: Kind) -> None:
-        """Raise `UserError` where rows (with `contig`) that came twice differ."""
-        where = conflict(one, other, kind, self._tolerance)
-        if where is not None:
-            raise UserError(
-                f"{self._folder}: the score of {where[1]} on contig {one['contig'][where[0]]} was "
-                "computed twice, the second time with another value; nothing was stored: check "
-                "the machine that computed it"
-            )
-
-    def _each_once(self, contig: str, kind: Kind, frames: list[pl.DataFrame]) -> pl.DataFrame:
-        """Join pieces, sorted; of a row that comes in several, the first is kept."""
-        frames = [frame.select(list(kind.schema)).cast(dict(kind.schema)) for frame in frames]  # type: ignore[arg-type]
-        whole = pl.concat(frames).sort(kind.key)
-        if not whole.select(kind.key).is_duplicated().any():
-            return whole
-        for frame in frames:
-            _refuse_duplicates(contig, kind, frame)
-        rows, again = in_pieces(frames, kind)
-        name = pl.lit(contig).alias("contig")
-        one, other = (rows[numbers].with_columns(name) for numbers in (again - 1, again))
-        self._compare_twice(one, other, kind)
-        return without(rows, again)
 
     def _placed(self, part: Part) -> None:
         self._manifest.distrust(part.sha256)
@@ -372,8 +305,3 @@ class CommitBuilder:
         for part in self._written:
             if part.sha256 not in listed:
                 part.path(self._folder).unlink(missing_ok=True)
-
-
-def _refuse_duplicates(contig: str, kind: Kind, rows: pl.DataFrame) -> None:
-    if rows.select(kind.key).is_duplicated().any():
-        raise AssertionError(f"duplicate {kind.name} rows in one piece for contig {contig}")

@@ -189,8 +189,6 @@ class SiteRows:
                 np.array(list(sites), dtype=object), list(map(len, sites.values()))
             ),
             "pos": np.concatenate([np.empty(0, np.uint32), *sites.values()]),
-            "ref": None,
-            "alt": None,
         }
         return pl.DataFrame(columns, schema=dict(SHARD.schema))
 

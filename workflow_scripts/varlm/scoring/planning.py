@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import polars as pl
@@ -184,13 +184,9 @@ class SiteRows:
     def all_of(self, contigs: Sequence[str]) -> pl.DataFrame:
         """Return all sites of contigs: `contig`, `pos`; `ref` and `alt` are null."""
         sites = {contig: self._positions[contig] for contig in contigs if contig in self}
-        columns = {
-            "contig": np.repeat(
-                np.array(list(sites), dtype=object), list(map(len, sites.values()))
-            ),
-            "pos": np.concatenate([np.empty(0, np.uint32), *sites.values()]),
-        }
-        return pl.DataFrame(columns, schema=dict(SHARD.schema))
+        names = np.repeat(np.array(list(sites), dtype=object), list(map(len, sites.values())))
+        positions = np.concatenate([np.empty(0, np.uint32), *sites.values()])
+        return _site_rows({"contig": names, "pos": positions})
 
     def open(self, contig: str) -> None:
         """Go to the first site of a contig."""
@@ -204,10 +200,13 @@ class SiteRows:
         """Return the next sites, those below a position: `pos`; `ref` and `alt` are null."""
         count = len(self._left) if below is None else int(np.searchsorted(self._left, below))
         sites, self._left = self._left[:count], self._left[count:]
-        return pl.DataFrame(
-            {"pos": sites, "ref": None, "alt": None},
-            schema={"pos": pl.UInt32(), "ref": pl.String(), "alt": pl.String()},
-        )
+        return _site_rows({"pos": sites})
+
+
+def _site_rows(columns: dict[str, NDArray[Any]]) -> pl.DataFrame:
+    """Return rows that ask for sites: without an allele."""
+    schema = {name: SHARD.schema[name] for name in [*columns, "ref", "alt"]}
+    return pl.DataFrame({**columns, "ref": None, "alt": None}, schema=schema)
 
 
 def wanted_rows(

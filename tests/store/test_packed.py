@@ -342,3 +342,32 @@ def test_a_store_holds_what_a_dictionary_does(tmp_path_factory, deeds):
             getattr(oracle, name.replace(" ", "_"))(argument)
             assert_holds(oracle.folder, oracle.expected)
             assert verify(oracle.folder, KEY) == []
+
+
+def test_rows_that_two_runs_packed_at_once_are_read_once(tmp_path):
+    """As it may come where a file system has no locks."""
+    commit(tmp_path, MANY, kinds=["sites"])
+    others = {f"SQ.x{n}": {n + 1} for n in range(FEW)}
+    rows, _ = of_many("sites", {**dict(list(MANY.items())[::2]), **others})
+    add_part(Store(tmp_path), SITES, PACKED, rows)
+    expected = {("sites", contig): wanted for contig, wanted in {**MANY, **others}.items()}
+    assert_holds(tmp_path, expected)
+    assert verify(tmp_path, KEY) == []
+    compact(Store(tmp_path), KEY)
+    assert [part.rows for part in Store(tmp_path).parts(KEY)] == [2 * len(MANY) + FEW]
+    assert_holds(tmp_path, expected)
+
+
+@pytest.mark.parametrize("read_before", [True, False])
+def test_a_reader_goes_on_while_packed_parts_are_merged(tmp_path, read_before):
+    commit(tmp_path, MANY, kinds=["sites"])
+    commit(tmp_path, {contig: {199} for contig in MANY}, kinds=["sites"])
+    store, asked = Store(tmp_path), np.array([199], dtype=np.uint32)
+    assert len(store.parts(KEY)) == 2
+    if read_before:
+        store.read_sites(KEY, "SQ.1")
+    compact(Store(tmp_path), KEY)
+    assert store.read_sites(KEY, "SQ.2").equals(site_rows(MANY["SQ.2"] | {199}))
+    assert store.has_sites(KEY, "SQ.3", asked).all()
+    keys, _ = of_many("sites", MANY)
+    assert store.has(KEY, SITES, keys.select("contig", "pos")).all()

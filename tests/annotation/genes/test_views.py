@@ -1,5 +1,6 @@
 """Genes over an origin, ribosomes that slip, and codons that read otherwise, against the hand."""
 
+import json
 import logging
 import random
 import re
@@ -294,6 +295,26 @@ def test_a_feature_longer_than_its_circle_is_left_out_with_a_warning(world, capl
     world({"p": sequence}, text, snvs("p", sequence, [110]))
     assert "1 features are longer than their circular contig" in caplog.text
     assert world.summary["left_out"]["longer than its circular contig"]["first"] == ["long"]
+
+
+def test_a_folder_of_the_code_before_goes_on(world, tmp_path):
+    sequence = "".join(random.Random(2).choices("ACGT", k=300))
+    pieces = [(50, 150), (149, 250)]
+    text = line("v", "gene", 50, 250, "+", "ID=g")
+    for (start, end), phase in zip(pieces, phases(pieces, "+"), strict=True):
+        text += line("v", "CDS", start, end, "+", "ID=c;Parent=g", phase)
+    alleles = snvs("v", sequence, [100, 200])
+    calls = world({"v": sequence}, text, alleles)
+    folder = tmp_path / "w0.a"
+    (folder / "recoded.parquet").unlink()
+    summary = json.loads((folder / "annotation.json").read_text())
+    del summary["circular"]
+    (folder / "annotation.json").write_text(json.dumps(summary))
+    table = called(
+        tmp_path / "again.parquet", tmp_path / "w0.variants.parquet", tmp_path / "w0", folder
+    )
+    assert len(calls) == table.height == 6
+    assert list(table.iter_rows()) == list(world.table.iter_rows())
 
 
 # Ribosomes that slip --------------------------------------------------------------------------

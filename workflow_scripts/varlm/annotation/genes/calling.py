@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +20,8 @@ import polars as pl
 
 from varlm.annotation.genes import csq, csq_input, overlaps, terms
 from varlm.annotation.genes.annotation import Annotation
+from varlm.annotation.genes.contig_arrays import ContigArrays
 from varlm.annotation.genes.pieces import Piece, changed_span, read_piece, spans_of
-from varlm.annotation.genes.starts import Starts, on_turns
 from varlm.errors import UserError
 from varlm.files.whole import write_digest
 from varlm.genome.reference import Genome
@@ -123,7 +123,7 @@ class _Caller:
         nmd = (annotation.transcripts["biotype"] == "nonsense_mediated_decay").fill_null(False)
         self._always = np.where(nmd.to_numpy(), terms.BIT["NMD_transcript_variant"], 0)
         self._reach: tuple[dict[str, int], dict[int, Ints]] = ({}, {})
-        self._contigs: _Contigs | None = None
+        self._contigs: ContigArrays | None = None
 
     def batches(
         self, variants: Path, reference: csq_input.Reference, folder: Path, pool: ThreadPoolExecutor
@@ -227,7 +227,7 @@ class _Caller:
         """Return the table of a piece, given csq's calls of its alleles."""
         if self._contigs is None or self._contigs.numbers != piece.contigs:
             placed = self.annotation.placed(piece.contigs)
-            self._contigs = _Contigs(
+            self._contigs = ContigArrays(
                 piece.contigs, *placed, self.upstream, self.downstream, self.views.circular
             )
         start, end = changed_span(piece)
@@ -239,7 +239,7 @@ class _Caller:
         return table.select(CONSEQUENCES.names)
 
     def _entries(
-        self, piece: Piece, start: Ints, end: Ints, calls: csq.Calls, contigs: _Contigs
+        self, piece: Piece, start: Ints, end: Ints, calls: csq.Calls, contigs: ContigArrays
     ) -> _Entries:
         """Return every (allele, transcript) with its terms, most severe first."""
         allele = np.searchsorted(piece.row, calls.row)
@@ -294,44 +294,6 @@ class _Entries:
     terms: terms.Terms
     rank: Ints  # of the most severe term
     protein: pl.Series
-
-
-class _Contigs:
-    """The arrays of a piece's contigs, on one line."""
-
-    def __init__(
-        self,
-        numbers: dict[str, int],
-        transcripts: pl.DataFrame,
-        exons: pl.DataFrame,
-        upstream: int,
-        downstream: int,
-        circular: Mapping[str, int],
-    ):
-        """Make them; `circular`: the circular contigs' lengths in bp."""
-        self.numbers = numbers
-        self.features = overlaps.transcript_features(transcripts, exons)
-        self.beside = overlaps.neighbourhoods(transcripts, upstream, downstream)
-        rings = {
-            numbers[contig]: length for contig, length in circular.items() if contig in numbers
-        }
-        if rings:
-            self.features = overlaps.around(self.features, rings)
-            self.beside = overlaps.around(self.beside, rings)
-            transcripts = on_turns(transcripts, rings)
-        self.starts = Starts(transcripts)
-
-    def nearest_starts(self, start: Ints, end: Ints) -> pl.DataFrame:
-        """Return the columns nearest_gene and tss_distance."""
-        which, distance = self.starts.nearest(start, end)
-        place = pl.Series(which)
-        place = place.set(place < 0, None)
-        return pl.DataFrame(
-            {
-                "nearest_gene": self.starts.gene.gather(place),
-                "tss_distance": pl.Series(distance).set(place.is_null(), None).cast(pl.Int32),
-            }
-        )
 
 
 def _pairs(start: Ints, end: Ints, features: overlaps.Features) -> tuple[Ints, terms.Terms]:

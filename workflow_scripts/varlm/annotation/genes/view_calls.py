@@ -62,19 +62,25 @@ class Views:
         self.circular = {contig: self.lengths[contig] for contig in circular}
         needing = needing_views(transcripts, exons, cds, recoded, self.lengths)
         self.index = needing["index"].to_numpy().astype(np.int64)
-        tables = (
-            frame.join(needing.select("index"), on="index", how="semi")
-            for frame in (exons, cds, recoded)
-        )
-        exons, cds, recoded = tables
         self.of_contig: dict[str, list[tuple[int, View]]] = defaultdict(list)
         self.all: list[View] = []
         for (name,), rows in needing.partition_by(
             "contig", as_dict=True, maintain_order=True
         ).items():
             contig = str(name)
-            ring = contig in self.circular
-            for view in views_of(contig, rows, exons, cds, recoded, sequences, ring):
+            own_exons, own_cds, own_recoded = (
+                frame.join(rows.select("index"), on="index", how="semi")
+                for frame in (exons, cds, recoded)
+            )
+            for view in views_of(
+                contig,
+                rows,
+                own_exons,
+                own_cds,
+                own_recoded,
+                sequences,
+                circular=contig in self.circular,
+            ):
                 self.of_contig[contig].append((len(self.all), view))
                 self.all.append(view)
 
@@ -86,14 +92,16 @@ class Views:
         """Return the alleles near coding transcripts that have a view: `ASKED`."""
         rows: list[tuple[object, ...]] = []
         known = [contig for contig in piece.contigs if contig in self.of_contig]
-        if known:
-            start, end = changed_span(piece)
+        if not known:
+            return pl.DataFrame(schema=ASKED)
+        start, end = changed_span(piece)
+        spans = _Spans(piece)
         for contig in known:
             origin = piece.contigs[contig] * STRIDE
             length = self.circular.get(contig, 0)
             for number, view in self.of_contig[contig]:
                 for turn in (0, length, -length) if length else (0,):
-                    for n in _close(view, piece, origin - turn):
+                    for n in spans.near(view, origin - turn):
                         low, high = int(start[n]) - origin + turn, int(end[n]) - origin + turn
                         anchored = bool(start[n] > piece.start[n])
                         bases = _new_bases(piece, int(n), anchored, int(end[n]))
@@ -107,18 +115,25 @@ class Views:
         return pl.DataFrame(rows, schema=ASKED, orient="row")
 
 
-def _close(view: View, piece: Piece, origin: int) -> Ints:
-    """Return which alleles lie within csq's reach of the view's exons.
+class _Spans:
+    """Where the alleles of a piece lie on the line, with their anchors."""
 
-    `origin`: where the view's contig, or its turn, begins on the line.
-    """
-    spans = view.exons.to_numpy() + np.array([-csq.REACH, csq.REACH])
-    low = _on_contig(view, int(spans[:, 0].min())) + origin
-    high = _on_contig(view, int(spans[:, 1].max())) + origin
-    start = piece.start
-    upto = int(np.searchsorted(start, high))
-    end = start[:upto] + piece.ref[:upto].str.len_bytes().to_numpy()
-    return np.flatnonzero(end > low)
+    def __init__(self, piece: Piece):
+        self.start = piece.start
+        length = piece.ref.str.len_bytes().to_numpy().astype(np.int64)
+        self.end = self.start + length
+        self.longest = int(length.max())
+
+    def near(self, view: View, origin: int) -> Ints:
+        """Return which alleles lie within csq's reach of a view's exons.
+
+        `origin`: where the view's contig, or a turn of it, begins on the line.
+        """
+        spans = view.exons.to_numpy() + np.array([-csq.REACH, csq.REACH])
+        low = _on_contig(view, int(spans[:, 0].min())) + origin
+        high = _on_contig(view, int(spans[:, 1].max())) + origin
+        first, last = map(int, np.searchsorted(self.start, [low - self.longest, high]))
+        return np.arange(first, last)[self.end[first:last] > low]
 
 
 def _on_contig(view: View, position: int) -> int:

@@ -159,14 +159,18 @@ def views_of(
     cds: pl.DataFrame,
     recoded: pl.DataFrame,
     sequences: Sequences,
+    *,
     circular: bool,
 ) -> Iterator[View]:
     """Yield the views of the transcripts of one contig that need one; parameters as the tables."""
     length = sequences.lengths[contig]
+    exons_of, pieces_of, letters_of = (
+        frame.partition_by("index", as_dict=True) for frame in (exons, cds, recoded)
+    )
     for row in transcripts.iter_rows(named=True):
         index = row["index"]
-        own_exons = exons.filter(pl.col("index") == index).select("start", "end").rows()
-        pieces = cds.filter(pl.col("index") == index)
+        own_exons = exons_of[index,].select("start", "end").rows()
+        pieces = pieces_of[index,]
         slips = _slips(pieces, own_exons)
         low, high = row["start"] - MARGIN, row["end"] + MARGIN
         if not circular:
@@ -174,7 +178,7 @@ def views_of(
         edges = [low, *(edge for slip in slips for edge in slip), high]
         segments = list(zip(edges[::2], edges[1::2], strict=True))
         positions = np.concatenate([np.arange(start, end) for start, end in segments])
-        letters = recoded.filter(pl.col("index") == index).select("residue", "letter").rows()
+        letters = letters_of.get((index,), recoded.clear()).select("residue", "letter").rows()
         yield View(
             index,
             row["strand"],

@@ -287,6 +287,26 @@ def test_a_contig_is_circular_by_the_option_too(world):
         world({"p": sequence}, text, alleles, "--circular", "q")
 
 
+def test_pieces_at_both_ends_of_a_contig_hint_at_a_circle(world, caplog):
+    sequence = "".join(random.Random(2).choices("ACGT", k=300))
+    text = line("p", "gene", 0, 300, "+", "ID=g")
+    text += line("p", "CDS", 240, 300, "+", "ID=c;Parent=g", 0)
+    text += line("p", "CDS", 0, 30, "+", "ID=c;Parent=g", 0)
+    caplog.set_level(logging.WARNING)
+    world({"p": sequence}, text, snvs("p", sequence, [10]))
+    assert "'g' has coding pieces at both ends of contig 'p'" in caplog.text
+    caplog.clear()
+    calls = world({"p": sequence}, text, snvs("p", sequence, [10, 100]), "--circular", "p")
+    assert "both ends" not in caplog.text
+    # The 11th base of the contig is the 71st of the coding sequence.
+    assert all(call["g"][1].startswith("24") for allele, call in calls.items() if allele[1] == 11)
+    assert all(
+        "g" not in call or call["g"][1] is None
+        for allele, call in calls.items()
+        if allele[1] == 101
+    )
+
+
 def test_a_feature_longer_than_its_circle_is_left_out_with_a_warning(world, caplog):
     sequence = "".join(random.Random(2).choices("ACGT", k=300))
     text = line("p", "region", 0, 300, "+", "ID=p;Is_circular=true")

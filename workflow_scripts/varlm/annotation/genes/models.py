@@ -23,7 +23,7 @@ from varlm.annotation.genes.gff import AnnotationFile
 from varlm.annotation.genes.junctions import Sequence
 from varlm.annotation.genes.lines import CDS_TYPES, CUT_CDS
 from varlm.annotation.genes.loci import with_places, without_mark
-from varlm.annotation.genes.origin import joined_over_origin, within_a_turn
+from varlm.annotation.genes.origin import joined_over_origin, warn_of_circles, within_a_turn
 from varlm.annotation.genes.parts import coding_pieces, exons_of
 from varlm.annotation.genes.proteins import told_apart
 from varlm.annotation.genes.recoding import statements
@@ -175,6 +175,7 @@ def _on_reference(
     lengths = {contig: names.lengths[contig] for contig in known.values()}
     features = within_ends(features, lengths, declared_lengths, set(rings), path)
     rings_used = {contig: lengths[contig] for contig in rings if contig in lengths}
+    warn_of_circles(features, lengths, rings, path)
     features = within_a_turn(features, rings_used, path, left_out)
     return joined_over_origin(features, rings_used), contigs
 

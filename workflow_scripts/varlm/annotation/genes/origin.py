@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -107,6 +107,41 @@ def within_a_turn(
         wrong.height,
     )
     return features.filter(~longer.fill_null(False))
+
+
+def warn_of_circles(
+    features: pl.DataFrame, lengths: Mapping[str, int], rings: Collection[str], path: Path
+) -> None:
+    """Warn of genes with coding pieces at both ends of a contig that nobody calls circular.
+
+    Parameters
+    ----------
+    features : polars.DataFrame
+        `gff.FEATURES`, contigs named as in the reference.
+    lengths : mapping
+        Contig → its length in bp.
+    rings : collection of str
+        The circular contigs.
+    path : Path
+        Of the annotation, for the message.
+    """
+    length = pl.col("contig").replace_strict(lengths, default=None, return_dtype=pl.Int64)
+    first, last = pl.col("start") == 0, pl.col("end") == length
+    cds = features.filter(
+        pl.col("type").is_in(CDS_TYPES) & (first | last) & ~pl.col("contig").is_in(list(rings))
+    )
+    gene = pl.coalesce("parent", "id", "transcript_id", "gene_id").alias("gene")
+    at_both = cds.group_by("contig", gene, maintain_order=True).agg(
+        (first.any() & last.any() & (pl.len() > 1)).alias("both")
+    )
+    for contig, name, _ in at_both.filter("both").unique("contig", maintain_order=True).iter_rows():
+        log.warning(
+            "%s: %r has coding pieces at both ends of contig %r, which nothing calls circular; if "
+            "it is, name it in reference.circular",
+            path,
+            name,
+            contig,
+        )
 
 
 def _lines(rows: pl.DataFrame) -> list[_Feature]:

@@ -31,11 +31,11 @@ def line(contig, kind, start, end, strand, attributes, phase="."):
 def phases(pieces, strand, first=0):
     """The phases of coding pieces (start, end), in their genomic order."""
     ordered = pieces if strand == "+" else pieces[::-1]
-    found, done = [], -first
+    ordered_phases, done = [], -first
     for start, end in ordered:
-        found.append(-done % 3)
+        ordered_phases.append(-done % 3)
         done += end - start
-    return found if strand == "+" else found[::-1]
+    return ordered_phases if strand == "+" else ordered_phases[::-1]
 
 
 def reading(pieces, strand):
@@ -73,7 +73,7 @@ def expected(sequence, places, strand, pos, alt, letters=(), table=AMINO):
     return {(n, b, a) for n, (b, a) in enumerate(zip(before, after, strict=True), 1) if b != a}
 
 
-def told(text):
+def changes_of(text):
     """{(residue, before, after)} of a protein_change."""
     match = re.fullmatch(r"(\d+)([A-Z*]+)(?:>(\d+)([A-Z*]+))?", text)
     if match[4] is None:
@@ -86,10 +86,10 @@ def told(text):
 @pytest.fixture
 def world(tmp_path, make_reference):
     """A function: contigs, text of an annotation, alleles → (contig, pos, ref, alt) → entries."""
-    made = iter(range(100))
+    numbers = iter(range(100))
 
     def make(contigs, text, alleles, *options, upstream=100, downstream=100):
-        name = f"w{next(made)}"
+        name = f"w{next(numbers)}"
         reference = make_reference(contigs, name)
         (tmp_path / f"{name}.gff").write_text(text)
         make.summary = index(tmp_path / f"{name}.a", tmp_path / f"{name}.gff", reference, *options)
@@ -168,15 +168,15 @@ def _circular_gff(contig, length, genes, turn, form):
     text = line(contig, "region", 0, length, "+", f"ID={contig};Is_circular=true")
 
     def lines(kind, start, end, strand, attributes, phase="."):
-        found, done = "", 0
+        gff_lines, done = "", 0
         pieces = _pieces(
             (start - turn) % length, (start - turn) % length + end - start, length, form
         )
         for a, b in pieces if strand == "+" else pieces[::-1]:
             own = phase if phase == "." else (phase - done) % 3
-            found += line(contig, kind, a, b, strand, attributes, own)
+            gff_lines += line(contig, kind, a, b, strand, attributes, own)
             done += b - a
-        return found
+        return gff_lines
 
     for name, strand, exons, cds in genes:
         span = exons[0][0], exons[-1][1], strand
@@ -254,7 +254,7 @@ def test_a_gene_over_the_origin_by_hand(world, strand):
     for (_, pos, _, alt), call in calls.items():
         if pos - 1 in places:
             said, change = call["P"]
-            assert told(change) == expected(sequence, places, strand, pos - 1, alt)
+            assert changes_of(change) == expected(sequence, places, strand, pos - 1, alt)
             assert not SPLICE & set(said.split("&"))
             starts += pos in (length, 1)
     assert starts == 6
@@ -377,7 +377,7 @@ def test_slippage_is_no_splice_site(world, strand, exon_lines, pieces):
         # The intron from 250 to 300 has sites, the slips have none.
         assert bool(SPLICE & set(said.split("&"))) == (247 <= pos - 1 < 258 or 292 <= pos - 1 < 303)
         if pos - 1 in places:
-            assert told(change) == expected(sequence, places, strand, pos - 1, alt), pos
+            assert changes_of(change) == expected(sequence, places, strand, pos - 1, alt), pos
         elif pos - 1 < 250:
             assert (said, change) == ("coding_sequence_variant", None)
 
@@ -423,7 +423,7 @@ def test_a_gap_of_a_few_bases_between_exons_is_no_intron(world):
         said, change = call["t"]
         assert not SPLICE & set(said.split("&"))
         if pos - 1 in places and pos < 190:
-            assert told(change) == expected(sequence, places, "+", pos - 1, alt)
+            assert changes_of(change) == expected(sequence, places, "+", pos - 1, alt)
 
 
 # Codons that read otherwise -------------------------------------------------------------------
@@ -516,7 +516,7 @@ def test_selenocysteine_is_an_amino_acid(world, caplog, form, split, strand):
     for (_, pos, _, alt), call in calls.items():
         said, change = call["t"]
         changes = expected(sequence, places, strand, pos - 1, alt, {11: "U"})
-        assert told(change) == changes, (pos, alt, said)
+        assert changes_of(change) == changes, (pos, alt, said)
         if any(residue == 11 for residue, _, _ in changes):
             ((_, before, after),) = changes
             assert before == "U"
@@ -575,7 +575,7 @@ def test_what_transl_except_names(world, means, stop, letter):
     for (_, pos, _, alt), call in calls.items():
         said, change = call["t"]
         changes = expected(sequence, places, "-", pos - 1, alt, {11: letter})
-        assert told(change) == changes
+        assert changes_of(change) == changes
         if letter == "X" and any(after == "*" and n == 11 for n, _, after in changes):
             assert said == "coding_sequence_variant"  # another stop: read through, or not
         elif changes and 11 in {n for n, _, _ in changes}:
@@ -587,7 +587,7 @@ def test_a_stop_that_is_read_through_needs_no_position(world):
     text = _annotated("readthrough", "+", pieces, runs)
     calls = world({"v": sequence}, text, snvs("v", sequence, places[30:33]))
     for (_, pos, _, alt), (said, change) in ((a, c["t"]) for a, c in calls.items()):
-        assert told(change) == expected(sequence, places, "+", pos - 1, alt, {11: "X"})
+        assert changes_of(change) == expected(sequence, places, "+", pos - 1, alt, {11: "X"})
         assert "stop_lost" not in said
 
 

@@ -134,8 +134,8 @@ def _residues(
     for at, means in said:
         if at is not None:
             continue
-        for found in re.finditer(r"\*(?=.)", protein):
-            residue = found.start() + 1
+        for stop in re.finditer(r"\*(?=.)", protein):
+            residue = stop.start() + 1
             codon = bases[3 * residue - 3 : 3 * residue]
             if means == READTHROUGH:
                 residues.setdefault(residue, UNKNOWN)

@@ -37,13 +37,13 @@ def exchanged(view: View, change: Change) -> tuple[int, str] | None:
     if not touched & _reread(view):
         return None
     first, last = min(touched), max(touched)
-    before, after, found = "", "", 0
+    before, after, sets = "", "", 0
     for residue in range(first, last + 1):
         old, new, said = _codon(view, residue, altered)
-        before, after, found = before + old, after + new, found | said
+        before, after, sets = before + old, after + new, sets | said
     if before == after:
-        return found or terms.BIT["synonymous_variant"], f"{first}{before}"
-    return found, f"{first}{before}>{first}{after}"
+        return sets or terms.BIT["synonymous_variant"], f"{first}{before}"
+    return sets, f"{first}{before}>{first}{after}"
 
 
 def _reread(view: View) -> set[int]:

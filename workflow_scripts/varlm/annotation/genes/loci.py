@@ -39,22 +39,30 @@ def with_places(features: pl.DataFrame, gtf: bool, sequence: Sequence | None) ->
     polars.DataFrame
         The features, with `id`, `parent`, `gene_id` and `transcript_id` numbered (`without_mark`).
     """
+    nodes = features.filter(~pl.col("type").is_in(PART_TYPES))
     if gtf:
-        genes = pl.col("type") == "gene"
-        for column, own in (("gene_id", genes), ("transcript_id", ~genes)):
-            features = _by_lines_of_gtf(features, column, own)
-        return _by_frame(features, "transcript_id", sequence)
-    genes = pl.col("type").str.contains(GENE)
+        is_gene = pl.col("type") == "gene"
+        for column, own in (("gene_id", is_gene), ("transcript_id", ~is_gene)):
+            features = _by_lines_of_gtf(features, nodes.filter(own), column)
+        named = features.filter(pl.col("transcript_id").is_not_null())
+        named = named.filter(pl.col("type").is_in(PART_TYPES))
+        return _by_frame(features, nodes, named, "transcript_id", sequence)
+    nodes = nodes.filter(~pl.col("type").is_in(PROTEIN_TYPES) & pl.col("id").is_not_null())
     split: set[tuple[str, str]] = set()
-    for own in (genes, ~genes):
-        features = _by_lines_of_gff3(features, own, split)
-    return _by_frame(features, "id", sequence)
+    is_gene = pl.col("type").str.contains(GENE)
+    for own in (is_gene, ~is_gene):
+        features = _by_lines_of_gff3(features, nodes.filter(own), split)
+    # A CDS without a parent is a gene of its own, on lines of one ID.
+    named = features.filter(pl.col("parent").is_null() & pl.col("id").is_not_null())
+    named = named.filter(pl.col("type").is_in(CDS_TYPES))
+    return _by_frame(features, nodes, named, "id", sequence)
 
 
 def _places(lines: pl.DataFrame) -> pl.DataFrame:
     """Return where names lie that have several places: `strand`, `low`, `high`, the number `k`."""
     keys = ["contig", "name"]
-    lines = lines.filter(pl.struct(keys).is_duplicated() & pl.col("name").str.contains(_PLAIN))
+    names = lines.group_by(keys).len().filter(pl.col("len") > 1)
+    lines = lines.join(names, on=keys, how="semi").filter(pl.col("name").str.contains(_PLAIN))
     lines = lines.filter(~(pl.col("trans_spliced") | pl.col("joined")).any().over(keys))
     lines = lines.sort(*keys, "strand", "start", "end")
     reach = pl.col("end").cum_max().shift(1).over(*keys, "strand")
@@ -94,26 +102,24 @@ def _placed(owned: pl.DataFrame, places: pl.DataFrame) -> pl.DataFrame:
     return held.join(pl.concat([stray, empty]).unique(), on=keys, how="anti")
 
 
-def _by_lines_of_gtf(features: pl.DataFrame, column: str, own: pl.Expr) -> pl.DataFrame:
+def _by_lines_of_gtf(features: pl.DataFrame, lines: pl.DataFrame, column: str) -> pl.DataFrame:
     """Tell apart genes, or transcripts, that have lines at several places."""
-    named = features.filter(pl.col(column).is_not_null()).with_columns(name=column)
-    lines = named.filter(own & ~pl.col("type").is_in(PART_TYPES))
-    places = _places(lines)
+    places = _places(lines.filter(pl.col(column).is_not_null()).with_columns(name=column))
     if not places.height:
         return features
+    named = features.filter(pl.col(column).is_not_null()).with_columns(name=column)
     return _renamed(features, _placed(named, places), column)
 
 
 def _by_lines_of_gff3(
-    features: pl.DataFrame, own: pl.Expr, split: set[tuple[str, str]]
+    features: pl.DataFrame, lines: pl.DataFrame, split: set[tuple[str, str]]
 ) -> pl.DataFrame:
     """Tell apart genes, or other features with parts, that have lines at several places.
 
     A feature of several lines may also be one in pieces: at each place its coding pieces must be
     whole codons; without any, what it belongs to must lie at several places too, or be nothing.
     """
-    node = ~pl.col("type").is_in([*PART_TYPES, *PROTEIN_TYPES])
-    lines = features.filter(own & node & pl.col("id").is_not_null()).with_columns(name="id")
+    lines = lines.with_columns(name="id")
     places = _places(lines)
     if not places.height:
         return features
@@ -189,15 +195,18 @@ def _with_parents(features: pl.DataFrame, placed: pl.DataFrame) -> pl.DataFrame:
 # Without lines of their own -------------------------------------------------------------------
 
 
-def _by_frame(features: pl.DataFrame, column: str, sequence: Sequence | None) -> pl.DataFrame:
+def _by_frame(
+    features: pl.DataFrame,
+    nodes: pl.DataFrame,
+    named: pl.DataFrame,
+    column: str,
+    sequence: Sequence | None,
+) -> pl.DataFrame:
     """Tell apart transcripts that have no line: by strand, and where a coding sequence ends."""
-    is_part = pl.col("type").is_in(PART_TYPES)
-    named = features.filter(is_part & pl.col(column).is_not_null())
-    if column == "id":  # a CDS that is a gene of its own, on lines of one ID
-        named = named.filter(pl.col("parent").is_null() & pl.col("type").is_in(CDS_TYPES))
-    stated = features.filter(~is_part).select("contig", column).drop_nulls()
-    keys = named.group_by("contig", column).len().filter(pl.col("len") > 1)
-    keys = keys.join(stated, on=["contig", column], how="anti")
+    stated = nodes.select("contig", column).drop_nulls()
+    unstated = named.join(stated, on=["contig", column], how="anti")
+    unstated = unstated.filter(~pl.col(column).str.contains(MARK, literal=True))
+    keys = unstated.group_by("contig", column).len().filter(pl.col("len") > 1)
     if not keys.height:
         return features
     key = pl.concat_str("contig", pl.lit(MARK), column).alias("key")

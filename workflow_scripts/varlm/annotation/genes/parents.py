@@ -108,11 +108,11 @@ def _off_groupings(parts: pl.DataFrame, nodes: pl.DataFrame) -> pl.DataFrame:
     groupings = nodes.filter(pl.col("type").is_in(GROUPINGS)).select(
         "contig", pl.col("id").alias("parent")
     )
+    if not groupings.height:
+        return parts
     held = parts.filter(pl.col("type").is_in(CDS_TYPES)).join(
         groupings, on=["contig", "parent"], how="semi"
     )
-    if not held.height:
-        return parts
     return parts.with_columns(
         pl.when(~pl.col("line").is_in(held["line"].implode())).then("parent").alias("parent")
     )

@@ -152,11 +152,12 @@ def assign_parts(nodes: pl.DataFrame, parts: pl.DataFrame) -> tuple[pl.DataFrame
             adopted.with_columns(pl.col("t").cast(pl.UInt32)),
         ]
     ).join(nodes.select("n", "contig", pl.col("id").alias("parent")), on="n")
-    parts = parts.join(owner.select("contig", "parent", "t"), on=["contig", "parent"])
-    kept = ["t", "type", "start", "end", "strand", "phase", "transl_table", "recoded", "protein_id"]
-    kept += ["transl_except", "rereads"]
+    stated = ["type", "start", "end", "strand", "phase", "transl_table", "recoded", "protein_id"]
+    stated += ["transl_except", "rereads"]
     of_cds = pl.when(pl.col("type").is_in(CDS_TYPES)).then("id").alias("id")
-    return transcripts, parts.select(*kept, of_cds).unique(maintain_order=True)
+    parts = parts.select("contig", "parent", *stated, of_cds)
+    parts = parts.join(owner.select("contig", "parent", "t"), on=["contig", "parent"])
+    return transcripts, parts.select("t", *stated, "id").unique(maintain_order=True)
 
 
 def _above(kind: pl.Expr) -> pl.Expr:

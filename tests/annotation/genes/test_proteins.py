@@ -1,7 +1,9 @@
 """Several proteins of one transcript are told apart, and one in several pieces stays one."""
 
+import gzip
 from itertools import pairwise
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -10,6 +12,9 @@ from hypothesis import strategies as st
 import making.gff as making
 from making.gff import entries
 from making.locus import Locus
+from varlm.annotation.genes.gff import read_annotation
+from varlm.annotation.genes.models import build
+from varlm.genome.contig_names import ContigNames
 
 
 @pytest.fixture(params=["+", "-"])
@@ -225,3 +230,50 @@ def test_consequences_of_two_proteins_of_one_gene(tmp_path, make_reference):
     between = table["consequences"][first[240]].struct.field("consequence").to_list()
     assert sorted(between) == ["3_prime_UTR_variant", "5_prime_UTR_variant"]
     assert {transcript for _, transcript in entries(table)} >= {"G1:A", "G1:B"}
+
+
+def _with_cds_attributes(text, gtf, number):
+    """The text with CDS lines that have no ID and protein_id, or each an ID of its own."""
+    lines = []
+    for n, line in enumerate(text.splitlines()):
+        columns = line.split("\t")
+        if len(columns) == 9 and columns[2] == "CDS":
+            dropped = ' protein_id "' if gtf else ("ID=", "protein_id=")
+            kept = [a for a in columns[8].split(";") if not a.startswith(dropped)]
+            columns[8] = ";".join([f"ID=line{n}"] * (number and not gtf) + kept)
+        lines.append("\t".join(columns))
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("number", [True, False])
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [
+        ("yeast", "annotation.gff3.gz"),
+        ("yeast", "annotation.ensembl109.gtf.gz"),
+        ("human/chr21_grch38", "annotation.gff3.gz"),
+    ],
+)
+def test_real_annotations_read_the_same_without_labels(tmp_path, shared_data, folder, name, number):
+    text = gzip.decompress((shared_data / folder / name).read_bytes()).decode()
+    fasta = gzip.decompress((shared_data / folder / "genome.fa.gz").read_bytes()).decode()
+    contigs = {
+        record.split(None, 1)[0]: "".join(record.split("\n")[1:]).encode()
+        for record in fasta.split(">")[1:]
+    }
+    names = ContigNames({contig: len(bases) for contig, bases in contigs.items()})
+    path = tmp_path / "a"
+
+    def models(text):
+        path.write_text(text)
+        bases = {contig: np.frombuffer(data, np.uint8) for contig, data in contigs.items()}
+        return build(read_annotation(path), path, names, {}, bases.__getitem__)
+
+    expected = models(text)
+    gene_models = models(_with_cds_attributes(text, ".gtf" in name, number))
+    assert expected.cds.height > 5000
+    assert gene_models.transcripts.equals(expected.transcripts)
+    assert gene_models.exons.equals(expected.exons)
+    assert gene_models.cds.equals(expected.cds)
+    assert gene_models.left_out == expected.left_out

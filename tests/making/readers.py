@@ -30,8 +30,7 @@ for (i in seq_along(names)) {
   cells <- table[[i]]
   text <- if (is.numeric(cells)) format(cells, digits = 17, trim = TRUE) else as.character(cells)
   shown <- ifelse(is.na(cells), "NA", paste0("=", vapply(text, hexed, "")))
-  cat(names[i], class(cells), shown, sep = "\\t")
-  cat("\\n")
+  cat(paste(c(names[i], class(cells), shown), collapse = "\\t"), "\\n", sep = "")
 }
 """
 

@@ -8,7 +8,7 @@ import pytest
 from making.unsigned import make_unsigned
 from varlm.errors import UserError
 from varlm.tables.parquet import Column, Table, described_table, read_table, scan_table, write_table
-from varlm.tables.schemas import BACKGROUND, CONTIGS, SHARD, VARIANTS, annotated
+from varlm.tables.schemas import BACKGROUND, CONTIGS, PICTURES, SHARD, VARIANTS, annotated
 
 KEYS = ["file", "record", "allele"]
 LAST = 2**32 - 2  # the longest contig's last base
@@ -36,7 +36,7 @@ def test_parquet_unsigned_differences_of_positions_are_negative(tmp_path):
     assert [value for (value,) in by_duckdb] == expected
 
 
-@pytest.mark.parametrize("table", [VARIANTS, BACKGROUND, CONTIGS, annotated(["m"])])
+@pytest.mark.parametrize("table", [VARIANTS, BACKGROUND, CONTIGS, PICTURES, annotated(["m"])])
 def test_no_table_of_users_has_an_unsigned_column(tmp_path, table):
     write_table(table.empty(), tmp_path / "t.parquet", table)
     types = pl.read_parquet_schema(tmp_path / "t.parquet")

@@ -24,7 +24,7 @@ from varlm.run.step_warnings import STEPS, Configured, StepWarning, step_warning
 from varlm.scoring.commit_record import CommitRecord
 from varlm.scoring.plan_record import Plan
 from varlm.tables.parquet import read_table
-from varlm.tables.schemas import BACKGROUND, SITES, read_annotated_table
+from varlm.tables.schemas import BACKGROUND, PICTURES, read_annotated_table
 from varlm.variants.accounting import Accounting
 
 EXAMPLES = 5  # rejected alleles shown of each reason
@@ -115,7 +115,7 @@ def read_inputs(
             background=of_values(read_table(paths.background, BACKGROUND)["llr"].to_numpy()),
             counts=counts[name],
             hits=hits[name],
-            sites=read_table(paths.pictures, SITES),
+            sites=read_table(paths.pictures, PICTURES),
         )
         for name, (prepared, plan, commit), paths in zip(names, records, files.models, strict=True)
     ]

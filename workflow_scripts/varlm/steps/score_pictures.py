@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-from dataclasses import replace
 from pathlib import Path
 
 from varlm.files.whole import check_digest
@@ -15,7 +14,7 @@ from varlm.results.top_hits import pictured, top_hits
 from varlm.steps.options import add_hardware_options, hardware
 from varlm.store import Store
 from varlm.tables.parquet import write_table
-from varlm.tables.schemas import SITES, read_annotated_table
+from varlm.tables.schemas import PICTURES, read_annotated_table
 from varlm.variants.accounting import Accounting
 
 log = logging.getLogger("varlm")
@@ -50,7 +49,7 @@ def run(args: argparse.Namespace) -> None:
         hits = top_hits(args.annotated, [model.name], args.pictures)[model.name]
         wanted = hit_positions(pictured(hits, args.pictures), contigs, genome, args.flank)
     pictures = picture_sites(wanted, genome, store, model, chosen)
-    write_table(pictures.sites, args.sites, replace(SITES, signed=True))
+    write_table(pictures.sites, args.sites, PICTURES)
     log.info(
         "model %s: %d sites around top hits, %d of them in the store",
         model.name,

@@ -116,6 +116,9 @@ SITES = Table(
     ),
 )
 
+# The sites around top hits, for the report's pictures.
+PICTURES = Table("pictures", SITES.columns, signed=True)
+
 ALLELES = Table(
     "alleles",
     (

@@ -26,9 +26,9 @@ from varlm.tables.parquet import ROW_GROUP, Column, write_pieces, write_table
 from varlm.tables.schemas import (
     BACKGROUND,
     LOGIT_COLUMNS,
+    PICTURES,
     REJECTED,
     SCORE_COLUMNS,
-    SITES,
     annotated,
 )
 from varlm.variants.accounting import AccountedFile, Accounting
@@ -297,7 +297,7 @@ def write_pictures(folder, model, rng, lengths, strands="both", count=24, flank=
         positions.setdefault(contig, set()).update(
             picture_positions(genome, contig, row["pos"], row["ref"], flank).tolist()
         )
-    frames = [SITES.empty()]
+    frames = [PICTURES.empty()]
     for contig in sorted(positions):
         pos = np.array(sorted(positions[contig]))
         letters = genome.sequence(contig)[pos - 1]
@@ -309,8 +309,8 @@ def write_pictures(folder, model, rng, lengths, strands="both", count=24, flank=
         frame = pl.DataFrame({"contig": [contig] * len(pos), "pos": pos, **columns})
         if strands == "forward":
             frame = frame.with_columns(pl.lit(None).alias(name) for name in LOGIT_COLUMNS[4:])
-        frames.append(frame.cast(SITES.schema))
-    write_table(pl.concat(frames), folder / "pictures" / f"{model}.parquet", SITES)
+        frames.append(frame.cast(PICTURES.schema))
+    write_table(pl.concat(frames), folder / "pictures" / f"{model}.parquet", PICTURES)
 
 
 def _pieces(folder, rows, models, lengths, rng, with_consequences, with_af, strands):

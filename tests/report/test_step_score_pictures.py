@@ -14,7 +14,7 @@ from varlm.genome.reference import Genome
 from varlm.scoring import hardware, shard
 from varlm.store import Store
 from varlm.tables.parquet import read_table
-from varlm.tables.schemas import SITES, annotated
+from varlm.tables.schemas import PICTURES, annotated
 
 CONTIG = "".join(np.random.default_rng(3).choice(list("ACGT"), 200))
 GENOME = {"chrI": CONTIG[:60] + "NN" + CONTIG[62:], "chrII": CONTIG[::-1]}
@@ -74,7 +74,7 @@ def _job(tmp_path, reference, model, alleles):
         }
         words = [str(word) for pair in options.items() for word in pair]
         assert cli.main(["score_pictures", *words]) == 0
-        return read_table(tmp_path / out, SITES)
+        return read_table(tmp_path / out, PICTURES)
 
     run.genome, run.store, run.model = genome, tmp_path / "store", prepared
     return run

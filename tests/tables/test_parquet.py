@@ -60,6 +60,14 @@ def test_tables_of_before_are_read_as_the_new_ones(tmp_path):
     assert some.collect().rows() == [(2_000_000_000, 65_535)]
 
 
+def test_pictures_of_before_are_read(tmp_path):
+    values = {name: [1] for name in PICTURES.names} | {"contig": ["c"]}
+    frame = pl.DataFrame(values, PICTURES.schema)
+    write_table(frame, tmp_path / "p.parquet", PICTURES)
+    make_unsigned(tmp_path / "p.parquet", PICTURES)
+    assert read_table(tmp_path / "p.parquet", PICTURES).equals(frame)
+
+
 @pytest.mark.parametrize(
     "other",
     [

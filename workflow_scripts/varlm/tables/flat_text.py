@@ -6,12 +6,13 @@ import polars as pl
 
 from varlm.tables.parquet import Column, Table
 from varlm.tables.schemas import TRANSCRIPT_CONSEQUENCE
-from varlm.tables.spreadsheet import TEXT, Marking, column_marking
+from varlm.tables.spreadsheet import Marking, column_marking
 
 FIELDS = tuple(column.name for column in TRANSCRIPT_CONSEQUENCE)
 _NAMES = ("gene", "gene_id", "transcript", "biotype")  # as the annotation's author liked them
-# What would break a list of consequences, as VCF 4.3 (section 1.2) spells it.
-_SPELLED = {letter: f"%{ord(letter):02X}" for letter in "%;=,|&\t\n\r "}
+# What would break a list of consequences or its cell, as VCF 4.3 (section 1.2) spells it.
+_BREAKING = "".join(map(chr, (*range(0x20), 0x7F))) + ' %;=,|&"\\'
+_SPELLED = {letter: f"%{ord(letter):02X}" for letter in _BREAKING}
 # Columns of varlm's own text, safe as it is. Of REF and ALT all of one table may be T, which R and
 # DuckDB take for true; an apostrophe there would be worse for all others.
 _CHECKED = ("kind", "ref", "alt", "input_ref", "input_alt", "strand")
@@ -48,7 +49,7 @@ def markings(frame: pl.LazyFrame, table: Table, rows: int) -> dict[str, Marking]
         if _is_list(column) or (column.dtype == pl.String and column.name not in _CHECKED)
     }
     total = int(frame.select(pl.len()).collect().item())
-    marking = {
+    return {
         name: column_marking(
             (
                 frame.slice(start, rows).select(text).collect(engine="in-memory").to_series()
@@ -58,7 +59,6 @@ def markings(frame: pl.LazyFrame, table: Table, rows: int) -> dict[str, Marking]
         )
         for name, text in texts.items()
     }
-    return {**marking, "consequences": TEXT}
 
 
 def _is_list(column: Column) -> bool:
@@ -75,7 +75,7 @@ def consequence_text(nested: pl.Series) -> pl.Series:
     entries = nested.drop_nulls().explode(empty_as_null=False)
     for name in _NAMES:
         # Names are few: looking at each once is far quicker than at every row.
-        if entries.struct.field(name).unique().str.contains(r"[%;=,|&\s]").any():
+        if entries.struct.field(name).unique().str.contains(r'[%;=,|&"\\\x00-\x20\x7f]').any():
             field[name] = field[name].str.replace_many(_SPELLED)
     text = pl.concat_str(field.values(), separator="|")
     joined = pl.col(nested.name).list.eval(text).list.join(",")

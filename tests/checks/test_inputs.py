@@ -131,6 +131,7 @@ def test_every_fault_is_told_at_once(look):
     [
         (vcf('##INFO=<ID=LLR_m,Number=1,Type=Float,Description="mine">'), "INFO/LLR_m is already"),
         (vcf(info="X=1;LLR_m=3"), "line 4: INFO has a field LLR_m"),
+        ("1\t5\t.\tA\tC\t.\t.\tLLR_m=3\n", "a.vcf, line 1: INFO has a field LLR_m"),
         (vcf('##INFO=<ID=VARLM_GENE,Number=1,Type=String,Description="g">'), "INFO/VARLM_GENE"),
     ],
 )

@@ -168,7 +168,7 @@ def check_tags(heading: Heading, models: Sequence[str]) -> None:
     """
     names = [name.encode() for name in tag_names(models)]
     replaceable = _own_tags(heading, models)
-    for number, line in enumerate(heading.first_records, len(heading.header_lines) + 1):
+    for number, line in enumerate(heading.first_records, heading.first_line):
         info = line.split(b"\t", 8)[7]
         _without(info, names, replaceable, f"{heading.path}, line {number}")
 

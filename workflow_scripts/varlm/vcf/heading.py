@@ -42,11 +42,14 @@ class Heading:
         The lines that start with '#', without line ends.
     first_records : list of bytes
         Some lines after them; none of a BCF.
+    first_line : int
+        1-based line of the first of them.
     """
 
     path: Path
     header_lines: list[bytes]
     first_records: list[bytes]
+    first_line: int = 1
 
 
 def read_heading(path: Path, records: int = 0) -> Heading:
@@ -62,8 +65,10 @@ def read_heading(path: Path, records: int = 0) -> Heading:
         return Heading(path, _bcf_header(path), [])
     source = open_vcf(path)
     chunk = next(source.chunks(1), None) if records else None
-    lines = [] if chunk is None else [chunk.line(i) for i in range(min(records, chunk.records))]
-    return Heading(path, source.header_lines, lines)
+    if chunk is None:
+        return Heading(path, source.header_lines, [])
+    lines = [chunk.line(index) for index in range(min(records, chunk.records))]
+    return Heading(path, source.header_lines, lines, chunk.first_line)
 
 
 def _bcf_header(path: Path) -> list[bytes]:

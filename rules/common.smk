@@ -211,15 +211,15 @@ def tell_warnings():
     table = f"{RESULTS}/warnings.tsv"
     try:
         write_warnings(warnings, Path(table))
-    except OSError as error:
-        logger.warning(f"{table}: cannot be written ({error.strerror})")
+    except (OSError, UserError) as error:  # no reason for a run to have failed
+        logger.warning(f"{table}: cannot be written ({error})")
     times = log_times(Path(RESULTS, "logs"))
     is_new = {log: time != LOGS_BEFORE.get(log) for log, time in times.items()}
     if text := shown_at_the_end(warnings, is_new, table):
         logger.warning(text)
 
 
-# Snakemake runs the handlers of the importing workflow only (9.27): one of its own goes before.
+# Snakemake runs the handlers of the importing workflow only (9.27); what it declares itself stands.
 if IS_MODULE and workflow.is_main_process:
     from varlm.run.snakemake_process import at_the_end
 

@@ -8,6 +8,7 @@ on every start: nothing heavy here.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
@@ -105,11 +106,12 @@ class StepFormatter(logging.Formatter):
 
 def log_times(logs: Path) -> dict[str, int]:
     """Return each log, relative to their folder → its modification time, ns."""
-    return {
-        os.path.relpath(entry.path, logs): entry.stat().st_mtime_ns
-        for entry in _files(logs)
-        if entry.name.endswith(".log")
-    }
+    times = {}
+    for entry in _files(logs):
+        if entry.name.endswith(".log"):
+            with contextlib.suppress(OSError):  # gone just now, with another run
+                times[os.path.relpath(entry.path, logs)] = entry.stat().st_mtime_ns
+    return times
 
 
 def _files(folder: Path | str) -> Iterator[os.DirEntry[str]]:

@@ -206,7 +206,7 @@ def test_a_home_that_cannot_be_written_says_what_to_set(tmp_path, variable):
     output = result.stdout + result.stderr
     assert result.returncode == 1
     assert re.search(
-        r"error: Snakemake keeps a cache in /proc/nobody\S* \(.+\); set XDG_CACHE", output
+        r"error: Snakemake keeps a cache in /dev/null/x.+; set XDG_CACHE_HOME to", output
     )
     assert "Traceback" not in output
     assert not (project / ".snakemake").exists()

@@ -189,8 +189,12 @@ FILES = (
     (
         "cohorts/{cohort}/annotated.vcf.gz",
         "the cohort's own records, in their order, genotypes and all, with the scores in INFO "
-        "([fields](#annotatedvcfgz)), and an index beside it: `.tbi`, or `.csi` where a contig is "
-        "longer than 512 Mb or the cohort came as BCF. Not for `regions`",
+        "([fields](#annotatedvcfgz)). Not for `regions`",
+    ),
+    (
+        "cohorts/{cohort}/annotated.vcf.gz.tbi, cohorts/{cohort}/annotated.tsv.gz.tbi",
+        "their indexes, never older than they are and made again when lost; `.csi` where a contig "
+        "has 512 Mb or more (for a cohort that came as BCF, the `.tbi` has that name too)",
     ),
     (
         "cohorts/{cohort}/rejected.tsv.gz",

@@ -33,6 +33,7 @@ class _Feature:
     end: int
     keys: list[str] = field(default_factory=list)  # what its parts name as their parent
     parents: list[str] = field(default_factory=list)
+    joined: bool = False  # a piece of one thing on several lines
 
 
 def joined_over_origin(features: pl.DataFrame, lengths: Mapping[str, int]) -> pl.DataFrame:
@@ -45,7 +46,7 @@ def joined_over_origin(features: pl.DataFrame, lengths: Mapping[str, int]) -> pl
     lengths : mapping
         Circular contig → its length in bp; features of other contigs stay as they are.
     """
-    moved: dict[int, tuple[int, int]] = {}
+    moved: dict[int, tuple[int, int, bool]] = {}
     numbered = features.with_row_index("row")
     for contig, length in lengths.items():
         rows = numbered.filter(pl.col("contig") == contig)
@@ -54,15 +55,20 @@ def joined_over_origin(features: pl.DataFrame, lengths: Mapping[str, int]) -> pl
             before = [(line.start, line.end) for line in lines]
             _join(lines, length)
             moved.update(
-                (line.row, (line.start, line.end))
+                (line.row, (line.start, line.end, line.joined))
                 for line, span in zip(lines, before, strict=True)
-                if (line.start, line.end) != span
+                if (line.start, line.end) != span or line.joined
             )
     if not moved:
         return features
     spans = pl.DataFrame(
         [(row, *span) for row, span in moved.items()],
-        schema={"row": pl.UInt32, "joined_start": pl.Int64, "joined_end": pl.Int64},
+        schema={
+            "row": pl.UInt32,
+            "joined_start": pl.Int64,
+            "joined_end": pl.Int64,
+            "over_origin": pl.Boolean,
+        },
         orient="row",
     )
     return (
@@ -70,6 +76,7 @@ def joined_over_origin(features: pl.DataFrame, lengths: Mapping[str, int]) -> pl
         .with_columns(
             pl.coalesce("joined_start", "start").alias("start"),
             pl.coalesce("joined_end", "end").alias("end"),
+            pl.col("joined") | pl.col("over_origin").fill_null(False),
         )
         .select(features.columns)
     )
@@ -212,6 +219,7 @@ def _join_pieces(group: Sequence[_Feature], length: int) -> None:
             widest, after = line.start - reach, reach
         reach = max(reach, line.end)
     for line in group:
+        line.joined = line.joined or widest > 0
         if widest and line.end <= after:
             line.start, line.end = line.start + length, line.end + length
 

@@ -42,7 +42,22 @@ PAYLOADS = [
 # What a spreadsheet would run, or take for other cells.
 FORMULAS = ["=cmd|' /C calc'!A0", "+1+1", "-2+3", "@SUM(A1)", "tab\there", 'quo"te,comma', "'=1+1"]
 # What a reader of tables would take for something else than text.
-WORDS = ["NA", "nan", "007", "1e5", "5", "True", "2024-01-01", "12:30", "a'", " ", "' ", "T", "12E"]
+WORDS = [
+    "NA",
+    "nan",
+    "007",
+    "1e5",
+    "5",
+    "True",
+    "2024-01-01",
+    "12:30",
+    "a'",
+    " ",
+    "' ",
+    "T",
+    "12E",
+    "#x",
+]
 
 
 @pytest.fixture(scope="module")

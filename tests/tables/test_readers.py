@@ -92,6 +92,19 @@ def test_any_text_comes_back(tmp_path_factory, columns):
     }
 
 
+@given(_tables())
+@example([["", "#", "#"], ["a", "a", "a"]])
+@example([[None, "#a", "#b"], ["T", "T", "T"]])
+def test_any_text_comes_back_where_there_is_no_number(tmp_path_factory, columns):
+    path = tmp_path_factory.mktemp("tsv") / "t.tsv"
+    table = {
+        f"c{number}": column for number, column in enumerate([*columns, ["x"] * len(columns[0])])
+    }
+    write_tsv(pl.DataFrame(table, dict.fromkeys(table, pl.String)), path)
+    for name, read in READERS.items():
+        check_columns(read(path), table, name)
+
+
 def _drawn_column(rng, rows):
     """A column of one word, of few, or of any: what a reader takes it for hangs on all of it."""
     alphabet = rng.choice(ALPHABETS)

@@ -35,7 +35,8 @@ def _any_case(*words: str) -> str:
 # `\d` and `\s` are those of Unicode: polars stops at a column of other digits than 0 to 9.
 _TYPED = "|".join(
     (
-        r"^(#N/A N/A|#N/A|#NA|N/A|n/a|NA|<NA>|NULL|null|None|1\.#IND|1\.#QNAN)$",
+        r"^(N/A|n/a|NA|<NA>|NULL|null|None|1\.#IND|1\.#QNAN)$",
+        r"^#",  # #N/A; in the first column a comment, to tabix and, by its guess, to DuckDB
         r"^\s*(\d+\.?\d*|\.\d+)([eE][+\-]?\d+)?\s*$",
         r"^\s*0[xXbB]",
         rf"^\s*({_any_case('inf', 'infinity', 'nan', 'epoch', 'true', 'false')})\s*$",

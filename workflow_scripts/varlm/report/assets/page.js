@@ -135,7 +135,8 @@
   const anyCase = (...words) => words.map((word) => word.replace(/./g, (c) => "[" + c + c.toUpperCase() + "]")).join("|");
   const test = (...parts) => { const wanted = new RegExp(parts.join("|"), "u"); return (text) => wanted.test(text); };
   const TYPED = [
-    "^(#N/A N/A|#N/A|#NA|N/A|n/a|NA|<NA>|NULL|null|None|1\\.#IND|1\\.#QNAN)$",
+    "^(N/A|n/a|NA|<NA>|NULL|null|None|1\\.#IND|1\\.#QNAN)$",
+    "^#",
     "^\\s*(\\p{Nd}+\\.?\\p{Nd}*|\\.\\p{Nd}+)([eE][+\\-]?\\p{Nd}+)?\\s*$",
     "^\\s*0[xXbB]",
     "^\\s*(" + anyCase("inf", "infinity", "nan", "epoch", "true", "false") + ")\\s*$",

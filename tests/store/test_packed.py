@@ -1,16 +1,14 @@
 """Packed parts: rows of many small contigs in one file, whatever is done to the store."""
 
-from contextlib import ExitStack
 from dataclasses import replace
 from unittest.mock import patch
 
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from making.store import KEY, MODEL, add_part, allele_rows, files, list_parts, site_rows
+from making.packed import ROWS, assert_holds, commit, of_many
+from making.store import KEY, MODEL, add_part, files, list_parts, site_rows
 from varlm.errors import UserError
 from varlm.store import KINDS, Store
 from varlm.store.archive import export
@@ -22,50 +20,7 @@ from varlm.store.repair import repair
 from varlm.store.verification import verify
 
 SITES, ALLELES = KINDS["sites"], KINDS["alleles"]
-ROWS = {"sites": site_rows, "alleles": allele_rows}
 MANY = {f"SQ.{number}": {number % 7 + 1, number + 10} for number in range(2 * FEW)}
-
-
-def of_many(kind, positions, shift=0.0):
-    """The rows of several contigs, in one frame, and how many each has."""
-    frames = [
-        ROWS[kind](wanted, shift).select(pl.lit(contig).alias("contig"), pl.all())
-        for contig, wanted in positions.items()
-        if wanted
-    ]
-    return pl.concat(frames), np.array([frame.height for frame in frames])
-
-
-def commit(folder, positions, shift=0.0, kinds=("sites", "alleles")):
-    with Store(folder).committing(KEY, MODEL) as builder:
-        for kind in kinds:
-            builder.add_many(KINDS[kind], *of_many(kind, positions, shift))
-    return builder.done
-
-
-def assert_holds(folder, expected):
-    """Every way of reading gives these positions of each (kind, contig), and no others."""
-    store = Store(folder)
-    for kind, make in ROWS.items():
-        here = {contig: wanted for (of_kind, contig), wanted in expected.items() if of_kind == kind}
-        if not here:
-            continue
-        for contig, wanted in here.items():
-            rows = make(wanted)
-            assert store.read(KEY, KINDS[kind], contig).equals(rows)
-            assert store.read(KEY, KINDS[kind], contig, 3, 11).equals(
-                rows.filter(pl.col("pos").is_between(3, 11))
-            )
-        asked, _ = of_many(kind, {contig: {*wanted, 1, 5} for contig, wanted in here.items()})
-        keys = asked.select(KINDS[kind].packed.key).sample(fraction=1.0, shuffle=True, seed=1)
-        known = [pos in here[contig] for contig, pos in keys.select("contig", "pos").iter_rows()]
-        assert store.has(KEY, KINDS[kind], keys).tolist() == known
-        rows = store.rows_of(KEY, KINDS[kind], keys).sort(KINDS[kind].packed.key)
-        assert rows.equals(
-            asked.join(keys.filter(known), on=KINDS[kind].packed.key, how="semi").sort(
-                KINDS[kind].packed.key
-            )
-        )
 
 
 def packed_parts(folder, kind="sites"):
@@ -247,101 +202,6 @@ def test_compaction_unpacks_a_contig_that_has_grown(tmp_path):
     ]
     expected = {("sites", contig): wanted for contig, wanted in MANY.items()}
     assert_holds(tmp_path, {**expected, ("sites", "SQ.3"): grown})
-
-
-CONTIGS = [f"SQ.{letter}" for letter in "abcdefgh"]
-POSITIONS = st.dictionaries(
-    st.sampled_from(CONTIGS), st.sets(st.integers(1, 14), min_size=1, max_size=9), min_size=1
-)
-DEEDS = st.one_of(
-    st.tuples(st.just("commit"), POSITIONS),
-    st.tuples(st.just("old commit"), POSITIONS),
-    st.tuples(st.just("compact"), st.none()),
-    st.tuples(st.just("damage"), st.integers(0, 100)),
-    st.tuples(st.just("lose commits"), st.none()),
-    st.tuples(st.just("carry"), st.none()),
-)
-
-
-class Oracle:
-    """A store beside a plain dictionary: (kind, contig) → positions."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        self.expected = {(kind, contig): set() for kind in ROWS for contig in CONTIGS}
-
-    def commit(self, positions):
-        commit(self.folder, positions)
-        self._add(positions)
-
-    def old_commit(self, positions):
-        """Parts of one contig each, as an older varlm wrote them, and unseen by others."""
-        with Store(self.folder).committing(KEY, MODEL) as builder:
-            for kind, make in ROWS.items():
-                for contig, wanted in positions.items():
-                    builder.write(contig, KINDS[kind], make(wanted))
-        self._add(positions)
-
-    def compact(self, _):
-        compact(Store(self.folder), KEY)
-        before = files(self.folder)
-        compact(Store(self.folder), KEY)
-        assert files(self.folder) == before, "it is done at once"
-
-    def damage(self, number):
-        store = Store(self.folder)
-        parts = store.parts(KEY)
-        if parts:
-            gone = parts.pop(number % len(parts))
-            path = gone.path(self.folder / KEY)
-            path.chmod(0o644)
-            path.write_bytes(path.read_bytes()[:-1])
-            repair(Store(self.folder), KEY, MODEL, CONTIGS)
-            self._read_from(parts)
-
-    def lose_commits(self, _):
-        for path in (self.folder / KEY / "commits").glob("*"):
-            path.unlink()
-        repair(Store(self.folder), KEY, MODEL, CONTIGS)
-
-    def carry(self, _):
-        """Export, and import into another store, which takes its place."""
-        if Store(self.folder).parts(KEY):
-            other = self.folder.with_name(f"{self.folder.name}+")
-            export(Store(self.folder), other.with_suffix(".tar"), [KEY])
-            import_archive(Store(other), other.with_suffix(".tar"))
-            self.folder = other
-
-    def _add(self, positions):
-        for kind in ROWS:
-            for contig, wanted in positions.items():
-                self.expected[kind, contig] |= wanted
-
-    def _read_from(self, parts):
-        """What is left is what the files of the other parts say, read without the store."""
-        self.expected = {name: set() for name in self.expected}
-        for part in parts:
-            rows = pl.read_parquet(part.path(self.folder / KEY))
-            names = rows["contig"] if part.packed else [part.contig] * rows.height
-            for contig, pos in zip(names, rows["pos"], strict=True):
-                self.expected[part.kind, contig].add(pos)
-
-
-@settings(max_examples=10)
-@given(deeds=st.lists(DEEDS, min_size=1, max_size=6))
-def test_a_store_holds_what_a_dictionary_does(tmp_path_factory, deeds):
-    oracle = Oracle(tmp_path_factory.mktemp("oracle") / "store")
-    small = {"SMALL": 6, "FEW": 2, "PART_ROWS": 14, "PACKED_ROWS": 13}
-    with ExitStack() as stack:
-        for name, value in small.items():
-            for module in ("layout", "writing"):
-                stack.enter_context(patch(f"varlm.store.{module}.{name}", value))
-        for module in ("packed", "part_file"):
-            stack.enter_context(patch(f"varlm.store.{module}.ROW_GROUP", 3))
-        for name, argument in deeds:
-            getattr(oracle, name.replace(" ", "_"))(argument)
-            assert_holds(oracle.folder, oracle.expected)
-            assert verify(oracle.folder, KEY) == []
 
 
 def test_rows_that_two_runs_packed_at_once_are_read_once(tmp_path):

@@ -152,7 +152,7 @@ def read_annotation(path: Path, key: str = "reference.annotation") -> Annotation
         _read_regions(table, header)
         unused = (*_PASSED_OVER, *PROTEIN_TYPES) if gtf else _PASSED_OVER
         table = table.filter(~pl.col("type").is_in(unused))
-        frames.append(_with_attributes(table, gtf))
+        frames.append(_with_attributes(table, gtf, derived=b"Derives_from=" in text))
     header.malformed.warn(path)
     if not frames or gtf is None:
         raise UserError(
@@ -228,8 +228,8 @@ def _read_regions(table: pl.DataFrame, header: _Header) -> None:
     header.organelles.update(organelles["contig"])
 
 
-def _with_attributes(table: pl.DataFrame, gtf: bool) -> pl.DataFrame:
-    """Replace the attributes column by those that are needed."""
+def _with_attributes(table: pl.DataFrame, gtf: bool, derived: bool) -> pl.DataFrame:
+    """Replace the attributes column by those that are needed; `derived`: some have Derives_from."""
     between = " " if gtf else "="
     attributes = pl.col("attributes").str.replace_all("; ", ";", literal=True)
     if gtf:
@@ -298,14 +298,14 @@ def _with_attributes(table: pl.DataFrame, gtf: bool) -> pl.DataFrame:
     features = pl.concat(frames).sort("line")
     if gtf:
         return features.select(FEATURES.keys())
-    if features["attributes"].str.contains(";Derives_from=", literal=True).any():
+    if derived:
         # Proteins (TAIR, Chado), and coding pieces without a parent, name their transcript so.
-        protein, derived = pl.col("type").is_in(PROTEIN_TYPES), get("Derives_from")
+        protein, origin = pl.col("type").is_in(PROTEIN_TYPES), get("Derives_from")
         features = features.with_columns(
             pl.when(protein)
-            .then(pl.coalesce(derived, "parent"))
+            .then(pl.coalesce(origin, "parent"))
             .when(cds)
-            .then(pl.coalesce("parent", derived))
+            .then(pl.coalesce("parent", origin))
             .otherwise("parent")
             .alias("parent")
         )

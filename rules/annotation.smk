@@ -22,7 +22,11 @@ rule index_annotation:
         ),
         reference=subpath(input.contigs, parent=True),
         aliases=lambda wildcards, input: flags("--aliases", input.aliases),
-        codes=flags("--genetic-codes", pairs(CONFIG["annotate"]["genetic_codes"])),
+        # A function, since Snakemake takes the braces of a plain text for wildcards.
+        codes=lambda wildcards: [
+            *flags("--genetic-codes", pairs(CONFIG["annotate"]["genetic_codes"])),
+            *flags("--circular", [] if CIRCULAR in ("auto", "none") else CIRCULAR),
+        ],
     shell:
         """
         python "$VARLM" index_annotation \

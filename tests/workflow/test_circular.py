@@ -20,6 +20,11 @@ from making.workflow import (
 
 RING = "MT\tx\tregion\t1\t400\t.\t+\t.\tID=MT;Is_circular=true"
 
+OVER = """\
+MT\tx\texon\t371\t430\t.\t+\t.\tgene_id "over"; transcript_id "t";
+MT\tx\tCDS\t371\t430\t.\t+\t0\tgene_id "over"; transcript_id "t";
+"""
+
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
@@ -31,11 +36,13 @@ def project(tmp_path_factory):
     write_sheet(folder, {"a": ["one.vcf", "two.vcf"]})
     (folder / "plain.gff3").write_text(GENE + "\n")
     (folder / "ring.gff3").write_text(GENE + "\n" + RING + "\n")
+    (folder / "over.gtf").write_text(OVER)
     for name, reference in {
         "plain": {"annotation": "plain.gff3"},
         "ring": {"annotation": "ring.gff3"},
         "none": {"annotation": "ring.gff3", "circular": "none"},
         "listed": {"circular": ["MT"]},
+        "over": {"annotation": "over.gtf", "circular": ["MT"]},
         "wrong": {"circular": ["plasmid"]},
     }.items():
         write_config(folder, f"{name}.yaml", reference={"fasta": "genome.fa.gz", **reference})
@@ -99,3 +106,15 @@ def test_a_list_of_names_needs_no_annotation(project):
     assert '"chrM": "reference.circular"' in text
     output = snakemake(project, config="wrong.yaml", check=False)
     assert "reference.circular: not in the reference: 'plasmid'" in output
+
+
+def test_a_gene_over_the_origin_of_a_listed_contig(project):
+    snakemake(project, config="over.yaml")
+    mito = table(project).filter(chrom="MT")
+    over = (mito["pos"] <= 30) | (mito["pos"] > 370)
+    assert 0 < over.sum() < mito.height
+    assert (
+        (mito["gene"].is_not_null() & (mito["consequence"] != "upstream_gene_variant"))
+        .filter(over)
+        .all()
+    )

@@ -517,9 +517,12 @@ def test_incomplete_coding_sequences(models):
     assert cds_of(gene_models, "v") == [(700, 740, 0), (750, 790, 2)]
 
 
-def test_circular_contigs_and_organelles_of_ncbi(models, caplog):
+@pytest.mark.parametrize(
+    ("kind", "flag"), [("region", "Is_"), ("contig", "is_"), ("source", "Is_")]
+)
+def test_circular_contigs_and_organelles_of_ncbi(models, kind, flag):
     text = (
-        feature("region", 1, 200, "ID=r;Is_circular=true;genome=chloroplast", contig="chr3")
+        feature(kind, 1, 200, f"ID=r;{flag}circular=true;genome=chloroplast", contig="chr3")
         + feature("gene", 190, 230, "ID=gene-o", contig="chr3")
         + feature("CDS", 190, 230, "ID=cds-o;Parent=gene-o", phase=0, contig="chr3")
         + feature("gene", 31, 60, "ID=gene-k", contig="chr3")

@@ -16,7 +16,14 @@ from urllib.parse import unquote
 import polars as pl
 
 from varlm.annotation.genes.dialects import dialect_of
-from varlm.annotation.genes.lines import CDS_TYPES, PART_TYPES, PROTEIN_TYPES, Malformed, columns
+from varlm.annotation.genes.lines import (
+    CDS_TYPES,
+    PART_TYPES,
+    PROTEIN_TYPES,
+    WHOLE_TYPES,
+    Malformed,
+    columns,
+)
 from varlm.errors import UserError
 from varlm.files.text import LONGEST, content, whole_lines
 
@@ -218,9 +225,9 @@ def _attribute_names(attributes: pl.Series) -> list[str]:
 
 def _read_regions(table: pl.DataFrame, header: _Header) -> None:
     """Take what NCBI's region lines say of their contigs."""
-    regions = table.filter(pl.col("type").is_in(["region", "chromosome"]))
+    regions = table.filter(pl.col("type").is_in(WHOLE_TYPES))
     attributes = pl.col("attributes")
-    circular = regions.filter(attributes.str.contains("Is_circular=true", literal=True))
+    circular = regions.filter(attributes.str.contains("(?i)is_circular=true"))
     header.circular.update(circular["contig"])
     organelles = regions.filter(
         attributes.str.contains(r"(?:^|;)genome=(?:mitochondrion|chloroplast|plastid|apicoplast)")

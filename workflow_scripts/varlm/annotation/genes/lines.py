@@ -12,6 +12,12 @@ from varlm.errors import UserError
 
 log = logging.getLogger(__name__)
 
+# Lines of a whole contig, which may call it circular or an organelle.
+WHOLE_TYPES = (
+    *("region", "chromosome", "contig", "supercontig", "scaffold", "sequence", "source"),
+    *("plasmid", "replicon", "organelle_sequence", "mitochondrial_chromosome"),
+    *("chloroplast_chromosome", "databank_entry", "circular_chromosome"),
+)
 EXON_TYPES = ("exon", "noncoding_exon", "pseudogenic_exon", "coding_exon")
 CDS_TYPES = ("CDS",)
 UTR_TYPES = (

@@ -34,7 +34,12 @@ TRANSCRIPT: tuple[Row, ...] = (
     ("impact", "String", "HIGH, MODERATE, LOW or MODIFIER, of the most severe term"),
     ("gene", "String", "gene symbol, or the gene's id where it has none"),
     ("gene_id", "String", "gene id as in the annotation"),
-    ("transcript", "String", "transcript id as in the annotation"),
+    (
+        "transcript",
+        "String",
+        "transcript id as in the annotation; where it has several proteins, : and the protein's id "
+        "behind it",
+    ),
     ("biotype", "String", "transcript biotype"),
     ("strand", "String", "strand of the gene, + or -"),
     ("protein_change", "String", "as bcftools csq writes it, 12A>12V; null where none"),

@@ -127,7 +127,7 @@ def test_before_the_run_as_far_as_the_first_bytes_say(tmp_path, name):
     path = tmp_path / "x.vcf"
     path.write_bytes(STAND_INS[name][0])
     assert name in file_problem(str(path))
-    for harmless in (TEXTS["VCF"], b"", b"{}", bgzipped(TEXTS["VCF"])):
+    for harmless in (TEXTS["VCF"], b"{}", bgzipped(TEXTS["VCF"])):
         path.write_bytes(harmless)
         assert file_problem(str(path)) is None
 

@@ -6,9 +6,10 @@ import pytest
 
 from varlm import cli
 from varlm.errors import UserError
-from varlm.genome.circular import CircularContigs, named_circular
+from varlm.genome.circular import CircularContigs
 from varlm.genome.contig_names import ContigNames
 from varlm.genome.reference import Genome
+from varlm.genome.regions import named_circular
 
 CONTIGS = {"chrI": "ACGTACGTAC", "chrM": "TTGACCA", "plasmid": "GGATC"}
 

@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from varlm.errors import UserError
+from varlm.errors import UserError, listed_errors
 from varlm.run.cohort_sheet import WHERE, Cohorts, checked_cohorts
-from varlm.run.config import checked_config, listed_errors
+from varlm.run.config import checked_config
 
 
 def load_config(written: Mapping[str, Any], schema_path: Path) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class UserError(Exception):
@@ -25,3 +25,9 @@ def first_few(names: Iterable[object], count: int = 5) -> str:
     listed = [str(name)[:60] for name in names]
     more = f", … ({len(listed)} in all)" if len(listed) > count else ""
     return ", ".join(listed[:count]) + more
+
+
+def listed_errors(errors: Sequence[str], where: str) -> str:
+    """Return errors as one message, a line each."""
+    lines = "\n".join(f"  - {error}" for error in errors)
+    return f"{len(errors)} error{'s' if len(errors) > 1 else ''} {where}:\n{lines}"

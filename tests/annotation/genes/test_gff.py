@@ -258,7 +258,7 @@ def test_other_formats_are_refused(models):
         UserError, match=r"no feature found.*2 malformed lines, line 1: found 'chr1"
     ):
         models(bed * 2)
-    with pytest.raises(UserError, match=r"line 1: found 'LOCUS       NC_1.*nine columns"):
+    with pytest.raises(UserError, match=r"found GenBank; .* must name a GFF3 or GTF file"):
         models("LOCUS       NC_1    1500 bp    DNA     linear\nFEATURES\n")
 
 

@@ -197,7 +197,7 @@ class ContigValues:
         # By rising end: of the section there and of those before it on its contig.
         places = self._leaves["contig"].astype(np.int64) << 32 | self._leaves["end"]
         self._reach = np.maximum.accumulate(places)
-        self._data = np.memmap(path, np.uint8, "r")
+        self._data = np.memmap(path, np.uint8, mode="r")
 
     def values(self, contig: str, first: int, last: int) -> NDArray[np.float64]:
         """Return the values of the bases [first, last), 0-based; NaN where there is none."""

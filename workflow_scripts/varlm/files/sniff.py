@@ -125,14 +125,19 @@ def foreign(head: bytes, expected: str, *, json: bool = False) -> Foreign | None
     if not json and re.match(_JSON, head):
         return Foreign("JSON, perhaps the error message of a server", _AGAIN)
     for pattern, what, remedy in _BINARY:
-        if re.match(pattern, head, re.DOTALL) and what not in expected:
+        if re.match(pattern, head, re.DOTALL) and not _names(expected, what):
             return Foreign(what, remedy)
     if len(head) >= 8 and not (head[:64:2].strip(b"\0") and head[1:64:2].strip(b"\0")):
         return Foreign("UTF-16 text, or zeros", "save it as UTF-8, or copy it again")
     for pattern, name in _TEXTS:
-        if re.match(pattern, head) and name not in expected:
+        if re.match(pattern, head) and not _names(expected, name):
             return Foreign(name, _OTHER_KEY, text_format=name)
     return None
+
+
+def _names(expected: str, what: str) -> bool:
+    """Tell whether a format is named: GFF by GFF3, but zip not by gzip."""
+    return re.search(rf"(?<![A-Za-z]){re.escape(what)}", expected) is not None
 
 
 def pointer(path: Path) -> str | None:

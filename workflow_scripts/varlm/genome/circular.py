@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from varlm.files.json_record import JsonRecord
-from varlm.genome.contig_names import ContigNames
-from varlm.genome.regions import whole_contigs
 
 FILE = "circular.json"  # in the reference folder
 _PREFIX = "circular."
@@ -39,24 +36,6 @@ class CircularContigs(JsonRecord):
         """
         path = folder / FILE
         return cls.read(path) if path.exists() else cls(contigs={})
-
-
-def named_circular(contigs: Sequence[str], names: ContigNames) -> dict[str, str]:
-    """Return the contigs that a user calls circular, for `CircularContigs`.
-
-    Parameters
-    ----------
-    contigs : sequence of str
-        As the config key `reference.circular` spells them.
-    names : ContigNames
-
-    Raises
-    ------
-    UserError
-        Naming each contig that the reference does not have, and its closest names.
-    """
-    matches = whole_contigs(contigs, names, "reference.circular").names.values()
-    return {match.contig: "reference.circular" for match in matches if match.contig is not None}
 
 
 def circular_digest(digest: str) -> str:

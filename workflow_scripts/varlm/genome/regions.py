@@ -114,3 +114,21 @@ def _merge(pairs: np.ndarray) -> np.ndarray:
     first = np.concatenate(([True], pairs[1:, 0] > reach[:-1]))
     last = np.concatenate((first[1:], [True]))
     return np.column_stack((pairs[first, 0], reach[last]))
+
+
+def named_circular(contigs: Sequence[str], names: ContigNames) -> dict[str, str]:
+    """Return the contigs that a user calls circular, for `circular.CircularContigs`.
+
+    Parameters
+    ----------
+    contigs : sequence of str
+        As the config key `reference.circular` spells them.
+    names : ContigNames
+
+    Raises
+    ------
+    UserError
+        Naming each contig that the reference does not have, and its closest names.
+    """
+    matches = whole_contigs(contigs, names, "reference.circular").names.values()
+    return {match.contig: "reference.circular" for match in matches if match.contig is not None}

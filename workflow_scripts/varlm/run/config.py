@@ -7,7 +7,7 @@ imported here: jsonschema and yaml are loaded by Snakemake itself.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -51,12 +51,6 @@ def checked_config(
         config["regions"] = _regions(config["regions"])
         errors = list(cross_checks(config))
     return config, errors
-
-
-def listed_errors(errors: Sequence[str], where: str) -> str:
-    """Return errors as one message, a line each."""
-    lines = "\n".join(f"  - {error}" for error in errors)
-    return f"{len(errors)} error{'s' if len(errors) > 1 else ''} {where}:\n{lines}"
 
 
 def _check_size(written: Mapping[str, Any]) -> None:

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from varlm.errors import UserError
+from varlm.errors import UserError, listed_errors
 from varlm.run import inputs
 from varlm.run.cohort_sheet import WHERE, Cohorts, checked_cohorts
-from varlm.run.config import checked_config, listed_errors
+from varlm.run.config import checked_config
 from varlm.run.config_keys import REGIONS_COHORT, SHEET_LABELS, is_address, labels_of
 from varlm.run.shipped import Shipped
 

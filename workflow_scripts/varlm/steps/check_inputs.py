@@ -8,12 +8,11 @@ import logging
 from pathlib import Path
 
 from varlm.checks.inputs import UserInputs, faults
-from varlm.errors import UserError
+from varlm.errors import UserError, listed_errors
 from varlm.files.whole import atomic_path
 from varlm.genome.contig_names import ContigNames
 from varlm.genome.reference import Genome
 from varlm.run.cohort_sheet import Cohorts, checked_cohorts
-from varlm.run.config import listed_errors
 from varlm.run.config_keys import REGIONS_COHORT
 from varlm.variants.accounting import Accounting
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from varlm.annotation.genes.circular import annotated_circular
 from varlm.errors import first_few
-from varlm.genome.circular import FILE, CircularContigs, named_circular
+from varlm.genome.circular import FILE, CircularContigs
 from varlm.genome.contig_names import ContigNames
 from varlm.genome.reference import Genome
+from varlm.genome.regions import named_circular
 
 log = logging.getLogger("varlm")
 

@@ -15,7 +15,7 @@ from varlm.results import annotated_vcf
 from varlm.results.expected import Expected
 from varlm.results.indexes import check_lines, placed_index
 from varlm.results.read_back import check_read_back
-from varlm.run.index_kind import Kind
+from varlm.run.environment import Kind
 from varlm.tables.flat_text import flat, markings
 from varlm.tables.schemas import REJECTED, has_consequences, read_annotated_table
 from varlm.tables.tsv import tsv_rows

@@ -12,7 +12,8 @@ import pysam
 
 from varlm.errors import UserError
 from varlm.files import inflate
-from varlm.run.index_kind import TBI_LIMIT, Kind
+from varlm.run.environment import Kind
+from varlm.run.index_kind import TBI_LIMIT
 
 log = logging.getLogger(__name__)
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import logging
 import os
 from pathlib import Path
+from typing import Literal
 
-from varlm.run.index_kind import Kind
+Kind = Literal["tbi", "csi"]  # of index
 
 PACKAGE = "VARLM"  # the folder workflow_scripts, which the rules call
 SNAKEMAKE = "VARLM_SNAKEMAKE"  # process without which a step ends: Snakemake's, or the supervisor's

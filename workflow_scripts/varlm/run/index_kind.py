@@ -10,12 +10,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Literal
 
 from varlm.errors import UserError
 from varlm.files.text import content
-
-Kind = Literal["tbi", "csi"]
+from varlm.run.environment import Kind
 
 TBI_LIMIT = 1 << 29  # bp; positions beyond it need a .csi index (SAM specification, section 5.3)
 _BLANKS = b"\r\n \t"  # what is no base in a FASTA's lines

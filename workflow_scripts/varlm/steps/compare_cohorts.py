@@ -10,6 +10,7 @@ from varlm.errors import UserError
 from varlm.files.whole import atomic_path
 from varlm.report.comparison import make_index
 from varlm.report.counts import of_values
+from varlm.report.page import begin_scripts
 from varlm.report.summaries import CohortSummary
 from varlm.tables.parquet import read_table
 from varlm.tables.schemas import BACKGROUND
@@ -31,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Write `index.html`."""
+    begin_scripts()
     backgrounds = {
         model: of_values(read_table(path, BACKGROUND)["llr"].to_numpy())
         for model, path in zip(args.model, args.background, strict=True)

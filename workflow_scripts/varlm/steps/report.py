@@ -14,6 +14,7 @@ from varlm.files.whole import atomic_path, check_digest
 from varlm.report.cohort import make_report
 from varlm.report.inputs import ReportOptions
 from varlm.report.links import BrowserLink
+from varlm.report.page import begin_scripts
 from varlm.report.reading import ModelFiles, ReportFiles, read_inputs, read_object
 
 log = logging.getLogger("varlm")
@@ -55,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Write the report, every figure as SVG and PNG, and MultiQC's content."""
+    begin_scripts()
     repeated = ("model", "plan", "committed", "background", "pictures")
     numbers = {name: len(getattr(args, name)) for name in repeated}
     if len(set(numbers.values())) != 1:

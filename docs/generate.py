@@ -175,6 +175,7 @@ FILES = (
         "run ends, also where it failed",
     ),
     ("index.html", "all cohorts, compared, with links to their reports"),
+    ("scripts/vega.js", "the scripts that draw the figures, as every report has them within it"),
     ("cohorts/{cohort}/report.html", "the cohort's report: one file that opens offline"),
     ("cohorts/{cohort}/report.json", "its figures for `index.html`"),
     (

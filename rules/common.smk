@@ -56,6 +56,7 @@ VARLM = str(ROOT / "workflow_scripts")
 if VARLM not in sys.path:
     sys.path.insert(0, VARLM)
 
+from varlm import __version__
 from varlm.errors import UserError
 from varlm.run import checkpoint_folders, environment, step_settings
 from varlm.run.config_keys import REGIONS_COHORT, label_tables, window_of

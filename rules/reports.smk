@@ -1,6 +1,6 @@
 # Requires: a cohort's tables, what was planned and stored for it, the background
 # Produces: {results}/cohorts/{cohort}/report.html, figures/, {cohort}_mqc.json, pictures/,
-#           {results}/index.html
+#           {results}/index.html, scripts/vega.js
 
 
 # Name of each figure's file and its title; varlm.report.charts draws them.
@@ -61,6 +61,28 @@ rule score_pictures:
         """
 
 
+# The same for every page of a run, and a third of a page's time: made where a core is free.
+rule bundle_scripts:
+    output:
+        vega=f"{RESULTS}/scripts/vega.js",
+    log:
+        f"{RESULTS}/logs/bundle_scripts.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/bundle_scripts.tsv"
+    priority: -1
+    localrule: True
+    conda:
+        "../envs/tables.yaml"
+    params:
+        version=__version__,
+    shell:
+        """
+        python "$VARLM" bundle_scripts \
+            --vega {output.vega:q} \
+            2>{log:q}
+        """
+
+
 # What the plan and the commit counted and what steps warned of is read where it lies and is no
 # input: a report tells of the run that made its table, and is not made again because another cohort
 # was added. It waits for the export, of whose warnings it tells.
@@ -92,6 +114,7 @@ rule report:
             else [rules.evaluate.output.table, rules.evaluate.output.summary]
         ),
         exported=f"{RESULTS}/cohorts/{{cohort}}/annotated.tsv.gz",
+        vega=rules.bundle_scripts.output.vega,
         stored=stored,
     output:
         **{
@@ -163,6 +186,7 @@ rule report:
             --settings {params.settings:q} \
             --results {params.results:q} \
             {params.browsers:q} \
+            --vega {input.vega:q} \
             --top-hits {params.top_hits:q} \
             --pictures-count {params.pictures:q} \
             --flank {params.flank:q} \
@@ -180,6 +204,7 @@ rule compare_cohorts:
             f"{RESULTS}/cohorts/{{cohort}}/report.json", cohort=ALL_COHORTS
         ),
         backgrounds=expand(rules.calibrate.output.background, model=MODELS),
+        vega=rules.bundle_scripts.output.vega,
     output:
         index=report(
             f"{RESULTS}/index.html",
@@ -204,6 +229,7 @@ rule compare_cohorts:
         python "$VARLM" compare_cohorts \
             {params.summaries:q} \
             {params.models:q} \
+            --vega {input.vega:q} \
             --index {output.index:q} \
             2>{log:q}
         """

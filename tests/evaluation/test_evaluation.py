@@ -625,7 +625,7 @@ def quick(monkeypatch):
     """No figures and no Vega bundle: what takes seconds."""
     monkeypatch.setattr("varlm.steps.evaluate.write_figures", lambda *_: None)
     monkeypatch.setattr("varlm.steps.report.write_figures", lambda *_: None)
-    monkeypatch.setattr("varlm.report.page._vega_bundle", lambda: "")
+    monkeypatch.setattr("varlm.report.page.vega_bundle", lambda: "")
 
 
 def test_the_step_writes_table_counts_and_figure_the_same_twice(inputs, config):

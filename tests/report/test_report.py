@@ -158,7 +158,7 @@ def test_regions_have_no_rejected_file_and_nothing_scored_now(tmp_path):
 def quick(monkeypatch):
     """No figures and no Vega bundle: what takes seconds of a report."""
     monkeypatch.setattr("varlm.steps.report.write_figures", lambda *_: None)
-    monkeypatch.setattr("varlm.report.page._vega_bundle", lambda: "")
+    monkeypatch.setattr("varlm.report.page.vega_bundle", lambda: "")
 
 
 @pytest.mark.usefixtures("quick")

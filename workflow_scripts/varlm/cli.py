@@ -36,6 +36,7 @@ STEPS = {
     "export": "the annotated table → TSV and the cohort's own VCF with scores in INFO",
     "export_regions": "the annotated table of the regions → TSV",
     "draw_tracks": "sites and the store → bigWig tracks of a model",
+    "bundle_scripts": "the scripts that draw the figures of the reports",
     "build_hub": "the tracks → a folder that UCSC, IGV and JBrowse open",
     "evaluate": "the annotated table and labels → metrics of each score, with intervals",
     "score_pictures": "the sites around a cohort's top hits → their logits, for its report",

@@ -76,8 +76,8 @@ class CohortReport:
     summary: CohortSummary
 
 
-def make_report(inputs: ReportInput) -> CohortReport:
-    """Return the report of a cohort.
+def make_report(inputs: ReportInput, vega: str | None = None) -> CohortReport:
+    """Return the report of a cohort; `vega` as in `page.render`.
 
     Raises
     ------
@@ -94,7 +94,7 @@ def make_report(inputs: ReportInput) -> CohortReport:
     contents = report_page(inputs, table)
     medians = {name: _median(counts) for name, counts in inputs.counts.items()}
     return CohortReport(
-        page.render("report.html.j2", contents, _data(inputs, contents, table)),
+        page.render("report.html.j2", contents, _data(inputs, contents, table), vega=vega),
         {chart.name: chart.figure_spec(inputs.names) for chart in contents.scores.charts.all()},
         multiqc.content(inputs.cohort, inputs.accounting, inputs.plans, medians),
         cohort_summary(inputs.accounting, inputs.plans, inputs.counts, contents.warnings_total),

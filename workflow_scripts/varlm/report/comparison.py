@@ -85,7 +85,11 @@ class IndexPage:
     left_out: int
 
 
-def make_index(summaries: Sequence[CohortSummary], backgrounds: Mapping[str, Distribution]) -> str:
+def make_index(
+    summaries: Sequence[CohortSummary],
+    backgrounds: Mapping[str, Distribution],
+    vega: str | None = None,
+) -> str:
     """Return the page of all cohorts, which links to their reports beside it.
 
     Parameters
@@ -94,12 +98,14 @@ def make_index(summaries: Sequence[CohortSummary], backgrounds: Mapping[str, Dis
         In the order shown, each of all models.
     backgrounds : mapping
         Model → the background's LLRs.
+    vega : str, optional
+        As in `page.render`.
     """
     contents = index_page(summaries, backgrounds)
     specifications = {
         chart.name: chart.page_spec(contents.models) for chart in contents.charts if not chart.empty
     }
-    return page.render("index.html.j2", contents, {"charts": specifications})
+    return page.render("index.html.j2", contents, {"charts": specifications}, vega=vega)
 
 
 def index_page(

@@ -14,7 +14,6 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import fields
 from functools import cache
 from pathlib import Path
@@ -44,30 +43,15 @@ _ESCAPES = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 def asset(name: str) -> str:
     """Return the text of a file in assets/, or of vl-convert's bundle for `VEGA`."""
     if name == VEGA:
-        return _vega_bundle()
+        return vega_bundle()
     text = (FOLDER / "assets" / name).read_text(encoding="utf-8")
     # Vendored files name a source map beside them, which a page in one file does not have.
     return re.sub(r"/[/*]# sourceMappingURL=[^\n*]*(\*/)?", "", text)
 
 
-def begin_scripts() -> None:
-    """Begin to make vl-convert's bundle in a thread: it takes 1.1 s, and needs nothing read."""
-    _bundle_to_be()
-
-
-def _vega_bundle() -> str:
-    return _bundle_to_be().result()
-
-
 @cache
-def _bundle_to_be() -> Future[str]:
-    pool = ThreadPoolExecutor(1)
-    bundle = pool.submit(_made_bundle)
-    pool.shutdown(wait=False)
-    return bundle
-
-
-def _made_bundle() -> str:
+def vega_bundle() -> str:
+    """Return vl-convert's bundle of Vega, Vega-Lite and Vega-Embed, which takes 1.1 s to make."""
     import vl_convert  # only where a page is made
 
     return str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
@@ -138,6 +122,7 @@ def render(
     contents: DataclassInstance,
     data: Mapping[str, Any],
     scripts: Sequence[str] = SCRIPTS,
+    vega: str | None = None,
 ) -> str:
     """Return a page made from a template that extends `base.html.j2`.
 
@@ -151,8 +136,10 @@ def render(
         Block id → value that `page.js` reads: `charts` (name → specification) and `hits-data`.
     scripts : sequence of str
         Assets to inline, in order; `page.js` works with or without the two libraries.
+    vega : str, optional
+        `vega_bundle`, where it was made before.
     """
-    texts = [asset(name) for name in scripts]
+    texts = [vega if name == VEGA and vega is not None else asset(name) for name in scripts]
     styles = [asset(name) for name in STYLES]
     for text in texts:
         if "</script" in text.lower() or "<!--" in text:

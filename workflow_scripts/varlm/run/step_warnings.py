@@ -49,6 +49,7 @@ STEPS = {
     "calibrate": ("ranking the background", MODEL),
     "score": ("scoring", SHARD),
     "score_pictures": ("scoring the pictures of the report", BOTH),
+    "bundle_scripts": ("bundling the scripts of the reports", RUN),
     "report": ("writing the report", COHORT),
     "compare_cohorts": ("comparing the cohorts", RUN),
     "summarise": ("counting", RUN),

@@ -10,7 +10,6 @@ from varlm.errors import UserError
 from varlm.files.whole import atomic_path
 from varlm.report.comparison import make_index
 from varlm.report.counts import of_values
-from varlm.report.page import begin_scripts
 from varlm.report.summaries import CohortSummary
 from varlm.tables.parquet import read_table
 from varlm.tables.schemas import BACKGROUND
@@ -27,12 +26,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--background", type=Path, action="append", required=True, help="of each model, in order"
     )
+    parser.add_argument("--vega", type=Path, help="what bundle_scripts wrote; made here without")
     parser.add_argument("--index", type=Path, required=True, help="output: index.html")
 
 
 def run(args: argparse.Namespace) -> None:
     """Write `index.html`."""
-    begin_scripts()
     backgrounds = {
         model: of_values(read_table(path, BACKGROUND)["llr"].to_numpy())
         for model, path in zip(args.model, args.background, strict=True)
@@ -44,6 +43,7 @@ def run(args: argparse.Namespace) -> None:
                 f"{path}: is of the models {', '.join(summary.models)}, expected "
                 f"{', '.join(args.model)}; run the workflow again"
             )
+    vega = args.vega and args.vega.read_text("utf-8")
     with atomic_path(args.index) as temporary:
-        temporary.write_text(make_index(summaries, backgrounds), encoding="utf-8")
+        temporary.write_text(make_index(summaries, backgrounds, vega), encoding="utf-8")
     log.info("%s: %d cohorts", args.index, len(summaries))

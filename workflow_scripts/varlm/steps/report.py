@@ -14,7 +14,6 @@ from varlm.files.whole import atomic_path, check_digest
 from varlm.report.cohort import make_report
 from varlm.report.inputs import ReportOptions
 from varlm.report.links import BrowserLink
-from varlm.report.page import begin_scripts
 from varlm.report.reading import ModelFiles, ReportFiles, read_inputs, read_object
 
 log = logging.getLogger("varlm")
@@ -48,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--top-hits", type=int, required=True, help="alleles of each model")
     parser.add_argument("--pictures-count", type=int, required=True, help="logos of each model")
     parser.add_argument("--flank", type=int, required=True, help="positions on each side of a logo")
+    parser.add_argument("--vega", type=Path, help="what bundle_scripts wrote; made here without")
     parser.add_argument("--report", type=Path, required=True, help="output: report.html")
     parser.add_argument("--figures", type=Path, required=True, help="output: folder of figures")
     parser.add_argument("--multiqc", type=Path, required=True, help="output: {cohort}_mqc.json")
@@ -56,7 +56,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Write the report, every figure as SVG and PNG, and MultiQC's content."""
-    begin_scripts()
     repeated = ("model", "plan", "committed", "background", "pictures")
     numbers = {name: len(getattr(args, name)) for name in repeated}
     if len(set(numbers.values())) != 1:
@@ -77,7 +76,8 @@ def run(args: argparse.Namespace) -> None:
         results=args.results,
     )
     options = ReportOptions(args.top_hits, args.pictures_count, args.flank, browsers)
-    report = make_report(read_inputs(files, args.cohort, _settings(args.settings), options))
+    vega = args.vega and args.vega.read_text("utf-8")
+    report = make_report(read_inputs(files, args.cohort, _settings(args.settings), options), vega)
     write_figures(report.figures, args.figures)
     with atomic_path(args.multiqc) as temporary:
         temporary.write_text(json.dumps(report.multiqc, indent=2) + "\n")

@@ -198,8 +198,8 @@ def main() -> None:
             print(f"{folder.name}: a dry run takes {run(folder, args.targets, dry=True):.1f} s")
     if all((folder / "results/benchmarks").exists() for folder in folders.values()):
         text = (
-            f"{datetime.date.today()}. {args.sites:,} SNVs and {args.background:,} background sites; {os.cpu_count()} "
-            f"cores ({platform.processor() or platform.machine()}), Python "
+            f"{datetime.date.today()}. {args.sites:,} SNVs and {args.background:,} background "
+            f"sites; {os.cpu_count()} cores ({platform.processor() or platform.machine()}), Python "
             f"{platform.python_version()}, polars {pl.__version__}. Script: "
             f"`benchmarks/scaffolds.py`.\n\n{table(folders)}"
         )

@@ -3,7 +3,8 @@
 
 
 # The plan waits for it, and is not made again where it is (`ancient`): a table of labels that was
-# edited while shards are scored makes none of them anew.
+# edited while shards are scored makes none of them anew. Headers and small tables: seconds, less
+# than a scheduler would let it wait.
 rule check_inputs:
     input:
         contigs=rules.index_reference.output.contigs,
@@ -29,6 +30,7 @@ rule check_inputs:
         f"{RESULTS}/logs/check_inputs.log",
     benchmark:
         f"{RESULTS}/benchmarks/check_inputs.tsv"
+    localrule: True
     conda:
         "../envs/tables.yaml"
     params:

@@ -10,6 +10,7 @@ import pyBigWig
 import pytest
 
 from making.planning import variants
+from making.scored import score_and_store, step
 from making.scoring import allele_ratios, site_logits
 from making.toy_models import CONFIGS, make_checkpoint
 from varlm import cli
@@ -87,11 +88,6 @@ SEQUENCES = {name: dna(seed, length) for seed, (name, length) in enumerate(LENGT
 CIRCULAR = ("ring", "tiny")
 
 
-def step(subcommand, /, *words, **options):
-    flags = [w for key, value in options.items() for w in (f"--{key.replace('_', '-')}", value)]
-    assert cli.main(list(map(str, [subcommand, *words, *flags]))) == 0
-
-
 class Run:
     """A genome, the model and a store; all SNVs of the genome and some indels are the cohorts."""
 
@@ -151,28 +147,7 @@ class Run:
             sites_per_shard=70,
         )
         plan = Plan.read(folder / "plan/plan.json")
-        for number in range(plan.shards):
-            scores = folder / "scores" / str(number)
-            step(
-                "score",
-                **shared,
-                shard=folder / f"plan/shards/{number}.parquet",
-                sites=scores / "sites.parquet",
-                alleles=scores / "alleles.parquet",
-                run=scores / "run.json",
-                device="cpu",
-                batch_size=4,
-            )
-        step(
-            "commit",
-            **shared,
-            store=self.store,
-            plan=folder / "plan",
-            scores=folder / "scores",
-            committed=folder / "committed.json",
-        )
-        background = folder / "background.parquet"
-        step("calibrate", **shared, store=self.store, sites=100, background=background)
+        background = score_and_store(folder, shared, self.store, sites=100)
         for cohort in ("snvs", "indels"):
             step(
                 "annotate",

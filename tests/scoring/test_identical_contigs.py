@@ -8,8 +8,8 @@ import pyBigWig
 import pytest
 
 from making.planning import variants
+from making.scored import score_and_store, step
 from making.toy_models import CONFIGS, make_checkpoint
-from varlm import cli
 from varlm.files.whole import write_digest
 from varlm.genome.reference import Genome
 from varlm.scoring.commit_record import CommitRecord
@@ -23,11 +23,6 @@ ORDERS = {
     "apart": {"one": SAME, "other": OTHER, "copy": SAME},
 }
 ALLELES = [("one", 9), ("one", 20), ("copy", 20), ("copy", 30), ("other", 7)]
-
-
-def step(subcommand, /, *words, **options):
-    flags = [w for key, value in options.items() for w in (f"--{key.replace('_', '-')}", value)]
-    assert cli.main(list(map(str, [subcommand, *words, *flags]))) == 0
 
 
 @pytest.fixture(scope="module", params=list(ORDERS))
@@ -56,28 +51,7 @@ def run(request, tmp_path_factory):
     shared = {"reference": reference, "model": model}
     sizes = {"background_sites": 1000, "sites_per_shard": 25}
     step("plan", *both, **shared, store=store, plan=folder / "plan", **sizes)
-    for number in range(Plan.read(folder / "plan/plan.json").shards):
-        scores = folder / "scores" / str(number)
-        step(
-            "score",
-            **shared,
-            shard=folder / f"plan/shards/{number}.parquet",
-            sites=scores / "sites.parquet",
-            alleles=scores / "alleles.parquet",
-            run=scores / "run.json",
-            device="cpu",
-            batch_size=4,
-        )
-    step(
-        "commit",
-        **shared,
-        store=store,
-        plan=folder / "plan",
-        scores=folder / "scores",
-        committed=folder / "committed.json",
-    )
-    background = folder / "background.parquet"
-    step("calibrate", **shared, store=store, sites=1000, background=background)
+    background = score_and_store(folder, shared, store, sites=1000)
     for path in (snvs, insertions):
         table = folder / f"annotated.{path.name}"
         step(

@@ -137,15 +137,15 @@ def annotate(
         contig = piece["contig"][0]
         if contig == piece["contig"][-1]:
             digest = genome[contig].stored_as
-            told = [track.series(contig, start, end) for track in sources.tracks]
+            of_tracks = [track.series(contig, start, end) for track in sources.tracks]
             scores = [score_columns(piece, store, model, digest) for model in models]
         else:
             runs = _runs(piece["contig"])
-            told = [track.series_of(runs, start, end) for track in sources.tracks]
+            of_tracks = [track.series_of(runs, start, end) for track in sources.tracks]
             digests = pl.Series([genome[contig].stored_as for contig, _ in runs])
             digests = digests.gather(np.repeat(np.arange(len(runs)), [count for _, count in runs]))
             scores = [mixed_score_columns(piece, store, model, digests) for model in models]
-        columns = [column for group in (*told, *scores) for column in group]
+        columns = [column for group in (*of_tracks, *scores) for column in group]
         yield piece.with_columns(*columns, *nothing).select(table.names)
 
 

@@ -63,11 +63,7 @@ _JSON = rb"\s*\{\s*[\"}]|\s*\[\s*[\"{\[]"
 _BINARY = (
     (rb"BZh[1-9]1AY", "bzip2", _DECOMPRESS),
     (rb"\xfd7zX", "xz", _DECOMPRESS),
-    (
-        rb"PK\x03\x04.{26}(\[Content_Types\]|_rels/|xl/|docProps/)",
-        "an Excel workbook",
-        "save it as tab-separated text",
-    ),
+    (rb"PK\x03\x04.{26}(\[Content_Types\]|_rels/|xl/|docProps/)", _WORKBOOK, _AS_TEXT),
     (rb"PK\x03\x04", "zip", _DECOMPRESS),
     (rb"PK\x05\x06", "an empty zip archive", _AGAIN),
     (rb"7z\xbc\xaf\x27\x1c", "7z", _DECOMPRESS),

@@ -103,14 +103,14 @@ def make_report(inputs: ReportInput, vega: str | None = None) -> CohortReport:
 
 def report_page(inputs: ReportInput, table: HitTable) -> ReportPage:
     """Return what the page shows; `table` is the one of the top hits."""
-    told = notices(inputs)
+    listed = notices(inputs)
     return ReportPage(
         title=f"{inputs.cohort} – varlm report",
         cohort=inputs.cohort,
         version=__version__,
         summary=summary_cards(inputs),
-        warnings=told[:_WARNINGS],
-        warnings_total=len(told),
+        warnings=listed[:_WARNINGS],
+        warnings_total=len(listed),
         run=run_section(inputs),
         models=[model_facts(model, inputs.cohort) for model in inputs.models],
         model_options=[(name, name) for name in inputs.names],

@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> None:
         contigs |= annotated_circular(args.annotation, names)
     CircularContigs(contigs=contigs).write(args.reference / FILE)
     if contigs:
-        told = [f"{contig} ({why})" for contig, why in contigs.items()]
-        log.info("circular, so that windows go on over the origin: %s", first_few(told, 10))
+        circular = [f"{contig} ({why})" for contig, why in contigs.items()]
+        log.info("circular, so that windows go on over the origin: %s", first_few(circular, 10))
     else:
         log.info("no contig is circular")

@@ -34,7 +34,7 @@ sys.path[:0] = [str(ROOT / "workflow_scripts"), str(ROOT / "tests")]
 from making.parity_cases import FOLDER, peer_python
 from making.toy_models import LEGACY_66M, make_checkpoint
 from varlm.genome.encoding import index_reference
-from varlm.models import checkpoint
+from varlm.models import preparing
 from varlm.tables.parquet import write_table
 from varlm.tables.schemas import SHARD
 
@@ -91,7 +91,7 @@ class Bench:
         return self.positions[:: len(self.positions) // count][:count].tolist()
 
     def varlm(self, count: int, precision: str) -> dict[str, float]:
-        model = checkpoint.prepare(
+        model = preparing.prepare(
             self.model,
             name="bench",
             path=str(self.model),

@@ -14,7 +14,7 @@ import polars as pl
 import psutil
 
 from making.toy_models import CONFIGS, make_checkpoint
-from varlm.models import checkpoint
+from varlm.models import preparing
 from varlm.models.prepared import PreparedModel
 from varlm.scoring import formulas, inference
 from varlm.scoring.partial_scores import Method, open_partial_scores
@@ -28,7 +28,7 @@ CONTIG = "".join(np.random.default_rng(11).choice(list("ACGT"), 40_000))
 def toy_model(folder: Path, window: int, **changes) -> PreparedModel:
     """The checkpoint in `folder` as prepare_model describes it: both strands, in float32."""
     settings = {"window": window, "strands": "both", "precision": "float32"}
-    model = checkpoint.prepare(folder, name="toy", path=str(folder), revision=None, **settings)
+    model = preparing.prepare(folder, name="toy", path=str(folder), revision=None, **settings)
     return replace(model, **changes)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from safetensors.numpy import save_file
 
-from varlm.models.language_model import MaskedModel
+from varlm.models.language_model import LanguageModel
 
 # On small tensors a second thread costs more than it gives, and much more on a busy machine.
 torch.set_num_threads(1)
@@ -120,7 +120,7 @@ def make_checkpoint(folder: Path, config: dict, seed: int = 0) -> Path:
     return folder
 
 
-class ToyModel(MaskedModel):
+class ToyModel(LanguageModel):
     """A closed form: the logit of base b at i is the sum over offsets d of w[d, base(i + d), b].
 
     Offsets run from −2 to 2 but 0 is left out when a site is asked for, as a masked model

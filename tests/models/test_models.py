@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from making.hub import Hub
 from making.toy_models import CONFIGS, VARIANTS, make_checkpoint
 from varlm.errors import UserError
-from varlm.models import checkpoint, download
+from varlm.models import download, preparing
 from varlm.models.gpn import model as gpn
 from varlm.models.loading import load_model
 from varlm.models.prepared import SCORING_VERSION
@@ -47,7 +47,7 @@ def rewrite_json(path: Path, change) -> None:
 @pytest.mark.parametrize("name", sorted(ALL))
 def test_every_tensor_of_the_file_is_in_the_model_bit_for_bit(tmp_path, name):
     folder = make_checkpoint(tmp_path, ALL[name])
-    model = load_model(folder, checkpoint.describe(folder).files)
+    model = load_model(folder, preparing.describe(folder).files)
     stored, held = load_file(folder / "model.safetensors"), model.module.state_dict()
     assert stored.keys() == held.keys()
     for key, tensor in stored.items():
@@ -82,13 +82,13 @@ def test_a_pickled_checkpoint_loads_the_same(tmp_path, name):
     expected = load_model(folder).site_logits(ids, 18)
     torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
     (folder / "model.safetensors").unlink()
-    assert checkpoint.describe(folder).weights == ("pytorch_model.bin",)
+    assert preparing.describe(folder).weights == ("pytorch_model.bin",)
     torch.testing.assert_close(load_model(folder).site_logits(ids, 18), expected, atol=0, rtol=0)
 
 
 def test_safetensors_come_first(folder):
     (folder / "pytorch_model.bin").write_bytes(b"never read")
-    assert checkpoint.describe(folder).weights == ("model.safetensors",)
+    assert preparing.describe(folder).weights == ("model.safetensors",)
     load_model(folder)
 
 
@@ -128,7 +128,7 @@ def test_sharded_checkpoints_load_and_are_described(folder):
     index = {"weight_map": {name: file for file, some in parts.items() for name in some}}
     path = folder / "model.safetensors.index.json"
     path.write_text(json.dumps(index))
-    files = checkpoint.describe(folder)
+    files = preparing.describe(folder)
     assert set(files.files) >= {*parts, path.name}
     held = load_model(folder, files.files).module.state_dict()
     assert all(torch.equal(expected[name], held[name]) for name in names)
@@ -144,7 +144,7 @@ def test_sharded_checkpoints_load_and_are_described(folder):
     index["weight_map"]["more"] = "model-3.safetensors"
     path.write_text(json.dumps(index))
     with pytest.raises(UserError, match=r"model-3.safetensors: not found"):
-        checkpoint.describe(folder)
+        preparing.describe(folder)
 
 
 def test_half_precision_weights_are_widened_exactly(folder):
@@ -246,7 +246,7 @@ def test_tied_embeddings_may_be_stored_once(tmp_path):
 
 def test_a_flipped_bit_fails_the_digest_before_anything_is_loaded(folder):
     """Fault 51: safetensors loads it without an error."""
-    files = checkpoint.describe(folder).files
+    files = preparing.describe(folder).files
     path = folder / "model.safetensors"
     data = bytearray(path.read_bytes())
     data[-100] ^= 1
@@ -271,10 +271,10 @@ def test_truncated_weights_are_an_error(folder, kind, keep):
 
 @pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model.safetensors"])
 def test_a_missing_file_is_an_error(folder, name):
-    files = checkpoint.describe(folder).files
+    files = preparing.describe(folder).files
     (folder / name).unlink()
     with pytest.raises(UserError, match=rf"{name}|no weights"):
-        checkpoint.describe(folder)
+        preparing.describe(folder)
     with pytest.raises(UserError, match=name):
         load_model(folder, files)
 
@@ -285,7 +285,8 @@ def test_a_missing_file_is_an_error(folder, name):
         ("{", "not readable as JSON"),
         ("[]", "found a list, expected a JSON object"),
         ("\xff", "not readable as JSON"),
-        ('{"model_type": "bert"}', r"model_type is 'bert'; varlm scores GPN, ConvNet"),
+        ('{"model_type": "bert"}', "model_type is 'bert', which species_lm and splicebert have in"),
+        ('{"model_type": "t5"}', "model_type is 't5', of no family .* it scores gpn, lstm"),
         ("{}", "model_type is None"),
         ('{"model_type": "GPN", "encoder": "lstm"}', "does not describe a GPN"),
         ('{"model_type": "ConvNet", "n_aux_features": 5}', "n_aux_features is 5"),
@@ -393,9 +394,9 @@ def test_a_vocabulary_that_the_model_does_not_know_is_an_error(folder):
 
 
 def test_permuted_ids_change_mapping_vocabulary_and_key(folder):
-    before = checkpoint.describe(folder)
+    before = preparing.describe(folder)
     rewrite_json(folder / "tokenizer.json", lambda c: c["model"]["vocab"].update({"a": 4, "c": 3}))
-    after = checkpoint.describe(folder)
+    after = preparing.describe(folder)
     assert after.tokens.bases == (4, 3, 5, 6)
     assert before.tokens.vocabulary != after.tokens.vocabulary
     assert key(before) != key(after)
@@ -418,20 +419,20 @@ def test_the_mask_may_have_another_name(folder):
 
 def key(files, **changes) -> str:
     settings = {"window": 512, "strands": "both", "precision": "auto"} | changes
-    return checkpoint.model_key(files, **settings)
+    return preparing.model_key(files, **settings)
 
 
 def test_the_key_hashes_all_that_changes_a_number(folder, tmp_path):
     """Fault 41."""
-    files = checkpoint.describe(folder)
+    files = preparing.describe(folder)
     keys = [
         key(files),
         key(files, window=128),
         key(files, strands="forward"),
         key(files, precision="float32"),
         key(files, version=SCORING_VERSION + 1),
-        key(checkpoint.describe(make_checkpoint(tmp_path / "b", CONFIGS["convnet"], seed=1))),
-        key(checkpoint.describe(make_checkpoint(tmp_path / "c", VARIANTS["convnet-depthwise"]))),
+        key(preparing.describe(make_checkpoint(tmp_path / "b", CONFIGS["convnet"], seed=1))),
+        key(preparing.describe(make_checkpoint(tmp_path / "c", VARIANTS["convnet-depthwise"]))),
     ]
     assert len(set(keys)) == len(keys)
     assert all(len(k) == 32 and set(k) <= set("0123456789abcdef") for k in keys)
@@ -439,16 +440,16 @@ def test_the_key_hashes_all_that_changes_a_number(folder, tmp_path):
 
 def test_the_key_does_not_depend_on_where_or_when(folder, tmp_path):
     again = make_checkpoint(tmp_path / "elsewhere", CONFIGS["convnet"])
-    assert key(checkpoint.describe(folder)) == key(checkpoint.describe(again))
+    assert key(preparing.describe(folder)) == key(preparing.describe(again))
     os.utime(again / "model.safetensors", (0, 0))
     (again / "README.md").write_text("unrelated")
-    assert key(checkpoint.describe(folder)) == key(checkpoint.describe(again))
+    assert key(preparing.describe(folder)) == key(preparing.describe(again))
 
 
 def test_describe_needs_no_torch(folder, root):
     code = (
-        "import sys; from pathlib import Path; from varlm.models import checkpoint;"
-        f"checkpoint.describe(Path({str(folder)!r}));"
+        "import sys; from pathlib import Path; from varlm.models import preparing;"
+        f"preparing.describe(Path({str(folder)!r}));"
         "assert not {'torch', 'transformers'} & sys.modules.keys()"
     )
     env = os.environ | {"PYTHONPATH": str(root / "workflow_scripts")}
@@ -519,23 +520,23 @@ def test_a_model_of_the_hub_is_downloaded_once_and_then_needs_no_network(hub, fo
         "tokenizer.json",
         "tokenizer_config.json",
     ]
-    assert checkpoint.describe(found).files == checkpoint.describe(folder).files
+    assert preparing.describe(found).files == preparing.describe(folder).files
     asked = len(hub.requests)
     assert download.resolve("owner/name", COMMIT, cache) == found
     assert len(hub.requests) == asked
     hub.stop()
     assert download.resolve("owner/name", COMMIT, cache) == found
-    load_model(found, checkpoint.describe(found).files)
+    load_model(found, preparing.describe(found).files)
 
 
 def test_pickled_weights_are_downloaded_only_where_there_are_no_others(hub, folder, tmp_path):
     torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
     found = download.resolve("owner/name", COMMIT, tmp_path / "both")
-    assert checkpoint.describe(found).weights == ("model.safetensors",)
+    assert preparing.describe(found).weights == ("model.safetensors",)
     assert not (found / "pytorch_model.bin").exists()
     (folder / "model.safetensors").unlink()
     found = download.resolve("owner/name", COMMIT, tmp_path / "pickled")
-    assert checkpoint.describe(found).weights == ("pytorch_model.bin",)
+    assert preparing.describe(found).weights == ("pytorch_model.bin",)
     assert not (found / "training.bin").exists()
 
 
@@ -547,7 +548,7 @@ def test_a_server_that_dies_in_a_download(hub, folder, tmp_path, monkeypatch):
     again = Hub(folder, "owner/name", COMMIT)
     look_at(again, monkeypatch)
     found = download.resolve("owner/name", COMMIT, tmp_path / "cache")
-    assert checkpoint.describe(found).files == checkpoint.describe(folder).files
+    assert preparing.describe(found).files == preparing.describe(folder).files
     again.stop()
 
 
@@ -560,7 +561,7 @@ def test_a_download_that_was_altered_on_its_way(hub, folder, tmp_path):
     hub.alter = None
     Path(str(e.value).partition(":")[0]).unlink()
     found = download.resolve("owner/name", COMMIT, tmp_path / "cache")
-    assert checkpoint.describe(found).files == checkpoint.describe(folder).files
+    assert preparing.describe(found).files == preparing.describe(folder).files
 
 
 @pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model.safetensors"])
@@ -587,7 +588,7 @@ def test_a_repository_without_weights(hub, folder, tmp_path):
     (folder / "model.safetensors").unlink()
     found = download.resolve("owner/name", COMMIT, tmp_path)
     with pytest.raises(UserError, match="no weights; expected one of"):
-        checkpoint.describe(found)
+        preparing.describe(found)
 
 
 def test_a_cache_that_cannot_be_written_says_what_to_set(hub):

@@ -8,9 +8,9 @@ from making.records import prepared_model
 from making.toy_models import CONFIGS, make_checkpoint
 from varlm.cli import main
 from varlm.errors import UserError
-from varlm.models import checkpoint, prepared
-from varlm.models.checkpoint import prepare
+from varlm.models import prepared, preparing
 from varlm.models.prepared import PreparedModel
+from varlm.models.preparing import prepare
 
 # As the code of c9c1f55 wrote it.
 OLD = """\
@@ -55,7 +55,7 @@ def test_the_step_writes_what_prepare_returns(tmp_path):
     model = prepare(folder, name="m", path=str(folder), revision=None, **options)
     assert PreparedModel.read(out) == model
     assert list(json.loads(out.read_text())) == list(json.loads(OLD))
-    assert model.key == checkpoint.model_key(checkpoint.describe(folder), **options)
+    assert model.key == preparing.model_key(preparing.describe(folder), **options)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 
 from making.training import MODEL
 from varlm.errors import UserError
-from varlm.models import checkpoint, weights
+from varlm.models import checkpoint, preparing, weights
 from varlm.models.loading import load_model
 from varlm.training.checkpoints import write_checkpoint
 from varlm.training.families import new_network
@@ -39,7 +39,7 @@ def folder(request, tmp_path):
 
 def test_each_file_is_read_once(folder, monkeypatch):
     """Each is gone once it is read; nothing but Python's `open` is left to read it."""
-    described = checkpoint.describe(folder)
+    described = preparing.describe(folder)
     load_model(folder)  # imports
     opened = []
 
@@ -63,13 +63,13 @@ def test_each_file_is_read_once(folder, monkeypatch):
 
 
 def test_the_digests_are_those_of_the_description(folder):
-    described = checkpoint.describe(folder)
+    described = preparing.describe(folder)
     digests = weights.read_weights(folder).digests
     assert digests == {name: described.files[name] for name in described.weights}
 
 
 def test_a_changed_file_is_an_error_before_it_is_used(folder):
-    described = checkpoint.describe(folder)
+    described = preparing.describe(folder)
     path = folder / described.weights[-1]
     content = bytearray(path.read_bytes())
     content[-20] ^= 1
@@ -80,7 +80,7 @@ def test_a_changed_file_is_an_error_before_it_is_used(folder):
 
 def test_weights_that_were_not_described_are_an_error(folder):
     """Safetensors go first: put beside a described pickle they would be loaded in its place."""
-    described = checkpoint.describe(folder)
+    described = preparing.describe(folder)
     if "model.safetensors" in described.files:
         pytest.skip("they are what was described")
     save_file(weights.read_tensors(folder), folder / "model.safetensors")
@@ -89,7 +89,7 @@ def test_weights_that_were_not_described_are_an_error(folder):
 
 
 def test_a_missing_file_is_an_error(folder):
-    described = checkpoint.describe(folder)
+    described = preparing.describe(folder)
     (folder / described.weights[0]).unlink()
     with pytest.raises(UserError, match="it was there when the model was prepared"):
         load_model(folder, described.files)

@@ -171,10 +171,10 @@ def test_tokeniser_is_gpns(checkpoint):
 def test_varlm_loads_the_checkpoint(demo):
     import torch
 
-    from varlm.models import checkpoint
+    from varlm.models import preparing
     from varlm.models.loading import load_model
 
-    model = load_model(demo / "model", checkpoint.describe(demo / "model").files)
+    model = load_model(demo / "model", preparing.describe(demo / "model").files)
     windows = np.frombuffer(b"ACGTN" * 25 + b"ACG", dtype=np.uint8)[None]
     logits = model.site_logits(torch.from_numpy(model.encode(windows)), WINDOW // 2)
     assert logits.shape == (1, 4)

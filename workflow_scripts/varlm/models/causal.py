@@ -20,7 +20,7 @@ from torch import nn
 
 from varlm.errors import UserError
 from varlm.models import checkpoint, weights
-from varlm.models.language_model import MaskedModel
+from varlm.models.language_model import LanguageModel
 from varlm.models.tokeniser import Tokens, read_tokens
 
 _MOST = 1 << 16  # of any size: a mistyped one is an error, not a lack of memory
@@ -197,7 +197,7 @@ def config_of(model_type: str, options: CausalOptions) -> dict[str, Any]:
     return {"model_type": model_type, **asdict(options)}
 
 
-class Causal(MaskedModel):
+class Causal(LanguageModel):
     """A loaded causal model.
 
     Parameters
@@ -238,7 +238,7 @@ class Causal(MaskedModel):
 
     @torch.inference_mode()
     def site_logits(self, ids: torch.Tensor, index: int) -> torch.Tensor:
-        """Log-likelihood of the window with each base at `index`: see `MaskedModel`.
+        """Log-likelihood of the window with each base at `index`: see `LanguageModel`.
 
         Less what all four have in common. Bases that are not A, C, G or T are read, and their own
         probability does not count.
@@ -254,7 +254,7 @@ class Causal(MaskedModel):
 
     @torch.inference_mode()
     def base_logits(self, ids: torch.Tensor) -> torch.Tensor:
-        """Log p of each base, given those before it: see `MaskedModel`."""
+        """Log p of each base, given those before it: see `LanguageModel`."""
         return self._log_p(ids.long(), 0)
 
     def _log_p(self, ids: torch.Tensor, start: int) -> torch.Tensor:

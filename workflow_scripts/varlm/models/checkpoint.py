@@ -1,33 +1,15 @@
-"""Checkpoint folders: where they are, what is in them, their digests and key. No torch here.
-
-`prepare_model` and `plan` need a checkpoint's identity, not its weights, so that this module
-imports neither torch nor transformers (seconds of start-up).
-"""
+"""Checkpoint folders: what is in them, and that it is what was described. No torch here."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from varlm.errors import UserError
 from varlm.files import sniff
 from varlm.files.whole import sha256
-from varlm.models.prepared import SCORING_VERSION, Precision, PreparedModel, Strands
-from varlm.models.tokeniser import Tokens, read_tokens
-
-# The model families that varlm scores: `model_type` of config.json → the module in varlm.models.
-FAMILIES = {
-    "GPN": "gpn.model",
-    "ConvNet": "gpn.model",
-    "GPNRoFormer": "gpn.model",
-    "VarlmLSTM": "causal",
-    "VarlmGPT": "causal",
-    "VarlmMarkov": "markov",
-}
 
 _SAFETENSORS = ("model.safetensors", "model.safetensors.index.json")
 # Suffix → what such a file holds, in the words of `varlm.files.sniff`.
@@ -37,110 +19,6 @@ _KINDS = {
     ".bin": "tensors (a zip archive of torch.save, or an older pickle)",
 }
 _PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
-
-
-@dataclass(frozen=True)
-class ModelFiles:
-    """A checkpoint's identity.
-
-    Attributes
-    ----------
-    folder : Path
-    model_type : str
-        As in config.json; a key of `FAMILIES`.
-    files : dict
-        File name → SHA-256 (hexadecimal) of config.json, tokenizer.json and the weights.
-    weights : tuple of str
-        The files with tensors, safetensors where there is a choice.
-    tokens : Tokens
-        What the tokeniser makes of nucleotides.
-    """
-
-    folder: Path
-    model_type: str
-    files: dict[str, str]
-    weights: tuple[str, ...]
-    tokens: Tokens
-
-
-def describe(folder: Path) -> ModelFiles:
-    """Return the identity of the checkpoint in `folder`, reading every file once.
-
-    Raises
-    ------
-    UserError
-        If a file is missing or unreadable, or the model family is not known.
-    """
-    config = read_config(folder)
-    weights, index = weight_files(folder)
-    names = ["config.json", "tokenizer.json", *index, *weights]
-    if (folder / "tokenizer_config.json").is_file():
-        names.insert(2, "tokenizer_config.json")
-    for name in names:
-        _refuse_others(folder / name)
-    tokens = read_tokens(folder)
-    return ModelFiles(
-        folder=folder,
-        model_type=config["model_type"],
-        files={name: sha256(folder / name) for name in names},
-        weights=weights,
-        tokens=tokens,
-    )
-
-
-def model_key(
-    files: ModelFiles, *, window: int, strands: Strands, precision: str, version: int | None = None
-) -> str:
-    """Return the key of the store's rows: 32 hexadecimal digits.
-
-    A hash of everything that changes a number: the weights' and the config's bytes, the
-    tokeniser's mapping, window, strands, the precision setting and `SCORING_VERSION`.
-    The names of the weight files do not count.
-    """
-    index = {name for name in files.files if name.endswith(".index.json")}
-    parts = {
-        "weights": sorted(files.files[name] for name in (*files.weights, *index)),
-        "config": files.files["config.json"],
-        "tokens": files.tokens.mapping(),
-        "window": window,
-        "strands": strands,
-        "precision": precision,
-        "version": SCORING_VERSION if version is None else version,
-    }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
-
-
-def prepare(
-    folder: Path,
-    *,
-    name: str,
-    path: str,
-    revision: str | None,
-    window: int,
-    strands: Strands,
-    precision: Precision,
-) -> PreparedModel:
-    """Hash the files of the checkpoint in `folder` and derive its key; no weight is loaded.
-
-    Raises
-    ------
-    UserError
-        As `describe`.
-    """
-    files = describe(folder)
-    return PreparedModel(
-        name=name,
-        path=path,
-        revision=revision,
-        folder=folder.resolve(),
-        model_type=files.model_type,
-        files=files.files,
-        window=window,
-        strands=strands,
-        precision=precision,
-        scoring_version=SCORING_VERSION,
-        key=model_key(files, window=window, strands=strands, precision=precision),
-    )
 
 
 def verify(folder: Path, expected: Mapping[str, str]) -> None:
@@ -191,26 +69,19 @@ def check_digest(path: Path, digest: str, expected: str | None) -> None:
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """Return config.json of a checkpoint, with a known `model_type`.
+    """Return config.json of a checkpoint.
 
     Raises
     ------
     UserError
-        If the folder or file is missing, is not a JSON object, or names an unknown family.
+        If the folder or file is missing, or is not a JSON object.
     """
     if not folder.is_dir():
         raise UserError(
             f"{folder}: no such folder; expected that of a checkpoint. Restore it (is it seen from "
             "this machine?), or name another"
         )
-    config = _read_json(folder / "config.json")
-    model_type = config.get("model_type")
-    if model_type not in FAMILIES:
-        raise UserError(
-            f"{folder / 'config.json'}: model_type is {model_type!r}; varlm scores "
-            f"{', '.join(FAMILIES)}"
-        )
-    return config
+    return _read_json(folder / "config.json")
 
 
 def weight_files(folder: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -260,7 +131,7 @@ def shard_map(index: Path) -> dict[str, str]:
     return weight_map
 
 
-def _refuse_others(path: Path) -> None:
+def refuse_others(path: Path) -> None:
     """Raise `UserError` where a file of a checkpoint is empty, or another kind of file.
 
     Weights are not read before the first score job, minutes later, and by then from a copy.
@@ -286,7 +157,7 @@ def _read_json(path: Path) -> dict[str, Any]:
             f"{path}: not found; a checkpoint needs the config.json, tokenizer.json and weights "
             "of the Hugging Face layout"
         )
-    _refuse_others(path)
+    refuse_others(path)
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:

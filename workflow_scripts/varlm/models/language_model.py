@@ -1,21 +1,26 @@
-"""What inference needs of a model, whatever its family."""
+"""What scoring needs of a model, whatever its family."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from varlm.models.kmers import base_log_p
+from varlm.models.tokens import KmerTokeniser
+
 # How a model may compute. float32: plain float32 sums, the reference. winograd: float32 with
 # fewer multiplications and more rounding. The others: matrix products in that type.
 MODES = ("float32", "winograd", "bfloat16", "float16")
 
 
-class MaskedModel(ABC):
-    """A masked language model of nucleotides, on a device, in one of its modes.
+class LanguageModel(ABC):
+    """A language model of nucleotides, on a device, in one of its modes.
 
     Attributes
     ----------
@@ -64,6 +69,10 @@ class MaskedModel(ABC):
     def base_logits(self, ids: torch.Tensor) -> torch.Tensor:
         """Logits of A, C, G, T at every base, nothing masked: float32, (batch, length, 4)."""
 
+    def unmasked_logits(self, ids: torch.Tensor, index: int) -> torch.Tensor:
+        """Logits of A, C, G, T at the base at `index`, nothing masked: float32, (batch, 4)."""
+        return self.base_logits(ids)[:, index]
+
     def modes(self) -> tuple[str, ...]:
         """Modes worth trying on this device, the reference first."""
         return ("float32",)
@@ -73,3 +82,70 @@ class MaskedModel(ABC):
         if mode != "float32":
             raise ValueError(f"{type(self).__name__} has no mode {mode!r}")
         self.mode = mode
+
+
+class TokenModel(LanguageModel):
+    """A model over a vocabulary, of which a family gives logits and hidden states by token.
+
+    What that means for bases follows from its tokeniser. A base has one token where k is 1; else
+    its four numbers are the marginals of the k-mers over it (`base_logits`).
+
+    Attributes
+    ----------
+    tokeniser : KmerTokeniser
+    """
+
+    tokeniser: KmerTokeniser
+
+    @abstractmethod
+    def logits(self, ids: torch.Tensor, at: Sequence[int] | None = None) -> torch.Tensor:
+        """Logits over the vocabulary at tokens.
+
+        Parameters
+        ----------
+        ids : int64, shape (n, T), on the device
+        at : tokens, 0-based in the ids; None: all of them
+
+        Returns
+        -------
+        float32, shape (n, len(at) or T, V)
+            What the model says of the token there; of a causal model, of the one after it.
+        """
+
+    @abstractmethod
+    def hidden(self, ids: torch.Tensor, at: Sequence[int] | None = None) -> torch.Tensor:
+        """Last hidden states at tokens: float32, (n, len(at) or T, C)."""
+
+    def encode(self, windows: NDArray[np.uint8]) -> NDArray[np.int64]:
+        """ASCII windows (batch, length) → token ids, int64 (batch, tokens)."""
+        return self.tokeniser.encode(windows)
+
+    @torch.inference_mode()
+    def site_logits(self, ids: torch.Tensor, index: int) -> torch.Tensor:
+        """Mask the base at `index` and return its logits: see `LanguageModel`; k = 1 only."""
+        if self.tokeniser.k > 1:
+            raise ValueError("k-mers have no single base to mask: see varlm.models.kmers")
+        token = index + len(self.tokeniser.prefix)
+        ids = ids.clone()
+        ids[:, token] = self._mask
+        return self.logits(ids, [token])[:, 0, self.kmer_ids]
+
+    @torch.inference_mode()
+    def base_logits(self, ids: torch.Tensor) -> torch.Tensor:
+        """Logits at every base, nothing masked: see `LanguageModel`."""
+        tokens = range(len(self.tokeniser.prefix), ids.shape[1] - len(self.tokeniser.suffix))
+        kmers = self.logits(ids, tokens)[:, :, self.kmer_ids]
+        if self.tokeniser.k == 1:
+            return kmers
+        return base_log_p(kmers, self.tokeniser)
+
+    @cached_property
+    def kmer_ids(self) -> torch.Tensor:
+        """Ids of the 4^k k-mers in the order of their letters."""
+        return torch.from_numpy(self.tokeniser.kmer_ids).to(self.device)
+
+    @property
+    def _mask(self) -> int:
+        if self.tokeniser.mask is None:
+            raise ValueError("a causal model has no mask token")
+        return self.tokeniser.mask

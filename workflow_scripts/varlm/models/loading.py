@@ -5,28 +5,37 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from varlm.models import checkpoint
+from varlm.models.preparing import recognised
 
 if TYPE_CHECKING:
     import torch
 
-    from varlm.models.language_model import MaskedModel
+    from varlm.models.language_model import LanguageModel
 
 
 def load_model(
-    folder: Path, expected: Mapping[str, str] | None = None, device: torch.device | str = "cpu"
-) -> MaskedModel:
+    folder: Path,
+    expected: Mapping[str, str] | None = None,
+    device: torch.device | str = "cpu",
+    family: str | None = None,
+    options: Mapping[str, str] | None = None,
+) -> LanguageModel:
     """Load the checkpoint in `folder`, in the mode float32.
 
     Parameters
     ----------
     folder : Path
-        Hugging Face layout: config.json, tokenizer.json, weights.
+        Hugging Face layout: config.json, a tokeniser's files, weights.
     expected : file name → SHA-256, optional
-        As `checkpoint.describe` gave them; each file is checked before anything of it is used.
+        As `preparing.describe` gave them; each file is checked before anything of it is used.
     device : torch.device or str
+    family : str, optional
+        A key of `varlm.run.model_families.FAMILIES`; without it, config.json has to tell.
+    options : mapping, optional
+        Of the family, such as the species.
 
     Raises
     ------
@@ -39,6 +48,8 @@ def load_model(
     config = checkpoint.read_config(folder)
     if expected is not None:
         checkpoint.verify(folder, expected)
-    family = importlib.import_module(f"varlm.models.{checkpoint.FAMILIES[config['model_type']]}")
-    model: MaskedModel = family.load(folder, torch.device(device), expected)
+    row = recognised(folder, config, family)
+    module = importlib.import_module(f"varlm.models.{row.network or 'networks.' + row.name}")
+    more: dict[str, Any] = {"options": options or {}} if row.options else {}
+    model: LanguageModel = module.load(folder, torch.device(device), expected, **more)
     return model

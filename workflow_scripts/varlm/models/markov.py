@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from varlm.errors import UserError
 from varlm.genome.bases import CODES
 from varlm.models import checkpoint, weights
-from varlm.models.language_model import MaskedModel
+from varlm.models.language_model import LanguageModel
 from varlm.models.tokeniser import Tokens, read_tokens
 
 MODEL_TYPE = "VarlmMarkov"
@@ -34,7 +34,7 @@ def table_name(order: int) -> str:
     return f"log_p.{order}"
 
 
-class Markov(MaskedModel):
+class Markov(LanguageModel):
     """A Markov chain; reads at most `order` bases, and fewer where one of them is unknown.
 
     Parameters
@@ -64,7 +64,7 @@ class Markov(MaskedModel):
 
     @torch.inference_mode()
     def site_logits(self, ids: torch.Tensor, index: int) -> torch.Tensor:
-        """Log-likelihood of the window with each base at `index`: see `MaskedModel`.
+        """Log-likelihood of the window with each base at `index`: see `LanguageModel`.
 
         Less what all four have in common: only the base and the `order` after it differ.
         """
@@ -78,7 +78,7 @@ class Markov(MaskedModel):
 
     @torch.inference_mode()
     def base_logits(self, ids: torch.Tensor) -> torch.Tensor:
-        """Log p of each base, given those before it: see `MaskedModel`."""
+        """Log p of each base, given those before it: see `LanguageModel`."""
         return self._conditional(ids.long())
 
     def _conditional(self, ids: torch.Tensor) -> torch.Tensor:

@@ -11,8 +11,9 @@ from __future__ import annotations
 import hashlib
 import io
 import pickle
+import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -170,6 +171,60 @@ def fill(
     _check(model, tensors, derived, folder)
 
 
+def fill_built(
+    model: nn.Module,
+    tensors: Mapping[str, torch.Tensor],
+    folder: Path,
+    ignored: Sequence[str] = (),
+) -> None:
+    """Give a model that was built on the CPU its tensors, as `fill` does.
+
+    Its buffers that no checkpoint stores stay as they were built. Of tensors that the model ties,
+    the files may hold one or all.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Of `varlm.models.networks.native.build`, or built on the CPU in another way.
+    tensors, folder
+        As in `fill`.
+    ignored : sequence of str
+        Regular expressions: names of tensors that the family's files may hold and no model reads.
+
+    Raises
+    ------
+    UserError
+        As `fill`, or if tensors that the model ties differ in the files.
+    """
+    kept = {
+        name: tensor
+        for name, tensor in tensors.items()
+        if not any(re.fullmatch(pattern, name) for pattern in ignored)
+    }
+    fill(model, kept, folder, _tied(model, kept, folder))
+
+
+def _tied(
+    model: nn.Module, tensors: Mapping[str, torch.Tensor], folder: Path
+) -> dict[str, torch.Tensor]:
+    """Return the tensors that the files leave out, since the model has them by another name."""
+    groups: dict[int, list[str]] = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        groups.setdefault(id(parameter), []).append(name)
+    aliases: dict[str, torch.Tensor] = {}
+    for names in groups.values():
+        stored = [name for name in names if name in tensors]
+        for name in stored[1:]:
+            if not torch.equal(tensors[name], tensors[stored[0]]):
+                raise UserError(
+                    f"{folder}: the tensors {stored[0]} and {name} differ, but config.json ties "
+                    "them: one of the files belongs to another model"
+                )
+        if stored:
+            aliases |= {name: tensors[stored[0]] for name in names if name not in tensors}
+    return aliases
+
+
 def _check(
     model: nn.Module,
     tensors: Mapping[str, torch.Tensor],
@@ -179,7 +234,10 @@ def _check(
     """Compare the model with what was read of the files, bit for bit."""
     held: dict[str, torch.Tensor] = dict(model.named_parameters(remove_duplicate=False))
     held |= dict(model.named_buffers(remove_duplicate=False))
+    stored = model.state_dict().keys()
     for name, tensor in held.items():
+        if name not in stored and not tensor.is_meta:
+            continue  # a buffer that follows from the config, as it was built
         expected = tensors.get(name, derived.get(name))
         if expected is None or tensor.is_meta:
             raise UserError(

@@ -7,7 +7,7 @@ import logging
 import torch
 
 from varlm.errors import UserError
-from varlm.models.language_model import MaskedModel
+from varlm.models.language_model import LanguageModel
 from varlm.run.devices import cuda_devices, lease
 from varlm.run.memory import available_memory
 
@@ -48,7 +48,7 @@ def choose_device(name: str = "auto") -> torch.device:
     return torch.device(name)
 
 
-def default_batch(model: MaskedModel, window: int) -> int:
+def default_batch(model: LanguageModel, window: int) -> int:
     """Windows a batch: a power of two that depends on nothing but the model and the device.
 
     Not measured: another batch size gives other roundings, and runs should repeat bit for bit.
@@ -72,7 +72,7 @@ def free_memory(device: torch.device) -> int:
     return available_memory()
 
 
-def fitting_batch(model: MaskedModel, window: int, wanted: int) -> int:
+def fitting_batch(model: LanguageModel, window: int, wanted: int) -> int:
     """Return `wanted`, halved as often as needed to take at most half of the memory at hand.
 
     An estimate: where it is wrong, `Scorer` halves again, or the job is started again

@@ -19,7 +19,7 @@ from varlm.scoring.partial_scores import Method, PartialScores
 if TYPE_CHECKING:
     import torch
 
-    from varlm.models.language_model import MaskedModel
+    from varlm.models.language_model import LanguageModel
     from varlm.scoring.scorer import Scorer
 
 log = logging.getLogger("varlm")
@@ -107,7 +107,7 @@ def first_batch(
     return max((asked or fitting()) >> halvings, 1)
 
 
-def _load(model: PreparedModel, device: torch.device, rows: int) -> MaskedModel:
+def _load(model: PreparedModel, device: torch.device, rows: int) -> LanguageModel:
     from varlm.models.loading import load_model
 
     started = time.monotonic()
@@ -131,7 +131,7 @@ def _precision(wanted: str, before: Method | None, rows: int) -> str:
     return "float32" if rows < _FEW and wanted == "auto" else wanted
 
 
-def _fitting(model: MaskedModel, window: int) -> int:
+def _fitting(model: LanguageModel, window: int) -> int:
     from varlm.scoring.batch_size import default_batch, fitting_batch
 
     return fitting_batch(model, window, default_batch(model, window))

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from varlm.errors import UserError
 from varlm.genome.bases import CODE_COMPLEMENT, CODES
 from varlm.genome.windows import AlleleWindows, Bytes, centre, reverse_complement
-from varlm.models.language_model import MaskedModel
+from varlm.models.language_model import LanguageModel
 from varlm.models.prepared import Strands
 
 log = logging.getLogger(__name__)
@@ -36,14 +36,14 @@ class Scorer:
 
     Attributes
     ----------
-    model : MaskedModel
+    model : LanguageModel
     strands : 'both' or 'forward'
     batch_size : int
         Windows in one forward pass; halved for good when memory runs out.
     progress : function of the number of sites or alleles done since its last call, optional
     """
 
-    model: MaskedModel
+    model: LanguageModel
     strands: Strands = "both"
     batch_size: int = 8
     progress: Callable[[int], None] | None = None

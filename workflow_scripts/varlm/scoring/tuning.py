@@ -16,7 +16,7 @@ from varlm.genome.windows import (
     Bytes,
     centre,
 )
-from varlm.models.language_model import MaskedModel
+from varlm.models.language_model import LanguageModel
 from varlm.models.prepared import Strands
 from varlm.scoring.scorer import Scorer
 
@@ -63,7 +63,7 @@ class Choice:
 
 
 def tune(
-    model: MaskedModel, windows: Bytes, strands: Strands, precision: str, batch_size: int
+    model: LanguageModel, windows: Bytes, strands: Strands, precision: str, batch_size: int
 ) -> Choice:
     """Choose the mode, by measuring where there is a choice, and leave the model in it.
 
@@ -164,7 +164,7 @@ def largest_difference(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
     return float(np.ptp(delta, axis=2).max())
 
 
-def _set_mode(model: MaskedModel, mode: str) -> None:
+def _set_mode(model: LanguageModel, mode: str) -> None:
     try:
         if model.mode != mode:
             model.set_mode(mode)
@@ -173,7 +173,7 @@ def _set_mode(model: MaskedModel, mode: str) -> None:
 
 
 def _sample(
-    model: MaskedModel, windows: Bytes, strands: Strands, batch_size: int
+    model: LanguageModel, windows: Bytes, strands: Strands, batch_size: int
 ) -> NDArray[np.float32]:
     return Scorer(model, strands, batch_size).sites(windows, _sample_name)
 
@@ -182,7 +182,7 @@ def _sample_name(row: int) -> str:
     return f"row {row + 1} of the sample"
 
 
-def _seconds(model: MaskedModel, batch: Bytes) -> float:
+def _seconds(model: LanguageModel, batch: Bytes) -> float:
     """Time one forward pass of `batch`: the faster of two, after one to warm up."""
     index = centre(batch.shape[1])
     times = []

@@ -6,7 +6,7 @@ import argparse
 import logging
 from pathlib import Path
 
-from varlm.models import checkpoint, download
+from varlm.models import download, preparing
 from varlm.models.prepared import PRECISIONS
 
 log = logging.getLogger("varlm")
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Write the JSON that `plan`, `score` and `annotate` identify the model by."""
     folder = download.resolve(args.path, args.revision)
-    model = checkpoint.prepare(
+    model = preparing.prepare(
         folder,
         name=args.name,
         path=args.path,

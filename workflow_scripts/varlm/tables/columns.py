@@ -6,7 +6,9 @@ Snakemake, where polars would cost 0.1 s a job. Types are those of Polars, by na
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+
+from varlm.tables.score_kinds import SCORE_KINDS, ScoreKind, score_columns
 
 Row = tuple[str, str, str]
 
@@ -61,31 +63,26 @@ TRANSCRIPTS = (
     "one entry a transcript, the most severe first, the first of them in the columns above",
 )
 
-# Of each model; all are Float32.
-SCORE = (
-    ("llr", "log-likelihood ratio alt − ref, natural log, strand mean; negative: less likely"),
-    ("llr_fwd", "the forward strand's log-likelihood ratio, nats"),
-    ("llr_rev", "the reverse strand's log-likelihood ratio, nats; null when not scored"),
-    ("entropy", "entropy of A, C, G, T at the site, nats; null for indels and MNVs"),
-    ("p_ref", "probability of REF at the site; null for indels and MNVs"),
-    ("p_alt", "probability of ALT at the site; null for indels and MNVs"),
-    (
-        "percentile",
-        "percentage of the genome's background SNVs with a lower LLR, ties half, 0 to 100; null "
-        "where scoring.background_sites is 0",
-    ),
-)
+# Of each model whose score is a masked one; all are Float32.
+SCORE = score_columns(SCORE_KINDS["masked"])
 
 _ORIGIN = 3  # columns of VARIANT that say where an allele was read
 
 
-def annotated_names(models: Iterable[str], extra: Iterable[str] = ()) -> list[str]:
+def kinds_of(models: Iterable[str] | Mapping[str, ScoreKind]) -> Mapping[str, ScoreKind]:
+    """Return model → kind of its score; masked, where only names are given."""
+    return models if isinstance(models, Mapping) else dict.fromkeys(models, SCORE_KINDS["masked"])
+
+
+def annotated_names(
+    models: Iterable[str] | Mapping[str, ScoreKind], extra: Iterable[str] = ()
+) -> list[str]:
     """Return the names of the annotated table's columns, in file order.
 
     Parameters
     ----------
-    models : iterable of str
-        Names of the config key `models`.
+    models : mapping, or iterable of str
+        Name of the config key `models` → kind of its score, or names alone: all masked.
     extra : iterable of str
         Columns of INFO fields and tracks.
     """
@@ -95,6 +92,10 @@ def annotated_names(models: Iterable[str], extra: Iterable[str] = ()) -> list[st
         *(name for name, _, _ in CONSEQUENCE),
         TRANSCRIPTS[0],
         *extra,
-        *(f"{model}_{name}" for model in models for name, _ in SCORE),
+        *(
+            f"{model}_{name}"
+            for model, kind in kinds_of(models).items()
+            for name, _ in score_columns(kind)
+        ),
         *names[-_ORIGIN:],
     ]

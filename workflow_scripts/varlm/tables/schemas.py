@@ -5,13 +5,15 @@ Coordinates: `pos` is 1-based, as in VCF; `start` and `end` are 0-based and half
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import polars as pl
 
+from varlm.errors import UserError
 from varlm.tables import columns
 from varlm.tables.parquet import Column, Table, described_table
+from varlm.tables.score_kinds import SCORE_KINDS, ScoreKind, kind_in, score_columns
 
 CONSEQUENCES_CALLED = "varlm.consequences"  # Parquet metadata: whether there was an annotation
 
@@ -191,8 +193,17 @@ CONSEQUENCES = Table(
 SCORE_COLUMNS = columns.SCORE
 
 
-def annotated(models: Iterable[str], extra: Iterable[Column] = ()) -> Table:
-    """Return the annotated table: variants, consequences, `extra` (INFO, tracks), scores, keys."""
+def annotated(
+    models: Iterable[str] | Mapping[str, ScoreKind], extra: Iterable[Column] = ()
+) -> Table:
+    """Return the annotated table: variants, consequences, `extra` (INFO, tracks), scores, keys.
+
+    Parameters
+    ----------
+    models : mapping, or iterable of str
+        Name → kind of its score, or names alone: all masked.
+    extra : iterable of Column
+    """
     head = VARIANTS.columns[:-3]
     return Table(
         "annotated",
@@ -202,8 +213,8 @@ def annotated(models: Iterable[str], extra: Iterable[Column] = ()) -> Table:
             *extra,
             *(
                 Column(f"{model}_{name}", _F32, meaning)
-                for model in models
-                for name, meaning in SCORE_COLUMNS
+                for model, kind in columns.kinds_of(models).items()
+                for name, meaning in score_columns(kind)
             ),
             *VARIANTS.columns[-3:],
         ),
@@ -219,13 +230,35 @@ def read_annotated_table(path: Path, models: Iterable[str]) -> Table:
     UserError
         If the file is no annotated table of these models.
     """
-    names = list(models)
-    plain = annotated(names)
     described = described_table("annotated", path)
+    names = [column.name for column in described.columns]
+    masked = SCORE_KINDS["masked"]  # of a model without columns, which the check below names
+    kinds = {model: kind_in(names, model) or masked for model in models}
+    plain = annotated(kinds)
     extra = [column for column in described.columns if column.name not in plain.schema]
-    table = annotated(names, extra)
+    table = annotated(kinds, extra)
     table.check_schema(pl.Schema(described.schema), path)
     return table
+
+
+def read_kinds(path: Path, models: Iterable[str]) -> dict[str, ScoreKind]:
+    """Return model → kind of its score, by the columns of an annotated table.
+
+    Raises
+    ------
+    UserError
+        If the table has no score of a model.
+    """
+    names = pl.read_parquet_schema(path).keys()
+    kinds = {}
+    for model in models:
+        kind = kind_in(names, model)
+        if kind is None:
+            raise UserError(
+                f"{path}: no score of the model {model}; delete it and run the workflow again"
+            )
+        kinds[model] = kind
+    return kinds
 
 
 def has_consequences(annotated_table: Path) -> bool:

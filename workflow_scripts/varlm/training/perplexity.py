@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 GROUPS = {"outside genes": ("intergenic", "promoter"), "all": REGIONS}
 
 if TYPE_CHECKING:
-    from varlm.models.language_model import MaskedModel
+    from varlm.models.language_model import LanguageModel
 
 
 @dataclass(frozen=True)
@@ -77,14 +77,14 @@ def sample_sites(corpus: Corpus, which: str, count: int, seed: int) -> Sites:
 
 
 def measure(
-    name: str, model: MaskedModel, sites: Sites, batch_size: int
+    name: str, model: LanguageModel, sites: Sites, batch_size: int
 ) -> dict[str, dict[str, NDArray[np.float64]]]:
     """Return the losses of a model at the sites.
 
     Parameters
     ----------
     name : str
-    model : MaskedModel
+    model : LanguageModel
     sites : Sites
     batch_size : int
         Windows a forward pass.
@@ -114,7 +114,7 @@ def measure(
 
 
 def one_sided(
-    model: MaskedModel, windows: NDArray[np.uint8], batch_size: int
+    model: LanguageModel, windows: NDArray[np.uint8], batch_size: int
 ) -> NDArray[np.float32]:
     """Return what a causal model says of each site from one side of it alone.
 
@@ -123,7 +123,7 @@ def one_sided(
 
     Parameters
     ----------
-    model : MaskedModel
+    model : LanguageModel
         A causal one.
     windows : uint8 ASCII, shape (sites, W)
     batch_size : int

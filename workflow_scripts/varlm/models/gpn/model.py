@@ -24,7 +24,7 @@ from varlm.models.gpn.convolutional import ConvolutionalNetwork
 from varlm.models.gpn.options import read_options
 from varlm.models.gpn.roformer import RoFormerNetwork
 from varlm.models.gpn.skeleton import ConvolutionalSkeleton, RoFormerSkeleton
-from varlm.models.language_model import MODES, MaskedModel
+from varlm.models.language_model import MODES, LanguageModel
 from varlm.models.tokeniser import Tokens, read_tokens
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 _POSITIONS = "model.encoder.embed_positions.weight"
 
 
-class GPN(MaskedModel):
+class GPN(LanguageModel):
     """A loaded GPN.
 
     Parameters
@@ -70,14 +70,14 @@ class GPN(MaskedModel):
 
     @torch.inference_mode()
     def site_logits(self, ids: torch.Tensor, index: int) -> torch.Tensor:
-        """Mask the base at `index` and return its logits: see `MaskedModel`."""
+        """Mask the base at `index` and return its logits: see `LanguageModel`."""
         ids = ids.long()  # a copy: uint8 comes in
         ids[:, index] = self.tokens.mask
         return self.network(ids, index)[:, 0, self._bases]
 
     @torch.inference_mode()
     def base_logits(self, ids: torch.Tensor) -> torch.Tensor:
-        """Logits at every base, nothing masked: see `MaskedModel`."""
+        """Logits at every base, nothing masked: see `LanguageModel`."""
         return self.network(ids.long(), None)[:, :, self._bases]
 
     def modes(self) -> tuple[str, ...]:

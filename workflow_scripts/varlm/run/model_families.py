@@ -1,0 +1,235 @@
+"""The families of language models: how each is recognised and scored, as plain data.
+
+The code of a family is two short modules of one name: `varlm.models.families` (what identifies a
+checkpoint: its tokeniser and longest window; no torch) and `varlm.models.networks` (torch). The
+defaults are those of its authors' own scores; docs/models.md says where they are published.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+# Of all four ways to answer a site with one masked or unmasked pass, or with one pass an allele.
+_MASKED = ("masked", "dense", "probability")
+_COMPARED = ("cosine", "euclidean", "inner_product", "influence", "divergence")
+_CAUSAL = ("mean_likelihood", "likelihood")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """A family of models.
+
+    Attributes
+    ----------
+    name : str
+        Value of the config key `models.NAME.family`.
+    title : str
+        For humans.
+    model_types : tuple of str
+        `model_type` of config.json by which it is recognised; several families may share one.
+    auto_map : str
+        What the values of `auto_map` of a config.json without model_type begin with.
+    scores : tuple of str
+        Kinds of score (`varlm.tables.score_kinds`), the published one first.
+    window : int
+        bp; published.
+    strands : str
+        both, forward or transcript; published.
+    centre : str
+        Where the site lies in an even window of W bp: right (index W//2) or left (W//2 − 1).
+    ends : str
+        What a window past an end of the contig is there: padded, or clipped.
+    options : mapping
+        Option → its default; keys below `models.NAME`. None: has to be given.
+    network : str
+        Module of `varlm.models` that loads it; `networks.{name}` unless it says another.
+    identity : str
+        Module of `varlm.models.families`; the name unless it says another.
+    version : int
+        Raise this when the code changes a score of this family by more than rounding.
+    """
+
+    name: str
+    title: str
+    model_types: tuple[str, ...] = ()
+    auto_map: str = "\0"
+    scores: tuple[str, ...]
+    window: int = 512
+    strands: Literal["both", "forward", "transcript"] = "both"
+    centre: Literal["right", "left"] = "right"
+    ends: Literal["padded", "clipped"] = "padded"
+    options: Mapping[str, str | int | None] = field(default_factory=dict)
+    network: str = ""
+    identity: str = ""
+    version: int = 1
+
+
+FAMILIES: dict[str, Family] = {
+    family.name: family
+    for family in (
+        Family(
+            name="gpn",
+            title="GPN",
+            model_types=("GPN", "ConvNet", "GPNRoFormer"),
+            network="gpn.model",
+            identity="single_bases",
+            scores=(*_MASKED, *_COMPARED[3:]),
+        ),
+        Family(
+            name="lstm",
+            title="LSTM of varlm",
+            model_types=("VarlmLSTM",),
+            network="causal",
+            identity="single_bases",
+            scores=("masked",),
+        ),
+        Family(
+            name="gpt",
+            title="GPT of varlm",
+            model_types=("VarlmGPT",),
+            network="causal",
+            identity="single_bases",
+            scores=("masked",),
+        ),
+        Family(
+            name="markov",
+            title="Markov chain of varlm",
+            model_types=("VarlmMarkov",),
+            network="markov",
+            identity="single_bases",
+            scores=("masked",),
+        ),
+        Family(
+            name="nucleotide_transformer",
+            title="Nucleotide Transformer, AgroNT",
+            model_types=("esm",),
+            auto_map="modeling_esm",
+            scores=("masked", "marginal", "dense", *_COMPARED),
+            window=5994,
+        ),
+        Family(
+            name="species_lm",
+            title="SpeciesLM",
+            model_types=("bert",),
+            scores=("marginal", "masked", "dense", *_COMPARED),
+            window=1000,
+            options={"species": None},
+        ),
+        Family(
+            name="splicebert",
+            title="SpliceBERT",
+            model_types=("bert",),
+            scores=("probability", "masked", "dense", *_COMPARED),
+            window=510,
+            strands="transcript",
+        ),
+        Family(
+            name="dnabert2",
+            title="DNABERT-2",
+            auto_map="bert_layers",
+            scores=_COMPARED[:3],
+            window=512,
+            strands="forward",
+        ),
+        Family(
+            name="hyenadna",
+            title="HyenaDNA",
+            model_types=("hyenadna",),
+            scores=(*_CAUSAL, *_COMPARED[:3]),
+            window=1024,
+            ends="clipped",
+            options={"counted": "all"},
+        ),
+        Family(
+            name="caduceus",
+            title="Caduceus",
+            model_types=("caduceus",),
+            scores=(*_MASKED, *_COMPARED),
+            window=1024,
+        ),
+        Family(
+            name="plantcaduceus",
+            title="PlantCaduceus",
+            network="networks.caduceus",
+            identity="caduceus",
+            scores=(*_MASKED, *_COMPARED),
+            window=512,
+            strands="forward",
+            centre="left",
+        ),
+        Family(
+            name="phylogpn",
+            title="PhyloGPN",
+            model_types=("phylogpn",),
+            scores=("dense",),
+            window=481,
+            strands="forward",
+        ),
+        Family(
+            name="gpt2",
+            title="GPT-2 over nucleotides",
+            model_types=("gpt2",),
+            network="networks.causal_transformer",
+            identity="causal_transformer",
+            scores=("likelihood", "mean_likelihood", *_COMPARED[:3]),
+            ends="clipped",
+            options={"counted": "nucleotides"},
+        ),
+        Family(
+            name="llama",
+            title="Llama over nucleotides",
+            model_types=("llama",),
+            network="networks.causal_transformer",
+            identity="causal_transformer",
+            scores=("likelihood", "mean_likelihood", *_COMPARED[:3]),
+            ends="clipped",
+            options={"counted": "nucleotides"},
+        ),
+        Family(
+            name="mistral",
+            title="Mistral over nucleotides",
+            model_types=("mistral",),
+            network="networks.causal_transformer",
+            identity="causal_transformer",
+            scores=("likelihood", "mean_likelihood", *_COMPARED[:3]),
+            ends="clipped",
+            options={"counted": "nucleotides"},
+        ),
+    )
+}
+
+# Options of a kind of score, whatever the family: option → its default.
+KIND_OPTIONS: dict[str, Mapping[str, str | int | None]] = {
+    "cosine": {"embedding": "variant"},
+    "euclidean": {"embedding": "variant"},
+    "inner_product": {"embedding": "variant"},
+    "influence": {"definition": "gagneur"},
+    "divergence": {"flank": 50},
+}
+
+# Of each option, the values that it may have; None: any that the checkpoint knows.
+OPTION_VALUES: dict[str, tuple[str, ...] | None] = {
+    "species": None,
+    "counted": ("all", "nucleotides"),
+    "embedding": ("variant", "first"),
+    "definition": ("songlab", "gagneur"),
+    "flank": None,
+}
+
+
+def families_like(config: Mapping[str, object]) -> list[Family]:
+    """Return the families that a config.json may be of, by its model_type or its auto_map."""
+    model_type = config.get("model_type")
+    if model_type is not None:
+        return [family for family in FAMILIES.values() if model_type in family.model_types]
+    mapped = config.get("auto_map")
+    classes = mapped.values() if isinstance(mapped, Mapping) else ()
+    # OWNER/NAME--module.Class, where a checkpoint was saved again.
+    modules = [name.split("--")[-1] for name in classes if isinstance(name, str)]
+    return [
+        family
+        for family in FAMILIES.values()
+        if any(module.startswith(family.auto_map) for module in modules)
+    ]

@@ -82,7 +82,8 @@ class CausalModel(TokenModel):
         if site == 0:  # nothing predicts the first token
             flat = ids[:, None].repeat(1, len(bases), 1)
             flat[:, :, 0] = bases
-            logits = self.logits(flat.flatten(0, 1)).unflatten(0, (len(ids), len(bases)))
+            logits = self.logits(flat.flatten(0, 1))
+            logits = logits.reshape(len(ids), len(bases), *logits.shape[1:])
             own = torch.zeros(len(ids), len(bases), dtype=torch.float64, device=ids.device)
         else:
             state, before = self.prefix(ids[:, :site])
@@ -96,7 +97,7 @@ class CausalModel(TokenModel):
         return self._sum(self.logits(ids)[:, :-1], ids[:, 1:])
 
     def counts(self, ids: torch.Tensor) -> torch.Tensor:
-        """Number of tokens that count in a likelihood: int64, (n,)."""
+        """Return how many tokens count in a likelihood: int64, (n,)."""
         return self._is_counted(ids[:, 1:]).sum(-1)
 
     def _sum(self, logits: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:

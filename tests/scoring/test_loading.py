@@ -48,7 +48,7 @@ def start(tmp_path, make_reference, monkeypatch):
     genome = Genome.open(make_reference({"one": SEQUENCE}))
 
     def run(model, asked):
-        monkeypatch.setattr(models_loading, "load_model", lambda *_: model)
+        monkeypatch.setattr(models_loading, "load_model", lambda *_, **__: model)
         partial = open_partial_scores(tmp_path / "partial", {})
         try:
             return score_rows(ROWS, genome, MODEL, Hardware("cpu", asked), partial)

@@ -414,7 +414,7 @@ SAMPLE = site_windows(SEQUENCE, POSITIONS, 32)
 
 def test_auto_takes_the_fastest_mode_that_agrees():
     model = Moody({"winograd": 1e-5, "bfloat16": 0.01})
-    choice = tune(model, SAMPLE, "both", "auto", 8)
+    choice = tune(Scorer(model, "both", 8), SAMPLE, "auto")
     assert choice.mode == model.mode == "bfloat16"
     assert choice.differences["bfloat16"] == pytest.approx(0.01, rel=1e-3)
     assert choice.differences["winograd"] == pytest.approx(1e-5, rel=0.1)
@@ -423,7 +423,7 @@ def test_auto_takes_the_fastest_mode_that_agrees():
 
 def test_auto_refuses_a_mode_that_disagrees_and_takes_the_next(caplog):
     model = Moody({"winograd": 1e-5, "bfloat16": 0.2})
-    choice = tune(model, SAMPLE, "both", "auto", 8)
+    choice = tune(Scorer(model, "both", 8), SAMPLE, "auto")
     assert choice.mode == model.mode == "winograd"
     assert choice.differences["bfloat16"] == pytest.approx(0.2, rel=1e-3)
     assert "bfloat16 differs from float32 by 0.2 nats" in caplog.text
@@ -432,13 +432,13 @@ def test_auto_refuses_a_mode_that_disagrees_and_takes_the_next(caplog):
 def test_auto_falls_back_to_float32():
     for bad in (1.0, float("nan"), float("inf")):
         model = Moody({"winograd": bad, "bfloat16": bad})
-        assert tune(model, SAMPLE, "both", "auto", 8).mode == model.mode == "float32"
+        assert tune(Scorer(model, "both", 8), SAMPLE, "auto").mode == model.mode == "float32"
 
 
 def test_auto_does_not_take_a_mode_that_is_no_faster():
     model = Moody({"winograd": 0.0})
     model.sleep["winograd"] = 0.03
-    choice = tune(model, SAMPLE, "both", "auto", 8)
+    choice = tune(Scorer(model, "both", 8), SAMPLE, "auto")
     assert choice.mode == model.mode == "float32"
     assert choice.differences == {}
 
@@ -451,7 +451,7 @@ ALLELES = allele_windows(
 def test_alleles_go_back_to_float32_where_the_rounding_adds_up(caplog):
     """Sites agree within 0.05; a constant shift of one base's logit over a window does not."""
     model = Moody({"bfloat16": 0.04})
-    assert tune(model, SAMPLE, "both", "auto", 8).mode == "bfloat16"
+    assert tune(Scorer(model, "both", 8), SAMPLE, "auto").mode == "bfloat16"
     tuning.confirm_for_alleles(Scorer(model), ALLELES)
     assert model.mode == "float32"
     assert "2 indels and MNVs, more than 0.05: not used" in caplog.text
@@ -471,11 +471,11 @@ def test_alleles_keep_a_mode_that_agrees(strands):
 def test_a_precision_that_is_asked_for_is_taken(tmp_path):
     model = load_model(make_checkpoint(tmp_path, CONFIGS["legacy"]))
     for precision in ("float32", "bfloat16", "float16"):
-        choice = tune(model, SAMPLE, "both", precision, 8)
+        choice = tune(Scorer(model, "both", 8), SAMPLE, precision)
         assert choice.mode == model.mode == precision
         assert choice.rates == {}  # nothing to choose, nothing measured
     with pytest.raises(UserError, match=r"scoring.precision: a ConvNet has no mode 'int8'"):
-        tune(model, SAMPLE, "both", "int8", 8)
+        tune(Scorer(model, "both", 8), SAMPLE, "int8")
 
 
 def test_bfloat16_is_only_tried_where_it_is_native(tmp_path):

@@ -2,12 +2,14 @@
 
 A sequence is one contig as uint8 ASCII, upper case, of shape (length,): an array, or the memory
 map of the encoded genome, of which only the bytes of the windows asked for are read.
-Positions are 0-based. What lies past an end of the contig is N. A circular contig has no ends: its
+Positions are 0-based. What lies past an end of the contig is N, or what the caller asks for in its
+place. A circular contig has no ends: its
 windows are those of the linear contig that it becomes when it is cut opposite to the site, so that
 they go on over the origin, and no base comes twice in a window that is longer than the contig.
 
 The window of position p is [p − W//2, p + W//2), one base more on the right when W is odd, as in
-`gpn.ss.run_vep`; `centre` gives the index of p in it, and in its reverse complement.
+`gpn.ss.run_vep`; `centre` gives the index of p in it, and in its reverse complement. Models that
+were published with the site one base further left in an even window have another `before`.
 """
 
 from __future__ import annotations
@@ -40,7 +42,12 @@ def centre(window: int, strand: Strand = "forward") -> int:
 
 
 def site_windows(
-    sequence: Bytes, positions: NDArray[Any], window: int, circular: bool = False
+    sequence: Bytes,
+    positions: NDArray[Any],
+    window: int,
+    circular: bool = False,
+    before: int | None = None,
+    pad: int = _N,
 ) -> Bytes:
     """Return the forward-strand windows of `positions`.
 
@@ -54,15 +61,20 @@ def site_windows(
         Width W in bp.
     circular : bool
         Whether the contig is.
+    before : int, optional
+        Bases on the left of each position; W//2 without it.
+    pad : int
+        ASCII byte past the contig's ends, and past one turn of a circular one.
 
     Returns
     -------
     uint8, shape (n, W)
-        A fresh array; N past the contig's ends, and past one turn of a circular one.
+        A fresh array.
     """
     sites = np.asarray(positions, dtype=np.int64)
     turns = _turns(sequence, sites, np.ones(len(sites), np.int64)) if circular else None
-    return _slices(sequence, sites - window // 2, window, turns)
+    starts = sites - (window // 2 if before is None else before)
+    return _slices(sequence, starts, window, turns, pad)
 
 
 def reverse_complement(windows: Bytes) -> Bytes:
@@ -124,6 +136,7 @@ def allele_windows(
     alts: Sequence[str],
     window: int,
     circular: bool = False,
+    pad: int = _N,
 ) -> AlleleWindows:
     """Return the windows over which indels and MNVs are scored (docs/design.md, Indels and MNVs).
 
@@ -143,6 +156,8 @@ def allele_windows(
         Width W in bp.
     circular : bool
         Whether the contig is. REF lies within it all the same.
+    pad : int
+        ASCII byte past the contig's ends.
 
     Raises
     ------
@@ -158,14 +173,14 @@ def allele_windows(
     starts = np.array([start for start, _, _ in stripped], np.int64)
     lengths = np.array([(len(ref), len(alt)) for _, ref, alt in stripped], np.int64).reshape(-1, 2)
     turns = _turns(sequence, starts, lengths[:, 0]) if circular else None
-    reference = _slices(sequence, starts - left, window, turns)
+    reference = _slices(sequence, starts - left, window, turns, pad)
     alternate = np.empty_like(reference)
     alternate[:, :left] = reference[:, :left]
     for row, (start, ref, alt) in enumerate(stripped):
         end = left + len(alt)
         alternate[row, left:end] = np.frombuffer(alt.encode("ascii"), np.uint8)
         turn = None if turns is None else turns[row : row + 1]
-        tail = _slices(sequence, np.array([start + len(ref)]), window - end, turn)
+        tail = _slices(sequence, np.array([start + len(ref)]), window - end, turn, pad)
         alternate[row, end:] = tail[0]
     ends = window - lengths.max(axis=1, initial=0)[:, None] + lengths  # of what is scored
     column = np.arange(window)
@@ -209,9 +224,13 @@ def _turns(
 
 
 def _slices(
-    sequence: Bytes, starts: NDArray[np.int64], width: int, turns: NDArray[np.int64] | None
+    sequence: Bytes,
+    starts: NDArray[np.int64],
+    width: int,
+    turns: NDArray[np.int64] | None,
+    pad: int = _N,
 ) -> Bytes:
-    """Return sequence[start : start + width] for each start, N where that leaves the sequence.
+    """Return sequence[start : start + width] for each start, `pad` where that leaves the sequence.
 
     With `turns`, the sequence is circular and left after one turn, which begins there.
     """
@@ -223,7 +242,7 @@ def _slices(
     if len(starts) and inside.all():
         # A gather of whole rows: 30 times the speed of a gather of single bytes.
         return np.lib.stride_tricks.sliding_window_view(sequence, width)[starts]
-    out = np.full((len(starts), width), _N, dtype=np.uint8)
+    out = np.full((len(starts), width), pad, dtype=np.uint8)
     if inside.any():
         rows = np.lib.stride_tricks.sliding_window_view(sequence, width)
         out[inside] = rows[starts[inside]]

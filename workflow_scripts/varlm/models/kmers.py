@@ -22,7 +22,9 @@ class _Model(Protocol):
     """What is asked of a `varlm.models.language_model.TokenModel`."""
 
     tokeniser: KmerTokeniser
-    kmer_ids: torch.Tensor
+
+    @property
+    def kmer_ids(self) -> torch.Tensor: ...
 
     def logits(self, ids: torch.Tensor, at: Sequence[int] | None = None) -> torch.Tensor: ...
 

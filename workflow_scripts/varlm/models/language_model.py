@@ -73,6 +73,10 @@ class LanguageModel(ABC):
         """Logits of A, C, G, T at the base at `index`, nothing masked: float32, (batch, 4)."""
         return self.base_logits(ids)[:, index]
 
+    def site_probabilities(self, ids: torch.Tensor, index: int) -> torch.Tensor:
+        """Mask the base at `index` and return P of A, C, G, T: float32, (batch, 4)."""
+        return self.site_logits(ids, index).softmax(-1)
+
     def modes(self) -> tuple[str, ...]:
         """Modes worth trying on this device, the reference first."""
         return ("float32",)
@@ -138,6 +142,13 @@ class TokenModel(LanguageModel):
         if self.tokeniser.k == 1:
             return kmers
         return base_log_p(kmers, self.tokeniser)
+
+    @torch.inference_mode()
+    def unmasked_logits(self, ids: torch.Tensor, index: int) -> torch.Tensor:
+        """Logits at the base at `index`, nothing masked: see `LanguageModel`."""
+        if self.tokeniser.k > 1:
+            return self.base_logits(ids)[:, index]
+        return self.logits(ids, [index + len(self.tokeniser.prefix)])[:, 0, self.kmer_ids]
 
     @cached_property
     def kmer_ids(self) -> torch.Tensor:

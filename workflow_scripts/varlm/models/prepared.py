@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
@@ -81,8 +81,9 @@ class PreparedModel(JsonRecord):
 
     @property
     def kind(self) -> ScoreKind:
-        """The kind of its score."""
-        return SCORE_KINDS[self.score or "masked"]
+        """The kind of its score; without alleles where the family's authors score none."""
+        kind = SCORE_KINDS[self.score or "masked"]
+        return kind if self.known_as.alleles else replace(kind, alleles=None)
 
     @property
     def known_as(self) -> Family:

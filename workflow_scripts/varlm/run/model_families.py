@@ -41,6 +41,9 @@ class Family:
         Where the site lies in an even window of W bp: right (index W//2) or left (W//2 − 1).
     ends : str
         What a window past an end of the contig is there: padded, or clipped.
+    alleles : bool
+        Whether indels and MNVs are scored where the kind of score defines that: not by k-mers, and
+        not where a window has one answer.
     options : mapping
         Option → its default; keys below `models.NAME`. None: has to be given.
     network : str
@@ -61,6 +64,7 @@ class Family:
     centre: Literal["right", "left"] = "right"
     ends: Literal["padded", "clipped"] = "padded"
     options: Mapping[str, str | int | None] = field(default_factory=dict)
+    alleles: bool = True
     network: str = ""
     identity: str = ""
     version: int = 1
@@ -108,6 +112,7 @@ FAMILIES: dict[str, Family] = {
             auto_map="modeling_esm",
             scores=("masked", "marginal", "dense", *_COMPARED),
             window=5994,
+            alleles=False,
         ),
         Family(
             name="species_lm",
@@ -115,6 +120,7 @@ FAMILIES: dict[str, Family] = {
             model_types=("bert",),
             scores=("marginal", "masked", "dense", *_COMPARED),
             window=1000,
+            alleles=False,
             options={"species": None},
         ),
         Family(
@@ -165,6 +171,7 @@ FAMILIES: dict[str, Family] = {
             model_types=("phylogpn",),
             scores=("dense",),
             window=481,
+            alleles=False,
             strands="forward",
         ),
         Family(

@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 
 from varlm.errors import UserError
 from varlm.genome.reference import Genome
+from varlm.genome.sequences import SequencePairs, sequence_pairs
 from varlm.genome.windows import CHUNK, AlleleWindows, Bytes, allele_windows, site_windows
+from varlm.models.tokens import PAD
 from varlm.run import heartbeat
 from varlm.run.progress import Progress
 from varlm.scoring import formulas
@@ -49,12 +51,16 @@ class Kind:
 
 
 def _score_sites(scorer: Scorer, genome: Genome, rows: pl.DataFrame, window: int) -> pl.DataFrame:
-    logits = scorer.sites(site_windows_of(genome, rows, window), _locator(rows))
-    return formulas.logit_columns(logits)
+    windows = site_windows_of(genome, rows, window, scorer.recipe.before(window))
+    return formulas.logit_columns(scorer.sites(windows, _locator(rows)))
 
 
 def _score_alleles(scorer: Scorer, genome: Genome, rows: pl.DataFrame, window: int) -> pl.DataFrame:
-    ratios = scorer.alleles(allele_windows_of(genome, rows, window), _locator(rows))
+    if scorer.recipe.kind.alleles == "sequence":
+        pairs = sequence_pairs_of(genome, rows, window, scorer.recipe.before(window))
+        ratios = scorer.sequences(pairs, _locator(rows))
+    else:
+        ratios = scorer.alleles(allele_windows_of(genome, rows, window), _locator(rows))
     return pl.DataFrame(ratios, schema=dict(ALLELES.schema))
 
 
@@ -121,20 +127,48 @@ def allele_windows_of(genome: Genome, rows: pl.DataFrame, window: int) -> Allele
         refs, alts = part["ref"].to_list(), part["alt"].to_list()
         sequence, circular = genome.sequence(contig), genome[contig].circular
         try:
-            parts.append(allele_windows(sequence, _starts(part), refs, alts, window, circular))
+            parts.append(allele_windows(sequence, _starts(part), refs, alts, window, circular, PAD))
         except UserError as error:
             raise UserError(f"contig {contig}: {error}") from error
     return AlleleWindows.concatenate(parts)
 
 
-def site_windows_of(genome: Genome, rows: pl.DataFrame, window: int) -> Bytes:
-    """Return forward-strand windows of the rows' positions, in their order, shape (rows, W)."""
-    return np.concatenate(
-        [
-            site_windows(genome.sequence(contig), _starts(part), window, genome[contig].circular)
-            for contig, part in _by_contig(rows)
-        ]
-    )
+def sequence_pairs_of(
+    genome: Genome, rows: pl.DataFrame, window: int, before: int
+) -> SequencePairs:
+    """Return whole windows of the rows' alleles, in their order; several contigs at once."""
+    parts = []
+    for contig, part in _by_contig(rows):
+        try:
+            parts.append(
+                sequence_pairs(
+                    genome.sequence(contig),
+                    _starts(part),
+                    part["ref"].to_list(),
+                    part["alt"].to_list(),
+                    window,
+                    before=before,
+                    pad=PAD,
+                    circular=genome[contig].circular,
+                )
+            )
+        except UserError as error:
+            raise UserError(f"contig {contig}: {error}") from error
+    return SequencePairs.concatenate(parts)
+
+
+def site_windows_of(
+    genome: Genome, rows: pl.DataFrame, window: int, before: int | None = None
+) -> Bytes:
+    """Return forward-strand windows of the rows' positions, in their order, shape (rows, W).
+
+    Each position has `before` bases on its left, W//2 if it is None.
+    """
+    parts = []
+    for contig, part in _by_contig(rows):
+        sequence, circular = genome.sequence(contig), genome[contig].circular
+        parts.append(site_windows(sequence, _starts(part), window, circular, before, PAD))
+    return np.concatenate(parts)
 
 
 def _starts(rows: pl.DataFrame) -> NDArray[np.int64]:

@@ -15,6 +15,7 @@ from varlm.run import heartbeat
 from varlm.scoring.hardware import Hardware
 from varlm.scoring.inference import site_windows_of, spread
 from varlm.scoring.partial_scores import Method, PartialScores
+from varlm.scoring.recipe import Recipe
 
 if TYPE_CHECKING:
     import torch
@@ -61,14 +62,19 @@ def load_scorer(
     before = partial.method
     if before is not None and before.device != device.type:
         before = None
+    recipe = Recipe.of(model)
     batch_size = first_batch(
-        hardware.batch_size, before, heartbeat.halvings(), lambda: _fitting(loaded, model.window)
+        hardware.batch_size,
+        before,
+        heartbeat.halvings(),
+        lambda: _fitting(loaded, model.window * recipe.passes),
     )
+    scorer = Scorer(loaded, model.strands, batch_size, recipe=recipe)
     # Spread over the shard; a share of it, as the sample is computed in float32 as well.
     sample = spread(rows, min(SAMPLE, max(8, rows.height // 32), rows.height))
-    windows = site_windows_of(genome, sample, model.window)
+    windows = site_windows_of(genome, sample, model.window, recipe.before(model.window))
     precision = _precision(model.precision, before, rows.height)
-    choice = tune(loaded, windows, model.strands, precision, batch_size)
+    choice = tune(scorer, windows, precision)
     log.info("%s; %d windows a batch", choice.summary(len(windows)), batch_size)
     heartbeat.beat()
     partial.begin(
@@ -80,7 +86,7 @@ def load_scorer(
             halvings=heartbeat.halvings(),
         )
     )
-    return Scorer(loaded, model.strands, batch_size), choice.mode
+    return scorer, choice.mode
 
 
 def first_batch(
@@ -111,7 +117,9 @@ def _load(model: PreparedModel, device: torch.device, rows: int) -> LanguageMode
     from varlm.models.loading import load_model
 
     started = time.monotonic()
-    loaded = load_model(model.folder, model.files, device)
+    loaded = load_model(
+        model.folder, model.files, device, family=model.known_as.name, options=model.options
+    )
     log.info(
         "model %s (%s) loaded on %s in %.1f s; %d rows to score",
         model.name,

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from varlm.errors import UserError
-from varlm.genome.windows import (
-    AlleleWindows,
-    Bytes,
-    centre,
-)
+from varlm.genome.windows import AlleleWindows, Bytes
 from varlm.models.language_model import LanguageModel
-from varlm.models.prepared import Strands
+from varlm.scoring.numbers import site_numbers
 from varlm.scoring.scorer import Scorer
 
 log = logging.getLogger(__name__)
@@ -62,9 +57,7 @@ class Choice:
         return text
 
 
-def tune(
-    model: LanguageModel, windows: Bytes, strands: Strands, precision: str, batch_size: int
-) -> Choice:
+def tune(scorer: Scorer, windows: Bytes, precision: str) -> Choice:
     """Choose the mode, by measuring where there is a choice, and leave the model in it.
 
     With precision `auto`, a mode other than float32 is taken only if it is faster and agrees
@@ -72,34 +65,35 @@ def tune(
 
     Parameters
     ----------
+    scorer : Scorer
+        With the model.
     windows : uint8 ASCII, shape (n, W)
         A sample of the run's own forward-strand windows, n ≥ 1.
     precision : str
         'auto', or one of `varlm.models.language_model.MODES` but winograd.
-    batch_size : int
-        Windows a batch.
 
     Raises
     ------
     UserError
         If the model has no such mode.
     """
+    model = scorer.model
     modes = model.modes() if precision == "auto" else (precision,)
     chosen = modes[0]
     rates: dict[str, float] = {}
     differences: dict[str, float] = {}
     _set_mode(model, chosen)
     if len(modes) > 1:
-        batch = np.resize(windows, (batch_size, windows.shape[1]))
-        rates[chosen] = batch_size / _seconds(model, batch)
-        reference = _sample(model, windows, strands, batch_size)
+        batch = np.resize(windows, (scorer.batch_size, windows.shape[1]))
+        rates[chosen] = scorer.batch_size / _seconds(scorer, batch)
+        reference = _sample(scorer, windows)
     for mode in modes[1:]:
         _set_mode(model, mode)
-        rates[mode] = batch_size / _seconds(model, batch)
+        rates[mode] = scorer.batch_size / _seconds(scorer, batch)
         if rates[mode] < _GAIN * rates[chosen]:
             continue
         try:
-            sampled = _sample(model, windows, strands, batch_size)
+            sampled = _sample(scorer, windows)
             differences[mode] = largest_difference(reference, sampled)
         except UserError:  # not finite
             differences[mode] = float("inf")
@@ -122,14 +116,14 @@ def confirm_for_alleles(scorer: Scorer, windows: AlleleWindows) -> None:
     model, mode = scorer.model, scorer.model.mode
     if mode == "float32":
         return
-    quiet = Scorer(model, scorer.strands, scorer.batch_size)
+    quiet = replace(scorer, progress=None)
     try:
         ratios = quiet.alleles(windows, _sample_name)
     except UserError:  # not finite
         ratios = np.full((len(windows), 2), np.inf)
     _set_mode(model, "float32")
     reference = quiet.alleles(windows, _sample_name)
-    delta = np.abs(ratios - reference)[:, : 2 if scorer.strands == "both" else 1]
+    delta = np.abs(ratios - reference)[:, : scorer.sides]
     difference = float(np.nan_to_num(delta, nan=np.inf).max())
     what = f"{len(windows)} indels and MNVs"
     if _agrees(mode, difference, what):
@@ -172,24 +166,21 @@ def _set_mode(model: LanguageModel, mode: str) -> None:
         raise UserError(f"scoring.precision: {error}") from error
 
 
-def _sample(
-    model: LanguageModel, windows: Bytes, strands: Strands, batch_size: int
-) -> NDArray[np.float32]:
-    return Scorer(model, strands, batch_size).sites(windows, _sample_name)
+def _sample(scorer: Scorer, windows: Bytes) -> NDArray[np.float32]:
+    return replace(scorer, progress=None).sites(windows, _sample_name)
 
 
 def _sample_name(row: int) -> str:
     return f"row {row + 1} of the sample"
 
 
-def _seconds(model: LanguageModel, batch: Bytes) -> float:
+def _seconds(scorer: Scorer, batch: Bytes) -> float:
     """Time one forward pass of `batch`: the faster of two, after one to warm up."""
-    index = centre(batch.shape[1])
+    index = scorer.recipe.before(batch.shape[1])
     times = []
     for _ in range(3):
         start = time.perf_counter()
-        ids = torch.from_numpy(model.encode(batch)).to(model.device)
-        model.site_logits(ids, index).cpu()
+        site_numbers(scorer.model, scorer.recipe, batch, index).cpu()
         times.append(time.perf_counter() - start)
         if times[-1] > 20:
             break

@@ -1,0 +1,51 @@
+"""How a model's windows become numbers: what of a prepared model counts while scoring."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Self
+
+from varlm.models.prepared import PreparedModel
+from varlm.tables.score_kinds import SCORE_KINDS, ScoreKind
+
+_MASKED = SCORE_KINDS["masked"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to score with a model.
+
+    Attributes
+    ----------
+    kind : ScoreKind
+    options : mapping
+        Of the kind of score and the family: option → value, as text.
+    centre : str
+        Where the site lies in an even window of W bp: right (index W//2) or left (W//2 − 1).
+    clipped : bool
+        Whether what is past a contig's end is left out of a window; else it is padded.
+    """
+
+    kind: ScoreKind = _MASKED
+    options: Mapping[str, str] = field(default_factory=dict)
+    centre: Literal["right", "left"] = "right"
+    clipped: bool = False
+
+    @classmethod
+    def of(cls, model: PreparedModel) -> Self:
+        """Return that of a prepared model."""
+        family = model.known_as
+        return cls(model.kind, model.options or {}, family.centre, family.ends == "clipped")
+
+    def before(self, window: int) -> int:
+        """Return how many bases of a window lie on the left of its site: the site's index."""
+        return window // 2 if self.centre == "right" else (window - 1) // 2
+
+    @property
+    def passes(self) -> int:
+        """Windows of a site that are in memory at once, for each strand."""
+        return 4 if self.kind.name in _COMPARED else 1
+
+
+_COMPARED = ("cosine", "euclidean", "inner_product", "influence", "divergence")

@@ -127,12 +127,16 @@ class TokenModel(LanguageModel):
     @torch.inference_mode()
     def site_logits(self, ids: torch.Tensor, index: int) -> torch.Tensor:
         """Mask the base at `index` and return its logits: see `LanguageModel`; k = 1 only."""
-        if self.tokeniser.k > 1:
-            raise ValueError("k-mers have no single base to mask: see varlm.models.kmers")
-        token = index + len(self.tokeniser.prefix)
-        ids = ids.clone()
-        ids[:, token] = self._mask
-        return self.logits(ids, [token])[:, 0, self.kmer_ids]
+        return self._masked_token(ids, index)[:, self.kmer_ids]
+
+    @torch.inference_mode()
+    def site_probabilities(self, ids: torch.Tensor, index: int) -> torch.Tensor:
+        """Mask the base at `index` and return the probabilities of A, C, G, T; k = 1 only.
+
+        Of the softmax over the whole vocabulary, so that the four do not add up to 1. Parameters
+        as of `site_logits`; float32, shape (batch, 4).
+        """
+        return self._masked_token(ids, index).softmax(-1)[:, self.kmer_ids]
 
     @torch.inference_mode()
     def base_logits(self, ids: torch.Tensor) -> torch.Tensor:
@@ -154,6 +158,15 @@ class TokenModel(LanguageModel):
     def kmer_ids(self) -> torch.Tensor:
         """Ids of the 4^k k-mers in the order of their letters."""
         return torch.from_numpy(self.tokeniser.kmer_ids).to(self.device)
+
+    def _masked_token(self, ids: torch.Tensor, index: int) -> torch.Tensor:
+        """Mask the base at `index` and return the logits of its token: float32, (batch, V)."""
+        if self.tokeniser.k > 1:
+            raise ValueError("k-mers have no single base to mask: see varlm.models.kmers")
+        token = index + len(self.tokeniser.prefix)
+        ids = ids.clone()
+        ids[:, token] = self._mask
+        return self.logits(ids, [token])[:, 0]
 
     @property
     def _mask(self) -> int:

@@ -35,6 +35,8 @@ def marginals(logits: torch.Tensor, k: int) -> torch.Tensor:
     Softmax over the k-mers alone.
     """
     p = logits.softmax(-1).reshape(*logits.shape[:-1], *(4,) * k)
+    if k == 1:  # a sum over no dimension is one over all
+        return p[..., None, :]
     first = p.dim() - k
     return torch.stack(
         [p.sum([first + other for other in range(k) if other != place]) for place in range(k)], -2

@@ -15,9 +15,11 @@ _SAFETENSORS = ("model.safetensors", "model.safetensors.index.json")
 # Suffix → what such a file holds, in the words of `varlm.files.sniff`.
 _KINDS = {
     ".json": "JSON text",
+    ".txt": "a vocabulary, a token a line",
     ".safetensors": "tensors (safetensors)",
     ".bin": "tensors (a zip archive of torch.save, or an older pickle)",
 }
+_WEIGHTS = (".safetensors", ".bin")
 _PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 
 
@@ -40,7 +42,7 @@ def verify(folder: Path, expected: Mapping[str, str]) -> None:
                 "folder seen from this machine?), or delete models/*.json in the results folder to "
                 "have the model prepared again"
             )
-        if path.suffix == ".json":
+        if path.suffix not in _WEIGHTS:
             check_digest(path, sha256(path), digest)
 
 

@@ -1,0 +1,226 @@
+"""What BERTs over nucleotides have in common: [CLS] … k-mers … [SEP], by a vocabulary's files.
+
+The vocabulary is vocab.txt with added_tokens.json beside it, or tokenizer.json, or several of them,
+which then have to agree: species are added tokens in some checkpoints. No torch here.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from varlm.errors import UserError, first_few
+from varlm.genome.bases import BASES
+from varlm.models.tokens import KmerTokeniser
+
+FILES = ("vocab.txt", "added_tokens.json", "tokenizer.json", "tokenizer_config.json")
+
+_AGAIN = "copy or download the checkpoint's files again"
+_NUCLEOTIDES = re.compile(r"[ACGTUN]+", re.IGNORECASE)
+_SPECIAL = re.compile(r"\[.*\]|<.*>|##.*")
+_POSITIONS = 512  # BERT's, of a config.json that does not say
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """A checkpoint's tokens.
+
+    Attributes
+    ----------
+    folder : Path
+        For messages.
+    ids : mapping
+        Token → id.
+    renamed : mapping
+        Role, such as `mask_token`, → token, of tokenizer_config.json.
+    """
+
+    folder: Path
+    ids: Mapping[str, int]
+    renamed: Mapping[str, str]
+
+    def special(self, role: str, usual: str) -> int:
+        """Return the id of a special token: of `mask_token`, usually `[MASK]`."""
+        token = self.renamed.get(role, usual)
+        if token not in self.ids:
+            raise UserError(
+                f"{self.folder}: no {token} among the {len(self.ids)} tokens of its vocabulary "
+                f"({first_few(self.ids, 8)}); expected that of a BERT: {_AGAIN}"
+            )
+        return self.ids[token]
+
+    def kmers(self) -> dict[str, int]:
+        """Return the id of every k-mer of A, C, G, T (as upper case), in the order of letters.
+
+        Raises
+        ------
+        UserError
+            Unless the tokens of these letters are all 4^k of one k.
+        """
+        for letters in (BASES, BASES.lower()):
+            kmers = [token for token in self.ids if token and set(token) <= set(letters)]
+            sizes = sorted({len(kmer) for kmer in kmers})
+            if len(sizes) == 1 and len(kmers) == 4 ** sizes[0]:
+                names = map("".join, itertools.product(letters, repeat=sizes[0]))
+                return {name.upper(): self.ids[name] for name in names}
+        tokens = [token for token in self.ids if _NUCLEOTIDES.fullmatch(token)]
+        raise UserError(
+            f"{self.folder}: its vocabulary has the tokens {first_few(tokens, 8) or 'none'} of "
+            "nucleotides; expected all 4^k k-mers of A, C, G, T of one length: does the vocabulary "
+            "belong to this model?"
+        )
+
+    def names(self) -> list[str]:
+        """Return the tokens that are neither special nor nucleotides: the species."""
+        return [
+            token
+            for token in self.ids
+            if token.strip() and not _SPECIAL.fullmatch(token) and not _NUCLEOTIDES.fullmatch(token)
+        ]
+
+
+def read_vocabulary(folder: Path) -> Vocabulary:
+    """Read what a checkpoint's files say of its tokens.
+
+    Raises
+    ------
+    UserError
+        If there is none, a file is unreadable, files disagree, or two tokens have one id.
+    """
+    ids: dict[str, int] = {}
+    settings = _json(folder / "tokenizer_config.json")
+    for source, tokens in (
+        ("vocab.txt", _lines(folder / "vocab.txt")),
+        ("tokenizer.json", _tokenizer_json(folder / "tokenizer.json")),
+        ("added_tokens.json", _json(folder / "added_tokens.json")),
+        ("tokenizer_config.json", _added_tokens_decoder(settings)),
+    ):
+        for token, number in tokens.items():
+            if ids.setdefault(token, number) != number:
+                raise UserError(
+                    f"{folder / source}: the token {token!r} has the id {number}, but "
+                    f"{ids[token]} in another of the tokeniser's files; {_AGAIN}"
+                )
+    if not ids:
+        raise UserError(f"{folder}: no vocabulary; expected vocab.txt or tokenizer.json: {_AGAIN}")
+    by_id: dict[int, str] = {}
+    for token, number in ids.items():
+        if by_id.setdefault(number, token) != token:
+            raise UserError(
+                f"{folder}: the tokens {by_id[number]!r} and {token!r} of its vocabulary both have "
+                f"the id {number}; {_AGAIN}"
+            )
+    renamed = {role: _text(token) for role, token in settings.items() if role.endswith("_token")}
+    return Vocabulary(folder, ids, {role: token for role, token in renamed.items() if token})
+
+
+def tokeniser(
+    vocabulary: Vocabulary,
+    config: Mapping[str, Any],
+    *,
+    after_cls: tuple[int, ...] = (),
+    unknown: int | None = None,
+) -> KmerTokeniser:
+    """Return what makes windows [CLS] … k-mers … [SEP].
+
+    Parameters
+    ----------
+    vocabulary : Vocabulary
+    config : mapping
+        Of config.json.
+    after_cls : tuple of int
+        Ids between [CLS] and the k-mers.
+    unknown : int, optional
+        Id of a k-mer with another letter; [UNK] without it.
+    """
+    kmers = vocabulary.kmers()
+    if unknown is None:
+        unknown = vocabulary.special("unk_token", "[UNK]")
+    prefix = (vocabulary.special("cls_token", "[CLS]"), *after_cls)
+    suffix = (vocabulary.special("sep_token", "[SEP]"),)
+    mask = vocabulary.special("mask_token", "[MASK]")
+    highest = max(*kmers.values(), *prefix, *suffix, mask, unknown)
+    size = config.get("vocab_size")
+    if isinstance(size, int) and highest >= size:
+        raise UserError(
+            f"{vocabulary.folder}: ids of its vocabulary reach {highest}, but the model has "
+            f"{size} (vocab_size in config.json): one of the files belongs to another model"
+        )
+    return KmerTokeniser(
+        k=len(next(iter(kmers))),
+        stride=1,
+        ids=kmers,
+        unknown=unknown,
+        size=max(vocabulary.ids.values()) + 1,
+        prefix=prefix,
+        suffix=suffix,
+        mask=mask,
+    )
+
+
+def longest_window(config: Mapping[str, Any], tokens: KmerTokeniser) -> int:
+    """Return how many bp the model can read."""
+    positions = config.get("max_position_embeddings", _POSITIONS)
+    return int(positions) - len(tokens.prefix) - len(tokens.suffix) + tokens.k - 1
+
+
+def window_problem(window: int, config: Mapping[str, Any], tokeniser: KmerTokeniser) -> str | None:
+    """Return why a window of so many bp cannot be scored, or None."""
+    longest = longest_window(config, tokeniser)
+    if window > longest:
+        return (
+            f"the model reads at most {longest} bp: max_position_embeddings in its config.json is "
+            f"{config.get('max_position_embeddings', _POSITIONS)}, and a window of {window} bp has "
+            f"{tokeniser.tokens(window)} tokens with the special ones"
+        )
+    if window < tokeniser.k:
+        return f"a token is a k-mer of {tokeniser.k} bp: expected at least so many"
+    return None
+
+
+def _lines(path: Path) -> dict[str, int]:
+    """Return the tokens of a vocab.txt, one a line; of a token that comes twice, the last."""
+    if not path.is_file():
+        return {}
+    try:
+        lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not readable as UTF-8 text ({error}); {_AGAIN}") from error
+    return {token: number for number, token in enumerate(lines)}
+
+
+def _tokenizer_json(path: Path) -> dict[str, int]:
+    document = _json(path)
+    model = document.get("model")
+    vocabulary = model.get("vocab") if isinstance(model, dict) else None
+    ids = dict(vocabulary) if isinstance(vocabulary, dict) else {}
+    added = document.get("added_tokens") or []
+    return ids | {token["content"]: token["id"] for token in added}
+
+
+def _added_tokens_decoder(settings: Mapping[str, Any]) -> dict[str, int]:
+    decoder = settings.get("added_tokens_decoder") or {}
+    return {_text(token): int(number) for number, token in decoder.items()}
+
+
+def _text(token: Any) -> str:
+    """Return the text of a token of a JSON file, which may be within its settings."""
+    text = token.get("content") if isinstance(token, dict) else token
+    return text if isinstance(text, str) else ""
+
+
+def _json(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path}: not readable as JSON ({error}); {_AGAIN}") from error
+    if not isinstance(document, dict):
+        raise UserError(f"{path}: found a {type(document).__name__}, expected a JSON object")
+    return document

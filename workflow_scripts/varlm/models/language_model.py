@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -17,6 +17,9 @@ from varlm.models.tokens import KmerTokeniser
 # How a model may compute. float32: plain float32 sums, the reference. winograd: float32 with
 # fewer multiplications and more rounding. The others: matrix products in that type.
 MODES = ("float32", "winograd", "bfloat16", "float16")
+
+Place = Literal["variant", "first"]
+"""Of which base an embedding is: the variant, or the window's first."""
 
 
 class LanguageModel(ABC):
@@ -76,6 +79,32 @@ class LanguageModel(ABC):
     def site_probabilities(self, ids: torch.Tensor, index: int) -> torch.Tensor:
         """Mask the base at `index` and return P of A, C, G, T: float32, (batch, 4)."""
         return self.site_logits(ids, index).softmax(-1)
+
+    def variant_embeddings(
+        self, windows: NDArray[np.uint8], index: int, place: Place
+    ) -> torch.Tensor:
+        """Last hidden state of the base at `index` of each window, or of the first one.
+
+        Parameters
+        ----------
+        windows : uint8 ASCII, shape (n, W)
+        index : int
+            0-based.
+        place : str
+            `variant`: the base at `index`; `first`: the base at 0, special tokens not counted.
+
+        Returns
+        -------
+        float32, shape (n, C), on the device
+            Of the token that holds the base; the mean over the tokens where several hold it.
+
+        Raises
+        ------
+        ValueError
+            If the family has no embeddings.
+        """
+        del windows, index, place
+        raise ValueError(f"{type(self).__name__} has no embeddings: it has other kinds of score")
 
     def modes(self) -> tuple[str, ...]:
         """Modes worth trying on this device, the reference first."""
@@ -153,6 +182,16 @@ class TokenModel(LanguageModel):
         if self.tokeniser.k > 1:
             return self.base_logits(ids)[:, index]
         return self.logits(ids, [index + len(self.tokeniser.prefix)])[:, 0, self.kmer_ids]
+
+    @torch.inference_mode()
+    def variant_embeddings(
+        self, windows: NDArray[np.uint8], index: int, place: Place
+    ) -> torch.Tensor:
+        """Last hidden state of a base of each window: see `LanguageModel`."""
+        base = index if place == "variant" else 0
+        tokens = [token for token, _ in self.tokeniser.cover(base, windows.shape[1])]
+        ids = torch.from_numpy(self.encode(windows)).to(self.device)
+        return self.hidden(ids, tokens).float().mean(1)
 
     @cached_property
     def kmer_ids(self) -> torch.Tensor:

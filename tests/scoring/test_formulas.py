@@ -10,6 +10,7 @@ from hypothesis.extra.numpy import arrays
 
 from varlm.scoring import formulas
 from varlm.tables.schemas import LOGIT_COLUMNS
+from varlm.tables.score_kinds import SCORE_KINDS
 
 LOGITS = arrays(np.float32, (5, 2, 4), elements=st.floats(-30, 30, width=32))
 BASES = arrays(np.int64, 5, elements=st.integers(0, 3))
@@ -117,3 +118,14 @@ def test_a_strand_that_is_not_scored_is_null_in_a_table_and_nan_in_logits():
     table = formulas.logit_columns(logits).fill_nan(None)
     assert table["rev_a"].null_count() == 2
     np.testing.assert_array_equal(formulas.site_logits(table), logits)
+
+
+@pytest.mark.parametrize("kind", SCORE_KINDS.values(), ids=SCORE_KINDS)
+@given(LOGITS, BASES, BASES)
+def test_a_strands_score_is_that_of_its_kind(kind, numbers, ref, alt):
+    scores = formulas.score_by_strand(kind, numbers, ref, alt)
+    for row in range(5):
+        for strand in range(2):
+            four = numbers[row, strand].astype(float)
+            expected = four[alt[row]] - (four[ref[row]] if kind.difference else 0)
+            assert scores[row, strand] == expected

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from varlm.genome.bases import CODES, UNKNOWN
 from varlm.tables.schemas import LOGIT_COLUMNS
+from varlm.tables.score_kinds import ScoreKind
 
 Floats = NDArray[np.float64]
 
@@ -93,6 +94,23 @@ def llr_by_strand(logits: NDArray[Any], ref: NDArray[Any], alt: NDArray[Any]) ->
     rows = np.arange(len(logits))
     values = np.asarray(logits, dtype=np.float64)
     return values[rows, :, alt] - values[rows, :, ref]
+
+
+def score_by_strand(
+    kind: ScoreKind, numbers: NDArray[Any], ref: NDArray[Any], alt: NDArray[Any]
+) -> Floats:
+    """Return the score of n SNVs on each strand, shape (n, 2).
+
+    Parameters
+    ----------
+    kind : ScoreKind
+    numbers : shape (n, 2, 4)
+        Of each SNV's site.
+    ref, alt : indices 0…3 into A, C, G, T, shape (n,)
+    """
+    if kind.difference:
+        return llr_by_strand(numbers, ref, alt)
+    return np.asarray(numbers, dtype=np.float64)[np.arange(len(numbers)), :, alt]
 
 
 def strand_mean(logits: NDArray[Any]) -> Floats:

@@ -39,10 +39,12 @@ def build(class_name: str, config: Mapping[str, Any], folder: Path) -> nn.Module
     try:
         settings = model_class.config_class(**config)
         with no_init_weights():
-            model: nn.Module = model_class(settings)
+            model = model_class(settings)
+        model.tie_weights()  # which a class does only where it draws its weights
     except Exception as error:  # transformers raises whatever its checks of a config come upon
         raise UserError(
             f"{folder / 'config.json'}: does not describe a {class_name} "
             f"({' '.join(str(error).split())[:300]})"
         ) from error
-    return model
+    built: nn.Module = model
+    return built

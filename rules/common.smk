@@ -59,7 +59,7 @@ if VARLM not in sys.path:
 from varlm import __version__
 from varlm.errors import UserError
 from varlm.run import checkpoint_folders, environment, step_settings
-from varlm.run.config_keys import REGIONS_COHORT, label_tables, window_of
+from varlm.run.config_keys import REGIONS_COHORT, label_tables
 from varlm.run.fingerprint import fingerprints as known_by
 from varlm.run.index_kind import index_kind
 from varlm.run.inputs import (
@@ -71,6 +71,13 @@ from varlm.run.inputs import (
     storage_objects,
 )
 from varlm.run.loading import load_run
+from varlm.run.model_settings import (
+    PUBLISHED,
+    indels_of,
+    prepare_flags,
+    strands_of,
+    window_of,
+)
 from varlm.run.options import (
     area_flags,
     expected_flags,

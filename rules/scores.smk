@@ -26,8 +26,13 @@ rule prepare_model:
         revision=lambda wildcards: flags(
             "--revision", [MODELS[wildcards.model]["revision"]]
         ),
-        window=lambda wildcards: window_of(CONFIG, MODELS[wildcards.model]),
-        strands=CONFIG["scoring"]["strands"],
+        window=lambda wildcards: (
+            window_of(CONFIG, MODELS[wildcards.model]) or PUBLISHED
+        ),
+        strands=lambda wildcards: (
+            strands_of(CONFIG, MODELS[wildcards.model]) or PUBLISHED
+        ),
+        settings=lambda wildcards: prepare_flags(MODELS[wildcards.model]),
         precision=CONFIG["scoring"]["precision"],
     shell:
         """
@@ -37,6 +42,7 @@ rule prepare_model:
             {params.revision:q} \
             --window {params.window:q} \
             --strands {params.strands:q} \
+            {params.settings:q} \
             --precision {params.precision:q} \
             --model {output.model:q} \
             2>{log:q}

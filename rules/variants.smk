@@ -43,7 +43,7 @@ rule normalise:
         max_allele_length=CONFIG["normalise"]["max_allele_length"],
         on_ref_mismatch=CONFIG["normalise"]["on_ref_mismatch"],
         max_ref_mismatch=CONFIG["normalise"]["max_ref_mismatch"],
-        indels=CONFIG["scoring"]["indels"],
+        indels=indels_of(CONFIG),
     shell:
         """
         python "$VARLM" normalise \

@@ -39,7 +39,7 @@ def test_errors_of_keys_inputs_and_sheet_in_one_message(load):
 
 def test_what_rules_of_another_workflow_may_make_is_not_looked_up(load):
     config, cohorts = load(look=False)
-    assert config["scoring"]["window"] == 512
+    assert config["scoring"]["window"] is None
     assert [(file.vcf, file.line) for file in cohorts["x"]] == [("a.vcf", 2)]
 
 

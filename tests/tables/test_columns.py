@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from varlm.run.config_keys import MODEL_COLUMNS, TABLE_COLUMNS
+from varlm.run.config_keys import TABLE_COLUMNS
 from varlm.tables.columns import SCORE, annotated_names
 from varlm.tables.parquet import Column
 from varlm.tables.schemas import annotated
@@ -16,5 +16,4 @@ def test_the_names_are_those_of_the_annotated_table_in_its_order():
 
 def test_what_a_config_may_not_name_follows_from_them():
     assert [*TABLE_COLUMNS] == annotated([]).names
-    assert [*MODEL_COLUMNS] == [name for name, _ in SCORE]
-    assert len(annotated(["m"]).names) == len(TABLE_COLUMNS) + len(MODEL_COLUMNS)
+    assert len(annotated(["m"]).names) == len(TABLE_COLUMNS) + len(SCORE)

@@ -19,7 +19,7 @@ from varlm.errors import UserError
 from varlm.files.whole import sha256
 from varlm.models.checkpoint import read_config, refuse_others, weight_files
 from varlm.models.prepared import SCORING_VERSION, Precision, PreparedModel, Strands
-from varlm.run.model_families import FAMILIES, KIND_OPTIONS, Family, families_like
+from varlm.run.model_families import FAMILIES, Family, families_like
 
 _NONE: Mapping[str, str] = MappingProxyType({})
 
@@ -269,7 +269,7 @@ def prepare(
 
 def _options(where: str, family: Family, score: str, options: Mapping[str, str]) -> dict[str, str]:
     """Return every option of a family and a kind of score, with its default where none is given."""
-    defaults = {**family.options, **KIND_OPTIONS.get(score, {})}
+    defaults = family.option_defaults(score)
     for name in options:
         if name not in defaults:
             raise UserError(

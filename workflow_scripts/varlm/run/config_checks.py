@@ -10,12 +10,12 @@ from typing import Any
 from varlm.run.config_keys import (
     CONSEQUENCES,
     INTERVAL_SUFFIXES,
-    MODEL_COLUMNS,
     TABLE_COLUMNS,
     is_address,
-    window_of,
 )
+from varlm.run.model_settings import model_kinds
 from varlm.tables.columns import annotated_names
+from varlm.tables.score_kinds import score_columns
 
 
 def cross_checks(config: Mapping[str, Any]) -> Iterator[str]:
@@ -32,15 +32,6 @@ def cross_checks(config: Mapping[str, Any]) -> Iterator[str]:
         for prefix in ("FWD_", "REV_"):
             if (other := name.removeprefix(prefix)) != name and other in config["models"]:
                 yield (f"models: {name} and {other} would both write INFO/LLR_{name}; rename one")
-    for name, model in config["models"].items():
-        window = window_of(config, model)
-        longest = limits["max_allele_length"]
-        if config["scoring"]["indels"] == "score" and longest > window // 4:
-            yield (
-                f"normalise.max_allele_length: {longest} is more than a quarter of the window of "
-                f"model {name} ({window} bp), which leaves too little context; lower it to "
-                f"{window // 4} or less, or set scoring.indels: skip"
-            )
     yield from _case_clashes(config)
     yield from _column_clashes(config)
     yield from _training_checks(config)
@@ -130,8 +121,8 @@ def _column_clashes(config: Mapping[str, Any]) -> Iterator[str]:
     makers = {
         column.casefold(): (column, "the annotated table itself makes") for column in TABLE_COLUMNS
     }
-    for model in config["models"]:
-        for column in (f"{model}_{suffix}" for suffix in MODEL_COLUMNS):
+    for model, kind in model_kinds(config).items():
+        for column in (f"{model}_{suffix}" for suffix, _ in score_columns(kind)):
             makers.setdefault(column.casefold(), (column, f"the model {model} makes"))
     annotate = config["annotate"]
     entries = [
@@ -214,7 +205,7 @@ def _columns(config: Mapping[str, Any]) -> list[str]:
     """Return every column of the annotated table."""
     annotate = config["annotate"]
     return annotated_names(
-        config["models"],
+        model_kinds(config),
         [
             *(f"info_{tag}" for tag in annotate["info"]),
             *(name + suffix for name in annotate["intervals"] for suffix in INTERVAL_SUFFIXES),

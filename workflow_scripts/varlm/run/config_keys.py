@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from varlm.tables.columns import SCORE, annotated_names
+from varlm.tables.columns import annotated_names
 from varlm.tables.consequence_terms import IMPACTS
 
 SHEET_COLUMNS = {
@@ -19,9 +19,8 @@ SHEET_COLUMNS = {
 }
 COHORT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
-# The columns that every annotated table has, and those of each model.
+# The columns that every annotated table has.
 TABLE_COLUMNS = tuple(annotated_names([]))
-MODEL_COLUMNS = tuple(name for name, _ in SCORE)
 # Those that an entry of annotate.intervals makes, after its name.
 INTERVAL_SUFFIXES = ("_overlap", "_name", "_distance")
 
@@ -55,14 +54,6 @@ class CohortFile:
     sha256: str | None = None
     labels: str | None = None
     line: int = field(default=0, compare=False)
-
-
-def window_of(config: Mapping[str, Any], model: Mapping[str, Any]) -> int:
-    """Return the window in bp that a model scores with: its own, that of its training, or all's."""
-    training = config["train"].get(model["train"])
-    trained_with = training["windows"]["length"] if training else None
-    window: int = model["window"] or trained_with or config["scoring"]["window"]
-    return window
 
 
 def labels_of(files: Collection[CohortFile]) -> str | None:

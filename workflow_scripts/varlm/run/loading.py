@@ -11,6 +11,7 @@ from varlm.run import inputs
 from varlm.run.cohort_sheet import WHERE, Cohorts, checked_cohorts
 from varlm.run.config import checked_config
 from varlm.run.config_keys import REGIONS_COHORT, SHEET_LABELS, is_address, labels_of
+from varlm.run.model_settings import model_errors
 from varlm.run.shipped import Shipped
 
 
@@ -39,6 +40,8 @@ def load_run(
     config, errors = checked_config(written, schema)
     whole = not errors
     errors += inputs.find_shipped(config, shipped)
+    if whole:
+        errors += model_errors(config)
     if look:
         errors += inputs.missing(config)
     cohorts, sheet_message = _cohorts(config, shipped, look)

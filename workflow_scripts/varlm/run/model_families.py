@@ -69,6 +69,10 @@ class Family:
     identity: str = ""
     version: int = 1
 
+    def option_defaults(self, score: str) -> dict[str, str | int | None]:
+        """Return every option of the family with a kind of score → its default."""
+        return {**self.options, **KIND_OPTIONS.get(score, {})}
+
 
 FAMILIES: dict[str, Family] = {
     family.name: family

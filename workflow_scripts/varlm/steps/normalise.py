@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--on-ref-mismatch", choices=["reject", "error"], default=defaults.on_ref_mismatch
     )
     parser.add_argument("--max-ref-mismatch", type=float, default=defaults.max_ref_mismatch)
-    parser.add_argument("--indels", choices=["score", "skip"], default=defaults.indels)
+    parser.add_argument("--indels", choices=["score", "skip", "undefined"], default=defaults.indels)
     parser.add_argument("--variants", type=Path, required=True, help="output table")
     parser.add_argument("--rejected", type=Path, required=True, help="output .tsv.gz")
     parser.add_argument("--accounting", type=Path, required=True, help="output .json")

@@ -152,7 +152,7 @@ class Sorter:
 
     def _trimmed_and_aligned(self, alleles: pl.DataFrame) -> pl.DataFrame:
         """Return the alleles that are short enough, with `position`, `REF`, `ALT` and `kind`."""
-        longest, skip = self.options.max_allele_length, self.options.indels == "skip"
+        longest, skip = self.options.max_allele_length, self.options.indels != "score"
         starts = (alleles["position"] - 1).to_list()
         refs, alts = alleles["REF"].to_list(), alleles["ALT"].to_list()
         rows: list[tuple[int, str, str, str]] = [(0, "", "", "snv")] * alleles.height
@@ -176,7 +176,8 @@ class Sorter:
             *aligned, pl.Series("found", length), pl.Series("skipped", skipped)
         )
         alleles = self._reject(alleles, alleles["found"] > longest, "too_long")
-        return self._reject(alleles, alleles["skipped"], "indels_skipped")
+        why = "skipped" if self.options.indels == "skip" else "undefined"
+        return self._reject(alleles, alleles["skipped"], f"indels_{why}")
 
     def _accept(self, alleles: pl.DataFrame) -> None:
         """Apply the limits on frequency and region, which see the normalised allele; keep it."""

@@ -23,6 +23,8 @@ REASONS = {
     "ref_mismatch": "REF is not what the reference has there",
     "too_long": "longer than normalise.max_allele_length, without the bases REF and ALT share",
     "indels_skipped": "no single-base substitution, and scoring.indels is skip",
+    "indels_undefined": "no single-base substitution, and the kind of score of no model is defined "
+    "for it",
     "af_missing": "no readable AF or AC/AN, and normalise.min_af or max_af is set",
     "af_out_of_range": "allele frequency below normalise.min_af or above normalise.max_af",
     "outside_regions": "no base of the normalised REF is in normalise.regions",
@@ -51,7 +53,8 @@ class NormaliseOptions:
         `varlm.variants.assembly.MIN_REF_MISMATCHES` have: the cohort was called against another
         assembly, or REF and ALT are swapped, or of the other strand.
     indels : str
-        `score` them, or `skip`: reject all but single-base substitutions.
+        `score` them, or `skip`: reject all but single-base substitutions; `undefined`: likewise,
+        since the run has no kind of score that is defined for others.
     aliases : Path or None
         TSV of contig aliases, or NCBI assembly report.
     """
@@ -63,5 +66,5 @@ class NormaliseOptions:
     max_allele_length: int = 50
     on_ref_mismatch: Literal["reject", "error"] = "reject"
     max_ref_mismatch: float = 0.1
-    indels: Literal["score", "skip"] = "score"
+    indels: Literal["score", "skip", "undefined"] = "score"
     aliases: Path | None = None

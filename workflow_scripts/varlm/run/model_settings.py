@@ -1,0 +1,141 @@
+"""How a model of a config is scored: its own keys, the key `scoring`, its family's defaults.
+
+What a checkpoint is, its config.json tells; where that cannot be read yet (a hub's), the key
+`family` may, and else what is not set stays open until the step prepare_model has fetched it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from varlm.run.model_families import FAMILIES, OPTION_VALUES, Family, families_like
+from varlm.tables.score_kinds import SCORE_KINDS, ScoreKind
+
+# What stands for a setting that is the family's, as an option of the step prepare_model.
+PUBLISHED = "published"
+
+_UNKNOWN_WINDOW = 512  # bp; of a checkpoint that is not here, for a check: GPN's
+
+
+def family_of(config: Mapping[str, Any], model: Mapping[str, Any]) -> Family | None:
+    """Return the family of a model; None where nothing here tells.
+
+    Parameters
+    ----------
+    config : mapping
+        Whole, with its defaults.
+    model : mapping
+        An entry of its key `models`.
+    """
+    if model["family"] is not None:
+        return FAMILIES[model["family"]]
+    training = config["train"].get(model["train"])
+    if training is not None:
+        return FAMILIES[training["model"]["family"]]
+    likely = _likely(model["path"]) if model["path"] is not None else []
+    return likely[0] if len(likely) == 1 else None
+
+
+@cache
+def _likely(folder: str) -> list[Family]:
+    """Return the families that the checkpoint in a folder may be of; none where none is there."""
+    try:
+        document = json.loads(Path(folder, "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []  # the step prepare_model says what is wrong with it
+    return families_like(document) if isinstance(document, dict) else []
+
+
+def window_of(config: Mapping[str, Any], model: Mapping[str, Any]) -> int | None:
+    """Return the window in bp that a model scores with; None where nothing here tells.
+
+    Its own, that of its training, that of all models, or that of its family.
+    """
+    training = config["train"].get(model["train"])
+    trained_with = training["windows"]["length"] if training else None
+    family = family_of(config, model)
+    published = None if family is None else family.window
+    window: int | None = model["window"] or trained_with or config["scoring"]["window"] or published
+    return window
+
+
+def strands_of(config: Mapping[str, Any], model: Mapping[str, Any]) -> str | None:
+    """Return the strands that a model scores; None where nothing here tells."""
+    family = family_of(config, model)
+    published = None if family is None else family.strands
+    strands: str | None = model["strands"] or config["scoring"]["strands"] or published
+    return strands
+
+
+def kind_of(config: Mapping[str, Any], model: Mapping[str, Any]) -> ScoreKind | None:
+    """Return the kind of a model's score; None where nothing here tells."""
+    family = family_of(config, model)
+    if model["score"] is None and family is None:
+        return None
+    kind = SCORE_KINDS[model["score"] or (family.scores[0] if family else "")]
+    return kind if family is None or family.alleles else replace(kind, alleles=None)
+
+
+def model_kinds(config: Mapping[str, Any]) -> dict[str, ScoreKind]:
+    """Return model → kind of its score; masked where nothing here tells."""
+    masked = SCORE_KINDS["masked"]
+    return {name: kind_of(config, model) or masked for name, model in config["models"].items()}
+
+
+def indels_of(config: Mapping[str, Any]) -> str:
+    """Return what becomes of indels and MNVs: score, skip, or undefined: by no model's score."""
+    if config["scoring"]["indels"] == "skip":
+        return "skip"
+    kinds = model_kinds(config).values()
+    return "score" if any(kind.alleles for kind in kinds) else "undefined"
+
+
+def prepare_flags(model: Mapping[str, Any]) -> list[str]:
+    """Return what a model's own keys say, as options of the step prepare_model."""
+    options = [f"{name}={model[name]}" for name in OPTION_VALUES if model[name] is not None]
+    return [
+        *(word for option in options for word in ("--option", option)),
+        *(["--family", model["family"]] if model["family"] is not None else []),
+        *(["--score", model["score"]] if model["score"] is not None else []),
+    ]
+
+
+def model_errors(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is wrong between the keys of a model, its family and the alleles' lengths."""
+    longest = config["normalise"]["max_allele_length"]
+    for name, model in config["models"].items():
+        yield from _family_errors(f"models.{name}", model, family_of(config, model))
+        kind = kind_of(config, model)
+        window = window_of(config, model) or _UNKNOWN_WINDOW
+        is_scored = config["scoring"]["indels"] == "score" and (kind is None or kind.alleles)
+        if is_scored and longest > window // 4:
+            yield (
+                f"normalise.max_allele_length: {longest} is more than a quarter of the window of "
+                f"model {name} ({window} bp), which leaves too little context; lower it to "
+                f"{window // 4} or less, or set scoring.indels: skip"
+            )
+
+
+def _family_errors(key: str, model: Mapping[str, Any], family: Family | None) -> Iterator[str]:
+    """Yield which keys of a model its family does not have."""
+    if family is None:
+        return
+    score = model["score"] or family.scores[0]
+    if score not in family.scores:
+        yield f"{key}.score: found {score!r}; {family.title} has {', '.join(family.scores)}"
+        return
+    known = family.option_defaults(score)
+    for option in OPTION_VALUES:
+        if model[option] is not None and option not in known:
+            of_it = f"the options {', '.join(known)}" if known else "no options"
+            yield (
+                f"{key}.{option}: found {model[option]!r}; {family.title} with the score {score} "
+                f"has {of_it}: remove the key"
+            )
+        if option in known and known[option] is None and model[option] is None:
+            yield f"{key}.{option}: missing; {family.title} needs it: set it"

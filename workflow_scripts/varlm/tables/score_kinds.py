@@ -57,9 +57,23 @@ class ScoreKind:
         return self.column == LLR
 
     @property
+    def title(self) -> str:
+        """What the score is called on pages and axes, without its unit."""
+        if self.is_llr:
+            return "LLR"
+        return _TITLES.get(self.name, self.name.replace("_", " "))
+
+    @property
     def worst_first(self) -> bool:
         """Whether the most harmful score is the highest: the order of a list, descending."""
         return self.harmful == "high"
+
+
+_TITLES = {
+    "probability": "P(alt) − P(ref)",
+    "cosine": "cosine distance",
+    "euclidean": "Euclidean distance",
+}
 
 
 def _llr(name: str, meaning: str, **more: object) -> ScoreKind:

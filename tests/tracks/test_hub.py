@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from making.records import prepared_model
 from varlm import cli
+from varlm.tables.score_kinds import SCORE_KINDS
 from varlm.tracks.hub import build_hub, hub_files
 from varlm.tracks.jbrowse import jbrowse_config
 from varlm.tracks.model_tracks import (
@@ -22,11 +23,12 @@ from varlm.tracks.model_tracks import (
     ModelTracks,
     Stretch,
     display_limits,
+    limits_of,
 )
-from varlm.tracks.sites import TRACKS
+from varlm.tracks.sites import tracks_of
 from varlm.tracks.ucsc import ucsc_hub
 
-NAMES = [track.name for track in TRACKS]
+NAMES = [track.name for track in tracks_of(SCORE_KINDS["masked"])]
 FIRST = Stretch(contig="chr1", start=9, end=30)
 DRAWN = DrawnTracks(
     varlm="0.1.0",
@@ -287,6 +289,105 @@ def test_limits_show_zero_and_are_never_empty(limits):
 )
 def test_limits(low, highest, expected):
     assert display_limits(low, highest) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("kind", "extremes", "expected"),
+    [
+        ("probability", {"min": -1.0, "low": -0.83, "max": 0.4}, (-0.9, 0.4)),
+        ("cosine", {"min": 1e-5, "low": 2e-5, "max": 1.4, "high": 0.0031}, (0, 0.0031)),
+        ("divergence", {"min": 0.2, "low": 0.3, "max": 9.0, "high": 4.31}, (0, 4.4)),
+        # No distance, so that zero says nothing; a strip far from it.
+        ("inner_product", {"min": 300.0, "low": 311.0, "max": 333.0}, (311, 333)),
+        ("influence", {"min": 0.0, "low": 0.0, "max": 0.0, "high": 0.0}, (0, 0.1)),
+        ("inner_product", {"min": 12.0, "low": 12.0, "max": 12.0}, (12, 13)),
+    ],
+)
+def test_limits_of_other_kinds_are_to_their_scale(kind, extremes, expected):
+    track = DrawnTrack(file="", unit="", meaning="", **extremes)
+    assert limits_of(track, SCORE_KINDS[kind]) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("kind", SCORE_KINDS.values(), ids=SCORE_KINDS)
+@given(st.lists(st.floats(-1e6, 1e6), min_size=4, max_size=4).map(sorted))
+def test_limits_of_any_kind_are_never_empty(kind, numbers):
+    lowest, low, high, highest = numbers
+    more = {"high": high} if kind.worst_first else {}
+    track = DrawnTrack(file="", unit="", meaning="", min=lowest, low=low, max=highest, **more)
+    below, above = limits_of(track, kind)
+    assert below < above
+    assert below <= (low if kind.harmful == "low" and not kind.is_llr else 0) + 1e-9
+    if kind.difference:
+        assert below <= 0 <= above
+
+
+def mixed(folder):
+    """Add a model of probabilities, one of distances and one of likelihoods to a folder."""
+    for name, score in {"splice": "probability", "bert": "cosine", "hyena": "likelihood"}.items():
+        kind = SCORE_KINDS[score]
+        (folder / name).mkdir()
+        more = {"high": 0.031} if kind.worst_first else {}
+        drawn = {}
+        for track in tracks_of(kind):
+            (folder / name / f"{track.name}.bw").write_bytes(b"")
+            drawn[track.name] = DrawnTrack(
+                file=f"{track.name}.bw", unit="", meaning="", low=-0.4, max=0.4, min=-0.5, **more
+            )
+        described = replace(
+            DRAWN, model=name, sites=7, first=FIRST, tracks=drawn, family="x", score=score
+        )
+        described.write(folder / name / "tracks.json")
+    return ("gpn", "splice", "bert", "hyena")
+
+
+def test_each_kind_of_score_has_its_own_tracks(folder):
+    assert run(folder, models=mixed(folder)) == 0
+    _, _, *tracks = stanzas((folder / "hub.txt").read_text())
+    by_name = {track["track"]: track for track in tracks}
+    assert len(by_name) == len(tracks) == 8 + 2 + 2 + 8
+    assert all(len(track["shortLabel"]) <= 17 for track in tracks)
+    assert all(len(track["longLabel"]) <= 80 for track in tracks)
+    low, high = by_name["probability_splice"], by_name["cosine_bert"]
+    assert low["bigDataUrl"] == "splice/worst_probability.bw"
+    assert low["longLabel"] == "splice: lowest P(alt) − P(ref) of the three SNVs"
+    assert (low["windowingFunction"], low["viewLimits"]) == ("minimum", "-0.4:0.4")
+    assert high["longLabel"] == "bert: highest cosine distance of the three SNVs"
+    assert (high["windowingFunction"], high["viewLimits"]) == ("maximum", "-0.5:0.04")
+    assert by_name["llr_hyena"]["bigDataUrl"] == "hyena/worst_llr.bw"
+    session = ET.parse(folder / "igv_session.xml").getroot()
+    functions = {t.get("name"): t.get("windowFunction") for t in session.iter("Track")}
+    assert functions["bert highest cosine distance"] == "max"
+    assert functions["splice lowest P(alt) − P(ref)"] == "min"
+    assert "bert entropy" not in functions
+    assert len(list(session.iter("Resource"))) == 6 + 1 + 1 + 6
+    config = json.loads((folder / "config.json").read_text())
+    names = [track["name"] for track in config["tracks"] if "bert" in track["trackId"]]
+    assert names == ["bert highest cosine distance"]
+    assert all((folder / unquote(uri)).exists() for uri in locations(config))
+    said = (folder / "README.txt").read_text()
+    assert "worst_cosine.bw\n                 highest score (mean of the strands)" in said
+    assert "Of gpn, hyena alone." in said
+    assert max(map(len, said.splitlines())) <= 140
+
+
+def test_a_model_without_entropy_opens_without_it(folder):
+    mixed(folder)
+    assert run(folder, models=("bert",)) == 0
+    said = (folder / "README.txt").read_text()
+    assert "&tracks=cosine_bert\n" in said
+    assert "entropy" not in said.partition("IGV (desktop)")[0].replace("entropy_", "")
+    assert run(folder, models=("splice", "gpn")) == 0
+
+
+def test_tracks_of_another_kind_than_said_are_refused(folder, capsys):
+    path = folder / "gpn/tracks.json"
+    drawn = json.loads(path.read_text())
+    path.write_text(json.dumps(drawn | {"score": "cosine"}))
+    assert run(folder) == 2
+    assert "has no track worst_cosine; delete the folder" in capsys.readouterr().err
+    path.write_text(json.dumps(drawn | {"score": "magic"}))
+    assert run(folder) == 2
+    assert "found 'magic', expected one of masked" in capsys.readouterr().err
 
 
 def test_colours_are_four_unlike_ones():

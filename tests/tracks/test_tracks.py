@@ -25,12 +25,14 @@ from varlm.genome.reference import Genome
 from varlm.scoring import formulas, planning
 from varlm.store import SITE_SCHEMA, Store
 from varlm.tables.schemas import LOGIT_COLUMNS, VARIANTS
+from varlm.tables.score_kinds import SCORE_KINDS
 from varlm.tracks import bigwig
 from varlm.tracks import snv_sites as snv_sites_module
-from varlm.tracks.sites import TRACKS, draw_tracks, site_values
+from varlm.tracks.sites import draw_tracks, site_values, tracks_of
 from varlm.tracks.snv_sites import snv_sites
 
-NAMES = [track.name for track in TRACKS]
+MASKED = SCORE_KINDS["masked"]
+NAMES = [track.name for track in tracks_of(MASKED)]
 LOGO = NAMES[2:]
 # Out of alphabetical order, and of the kinds of names that assemblies have.
 CONTIGS = {
@@ -173,7 +175,7 @@ REF = st.lists(st.integers(0, 3), min_size=3, max_size=3).map(np.array)
 
 @given(LOGITS, REF)
 def test_values_are_the_definitions(logits, ref):
-    columns = site_values(logits, ref)
+    columns = site_values(logits, ref, MASKED)
     assert list(columns) == NAMES
     for row in range(3):
         fwd, rev = logits[row].astype(float).tolist()
@@ -183,7 +185,7 @@ def test_values_are_the_definitions(logits, ref):
 
 @given(LOGITS, REF)
 def test_heights_are_a_logo_and_the_worst_is_one_of_the_three(logits, ref):
-    columns = site_values(logits, ref)
+    columns = site_values(logits, ref, MASKED)
     assert all(column.dtype == np.float32 for column in columns.values())
     heights = np.array([columns[name] for name in LOGO], dtype=float)
     assert (heights >= -1e-6).all()
@@ -198,12 +200,45 @@ def test_heights_are_a_logo_and_the_worst_is_one_of_the_three(logits, ref):
 
 
 def test_equal_logits_have_no_height():
-    columns = site_values(np.zeros((1, 2, 4)), np.array([2]))
+    columns = site_values(np.zeros((1, 2, 4)), np.array([2]), MASKED)
     assert columns["entropy"] == pytest.approx(math.log(4))
     assert [float(columns[name][0]) for name in (*LOGO, "worst_llr")] == pytest.approx([0] * 5)
 
 
+@pytest.mark.parametrize("kind", SCORE_KINDS.values(), ids=SCORE_KINDS)
+@given(LOGITS, REF)
+def test_the_worst_of_any_kind_is_the_most_harmful_of_three(kind, numbers, ref):
+    columns = site_values(numbers, ref, kind)
+    assert list(columns) == [track.name for track in tracks_of(kind)]
+    assert (list(columns)[1:] == NAMES[1:]) == kind.distribution
+    worst = max if kind.harmful == "high" else min
+    for row in range(3):
+        four = numbers[row].astype(float).mean(axis=0)
+        less = four[ref[row]] if kind.difference else 0
+        expected = worst(four[a] - less for a in range(4) if a != ref[row])
+        assert columns[f"worst_{kind.column}"][row] == pytest.approx(expected, abs=2e-5)
+
+
 # The step
+
+
+def test_tracks_of_distances_show_the_highest(project, genome):
+    assert draw(project, out="llr") == 0
+    model = json.loads((project / "model.json").read_text())
+    more = {"family": "dnabert2", "score": "cosine", "options": {"embedding": "variant"}}
+    (project / "model.json").write_text(json.dumps(model | more))
+    assert draw(project) == 0
+    assert list(bigwigs(project / "tracks")) == ["worst_cosine.bw"]
+    values = [v for by in read(project / "tracks/worst_cosine.bw").values() for v in by.values()]
+    described = json.loads((project / "tracks/tracks.json").read_text())
+    assert {name: described[name] for name in more} == more
+    track = described["tracks"]["worst_cosine"]
+    assert (track["min"], track["max"]) == (min(values), max(values))
+    assert track["high"] == pytest.approx(np.quantile(values, 0.99))
+    assert track["meaning"].startswith("highest cosine distance of the embeddings")
+    # The same numbers taken for logits: what the other end of them is.
+    lowest = read(project / "llr/worst_llr.bw")
+    assert sum(sum(by.values()) for by in lowest.values()) < sum(values)
 
 
 def test_tracks_are_the_tables_numbers(project, genome):
@@ -443,6 +478,8 @@ def test_yeast_genes_with_made_scores(shared_data, tmp_path):
         )
     store = Store(tmp_path / "store")
     store.commit(KEY, MODEL, frames, [])
-    drawn = draw_tracks([variants], genome, store, KEY, tmp_path / "tracks", processes=2)
+    drawn = draw_tracks(
+        [variants], genome, store, prepared_model(key=KEY), tmp_path / "tracks", processes=2
+    )
     assert drawn["sites"] == 700 * len(genome.names)
     assert agrees(tmp_path / "tracks", table(variants, genome, store))

@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> None:
         check_digest(path)
     genome, store = Genome.open(args.reference), Store(args.store)
     with lost_rows_told(f"{args.store}: model {model.name}"):
-        drawn = draw_tracks(args.variants, genome, store, model.key, args.tracks, args.threads)
+        drawn = draw_tracks(args.variants, genome, store, model, args.tracks, args.threads)
     described = {"varlm": __version__, "model": model.name, **model.provenance(), **drawn}
     path = args.tracks / "tracks.json"
     DrawnTracks.from_json(described, path).write(path)

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import os
 import re
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
 from varlm.errors import UserError
+from varlm.tables.score_kinds import ScoreKind
 from varlm.tracks.igv import igv_session
 from varlm.tracks.jbrowse import jbrowse_config
 from varlm.tracks.model_tracks import ModelTracks, track_id
+from varlm.tracks.sites import worst_name
 from varlm.tracks.ucsc import ucsc_hub
 
 GENOME_NAME = re.compile(r"[A-Za-z0-9_.-]+")
@@ -81,13 +84,7 @@ Tracks of varlm
 
 One folder a model, with bigWig files of one value a site:
 
-  worst_llr.bw   lowest log-likelihood ratio (alternate less reference, natural logarithm, mean of
-                 the strands) of the site's three SNVs; negative: every SNV there, or the worst of
-                 them, is less likely to the model than the reference's base
-  entropy.bw     entropy of A, C, G, T at the site, nats: 0 (sure) to 1.386 (no idea)
-  logo_A.bw, logo_C.bw, logo_G.bw, logo_T.bw
-                 heights of the letters of a sequence logo, bits: p x (2 - entropy in bits)
-  tracks.json    model, number of sites by contig, lowest and highest value of each track
+{files}  tracks.json    model, number of sites by contig, lowest and highest value of each track
 
 Models: {models}
 Contigs are named as in the reference FASTA. Sites without a score have no value.
@@ -120,6 +117,41 @@ create jbrowse), and open, with the name of this folder for tracks:
 """
 
 
+_WORST_LLR = """\
+  worst_llr.bw   lowest log-likelihood ratio (alternate less reference, natural logarithm, mean of
+                 the strands) of the site's three SNVs; negative: every SNV there, or the worst of
+                 them, is less likely to the model than the reference's base
+"""
+_DISTRIBUTION = """\
+  entropy.bw     entropy of A, C, G, T at the site, nats: 0 (sure) to 1.386 (no idea)
+  logo_A.bw, logo_C.bw, logo_G.bw, logo_T.bw
+                 heights of the letters of a sequence logo, bits: p x (2 - entropy in bits)
+"""
+
+
+def _files(models: Sequence[ModelTracks]) -> str:
+    """Return the lines on the bigWigs that the models have."""
+    by_column = {model.kind.column: model.kind for model in models}
+    lines = [_WORST_LLR if kind.is_llr else _worst_lines(kind) for kind in by_column.values()]
+    with_logo = [model.name for model in models if model.kind.distribution]
+    if with_logo:
+        lines.append(_DISTRIBUTION)
+    if 0 < len(with_logo) < len(models):
+        lines.append(f"                 Of {', '.join(with_logo)} alone.\n")
+    return "".join(lines)
+
+
+def _worst_lines(kind: ScoreKind) -> str:
+    end = "highest" if kind.worst_first else "lowest"
+    text = (
+        f"{end} score (mean of the strands) of the site's three SNVs: {kind.meaning}; "
+        f"{kind.harmful}: harmful"
+    )
+    name = f"  {worst_name(kind)}.bw"
+    lines = textwrap.wrap(text, width=83)
+    return "\n".join([name, *(" " * 17 + line for line in lines), ""])
+
+
 def _readme(models: Sequence[ModelTracks], reference: str, genome: str | None) -> str:
     if not models:
         return (
@@ -132,8 +164,11 @@ def _readme(models: Sequence[ModelTracks], reference: str, genome: str | None) -
         else f"In hub.txt, replace {UNNAMED} by UCSC's name of the assembly: hg38, sacCer3, or\n"
         "   the accession of a GenArk genome such as GCF_000146045.2."
     )
-    shown = ",".join(track_id(kind, models[0].name) for kind in ("llr", "entropy", "logo"))
+    first = models[0]
+    kinds = [first.score_id, *(("entropy", "logo") if first.kind.distribution else ())]
+    shown = ",".join(track_id(kind, first.name) for kind in kinds)
     return _README.format(
+        files=_files(models),
         models=", ".join(model.name for model in models),
         reference=reference,
         genome=assembly,

@@ -10,8 +10,8 @@ import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 
 from varlm.genome.bases import BASES
-from varlm.tracks.model_tracks import COLOURS, ENTROPY_COLOUR, LLR_COLOUR, ModelTracks, track_id
-from varlm.tracks.sites import ENTROPY, WORST_LLR
+from varlm.tracks.model_tracks import COLOURS, ENTROPY_COLOUR, SCORE_COLOUR, ModelTracks, track_id
+from varlm.tracks.sites import ENTROPY, tracks_of
 
 
 def igv_session(models: Sequence[ModelTracks], fasta: str) -> str:
@@ -24,9 +24,12 @@ def igv_session(models: Sequence[ModelTracks], fasta: str) -> str:
     resources = ET.SubElement(session, "Resources")
     panel = ET.SubElement(session, "Panel", name="DataPanel")
     for model in models:
-        for track in (WORST_LLR, ENTROPY, *(f"logo_{base}" for base in BASES)):
-            ET.SubElement(resources, "Resource", path=model.file(track), type="bw")
-        _igv_track(panel, model, WORST_LLR, f"{model.name} lowest LLR", LLR_COLOUR)
+        for track in tracks_of(model.kind):
+            ET.SubElement(resources, "Resource", path=model.file(track.name), type="bw")
+        worst = f"{model.name} {model.score_name}"
+        _igv_track(panel, model, model.worst, worst, SCORE_COLOUR)
+        if not model.kind.distribution:
+            continue
         _igv_track(panel, model, ENTROPY, f"{model.name} entropy", ENTROPY_COLOUR)
         logo = ET.SubElement(
             panel,
@@ -65,13 +68,24 @@ def _igv_track(
         height="60",
         renderer="BAR_CHART",
         visible="true",
-        windowFunction="min" if track == WORST_LLR else "mean",
+        windowFunction=_summary(model) if track == model.worst else "mean",
     )
-    limits = {WORST_LLR: model.llr_limits, ENTROPY: (0, 1.4)}
+    limits = {model.worst: model.limits, ENTROPY: (0, 1.4)}
     _igv_range(element, *limits.get(track, (0, 2)))
 
 
+def _summary(model: ModelTracks) -> str:
+    """Return which of many scores a bar shows, zoomed out: the most harmful."""
+    return "max" if model.kind.worst_first else "min"
+
+
 def _igv_range(track: ET.Element, low: float, high: float) -> None:
+    base = min(max(low, 0.0), high)  # where bars stand: zero, or what is nearest to it
     ET.SubElement(
-        track, "DataRange", minimum=f"{low:g}", baseline="0", maximum=f"{high:g}", type="LINEAR"
+        track,
+        "DataRange",
+        minimum=f"{low:g}",
+        baseline=f"{base:g}",
+        maximum=f"{high:g}",
+        type="LINEAR",
     )

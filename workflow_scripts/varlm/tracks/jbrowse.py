@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from varlm.genome.bases import BASES
 from varlm.tracks.model_tracks import COLOURS, ModelTracks, track_id
-from varlm.tracks.sites import ENTROPY, WORST_LLR
+from varlm.tracks.sites import ENTROPY
 
 
 def jbrowse_config(models: Sequence[ModelTracks], fasta: str, assembly: str) -> str:
@@ -43,7 +43,20 @@ def jbrowse_config(models: Sequence[ModelTracks], fasta: str, assembly: str) -> 
 
     tracks = []
     for model in models:
-        low, high = model.llr_limits
+        low, high = model.limits
+        unit = f" ({model.kind.unit})" if model.kind.unit else ""
+        tracks.append(
+            entry(
+                model,
+                model.score_id,
+                f"{model.score_name}{unit}",
+                bigwig(model, model.worst),
+                minScore=low,
+                maxScore=high,
+            )
+        )
+        if not model.kind.distribution:
+            continue
         heights = [
             bigwig(
                 model,
@@ -55,14 +68,6 @@ def jbrowse_config(models: Sequence[ModelTracks], fasta: str, assembly: str) -> 
             for base in BASES
         ]
         tracks += [
-            entry(
-                model,
-                "llr",
-                "lowest LLR (nats)",
-                bigwig(model, WORST_LLR),
-                minScore=low,
-                maxScore=high,
-            ),
             entry(
                 model, "entropy", "entropy (nats)", bigwig(model, ENTROPY), minScore=0, maxScore=1.4
             ),

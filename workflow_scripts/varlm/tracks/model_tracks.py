@@ -6,16 +6,18 @@ import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from varlm.errors import UserError
-from varlm.files.json_record import JsonRecord
-from varlm.tracks.sites import WORST_LLR
+from varlm.files.json_record import JsonRecord, absent_if_none
+from varlm.tables.score_kinds import SCORE_KINDS, ScoreKind
+from varlm.tracks.sites import worst_name
 
 MODEL_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 # The colours of a sequence logo, as in UCSC's and songlab's.
 COLOURS = {"A": (0, 128, 0), "C": (0, 0, 255), "G": (255, 166, 0), "T": (255, 0, 0)}
-LLR_COLOUR, ENTROPY_COLOUR = (158, 54, 38), (70, 90, 120)
+SCORE_COLOUR, ENTROPY_COLOUR = (158, 54, 38), (70, 90, 120)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +33,8 @@ class Stretch:
 class DrawnTrack:
     """A bigWig: its name, what its values are, and their extremes.
 
-    Below `low` lie 1 % of the values.
+    Below `low` lie 1 % of the values, above `high`, which a model has whose high scores are
+    harmful, another 1 %.
     """
 
     file: str
@@ -40,6 +43,7 @@ class DrawnTrack:
     min: float
     max: float
     low: float
+    high: float | None = absent_if_none()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +54,7 @@ class DrawnTracks(JsonRecord):
     ----------
     varlm : str
         The version that drew them.
-    model, path, revision, key, window, strands, precision
+    model, path, revision, key, window, strands, precision, family, score, options
         As of `varlm.models.prepared.PreparedModel`.
     sites : int
     contigs : dict
@@ -58,7 +62,7 @@ class DrawnTracks(JsonRecord):
     first : Stretch or None
         Where a browser may open; None where there is no site.
     tracks : dict
-        Name (`varlm.tracks.sites.TRACKS`) → bigWig; empty where there is no site.
+        Name (`varlm.tracks.sites.tracks_of`) → bigWig; empty where there is no site.
     """
 
     MADE_BY = "draw_tracks"
@@ -73,29 +77,51 @@ class DrawnTracks(JsonRecord):
     window: int
     strands: str
     precision: str
+    family: str | None = absent_if_none()
+    score: str | None = absent_if_none()
+    options: dict[str, str] | None = absent_if_none()  # noqa: RUF009
     sites: int
     contigs: dict[str, int]
     first: Stretch | None
     tracks: dict[str, DrawnTrack]
 
+    @property
+    def kind(self) -> ScoreKind:
+        """The kind of the model's score."""
+        return SCORE_KINDS[self.score or "masked"]
+
+    @classmethod
+    def from_json(cls, document: object, path: Path) -> Self:
+        """Return what JSON values say; errors as in `JsonRecord.read`, or an unknown kind."""
+        drawn = super().from_json(document, path)
+        if drawn.score is not None and drawn.score not in SCORE_KINDS:
+            raise UserError(
+                f"{path}: found {drawn.score!r}, expected one of {', '.join(SCORE_KINDS)}; "
+                f"{cls._remedy()}"
+            )
+        return drawn
+
 
 @dataclass(frozen=True)
 class ModelTracks:
-    """The tracks of one model, as its `tracks.json` tells: name, limits, where they begin.
+    """The tracks of one model, as its `tracks.json` tells: name, kind, limits, where they begin.
 
     Attributes
     ----------
     name : str
         Of the model, and of the folder with its bigWigs.
-    llr_limits : tuple of float
-        What the display of the lowest LLR shows, nats.
+    limits : tuple of float
+        What the display of the worst scores shows.
     first : Stretch
         The first sites.
+    kind : ScoreKind
+        Of the model's score.
     """
 
     name: str
-    llr_limits: tuple[float, float]
+    limits: tuple[float, float]
     first: Stretch
+    kind: ScoreKind = SCORE_KINDS["masked"]
 
     @classmethod
     def read(cls, folder: Path, name: str) -> ModelTracks | None:
@@ -120,12 +146,32 @@ class ModelTracks:
                     f"{folder / name / track.file}: not found, but tracks.json beside it names "
                     "it; delete the folder and run the workflow again"
                 )
-        llr = drawn.tracks[WORST_LLR]
-        return cls(name, display_limits(llr.low, llr.max), drawn.first)
+        worst = drawn.tracks.get(worst_name(drawn.kind))
+        if worst is None:
+            raise UserError(
+                f"{folder / name / 'tracks.json'}: has no track {worst_name(drawn.kind)}; delete "
+                "the folder and run the workflow again"
+            )
+        return cls(name, limits_of(worst, drawn.kind), drawn.first, drawn.kind)
 
     def file(self, track: str) -> str:
         """Return the path of a track's bigWig, relative to the folder of all tracks."""
         return f"{self.name}/{track}.bw"
+
+    @property
+    def worst(self) -> str:
+        """The name of the track of a site's most harmful score."""
+        return worst_name(self.kind)
+
+    @property
+    def score_id(self) -> str:
+        """What that track's unique name begins with (`track_id`)."""
+        return self.kind.column.replace("_", "")
+
+    @property
+    def score_name(self) -> str:
+        """What that track shows, for people: its end and the kind of score."""
+        return f"{'highest' if self.kind.worst_first else 'lowest'} {self.kind.title}"
 
     @property
     def locus(self) -> str:
@@ -133,8 +179,28 @@ class ModelTracks:
         return f"{self.first.contig}:{self.first.start + 1}-{self.first.end}"
 
 
+def limits_of(worst: DrawnTrack, kind: ScoreKind) -> tuple[float, float]:
+    """Return what a display of the worst scores shows: the harmful end, but for a few far values.
+
+    Zero, where the two alleles are alike, stays in view; a score that is no difference and no
+    distance has no such value.
+    """
+    if kind.is_llr:
+        return display_limits(worst.low, worst.max)
+    low = worst.low if kind.harmful == "low" else worst.min
+    high = worst.high if worst.high is not None else worst.max
+    if kind.difference:
+        low, high = min(low, 0.0), max(high, 0.0)
+    step = 10.0 ** math.floor(math.log10((high - low) or abs(high) or 1.0)) / 10
+    below, above = math.floor(low / step) * step, math.ceil(high / step) * step
+    return (below, above) if below < above else (below, below + step)
+
+
 def display_limits(low: float, highest: float) -> tuple[float, float]:
-    """Return limits that keep zero in view, and a few far values from making all others flat."""
+    """Return limits that keep zero in view, and a few far values from making all others flat.
+
+    Of log-ratios, nats.
+    """
     below = min(0.0, math.floor(low * 10) / 10)
     above = max(0.0, math.ceil(min(highest, max(-low, 1.0)) * 10) / 10)
     return (below, above) if below < above else (-1.0, 0.0)

@@ -1,9 +1,11 @@
 """What a model says of each site, as tracks for genome browsers.
 
-`worst_llr` is the lowest of the log-likelihood ratios of the site's three SNVs, `entropy` that of
-A, C, G, T: the numbers of the annotated table. `logo_A` … `logo_T` are the heights of the four
+`worst_llr` is the lowest of the log-likelihood ratios of the site's three SNVs, or, of another
+kind of score, `worst_cosine` and so on the most harmful of them. Of a kind that gives A, C, G, T
+probabilities `entropy` is that of the site, and `logo_A` … `logo_T` are the heights of the four
 letters of a sequence logo, p × (2 − H) with H in bits (Schneider and Stephens 1990, without their
-correction for small samples): browsers that stack the four draw the logo.
+correction for small samples): browsers that stack the four draw the logo. Scores and entropy are
+the numbers of the annotated table.
 """
 
 from __future__ import annotations
@@ -25,12 +27,13 @@ from varlm.genome.reference import Genome
 from varlm.scoring import formulas
 from varlm.store.layout import KINDS, Kind
 from varlm.tables.schemas import LOGIT_COLUMNS
+from varlm.tables.score_kinds import ScoreKind
 from varlm.tracks.bigwig import write_bigwigs
 from varlm.tracks.snv_sites import Sites, snv_sites
 from varlm.tracks.spool import Spool
 
-# A site of a bigWig has one value; the lowest of a track is where its display begins, and a few
-# odd sites should not make all others flat: 1 % of them may lie below.
+# A site of a bigWig has one value; the most harmful of a track is where its display ends, and a few
+# odd sites should not make all others flat: 1 % of them may lie beyond.
 LOW = 0.01
 _SAMPLE = 1_000_000  # values that this share is taken from
 
@@ -44,13 +47,28 @@ class Track:
     meaning: str
 
 
-WORST_LLR, ENTROPY = "worst_llr", "entropy"
-TRACKS = (
-    Track(
-        WORST_LLR,
-        "nats",
-        "lowest log-likelihood ratio (alt − ref, strand mean) of the site's three SNVs",
-    ),
+ENTROPY = "entropy"
+
+
+def tracks_of(kind: ScoreKind) -> tuple[Track, ...]:
+    """Return the tracks of a model with this kind of score, that of the score first."""
+    return (_worst_track(kind), *(_SITE_TRACKS if kind.distribution else ()))
+
+
+def worst_name(kind: ScoreKind) -> str:
+    """Return the name of the track of a site's most harmful score."""
+    return f"worst_{kind.column}"
+
+
+def _worst_track(kind: ScoreKind) -> Track:
+    end = "highest" if kind.worst_first else "lowest"
+    score = "log-likelihood ratio (alt − ref, strand mean)"
+    if not kind.is_llr:
+        score = f"{kind.meaning} (strand mean; {kind.harmful}: harmful),"
+    return Track(worst_name(kind), kind.unit, f"{end} {score} of the site's three SNVs")
+
+
+_SITE_TRACKS = (
     Track(ENTROPY, "nats", "entropy of A, C, G, T at the site; low: the model is sure"),
     *(
         Track(
@@ -61,6 +79,20 @@ TRACKS = (
         for base in BASES
     ),
 )
+
+
+class StoredModel(Protocol):
+    """What is asked of the model; `varlm.models.prepared.PreparedModel` is one."""
+
+    @property
+    def key(self) -> str:
+        """Of its rows in the store."""
+        ...
+
+    @property
+    def kind(self) -> ScoreKind:
+        """The kind of its score."""
+        ...
 
 
 class SiteSource(Protocol):
@@ -75,33 +107,46 @@ class SiteSource(Protocol):
         ...
 
 
-def site_values(logits: NDArray[Any], ref: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
-    """Return the value of each track at n sites, shape (n,) each.
+def site_values(
+    numbers: NDArray[Any], ref: NDArray[Any], kind: ScoreKind
+) -> dict[str, NDArray[np.float32]]:
+    """Return the value of each of a kind's tracks at n sites, shape (n,) each.
 
     Parameters
     ----------
-    logits : shape (n, 2, 4)
+    numbers : shape (n, 2, 4)
         As in `varlm.scoring.formulas`: strands; A, C, G, T of the forward strand.
     ref : shape (n,)
         Index 0…3 of the reference's base.
+    kind : ScoreKind
+        Of the model that made the numbers.
     """
-    llr = [
-        formulas.strand_mean(formulas.llr_by_strand(logits, ref, (ref + step) % 4))
+    scores = [
+        formulas.strand_mean(formulas.score_by_strand(kind, numbers, ref, (ref + step) % 4))
         for step in (1, 2, 3)
     ]
-    mean = formulas.strand_mean(logits)
-    entropy = formulas.entropy(mean)
-    heights = formulas.probabilities(mean) * (2 - entropy / ln(2))[:, None]
-    values = {
-        WORST_LLR: np.min(llr, axis=0),
-        ENTROPY: entropy,
-        **{f"logo_{base}": heights[:, number] for number, base in enumerate(BASES)},
-    }
+    worst = np.max(scores, axis=0) if kind.worst_first else np.min(scores, axis=0)
+    values = {worst_name(kind): worst, **(_of_distribution(numbers) if kind.distribution else {})}
     return {name: column.astype(np.float32) for name, column in values.items()}
 
 
+def _of_distribution(logits: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
+    """Return entropy and heights of letters at n sites, by the name of their track."""
+    mean = formulas.strand_mean(logits)
+    entropy = formulas.entropy(mean)
+    heights = formulas.probabilities(mean) * (2 - entropy / ln(2))[:, None]
+    return {
+        ENTROPY: entropy,
+        **{f"logo_{base}": heights[:, number] for number, base in enumerate(BASES)},
+    }
+
+
 def spool_values(
-    variants: Sequence[Path], genome: Genome, store: SiteSource, key: str, spool: Spool
+    variants: Sequence[Path],
+    genome: Genome,
+    store: SiteSource,
+    model: StoredModel,
+    spool: Spool,
 ) -> dict[str, tuple[float, float]]:
     """Write the values of all tracks at all SNV sites to a spool; return their extremes.
 
@@ -113,20 +158,21 @@ def spool_values(
     Raises
     ------
     LookupError
-        If the store lacks a site, or has logits that are no finite numbers.
+        If the store lacks a site, or has numbers that are not finite.
     UserError
         As `snv_sites`.
     """
     extremes: dict[str, tuple[float, float]] = {}
     for sites in snv_sites(variants, genome):
-        stored = _stored(sites, genome, store, key)
+        stored = _stored(sites, genome, store, model.key)
         lacking = stored[LOGIT_COLUMNS[0]].is_null().to_numpy()
         if lacking.any():
             raise LookupError(
                 f"{int(lacking.sum())} sites are not in the store, the first of them "
                 f"{sites[int(lacking.argmax())]}"
             )
-        values = site_values(formulas.site_logits(stored), _reference_bases(sites, genome))
+        numbers = formulas.site_logits(stored)
+        values = site_values(numbers, _reference_bases(sites, genome), model.kind)
         wrong = ~np.isfinite(list(values.values())).all(axis=0)
         if wrong.any():
             raise LookupError(
@@ -172,7 +218,7 @@ def draw_tracks(
     variants: Sequence[Path],
     genome: Genome,
     store: SiteSource,
-    key: str,
+    model: StoredModel,
     folder: Path,
     processes: int = 1,
 ) -> dict[str, Any]:
@@ -185,8 +231,8 @@ def draw_tracks(
     ----------
     variants : sequence of Path
         `variants.parquet` of cohorts; the tracks show every site that has an SNV in any of them.
-    key : str
-        The model's key in the store.
+    model : StoredModel
+        Key in the store and kind of score.
     processes : int
         Files that are written at a time.
 
@@ -195,7 +241,8 @@ def draw_tracks(
     dict
         `sites`; `contigs`, name → sites; `first`, the first stretch of neighbouring sites
         (contig, and start and end, 0-based, half-open), or None; `tracks`, name → file, unit,
-        meaning, min, max and low, below which 1 % of the values lie.
+        meaning, min, max and low, below which 1 % of the values lie; where high scores are
+        harmful also high, above which 1 % lie.
 
     Raises
     ------
@@ -206,9 +253,10 @@ def draw_tracks(
     shutil.rmtree(work, ignore_errors=True)  # of a run that was killed
     work.mkdir(parents=True)
     try:
-        names = [track.name for track in TRACKS]
+        tracks = tracks_of(model.kind)
+        names = [track.name for track in tracks]
         with Spool(work, names) as spool:
-            extremes = spool_values(variants, genome, store, key, spool)
+            extremes = spool_values(variants, genome, store, model, spool)
         files = write_bigwigs(spool, processes) if spool.count else {}
         for name in names:
             path = folder / f"{name}.bw"
@@ -222,20 +270,31 @@ def draw_tracks(
             "contigs": {section.contig: section.count for section in spool.sections},
             "first": _first_stretch(spool),
             "tracks": {
-                track.name: {
-                    "file": f"{track.name}.bw",
-                    "unit": track.unit,
-                    "meaning": track.meaning,
-                    "min": extremes[track.name][0],
-                    "max": extremes[track.name][1],
-                    "low": float(np.quantile(spool.sample(track.name, _SAMPLE), LOW)),
-                }
-                for track in TRACKS
+                track.name: _described(track, spool, extremes[track.name], model.kind)
+                for track in tracks
                 if track.name in files
             },
         }
     finally:
         shutil.rmtree(work)
+
+
+def _described(
+    track: Track, spool: Spool, extremes: tuple[float, float], kind: ScoreKind
+) -> dict[str, Any]:
+    """Return what tracks.json says of a track."""
+    sample = spool.sample(track.name, _SAMPLE)
+    described = {
+        "file": f"{track.name}.bw",
+        "unit": track.unit,
+        "meaning": track.meaning,
+        "min": extremes[0],
+        "max": extremes[1],
+        "low": float(np.quantile(sample, LOW)),
+    }
+    if kind.worst_first:
+        described["high"] = float(np.quantile(sample, 1 - LOW))
+    return described
 
 
 def _first_stretch(spool: Spool) -> dict[str, Any] | None:

@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from varlm.genome.bases import BASES
-from varlm.tracks.model_tracks import COLOURS, ENTROPY_COLOUR, LLR_COLOUR, ModelTracks, track_id
-from varlm.tracks.sites import ENTROPY, WORST_LLR
+from varlm.tracks.model_tracks import COLOURS, ENTROPY_COLOUR, SCORE_COLOUR, ModelTracks, track_id
+from varlm.tracks.sites import ENTROPY
 
 _SHORT = 17  # characters that UCSC shows of a short label
+# What a short label says of the kind of score, where its column is no good.
+_LABELS = {"llr": "LLR", "probability": "prob.", "inner_product": "product"}
 
 
 def ucsc_hub(models: Sequence[ModelTracks], genome: str) -> str:
-    """Return a UCSC track hub in one file: for each model, LLR, entropy and logo."""
+    """Return a UCSC track hub in one file: for each model, scores, entropy and logo."""
     stanzas: list[dict[str, str]] = [
         {
             "hub": "varlm",
@@ -50,21 +52,27 @@ def _ucsc_stanzas(model: ModelTracks) -> list[dict[str, str]]:
             "color": ",".join(map(str, colour)),
         }
 
-    low, high = model.llr_limits
+    low, high = model.limits
+    unit = f", {model.kind.unit}" if model.kind.unit else ""
     group, logo = track_id("model", model.name), track_id("logo", model.name)
     view = {"visibility": "full", "maxHeightPixels": "128:50:16", "autoScale": "off"}
-    return [
+    score = [
         stanza("model", "", "what it says of each site", superTrack="on show"),
         stanza(
-            "llr",
-            "LLR",
-            "lowest LLR of the three SNVs, nats",
+            model.score_id,
+            _LABELS.get(model.kind.column, model.kind.column),
+            f"{model.score_name} of the three SNVs{unit}",
             parent=group,
-            **bigwig(WORST_LLR, low, high, LLR_COLOUR),
+            **bigwig(model.worst, low, high, SCORE_COLOUR),
             **view,
             viewLimits=f"{low:g}:{high:g}",
-            windowingFunction="minimum",
+            windowingFunction="maximum" if model.kind.worst_first else "minimum",
         ),
+    ]
+    if not model.kind.distribution:
+        return score
+    return [
+        *score,
         stanza(
             "entropy",
             "entropy",

@@ -14,14 +14,17 @@ from polars.testing import assert_frame_equal
 from varlm.annotation import table as annotation
 from varlm.annotation.bigwigs import BigWigColumns
 from varlm.annotation.intervals import IntervalColumns
-from varlm.annotation.table import Beside, Model, Sources, annotate
+from varlm.annotation.scores import Model
+from varlm.annotation.table import Beside, Sources, annotate
 from varlm.errors import UserError
 from varlm.genome.contig_names import ContigNames
 from varlm.genome.encoding import index_reference
 from varlm.genome.reference import Genome
+from varlm.scoring.background import Percentiles
 from varlm.store import ALLELE_SCHEMA, SITE_SCHEMA
 from varlm.tables.parquet import Column, Table
 from varlm.tables.schemas import CONSEQUENCES, VARIANTS, annotated
+from varlm.tables.score_kinds import SCORE_KINDS, score_columns
 
 LENGTH = 60
 KINDS = {(1, 1): "snv", (2, 2): "mnv", (1, 2): "ins", (2, 1): "del"}
@@ -106,37 +109,56 @@ ALLELES = st.lists(
 )
 
 
-def by_hand(store, key, row):
+def by_hand(store, key, row, kind):
     """One allele's scores, from the formulas of docs/design.md."""
+    column = kind.column
     if row["kind"] != "snv":
+        if kind.alleles is None:
+            return {}
         fwd, rev = store.llr(key, row["contig"], row["pos"], row["ref"], row["alt"])
-        return {"llr": fwd if rev is None else (fwd + rev) / 2, "llr_fwd": fwd, "llr_rev": rev}
+        mean = fwd if rev is None else (fwd + rev) / 2
+        return {column: mean, f"{column}_fwd": fwd, f"{column}_rev": rev}
     logits = store.logits(key, row["contig"], row["pos"])
     strands = [dict(zip("ACGT", logits[i : i + 4], strict=True)) for i in (0, 4)]
     scored = [s for s in strands if s["A"] is not None]
-    difference = [s[row["alt"]] - s[row["ref"]] for s in scored]
+    by_strand = [s[row["alt"]] - (s[row["ref"]] if kind.difference else 0) for s in scored]
+    scores = {
+        column: sum(by_strand) / len(by_strand),
+        f"{column}_fwd": by_strand[0],
+        f"{column}_rev": by_strand[1] if len(by_strand) > 1 else None,
+    }
+    if not kind.distribution:
+        return scores
     mean = {base: sum(s[base] for s in scored) / len(scored) for base in "ACGT"}
     total = sum(math.exp(value) for value in mean.values())
     p = {base: math.exp(value) / total for base, value in mean.items()}
     return {
-        "llr": sum(difference) / len(difference),
-        "llr_fwd": difference[0],
-        "llr_rev": difference[1] if len(difference) > 1 else None,
+        **scores,
         "entropy": -sum(value * math.log(value) for value in p.values()),
         "p_ref": p[row["ref"]],
         "p_alt": p[row["alt"]],
     }
 
 
-@given(ALLELES, st.sampled_from([1, 2]), st.integers(1, 10), st.integers(1, 40))
+BACKGROUND = np.array([-1.5, -0.5, 0.0, 0.25, 2.0])
+
+
+@given(
+    ALLELES,
+    st.sampled_from([1, 2]),
+    st.integers(1, 10),
+    st.integers(1, 40),
+    st.sampled_from(list(SCORE_KINDS.values())),
+)
 def test_every_score_is_that_of_the_allele_alone(
-    genome, tmp_path_factory, alleles, strands, rows, span
+    genome, tmp_path_factory, alleles, strands, rows, span, kind
 ):
     path = tmp_path_factory.mktemp("v") / "variants.parquet"
     variants = variants_of(alleles)
     variants.write_parquet(path)
     store = MadeStore(genome, strands)
-    models = [Model("m", "key"), Model("other", "another key")]
+    ranks = Percentiles(BACKGROUND, kind)
+    models = [Model("m", "key"), Model("other", "another key", ranks, kind)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(annotation, "ROWS", rows)
         patch.setattr(annotation, "SPAN", span)
@@ -148,8 +170,12 @@ def test_every_score_is_that_of_the_allele_alone(
     for row, variant in zip(table_rows, variants.iter_rows(named=True), strict=True):
         assert row["consequence"] is None
         for model in models:
-            expected = by_hand(store, model.key, variant)
-            for name in ("llr", "llr_fwd", "llr_rev", "entropy", "p_ref", "p_alt"):
+            expected = by_hand(store, model.key, variant, model.kind)
+            score = row[f"{model.name}_{model.kind.column}"]
+            if model.percentiles is not None and score is not None:
+                before = score < BACKGROUND if kind.harmful == "high" else score > BACKGROUND
+                expected["percentile"] = 100 * (before + (score == BACKGROUND) / 2).mean()
+            for name, _ in score_columns(model.kind):
                 value = expected.get(name)
                 # float32 in the table, float64 here
                 assert row[f"{model.name}_{name}"] == (
@@ -176,6 +202,21 @@ def test_a_score_that_is_missing_or_no_number_is_named_never_null(genome, tmp_pa
     store = MadeStore(genome, wrong={7: wrong})
     with pytest.raises(LookupError, match=message):
         list(annotate(tmp_path / "v.parquet", genome, store, [Model("m", "key")]))
+
+
+def test_of_a_site_alone_indels_have_nulls_and_a_missing_site_is_named_all_the_same(
+    genome, tmp_path
+):
+    alleles = [("c1", 5, "A", "AT"), ("c1", 6, "AC", "GT"), ("c1", 7, "A", "C")]
+    variants_of(alleles).write_parquet(tmp_path / "v.parquet")
+    cosine = Model("m", "key", Percentiles(BACKGROUND), SCORE_KINDS["cosine"])
+    store = MadeStore(genome)
+    store.read_alleles = None  # nobody plans alleles, so nobody may ask for them
+    table = pl.concat(annotate(tmp_path / "v.parquet", genome, store, [cosine]))
+    names = [f"m_{name}" for name, _ in score_columns(cosine.kind)]
+    assert table[names].null_count().row(0) == (2,) * len(names)
+    with pytest.raises(LookupError, match=r"1 scores of model m are not in .* c1:7 A>C"):
+        list(annotate(tmp_path / "v.parquet", genome, MadeStore(genome, wrong={7: None}), [cosine]))
 
 
 class MadeTrack:

@@ -16,7 +16,8 @@ from cyvcf2 import VCF
 from making.records import prepared_model
 from making.unsigned import make_unsigned
 from varlm.annotation import table as annotation
-from varlm.annotation.table import Model, annotate
+from varlm.annotation.scores import Model
+from varlm.annotation.table import annotate
 from varlm.cli import main
 from varlm.genome.reference import Genome
 from varlm.results.annotated_vcf import TAGS, tag_names

@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 
 from varlm.scoring import formulas
 from varlm.tables.schemas import LOGIT_COLUMNS
-from varlm.tables.score_kinds import SCORE_KINDS
+from varlm.tables.score_kinds import SCORE_KINDS, score_columns
 
 LOGITS = arrays(np.float32, (5, 2, 4), elements=st.floats(-30, 30, width=32))
 BASES = arrays(np.int64, 5, elements=st.integers(0, 3))
@@ -18,15 +18,15 @@ BASES = arrays(np.int64, 5, elements=st.integers(0, 3))
 
 def test_values_by_hand():
     logits = np.array([[[0, math.log(3), 0, 0], [0, math.log(3), 0, math.log(9)]]])
-    found = formulas.snv_scores(logits, np.array([0]), np.array([3]))
-    assert found.llr_fwd[0] == pytest.approx(0)
-    assert found.llr_rev[0] == pytest.approx(math.log(9))
-    assert found.llr[0] == pytest.approx(math.log(3))
+    scores = formulas.snv_scores(logits, np.array([0]), np.array([3]))
+    assert scores["llr_fwd"][0] == pytest.approx(0)
+    assert scores["llr_rev"][0] == pytest.approx(math.log(9))
+    assert scores["llr"][0] == pytest.approx(math.log(3))
     # Strand-averaged logits: 0, ln 3, 0, ln 3 → probabilities 1/8, 3/8, 1/8, 3/8.
-    assert found.p_ref[0] == pytest.approx(1 / 8)
-    assert found.p_alt[0] == pytest.approx(3 / 8)
+    assert scores["p_ref"][0] == pytest.approx(1 / 8)
+    assert scores["p_alt"][0] == pytest.approx(3 / 8)
     expected = -2 * (1 / 8 * math.log(1 / 8) + 3 / 8 * math.log(3 / 8))
-    assert found.entropy[0] == pytest.approx(expected)
+    assert scores["entropy"][0] == pytest.approx(expected)
 
 
 def test_entropy_at_its_ends():
@@ -37,35 +37,47 @@ def test_entropy_at_its_ends():
 def test_forward_strand_alone():
     logits = np.full((1, 2, 4), np.nan, dtype=np.float32)
     logits[0, 0] = [1, 2, 3, 4]
-    found = formulas.snv_scores(logits, np.array([0]), np.array([2]))
-    assert found.llr[0] == found.llr_fwd[0] == 2
-    assert np.isnan(found.llr_rev[0])
-    assert found.p_alt[0] == pytest.approx(math.exp(3) / sum(map(math.exp, [1, 2, 3, 4])))
+    scores = formulas.snv_scores(logits, np.array([0]), np.array([2]))
+    assert scores["llr"][0] == scores["llr_fwd"][0] == 2
+    assert np.isnan(scores["llr_rev"][0])
+    assert scores["p_alt"][0] == pytest.approx(math.exp(3) / sum(map(math.exp, [1, 2, 3, 4])))
+
+
+@pytest.mark.parametrize("kind", SCORE_KINDS.values(), ids=list(SCORE_KINDS))
+@given(LOGITS, BASES, BASES)
+def test_each_kind_makes_its_own_columns_of_four_numbers(kind, numbers, ref, alt):
+    scores = formulas.snv_scores(numbers, ref, alt, kind)
+    assert [*scores, "percentile"] == [name for name, _ in score_columns(kind)]
+    for row, (strands, r, a) in enumerate(zip(numbers.tolist(), ref, alt, strict=True)):
+        by_hand = [strand[a] - (strand[r] if kind.difference else 0) for strand in strands]
+        assert scores[f"{kind.column}_fwd"][row] == by_hand[0]
+        assert scores[f"{kind.column}_rev"][row] == by_hand[1]
+        assert scores[kind.column][row] == sum(by_hand) / 2
 
 
 @given(LOGITS, BASES)
 def test_ref_equal_to_alt_scores_zero(logits, base):
-    found = formulas.snv_scores(logits, base, base)
-    assert (found.llr == 0).all()
-    assert (found.llr_fwd == 0).all()
-    assert (found.llr_rev == 0).all()
+    scores = formulas.snv_scores(logits, base, base)
+    assert (scores["llr"] == 0).all()
+    assert (scores["llr_fwd"] == 0).all()
+    assert (scores["llr_rev"] == 0).all()
 
 
 @given(LOGITS, BASES, BASES)
 def test_swapping_the_alleles_negates(logits, ref, alt):
     one, two = formulas.snv_scores(logits, ref, alt), formulas.snv_scores(logits, alt, ref)
-    np.testing.assert_array_equal(one.llr, -two.llr)
-    np.testing.assert_array_equal(one.llr_rev, -two.llr_rev)
-    np.testing.assert_array_equal(one.p_ref, two.p_alt)
-    np.testing.assert_array_equal(one.entropy, two.entropy)
+    np.testing.assert_array_equal(one["llr"], -two["llr"])
+    np.testing.assert_array_equal(one["llr_rev"], -two["llr_rev"])
+    np.testing.assert_array_equal(one["p_ref"], two["p_alt"])
+    np.testing.assert_array_equal(one["entropy"], two["entropy"])
 
 
 @given(LOGITS, BASES, BASES)
 def test_swapping_the_strands_changes_nothing_but_their_names(logits, ref, alt):
     one, two = formulas.snv_scores(logits, ref, alt), formulas.snv_scores(logits[:, ::-1], ref, alt)
-    np.testing.assert_array_equal(one.llr, two.llr)
-    np.testing.assert_array_equal(one.llr_fwd, two.llr_rev)
-    np.testing.assert_array_equal(one.entropy, two.entropy)
+    np.testing.assert_array_equal(one["llr"], two["llr"])
+    np.testing.assert_array_equal(one["llr_fwd"], two["llr_rev"])
+    np.testing.assert_array_equal(one["entropy"], two["entropy"])
 
 
 @given(LOGITS, st.floats(-5, 5))
@@ -75,9 +87,9 @@ def test_a_constant_added_to_all_logits_changes_nothing(logits, constant):
         formulas.snv_scores(logits, ref, alt),
         formulas.snv_scores(logits + constant, ref, alt),
     )
-    np.testing.assert_allclose(one.p_ref, two.p_ref, atol=1e-5)
-    np.testing.assert_allclose(one.entropy, two.entropy, atol=1e-4)
-    np.testing.assert_allclose(one.llr, two.llr, atol=1e-4)
+    np.testing.assert_allclose(one["p_ref"], two["p_ref"], atol=1e-5)
+    np.testing.assert_allclose(one["entropy"], two["entropy"], atol=1e-4)
+    np.testing.assert_allclose(one["llr"], two["llr"], atol=1e-4)
 
 
 @given(LOGITS)

@@ -31,7 +31,7 @@ def our_llr(folder: Path, genome: Genome, window: int, mode: str) -> np.ndarray:
     assert scores.run.arithmetic == mode
     refs, alts = np.array(sites)[:, 2:].T
     logits = formulas.site_logits(scores.sites)
-    return formulas.snv_scores(logits, formulas.base_index(refs), formulas.base_index(alts)).llr
+    return formulas.snv_scores(logits, formulas.base_index(refs), formulas.base_index(alts))["llr"]
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,9 @@ from varlm.errors import UserError
 from varlm.genome.encoding import index_reference
 from varlm.genome.reference import Genome
 from varlm.scoring import planning
-from varlm.scoring.planning import ALLELE_COST, CohortRows, SiteRows, Tally, new_rows, shards
+from varlm.scoring.cutting import shards
+from varlm.scoring.planning import ALLELE_COST, CohortRows, SiteRows, Tally, new_rows
+from varlm.scoring.unscored import alleles_without_score
 from varlm.store import ALLELE_SCHEMA, SITE_SCHEMA, Store
 from varlm.tables.schemas import LOGIT_COLUMNS, SHARD
 
@@ -150,6 +152,25 @@ def test_contigs_of_one_sequence_are_scored_once(tmp_path, make_reference):
     found = pl.concat(new_rows({"v": cohort}, genome, Store(tmp_path / "s"), "k", tally))
     assert found.rows() == [("x", 2, None, None), ("y", 6, "C", "CA"), ("z", 2, None, None)]
     assert (tally.total.sites, tally.total.sites_scored) == (3, 2)
+
+
+@given(COHORT, st.integers(1, 8))
+def test_without_alleles_a_cohort_asks_for_its_sites_alone(genome, tmp_path_factory, rows, block):
+    folder = tmp_path_factory.mktemp("sites")
+    listed = [(contig, pos, *alleles) for contig, pos, alleles in rows]
+    listed.sort(key=lambda row: (row[0] == "a", row))
+    path = variants(folder / "v.parquet", listed)
+    planned = {}
+    for alleles in (True, False):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(planning, "BLOCK", block)
+            cohort, tally = CohortRows(path, alleles), Tally()
+            pieces = new_rows({"v": cohort}, genome, Store(folder / "s"), "k", tally)
+            planned[alleles] = [row for piece in pieces for row in piece.rows()]
+        assert tally.total.alleles == sum(row[2] is not None for row in planned[alleles])
+    assert planned[False] == [row for row in planned[True] if row[2] is None]
+    others = {row for row in listed if (len(row[2]), len(row[3])) != (1, 1)}
+    assert alleles_without_score(path) == len(others)
 
 
 def test_a_cohort_without_variants(tmp_path, genome):

@@ -80,8 +80,8 @@ def test_the_reverse_complement_swaps_the_strands(text, window):
     np.testing.assert_allclose(one, two[:, ::-1, ::-1], atol=1e-5)
     ref, alt = np.zeros(len(text), int), np.full(len(text), 2)  # A>G, T>C on the other strand
     np.testing.assert_allclose(
-        formulas.snv_scores(one, ref, alt).llr,
-        formulas.snv_scores(two, 3 - ref, 3 - alt).llr,
+        formulas.snv_scores(one, ref, alt)["llr"],
+        formulas.snv_scores(two, 3 - ref, 3 - alt)["llr"],
         atol=1e-5,
     )
 

@@ -67,8 +67,9 @@ def test_forward_only_has_no_reverse(check):
     sites = SITE_SCORES.with_columns(none.alias(n) for n in LOGIT_COLUMNS if n.startswith("rev"))
     alleles = ALLELE_SCORES.with_columns(llr_rev=none)
     assert check(sites=sites, alleles=alleles, strands="forward")[0].equals(sites)
-    with pytest.raises(UserError, match="without a finite score"):
-        check(sites=sites, alleles=alleles, strands="both")
+    for strands in ("both", "transcript"):
+        with pytest.raises(UserError, match="without a finite score"):
+            check(sites=sites, alleles=alleles, strands=strands)
 
 
 def test_another_table_is_refused(check):

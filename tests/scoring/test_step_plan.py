@@ -7,10 +7,12 @@ import polars as pl
 import pytest
 
 from making.planning import SEQUENCES, Setting
+from making.records import prepared_model
 from making.toy_models import CONFIGS, make_checkpoint
 from varlm.cli import main
 from varlm.genome.encoding import index_reference
 from varlm.genome.reference import Genome
+from varlm.scoring.plan_record import Plan
 from varlm.store import Store
 from varlm.tables.schemas import LOGIT_COLUMNS
 
@@ -80,6 +82,21 @@ def test_the_background_is_planned_until_it_is_there(setting):
     assert setting.plan(background=7)[2].background.sites == 7
     assert main(list(map(str, command))) == 0
     assert (setting.folder / "background.parquet").read_bytes() == first
+
+
+def test_indels_that_have_no_score_are_counted_and_not_planned(setting, caplog):
+    model = prepared_model(score="cosine")
+    model.write(setting.folder / "m.json")
+    command = ["plan", "--model", setting.folder / "m.json", "--reference", setting.reference]
+    command += ["--store", setting.store.root, "--cohort", "c", "--variants", setting.cohort]
+    command += ["--sites-per-shard", 100, "--plan", setting.folder / "plan"]
+    with caplog.at_level("INFO"):
+        assert main(list(map(str, command))) == 0
+    plan = Plan.read(setting.folder / "plan/plan.json")
+    assert (plan.total.sites_scored, plan.total.alleles, plan.unscored) == (3, 0, {"c": 1})
+    shard = pl.read_parquet(setting.folder / "plan/shards/0.parquet")
+    assert shard["ref"].null_count() == shard.height == 3
+    assert "1 indels or MNVs of the cohorts are left out: the kind cosine is not" in caplog.text
 
 
 def test_damaged_parts_are_in_the_plan(filled, caplog):

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from making.store import KEY, MODEL, add_part, add_unseen, allele_rows, background_rows, site_rows
 from varlm.errors import UserError
 from varlm.store import ALLELE_SCHEMA, KINDS, SITE_SCHEMA, Store
-from varlm.store.layout import LAST, METADATA, Part, tolerance
+from varlm.store.layout import LAST, METADATA, Part, Tolerance, tolerance
 from varlm.store.repair import repair
 from varlm.tables.schemas import BACKGROUND, LOGIT_COLUMNS
+from varlm.tables.score_kinds import SCORE_KINDS
 
 
 def commit(folder, sites=(), alleles=(), background=(), model=MODEL):
@@ -339,8 +340,8 @@ def test_layout_1_is_read_and_added_to(tmp_path):
 )
 def test_the_precision_setting_says_what_two_values_may_differ_by(tmp_path, precision, nats):
     model = MODEL | {"precision": precision}
-    assert tolerance(model) == nats
-    assert tolerance({}) == 0.2
+    assert tolerance(model) == Tolerance(nats)
+    assert tolerance({}) == Tolerance(0.2)
     rows = site_rows(range(1, 6))
     commit(tmp_path, [rows], model=model)
     done = commit(tmp_path, [site_rows([5], 0.9 * nats)], model=model)
@@ -348,6 +349,24 @@ def test_the_precision_setting_says_what_two_values_may_differ_by(tmp_path, prec
     with pytest.raises(UserError, match=r"score of 5 \(fwd_a .* nothing was stored"):
         commit(tmp_path, [site_rows([5, 6], 1.1 * nats)], model=model)
     assert Store(tmp_path).read_sites(KEY, "SQ.a").equals(rows)
+
+
+@pytest.mark.parametrize("score", [kind.name for kind in SCORE_KINDS.values() if not kind.is_llr])
+def test_scores_without_a_natural_size_may_differ_by_a_share_of_it(tmp_path, score):
+    model = MODEL | {"precision": "float32", "score": score}
+    for shift, most in ((0.0, 1e-3), (700.0, 0.69)):
+        folder = tmp_path / str(shift)
+        commit(folder, [site_rows([5], shift)], model=model)
+        done = commit(folder, [site_rows([5], shift + 0.9 * most)], model=model)
+        assert (done.parts, done.known) == ([], 1)
+        with pytest.raises(UserError, match=r"score of 5 \(fwd_a .* nothing was stored"):
+            commit(folder, [site_rows([5], shift + 1.2 * most)], model=model)
+
+
+def test_what_is_not_finite_agrees_with_nothing():
+    one, other = np.array([np.inf, 1.0, np.nan]), np.array([1.0, -np.inf, np.nan])
+    for relative in (False, True):
+        assert not Tolerance(0.2, relative).allows(one, other).any()
 
 
 def test_a_strand_scored_once_and_once_not_is_a_conflict(tmp_path):

@@ -18,7 +18,8 @@ from hypothesis.extra import numpy as hnp
 from making.records import prepared_model
 from making.store import KEY, MODEL
 from varlm import cli
-from varlm.annotation.table import Model, pieces, score_columns
+from varlm.annotation.scores import Model, score_columns
+from varlm.annotation.table import pieces
 from varlm.files.whole import write_digest
 from varlm.genome.encoding import index_reference
 from varlm.genome.reference import Genome
@@ -194,9 +195,9 @@ def test_heights_are_a_logo_and_the_worst_is_one_of_the_three(logits, ref):
         heights.sum(axis=0), 2 - columns["entropy"].astype(float) / math.log(2), atol=1e-5
     )
     snvs = [formulas.snv_scores(logits, ref, (ref + step) % 4) for step in (1, 2, 3)]
-    lowest = np.min([snv.llr for snv in snvs], axis=0).astype(np.float32)
+    lowest = np.min([snv["llr"] for snv in snvs], axis=0).astype(np.float32)
     np.testing.assert_array_equal(columns["worst_llr"], lowest)
-    np.testing.assert_array_equal(columns["entropy"], snvs[0].entropy.astype(np.float32))
+    np.testing.assert_array_equal(columns["entropy"], snvs[0]["entropy"].astype(np.float32))
 
 
 def test_equal_logits_have_no_height():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -11,13 +11,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from varlm.annotation.scores import Model, ScoreSource, mixed_score_columns, score_columns
 from varlm.errors import UserError
 from varlm.genome.reference import Genome
-from varlm.scoring import formulas
-from varlm.scoring.background import Percentiles
-from varlm.store.layout import KINDS, Kind
 from varlm.tables.parquet import ROW_GROUP, Column, Table, scan_table
-from varlm.tables.schemas import CONSEQUENCES, LOGIT_COLUMNS, SCORE_COLUMNS, VARIANTS, annotated
+from varlm.tables.schemas import CONSEQUENCES, VARIANTS, annotated
 
 ROWS = ROW_GROUP  # variants in a piece: the bound on memory
 # Positions (bp) that a piece may span: a sparse cohort must not read a dense store's whole contig.
@@ -25,31 +23,6 @@ SPAN = 2_000_000
 # Contigs among `ROWS` rows beyond which those of at most `SMALL` rows share a piece: a piece costs
 # some ms, and 100,000 rows may lie on as many contigs.
 MANY, SMALL = 50, 1000
-
-
-class ScoreSource(Protocol):
-    """What is asked of the store; `varlm.store.Store` is one."""
-
-    def read_sites(self, key: str, contig: str, start: int, end: int) -> pl.DataFrame:
-        """Return `pos` and the eight logits between two 1-based positions, both included."""
-        ...
-
-    def read_alleles(self, key: str, contig: str, start: int, end: int) -> pl.DataFrame:
-        """Return `pos`, `ref`, `alt`, `llr_fwd`, `llr_rev`, likewise."""
-        ...
-
-    def rows_of(self, key: str, kind: Kind, keys: pl.DataFrame) -> pl.DataFrame:
-        """Return the rows that `keys` names: `contig` and the columns of the kind's key."""
-        ...
-
-
-@dataclass(frozen=True)
-class Model:
-    """A model's name in the columns, its key in the store, and what ranks its LLRs, if anything."""
-
-    name: str
-    key: str
-    percentiles: Percentiles | None = None
 
 
 class Track(Protocol):
@@ -128,7 +101,7 @@ def annotate(
     UserError
         If a table beside the variants has another number of rows.
     """
-    table = annotated((model.name for model in models), sources.columns)
+    table = annotated({model.name: model.kind for model in models}, sources.columns)
     beside = [source for source in (sources.consequences, sources.info) if source]
     nothing = [] if sources.consequences else _nulls(CONSEQUENCES)
     for piece in pieces(variants, beside):
@@ -206,119 +179,3 @@ def _narrow(rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
         high = int(np.searchsorted(pos, int(pos[low]) + SPAN))
         yield rows[low:high]
         low = high
-
-
-def score_columns(
-    piece: pl.DataFrame, store: ScoreSource, model: Model, contig: str
-) -> list[pl.Series]:
-    """Return the model's score columns for the rows of a piece, float32, in the rows' order.
-
-    Parameters
-    ----------
-    piece : polars.DataFrame
-        Rows of `schemas.VARIANTS` on one contig, sorted by `pos`.
-    contig : str
-        What the contig's scores are stored as.
-    """
-    start, end = int(piece["pos"][0]), int(piece["pos"][-1])
-    return _score_columns(
-        piece,
-        model,
-        lambda _: store.read_sites(model.key, contig, start, end),
-        lambda _: store.read_alleles(model.key, contig, start, end),
-        [],
-    )
-
-
-def mixed_score_columns(
-    piece: pl.DataFrame, store: ScoreSource, model: Model, digests: pl.Series
-) -> list[pl.Series]:
-    """Return the model's score columns for rows on several contigs; as `score_columns`.
-
-    Parameters
-    ----------
-    digests : polars.Series
-        String, shape (rows,): that of each row's contig.
-    """
-
-    def read(kind: Kind) -> Callable[[pl.DataFrame], pl.DataFrame]:
-        def rows_of(keys: pl.DataFrame) -> pl.DataFrame:
-            named = keys.select(pl.col("digest").alias("contig"), *kind.key)
-            return store.rows_of(model.key, kind, named.unique()).rename({"contig": "digest"})
-
-        return rows_of
-
-    return _score_columns(
-        piece.with_columns(digests.alias("digest")),
-        model,
-        read(KINDS["sites"]),
-        read(KINDS["alleles"]),
-        ["digest"],
-    )
-
-
-def _score_columns(
-    piece: pl.DataFrame,
-    model: Model,
-    sites: Callable[[pl.DataFrame], pl.DataFrame],
-    alleles: Callable[[pl.DataFrame], pl.DataFrame],
-    contig: list[str],
-) -> list[pl.Series]:
-    """Return score columns, given what reads the rows of the store that some keys ask for.
-
-    `contig` has the key's column for it, where the rows of the store have one.
-    """
-    values = {name: np.full(piece.height, np.nan) for name, _ in SCORE_COLUMNS}
-    snv = (piece["kind"] == "snv").to_numpy()
-    if snv.any():
-        rows = piece.filter(snv)
-        keys = rows.select(*contig, "pos", "ref", "alt")
-        joined = keys.join(sites(keys), on=[*contig, "pos"], how="left", maintain_order="left")
-        _check_found(joined, LOGIT_COLUMNS[0], model, rows)
-        logits = formulas.site_logits(joined)
-        ref = formulas.base_index(_first_letters(joined["ref"]))
-        alt = formulas.base_index(_first_letters(joined["alt"]))
-        for name, column in vars(formulas.snv_scores(logits, ref, alt)).items():
-            values[name][snv] = column
-    if not snv.all():
-        rows = piece.filter(~snv)
-        keys = rows.select(*contig, "pos", "ref", "alt")
-        joined = keys.join(alleles(keys), on=keys.columns, how="left", maintain_order="left")
-        _check_found(joined, "llr_fwd", model, rows)
-        by_strand = joined.select("llr_fwd", "llr_rev").fill_null(np.nan).to_numpy()
-        values["llr"][~snv] = formulas.strand_mean(by_strand)
-        values["llr_fwd"][~snv] = by_strand[:, 0]
-        values["llr_rev"][~snv] = by_strand[:, 1]
-    _check_numbers(values["llr"], model, piece)
-    if model.percentiles is not None:
-        values["percentile"] = model.percentiles(values["llr"])
-    return [
-        pl.Series(f"{model.name}_{name}", column, dtype=pl.Float32).fill_nan(None)
-        for name, column in values.items()
-    ]
-
-
-def _first_letters(alleles: pl.Series) -> np.ndarray:
-    """Return one-letter strings as uint8 ASCII, shape (n,)."""
-    return np.frombuffer("".join(alleles.to_list()).encode("ascii"), dtype=np.uint8)
-
-
-def _check_found(joined: pl.DataFrame, column: str, model: Model, rows: pl.DataFrame) -> None:
-    missing = joined[column].is_null()
-    if missing.any():
-        first = rows.filter(missing).row(0, named=True)
-        raise LookupError(
-            f"{int(missing.sum())} scores of model {model.name} are not in the store, the first "
-            f"of {first['contig']}:{first['pos']} {first['ref']}>{first['alt']}"
-        )
-
-
-def _check_numbers(llr: np.ndarray, model: Model, rows: pl.DataFrame) -> None:
-    """Refuse what would become a null or an infinite score, shape (rows,)."""
-    wrong = ~np.isfinite(llr)
-    if wrong.any():
-        first = rows.row(int(wrong.argmax()), named=True)
-        raise LookupError(
-            f"{int(wrong.sum())} scores of model {model.name} in the store are no finite numbers, "
-            f"the first of {first['contig']}:{first['pos']} {first['ref']}>{first['alt']}"
-        )

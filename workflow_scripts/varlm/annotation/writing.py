@@ -9,7 +9,8 @@ from pathlib import Path
 import polars as pl
 
 from varlm import __version__
-from varlm.annotation.table import Model, Sources, annotate
+from varlm.annotation.scores import Model
+from varlm.annotation.table import Sources, annotate
 from varlm.errors import UserError
 from varlm.files.whole import write_digest
 from varlm.genome.reference import Genome
@@ -39,15 +40,15 @@ def write_annotated(
     variants : Path
         `schemas.VARIANTS`.
     models : sequence of tuple
-        Each model, and what ranks its LLRs, if anything.
+        Each model, and what ranks its scores, if anything.
 
     Raises
     ------
     UserError
         If the store lacks a score, or rows were lost on the way.
     """
-    table = annotated((model.name for model, _ in models), sources.columns)
-    scored = [Model(model.name, model.key, percentiles) for model, percentiles in models]
+    table = annotated({model.name: model.kind for model, _ in models}, sources.columns)
+    scored = [Model(model.name, model.key, ranks, model.kind) for model, ranks in models]
     rows = annotate(variants, genome, store, scored, sources)
     metadata = _metadata([model for model, _ in models], sources, table)
     with lost_rows_told(store.root):

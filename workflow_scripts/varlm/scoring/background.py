@@ -1,6 +1,6 @@
-"""The background: LLRs of random SNVs of the genome, in which a score's percentile is its rank.
+"""The background: scores of random SNVs of the genome, in which a percentile is a score's rank.
 
-An LLR's scale differs between models and genomes. Its rank among the LLRs of random sites, all
+A score's scale differs between models and genomes. Its rank among those of random sites, all
 three SNVs each, does not: 1 is as rare in a yeast under one model as in a human under another.
 """
 
@@ -25,6 +25,7 @@ from varlm.scoring import formulas
 from varlm.scoring.lost_rows import lost_rows_told
 from varlm.store import KINDS, Store
 from varlm.tables.schemas import BACKGROUND
+from varlm.tables.score_kinds import ScoreKind
 
 log = logging.getLogger("varlm")
 
@@ -67,8 +68,8 @@ def choose(genome: Genome, count: int) -> Background:
     return Background(digest, genome, count)
 
 
-def kept_llrs(background: Background, store: Store, model: PreparedModel) -> pl.DataFrame:
-    """Return the LLRs (`BACKGROUND`) that the store keeps, or make them of its sites and keep them.
+def kept_scores(background: Background, store: Store, model: PreparedModel) -> pl.DataFrame:
+    """Return the scores (`BACKGROUND`) that the store keeps, or those of its sites, to be kept.
 
     They are kept where the store can be written.
 
@@ -82,21 +83,28 @@ def kept_llrs(background: Background, store: Store, model: PreparedModel) -> pl.
     if rows is None:
         source = "new"
         with lost_rows_told(store.root):
-            rows = background_llrs(background, store, model.key)
+            rows = background_scores(background, store, model.key, model.kind)
         if store.writable(model.key):
             store.commit(model.key, model.to_json(), background=[(background.digest, rows)])
     log.info(
-        "model %s: background of %d SNVs (%s), LLR quartiles %.2f, %.2f, %.2f",
+        "model %s: background of %d SNVs (%s), %s quartiles %s",
         model.name,
         rows.height,
         source,
-        *(rows["llr"].quantile(q) for q in (0.25, 0.5, 0.75)),
+        "LLR" if model.kind.is_llr else model.kind.name,
+        ", ".join(_shown(rows["llr"].quantile(q), model.kind) for q in (0.25, 0.5, 0.75)),
     )
     return rows
 
 
-def background_llrs(background: Background, store: Store, key: str) -> pl.DataFrame:
-    """Return the LLRs of all three SNVs at the background's sites (`BACKGROUND`).
+def _shown(score: float | None, kind: ScoreKind) -> str:
+    return f"{score:.2f}" if kind.is_llr else f"{score:.3g}"
+
+
+def background_scores(
+    background: Background, store: Store, key: str, kind: ScoreKind = formulas.MASKED
+) -> pl.DataFrame:
+    """Return the scores of all three SNVs at the background's sites (`BACKGROUND`).
 
     Raises
     ------
@@ -131,18 +139,18 @@ def background_llrs(background: Background, store: Store, key: str) -> pl.DataFr
             f"{(lacking == digest).sum()} of {(wanted['contig'] == digest).sum()} background sites "
             f"on contig {contig} are not in the store"
         )
-    return _three_snvs(rows).sort("contig", "pos", "ref", "alt")
+    return _three_snvs(rows, kind).sort("contig", "pos", "ref", "alt")
 
 
-def _three_snvs(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return the LLRs (`BACKGROUND`) at sites: `contig`, `pos`, `base` (ASCII) and the logits."""
-    logits = formulas.site_logits(rows)
+def _three_snvs(rows: pl.DataFrame, kind: ScoreKind) -> pl.DataFrame:
+    """Return scores (`BACKGROUND`) at sites: `contig`, `pos`, `base` (ASCII), the numbers."""
+    numbers = formulas.site_logits(rows)
     ref = formulas.base_index(rows["base"].to_numpy())
     letters = np.array(list(BASES))
     frames = []
     for step in (1, 2, 3):
         alt = (ref + step) % 4
-        llr = formulas.strand_mean(formulas.llr_by_strand(logits, ref, alt))
+        score = formulas.strand_mean(formulas.score_by_strand(kind, numbers, ref, alt))
         frames.append(
             pl.DataFrame(
                 {
@@ -150,7 +158,7 @@ def _three_snvs(rows: pl.DataFrame) -> pl.DataFrame:
                     "pos": rows["pos"],
                     "ref": letters[ref],
                     "alt": letters[alt],
-                    "llr": llr.astype(np.float32),
+                    "llr": score.astype(np.float32),
                 },
                 schema=BACKGROUND.schema,
             )
@@ -159,28 +167,31 @@ def _three_snvs(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 class Percentiles:
-    """Ranks LLRs among those of a background.
+    """Ranks scores among those of a background, from the harmful end: low is harmful.
 
     Parameters
     ----------
-    llrs : float, shape (n,)
+    scores : float, shape (n,)
         The background's, in any order, n > 0.
+    kind : ScoreKind
+        Which end is the harmful one.
     """
 
-    def __init__(self, llrs: NDArray[np.floating]):
-        self._sorted = np.sort(np.asarray(llrs, dtype=np.float32))
+    def __init__(self, scores: NDArray[np.floating], kind: ScoreKind = formulas.MASKED):
+        self._sign = np.float32(-1 if kind.harmful == "high" else 1)
+        self._sorted = np.sort(self._sign * np.asarray(scores, dtype=np.float32))
 
-    def __call__(self, llr: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Return the percentage of the background below each LLR, ties counted half: 0 to 100.
+    def __call__(self, scores: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Return the percentage of the background that is more harmful, ties half: 0 to 100.
 
         Parameters
         ----------
-        llr : float, shape (n,)
+        scores : float, shape (n,)
             NaN gives NaN.
         """
         # As they are stored: a background site ranks as itself.
-        values = np.asarray(llr, dtype=np.float32)
-        below = np.searchsorted(self._sorted, values, side="left")
-        not_above = np.searchsorted(self._sorted, values, side="right")
-        percent = 50.0 * (below + not_above) / len(self._sorted)
+        values = self._sign * np.asarray(scores, dtype=np.float32)
+        before = np.searchsorted(self._sorted, values, side="left")
+        not_behind = np.searchsorted(self._sorted, values, side="right")
+        percent = 50.0 * (before + not_behind) / len(self._sorted)
         return np.where(np.isnan(values), np.nan, percent)

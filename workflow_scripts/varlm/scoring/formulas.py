@@ -1,14 +1,13 @@
-"""Pure functions: the four logits of a site → log-likelihood ratio, entropy, probabilities.
+"""Pure functions: the four numbers of a site → a score of any kind, entropy, probabilities.
 
-Logits have the shape (sites, 2, 4): strands forward, reverse; bases A, C, G, T of the forward
-strand (the reverse strand's answers are mapped back already). Where only the forward strand is
-scored, the reverse strand's are NaN and every mean is the forward strand's value alone.
-Computed in float64; natural logarithms.
+Of log-ratios the numbers are logits, and are called so. They have the shape (sites, 2, 4): strands
+forward, reverse; bases A, C, G, T of the forward strand (the reverse strand's answers are mapped
+back already). Where only the forward strand is scored, the reverse strand's are NaN and every mean
+is the forward strand's value alone. Computed in float64; natural logarithms.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,31 +16,11 @@ from numpy.typing import NDArray
 
 from varlm.genome.bases import CODES, UNKNOWN
 from varlm.tables.schemas import LOGIT_COLUMNS
-from varlm.tables.score_kinds import ScoreKind
+from varlm.tables.score_kinds import SCORE_KINDS, ScoreKind
 
 Floats = NDArray[np.float64]
 
-
-@dataclass(frozen=True)
-class SnvScores:
-    """Scores of n SNVs, float64, shape (n,) each; the columns of the annotated table.
-
-    Attributes
-    ----------
-    llr, llr_fwd, llr_rev
-        logit[alt] − logit[ref]: strand mean, forward, reverse (NaN when not scored).
-    entropy
-        Of A, C, G, T at the site, nats, from the strand-averaged logits.
-    p_ref, p_alt
-        Probability of REF and of ALT, likewise.
-    """
-
-    llr: Floats
-    llr_fwd: Floats
-    llr_rev: Floats
-    entropy: Floats
-    p_ref: Floats
-    p_alt: Floats
+MASKED = SCORE_KINDS["masked"]
 
 
 def site_logits(sites: pl.DataFrame) -> NDArray[np.float32]:
@@ -113,6 +92,15 @@ def score_by_strand(
     return np.asarray(numbers, dtype=np.float64)[np.arange(len(numbers)), :, alt]
 
 
+def by_column(kind: ScoreKind, by_strand: Floats) -> dict[str, Floats]:
+    """Return a score's columns: strand mean, forward, reverse; `by_strand` has shape (n, 2)."""
+    return {
+        kind.column: strand_mean(by_strand),
+        f"{kind.column}_fwd": by_strand[:, 0],
+        f"{kind.column}_rev": by_strand[:, 1],
+    }
+
+
 def strand_mean(logits: NDArray[Any]) -> Floats:
     """Mean over the strands that were scored: shape (n, 2, …) → (n, …)."""
     values = np.asarray(logits, dtype=np.float64)
@@ -136,24 +124,24 @@ def entropy(logits: NDArray[Any]) -> Floats:
     return np.asarray(np.log(total) - (powers * values).sum(axis=-1) / total)
 
 
-def snv_scores(logits: NDArray[Any], ref: NDArray[Any], alt: NDArray[Any]) -> SnvScores:
-    """Return every score of n SNVs.
+def snv_scores(
+    numbers: NDArray[Any], ref: NDArray[Any], alt: NDArray[Any], kind: ScoreKind = MASKED
+) -> dict[str, Floats]:
+    """Return every score of n SNVs: column of the annotated table → float64, shape (n,).
+
+    The reverse strand's are NaN when not scored. Entropy (nats) and the probabilities of REF and
+    ALT are from the strand-averaged numbers, of kinds whose numbers are log-probabilities.
 
     Parameters
     ----------
-    logits : shape (n, 2, 4)
+    numbers : shape (n, 2, 4)
         Of each SNV's site.
     ref, alt : indices 0…3 into A, C, G, T, shape (n,)
+    kind : ScoreKind
     """
-    by_strand = llr_by_strand(logits, ref, alt)
-    mean = strand_mean(logits)
-    p = probabilities(mean)
-    rows = np.arange(len(p))
-    return SnvScores(
-        llr=strand_mean(by_strand),
-        llr_fwd=by_strand[:, 0],
-        llr_rev=by_strand[:, 1],
-        entropy=entropy(mean),
-        p_ref=p[rows, ref],
-        p_alt=p[rows, alt],
-    )
+    scores = by_column(kind, score_by_strand(kind, numbers, ref, alt))
+    if kind.distribution:
+        mean = strand_mean(numbers)
+        p, rows = probabilities(mean), np.arange(len(mean))
+        scores |= {"entropy": entropy(mean), "p_ref": p[rows, ref], "p_alt": p[rows, alt]}
+    return scores

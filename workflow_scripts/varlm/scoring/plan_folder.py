@@ -54,7 +54,12 @@ def _join(parts: Sequence[Path], shard: Path) -> None:
 
 
 def plan_of(
-    model: PreparedModel, size: ShardSize, shards: int, tally: Tally, repairs: Repairs
+    model: PreparedModel,
+    size: ShardSize,
+    shards: int,
+    tally: Tally,
+    repairs: Repairs,
+    unscored: dict[str, int] | None = None,
 ) -> Plan:
     """Return what `plan.json` says: what is wanted, what the store held of it, what it had lost.
 
@@ -68,6 +73,8 @@ def plan_of(
         As it is when all rows have gone by.
     repairs : Repairs
         Of the model's part of the store, before it was asked.
+    unscored : dict, optional
+        Cohort → alleles that its kind of score is not defined for.
     """
     cohorts = dict(tally.cohorts)
     background = cohorts.pop(BACKGROUND_ROWS, None)
@@ -81,4 +88,5 @@ def plan_of(
         cohorts=cohorts,
         damaged=repairs.damaged,
         recovered=len(repairs.recovered),
+        unscored=unscored,
     )

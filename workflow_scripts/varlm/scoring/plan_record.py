@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from varlm.files.json_record import JsonRecord
+from varlm.files.json_record import JsonRecord, absent_if_none
 
 
 @dataclass
@@ -49,6 +49,9 @@ class Plan(JsonRecord):
         Files of the store that were set aside → why.
     recovered : int
         Parts of the store that no commit listed, and that are listed again.
+    unscored : dict or None
+        Cohort → unique indels and MNVs that the model's kind of score is not defined for, and
+        that are no `alleles` of its counts; None of a kind that is defined for all.
     """
 
     MADE_BY = "plan"
@@ -63,3 +66,4 @@ class Plan(JsonRecord):
     cohorts: dict[str, Counts]
     damaged: dict[str, str]
     recovered: int
+    unscored: dict[str, int] | None = absent_if_none()  # noqa: RUF009

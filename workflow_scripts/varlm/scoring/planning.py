@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from varlm.errors import UserError
 from varlm.genome.reference import Genome
+from varlm.models.prepared import PreparedModel
 from varlm.scoring import background
 from varlm.scoring.plan_record import Counts
 from varlm.scoring.together import Repeats, batches, unknown_of_many
@@ -76,10 +77,17 @@ class CohortRows:
     The file is sorted by contig and position, so that a contig is one slice of it; slices are cut
     from blocks of `BLOCK` rows, whatever the contigs' sizes: a genome of thousands of contigs
     takes few reads, and the largest cohort little memory.
+
+    Parameters
+    ----------
+    variants : Path
+    alleles : bool
+        Whether indels and MNVs ask for a row each; else they ask for nothing.
     """
 
-    def __init__(self, variants: Path):
+    def __init__(self, variants: Path, alleles: bool = True):
         self.path = variants
+        self._alleles = alleles
         self._table = scan_table(variants, VARIANTS)
         spans = (
             self._table.select("contig")
@@ -96,7 +104,7 @@ class CohortRows:
         return contig in self._spans
 
     def count(self, contig: str) -> int:
-        """Return how many rows the file has on a contig."""
+        """Return how many rows the file has on a contig, whether they ask for something or not."""
         return int(self._spans.get(contig, (0, 0))[1])
 
     def all_of(self, contigs: Sequence[str]) -> pl.DataFrame:
@@ -114,7 +122,7 @@ class CohortRows:
         )
         back = (pl.col("pos").diff() < 0) & (pl.col("contig") == pl.col("contig").shift(1))
         self._check_order(not rows.select(back.any()).item())
-        return rows.select("contig", *_sites_and_alleles())
+        return self._asking(rows).select("contig", *_sites_and_alleles())
 
     def open(self, contig: str) -> None:
         """Go to the first row of a contig."""
@@ -144,7 +152,10 @@ class CohortRows:
         if below is not None:
             rows = rows[: int(rows["pos"].search_sorted(below, side="left"))]
         self._row += rows.height
-        return rows.select(*_sites_and_alleles())
+        return self._asking(rows).select(*_sites_and_alleles())
+
+    def _asking(self, rows: pl.DataFrame) -> pl.DataFrame:
+        return rows if self._alleles else rows.filter(pl.col("kind") == "snv")
 
     def _check_order(self, is_sorted: bool) -> None:
         if not is_sorted:
@@ -210,7 +221,11 @@ def _site_rows(columns: dict[str, NDArray[Any]]) -> pl.DataFrame:
 
 
 def wanted_rows(
-    cohorts: Mapping[str, Path], background_sites: int, genome: Genome, store: Store, key: str
+    cohorts: Mapping[str, Path],
+    background_sites: int,
+    genome: Genome,
+    store: Store,
+    model: PreparedModel,
 ) -> dict[str, Wanted]:
     """Return what is wanted: by cohorts, and by the background where the store lacks it.
 
@@ -220,11 +235,14 @@ def wanted_rows(
         Name → `variants.parquet`.
     background_sites : int
         `scoring.background_sites`; 0: no background.
+    model : PreparedModel
+        Its kind of score says whether indels and MNVs can have one.
     """
-    wanted: dict[str, Wanted] = {name: CohortRows(path) for name, path in cohorts.items()}
+    alleles = model.kind.alleles is not None
+    wanted: dict[str, Wanted] = {name: CohortRows(path, alleles) for name, path in cohorts.items()}
     if background_sites:
         chosen = background.choose(genome, background_sites)
-        if store.read_background(key, chosen.digest) is None:
+        if store.read_background(model.key, chosen.digest) is None:
             wanted[BACKGROUND_ROWS] = SiteRows(chosen.sites)
     return wanted
 
@@ -322,28 +340,3 @@ def _count(counts: Counts, wanted: pl.DataFrame, new: pl.DataFrame) -> None:
     sites, new_sites = (int(rows["ref"].null_count()) for rows in (wanted, new))
     counts.add("sites", sites, new_sites)
     counts.add("alleles", wanted.height - sites, new.height - new_sites)
-
-
-def shards(rows: Iterator[pl.DataFrame], sites_per_shard: int) -> Iterator[pl.DataFrame]:
-    """Cut rows into shards, in order, of the cost of `sites_per_shard` sites each at most."""
-    held: list[pl.DataFrame] = []
-    room = sites_per_shard
-    for piece in rows:
-        cost = pl.when(pl.col("ref").is_null()).then(1).otherwise(ALLELE_COST)
-        total = piece.select(cost.cast(pl.Int64).cum_sum()).to_series()
-        done = spent = 0
-        while done < piece.height:
-            # The rows whose running cost still fits; at least one, so that any size makes progress.
-            until = int(total.search_sorted(spent + room, side="right"))
-            if until == done and not held:
-                until = done + 1
-            if until > done:
-                held.append(piece.slice(done, until - done))
-                now = int(total[until - 1])
-                room -= now - spent
-                spent, done = now, until
-            if done < piece.height or room <= 0:
-                yield pl.concat(held)
-                held, room = [], sites_per_shard
-    if held:
-        yield pl.concat(held)

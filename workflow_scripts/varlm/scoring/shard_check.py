@@ -21,7 +21,7 @@ def checked_scores(
     shard, sites, alleles : Path
         The planned rows (`SHARD`) and their scores (`SITES`, `ALLELES`).
     strands : str
-        both or forward: whether the reverse strand's columns must hold values or nulls.
+        The reverse strand's columns may hold nulls if it is `forward`.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def checked_scores(
                 "or other ones; delete both files and run the workflow again"
             )
         reverse = [name for name in values if "rev" in name]
-        needed = list(values) if strands == "both" else [n for n in values if n not in reverse]
+        needed = [name for name in values if strands != "forward" or name not in reverse]
         finite = pl.all_horizontal(pl.col(n).is_finite().fill_null(value=False) for n in needed)
         bad = scored.filter(~finite)
         if bad.height:

@@ -16,9 +16,11 @@ from varlm.genome.contig_names import ContigNames
 from varlm.genome.reference import Genome
 from varlm.models.prepared import PreparedModel
 from varlm.scoring.background import Percentiles
+from varlm.scoring.unscored import alleles_without_score
 from varlm.store import Store
 from varlm.tables.parquet import read_table
 from varlm.tables.schemas import BACKGROUND, CONSEQUENCES
+from varlm.tables.score_kinds import ScoreKind
 
 log = logging.getLogger("varlm")
 
@@ -52,11 +54,15 @@ def run(args: argparse.Namespace) -> None:
         check_digest(path)
     genome, store = Genome.open(args.reference), Store(args.store)
     models = [
-        (PreparedModel.read(model), _percentiles(background))
-        for model, background in zip(args.model, args.background, strict=True)
+        (model, _percentiles(background, model.kind))
+        for model, background in zip(
+            map(PreparedModel.read, args.model), args.background, strict=True
+        )
     ]
     sources = _sources(args, genome)
     count = write_annotated(args.variants, genome, store, models, sources, args.annotated)
+    for model, _ in models:
+        _warn_of_unscored(model, args.variants)
     names = ", ".join(model.name for model, _ in models)
     log.info("%s: %d alleles, models %s", args.annotated, count, names)
 
@@ -78,6 +84,17 @@ def _sources(args: argparse.Namespace, genome: Genome) -> Sources:
     )
 
 
-def _percentiles(path: Path) -> Percentiles | None:
+def _percentiles(path: Path, kind: ScoreKind) -> Percentiles | None:
     background = read_table(path, BACKGROUND)
-    return Percentiles(background["llr"].to_numpy()) if background.height else None
+    return Percentiles(background["llr"].to_numpy(), kind) if background.height else None
+
+
+def _warn_of_unscored(model: PreparedModel, variants: Path) -> None:
+    """Say how many alleles have nulls, because the model's kind of score is not of such."""
+    if model.kind.alleles is None and (count := alleles_without_score(variants)):
+        log.warning(
+            "%d indels or MNVs have no score of model %s: the kind %s is not defined for them",
+            count,
+            model.name,
+            model.kind.name,
+        )

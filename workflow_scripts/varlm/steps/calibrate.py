@@ -1,4 +1,4 @@
-"""The genome's background LLRs of a model: from the store, or made of its sites and kept there."""
+"""A model's scores of the genome's background: from the store, or of its sites and kept there."""
 
 from __future__ import annotations
 
@@ -27,5 +27,5 @@ def run(args: argparse.Namespace) -> None:
     model, rows = PreparedModel.read(args.model), BACKGROUND.empty()
     if args.sites:
         chosen = background.choose(Genome.open(args.reference), args.sites)
-        rows = background.kept_llrs(chosen, Store(args.store), model)
+        rows = background.kept_scores(chosen, Store(args.store), model)
     write_table(rows, args.background, BACKGROUND)

@@ -11,7 +11,9 @@ from varlm.files.whole import check_digest
 from varlm.genome.reference import Genome
 from varlm.models.prepared import PreparedModel
 from varlm.scoring import planning, shard_size
+from varlm.scoring.cutting import shards
 from varlm.scoring.plan_folder import plan_of, write_shards
+from varlm.scoring.unscored import alleles_without_score
 from varlm.steps.options import add_model_options, add_store_option
 from varlm.store import Store
 from varlm.store.repair import repair
@@ -52,7 +54,7 @@ def run(args: argparse.Namespace) -> None:
     genome, store, key = Genome.open(args.reference), Store(args.store), model.key
     repairs = repair(store, key, model.to_json(), genome.stored_as)
     cohorts = dict(zip(args.cohort, args.variants, strict=True))
-    wanted = planning.wanted_rows(cohorts, args.background_sites, genome, store, key)
+    wanted = planning.wanted_rows(cohorts, args.background_sites, genome, store, model)
     if args.sites_per_shard == "auto":
         jobs = shard_size.score_jobs(args.device)
         runs = shard_size.last_runs(args.committed)
@@ -61,8 +63,11 @@ def run(args: argparse.Namespace) -> None:
         size = shard_size.fixed(int(args.sites_per_shard))
     tally = planning.Tally()
     rows = planning.storable(planning.new_rows(wanted, genome, store, key, tally), store, key)
-    count = write_shards(planning.shards(rows, size.part), args.plan / "shards", size)
-    plan = plan_of(model, size, count, tally, repairs)
+    count = write_shards(shards(rows, size.part), args.plan / "shards", size)
+    unscored = None
+    if model.kind.alleles is None:
+        unscored = {name: alleles_without_score(path) for name, path in cohorts.items()}
+    plan = plan_of(model, size, count, tally, repairs, unscored)
     plan.write(args.plan / "plan.json")
     log.info(
         "model %s: %d sites (%d in the store) and %d indels or MNVs (%d in the store); "
@@ -74,3 +79,11 @@ def run(args: argparse.Namespace) -> None:
         plan.total.alleles_from_store,
         plan.shards,
     )
+    if unscored and (left := sum(unscored.values())):
+        log.info(
+            "model %s: %d indels or MNVs of the cohorts are left out: the kind %s is not defined "
+            "for them",
+            plan.model,
+            left,
+            model.kind.name,
+        )

@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from varlm.errors import UserError
-from varlm.store.layout import Kind
+from varlm.store.layout import Kind, Tolerance
 
 
 class ConflictError(UserError):
@@ -57,16 +57,16 @@ def without(rows: pl.DataFrame, again: NDArray[np.intp]) -> pl.DataFrame:
 
 
 def conflict(
-    one: pl.DataFrame, other: pl.DataFrame, kind: Kind, tolerance: float
+    one: pl.DataFrame, other: pl.DataFrame, kind: Kind, tolerance: Tolerance
 ) -> tuple[int, str] | None:
-    """Return the first row where two frames of the same keys differ beyond `tolerance` (nats).
+    """Return the first row where two frames of the same keys differ beyond `tolerance`.
 
     As its number and a text that names it and both values; None where there is none.
     """
     a, b = (rows.select(kind.values).to_numpy() for rows in (one, other))
     both_absent = np.isnan(a) & np.isnan(b)
     with np.errstate(invalid="ignore"):
-        wrong = ~((np.abs(a - b) <= tolerance) | both_absent)
+        wrong = ~(tolerance.allows(a, b) | both_absent)
     if not wrong.any():
         return None
     row = int(wrong.any(axis=1).argmax())

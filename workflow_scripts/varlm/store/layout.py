@@ -11,11 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from varlm.errors import UserError
 from varlm.files.whole import raise_os_error, sha256
 from varlm.tables.schemas import ALLELES, BACKGROUND, SITES
+from varlm.tables.score_kinds import SCORE_KINDS
 
 LAYOUT = 2  # raised when the files change in a way that an older varlm would misread
 PACKED_LAYOUT = 3  # of packed parts and the commits that list any: an older varlm refuses these
@@ -31,8 +34,9 @@ METADATA = "varlm.store"  # the key in a part's Parquet metadata
 
 LAST = 2**32 - 1  # the highest `pos` that a row can have
 
-# Where one key has two values, they may differ by what the precision setting allows (nats): two
-# machines, or two of the modes that `auto` chooses from, round differently. Beyond, one is wrong.
+# Where one key has two values, they may differ by what the precision setting allows (nats; else of
+# the value, where that is above one): two machines, or two of the modes that `auto` chooses from,
+# round differently. Beyond, one is wrong.
 CONFLICT = {"float32": 1e-3}
 CONFLICT_REDUCED = 0.2
 
@@ -186,9 +190,36 @@ def describe_part(path: Path, key: str) -> Part:
     return Part(kind.name, about["contig"], path.stem, size, count, int(first), int(last))
 
 
-def tolerance(model: Mapping[str, Any]) -> float:
-    """Return by how much two values of one row may differ, nats."""
-    return CONFLICT.get(model.get("precision") or "", CONFLICT_REDUCED)
+@dataclass(frozen=True)
+class Tolerance:
+    """By how much two values of one row may differ.
+
+    Attributes
+    ----------
+    most : float
+        Of log-ratios, nats.
+    relative : bool
+        Whether it is a share of the smaller value, where that is above one: of scores that have no
+        natural size, as distances of embeddings.
+    """
+
+    most: float
+    relative: bool = False
+
+    def allows(self, one: NDArray[np.floating], other: NDArray[np.floating]) -> NDArray[np.bool_]:
+        """Return where two arrays agree; NaN agrees with nothing."""
+        most: NDArray[np.floating] | float = self.most
+        if self.relative:
+            most = self.most * np.maximum(1, np.minimum(np.abs(one), np.abs(other)))
+        allowed: NDArray[np.bool_] = np.abs(one - other) <= most
+        return allowed
+
+
+def tolerance(model: Mapping[str, Any]) -> Tolerance:
+    """Return by how much two values of one row of a model may differ."""
+    most = CONFLICT.get(model.get("precision") or "", CONFLICT_REDUCED)
+    kind = SCORE_KINDS.get(model.get("score") or "masked")
+    return Tolerance(most, relative=kind is None or not kind.is_llr)
 
 
 def place(write: Callable[[BinaryIO], object], folder: Path, suffix: str) -> tuple[str, int]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from varlm.files.whole import sha256
 from varlm.run.progress import Progress
-from varlm.store.layout import Commit, Part, read_commit, tolerance
+from varlm.store.layout import Commit, Part, Tolerance, read_commit, tolerance
 
 LOST = "this part of the score store is lost"
 
@@ -89,10 +89,10 @@ class Manifest:
                     continue
             return [folder / name for name in names if name[:-5] not in self._excluded]
 
-    def tolerance(self, key: str) -> float:
-        """Return by how much two values of one row of the model may differ, nats."""
-        precisions = {commit.model.get("precision") for commit in self.commits(key)}
-        return max(tolerance({"precision": precision}) for precision in precisions)
+    def tolerance(self, key: str) -> Tolerance:
+        """Return by how much two values of one row of the model may differ."""
+        tolerances = {tolerance(commit.model) for commit in self.commits(key)}
+        return max(tolerances, key=lambda allowed: (allowed.most, allowed.relative))
 
     def exclude(self, sha: str) -> None:
         """Pass over a part or commit, by its SHA-256, in the life of this object."""

@@ -8,7 +8,7 @@ import polars as pl
 
 from varlm.errors import UserError
 from varlm.store.agreement import conflict, in_pieces, repeated, without
-from varlm.store.layout import Kind
+from varlm.store.layout import Kind, Tolerance
 from varlm.store.reading import Reader
 
 
@@ -22,11 +22,11 @@ class NewRows:
     reader : Reader
     key : str
         Model key.
-    tolerance : float
-        By how much two values of one row may differ, nats.
+    tolerance : Tolerance
+        By how much two values of one row may differ.
     """
 
-    def __init__(self, reader: Reader, key: str, tolerance: float):
+    def __init__(self, reader: Reader, key: str, tolerance: Tolerance):
         self._reader, self._key, self._tolerance = reader, key, tolerance
         self._folder: Path = reader.manifest.root / key
 

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +55,9 @@ class Vocabulary:
             )
         return self.ids[token]
 
+    @cached_property
     def kmers(self) -> dict[str, int]:
-        """Return the id of every k-mer of A, C, G, T (as upper case), in the order of letters.
+        """Id of every k-mer of A, C, G, T (as upper case), in the order of letters.
 
         Raises
         ------
@@ -77,10 +79,12 @@ class Vocabulary:
 
     def names(self) -> list[str]:
         """Return the tokens that are neither special nor nucleotides: the species."""
+        k = len(next(iter(self.kmers)))
+        nucleotides = {*self.kmers, "N", "N" * k}
         return [
             token
             for token in self.ids
-            if token.strip() and not _SPECIAL.fullmatch(token) and not _NUCLEOTIDES.fullmatch(token)
+            if token.strip() and not _SPECIAL.fullmatch(token) and token.upper() not in nucleotides
         ]
 
 
@@ -138,7 +142,7 @@ def tokeniser(
     unknown : int, optional
         Id of a k-mer with another letter; [UNK] without it.
     """
-    kmers = vocabulary.kmers()
+    kmers = vocabulary.kmers
     if unknown is None:
         unknown = vocabulary.special("unk_token", "[UNK]")
     prefix = (vocabulary.special("cls_token", "[CLS]"), *after_cls)

@@ -36,9 +36,9 @@ def species_lm(folder: Path, k: int = 2, seed: int = 0, **settings) -> BertForMa
     return write_model(folder, len(tokens) + len(SPECIES), seed, **settings)
 
 
-def splicebert(folder: Path, seed: int = 0, **settings) -> BertForMaskedLM:
+def splicebert(folder: Path, k: int = 1, seed: int = 0, **settings) -> BertForMaskedLM:
     """Write a SpliceBERT: one token a base and one for N; return it as transformers'."""
-    tokens = [*SPECIALS, "N", *"ACGT"]
+    tokens = [*SPECIALS, "N", *kmers(k, "ACGT")]
     write_vocabulary(folder, tokens)
     return write_model(folder, len(tokens), seed, **settings)
 

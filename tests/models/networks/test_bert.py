@@ -29,17 +29,13 @@ def drawn(width: int, count: int = 2, letters: bytes = b"ACGTN") -> np.ndarray:
     return np.random.default_rng(width).choice(letters, (count, width))
 
 
-@pytest.mark.parametrize("k", [1, 2, 3])
-@pytest.mark.parametrize("family", ["species_lm", "splicebert"])
+@pytest.mark.parametrize(
+    ("family", "k"), [*(("species_lm", k) for k in (1, 2, 3)), ("splicebert", 1)]
+)
 def test_it_answers_as_the_class_of_transformers(family, k, tmp_path):
-    if family == "species_lm":
-        theirs = berts.species_lm(tmp_path, k)
-        ours = load_model(tmp_path, family=family, options=HUMAN)
-    elif k == 1:
-        theirs = berts.splicebert(tmp_path)
-        ours = load_model(tmp_path, family=family)
-    else:
-        pytest.skip("SpliceBERT has a token a base")
+    write, options = (berts.species_lm, HUMAN) if family == "species_lm" else (berts.splicebert, {})
+    theirs = write(tmp_path, k=k)
+    ours = load_model(tmp_path, family=family, options=options)
     ids = torch.from_numpy(ours.encode(drawn(30)))
     said = theirs(input_ids=ids, output_hidden_states=True)
     assert said.logits.std() > 1

@@ -22,8 +22,6 @@ from varlm.models.networks.network_model import Network, pick
 # Of the tokens that ESM was trained on, those that it saw as <mask>.
 _MASKED_IN_TRAINING = 0.15 * 0.8
 
-_Rotary = tuple[torch.Tensor, torch.Tensor]
-
 
 @dataclass(frozen=True, kw_only=True)
 class EsmOptions:
@@ -105,6 +103,11 @@ def read_options(config: Mapping[str, Any]) -> EsmOptions:
         )
     if options.token_dropout and options.mask_token_id < 0:
         raise ValueError("token_dropout is true, but there is no mask_token_id")
+    if options.rotary and options.hidden_size // options.num_attention_heads % 2:
+        raise ValueError(
+            f"hidden_size is {options.hidden_size}, expected an even number for each of the "
+            f"{options.num_attention_heads} heads"
+        )
     if config.get("is_decoder"):
         raise ValueError("is_decoder is true: the model reads from left to right")
     if options.longest < 1:
@@ -123,12 +126,29 @@ class Esm(Network):
         self.options = options
         self.esm = _Body(options)
         self.lm_head = _Head(options)
-        self.tie()
+        self._tie()
 
-    def tie(self) -> None:
-        """Have the head read the embeddings' tensor, where config.json says so."""
+    def _tie(self) -> None:
         if self.options.tie_word_embeddings:
             self.lm_head.decoder.weight = self.esm.embeddings.word_embeddings.weight
+
+    def settle(self) -> None:
+        """Lay out the tensors that it was filled with, once: before, it answers nonsense."""
+        self._tie()
+        if self.options.rotary:
+            for module in self.modules():
+                if isinstance(module, _Attention):
+                    module.pair()
+
+    def cast(self, dtype: torch.dtype) -> None:
+        """Multiply matrices in `dtype`, but for the head's.
+
+        Hidden states are added up in float32. Of 24 layers in bfloat16, an LLR then is off by at
+        most 0.03 nats, rather than by 0.11 (random weights, learned positions).
+        """
+        for module in self.esm.encoder.modules():
+            if isinstance(module, nn.Linear):
+                module.to(dtype)
 
     def logits(self, ids: torch.Tensor, at: Sequence[int] | None = None) -> torch.Tensor:
         """Logits over the vocabulary at tokens: see `Network`."""
@@ -191,11 +211,11 @@ class _RotaryEmbeddings(nn.Module):
         super().__init__()
         self.register_buffer("inv_freq", frequencies(options))
 
-    def forward(self, tokens: int) -> _Rotary:
-        """Return cosine and sine, (tokens, width of a head / 2), in float32."""
+    def forward(self, tokens: int) -> torch.Tensor:
+        """Return e^(i · position · frequency): complex64, (tokens, width of a head / 2)."""
         positions = torch.arange(tokens, device=self.inv_freq.device, dtype=torch.float32)
         angles = torch.outer(positions, self.inv_freq)
-        return angles.cos(), angles.sin()
+        return torch.complex(angles.cos(), angles.sin())
 
 
 def frequencies(options: EsmOptions) -> torch.Tensor:
@@ -212,7 +232,7 @@ class _Encoder(nn.Module):
         self.emb_layer_norm_after = nn.LayerNorm(options.hidden_size, eps=options.layer_norm_eps)
 
     def forward(
-        self, states: torch.Tensor, rotary: _Rotary | None, at: Sequence[int] | None
+        self, states: torch.Tensor, rotary: torch.Tensor | None, at: Sequence[int] | None
     ) -> torch.Tensor:
         last = len(self.layer) - 1
         for number, layer in enumerate(self.layer):
@@ -234,23 +254,23 @@ class _Layer(nn.Module):
         self.output = nn.ModuleDict({"dense": nn.Linear(inner, width, bias=bias)})
 
     def forward(
-        self, states: torch.Tensor, rotary: _Rotary | None, at: Sequence[int] | None
+        self, states: torch.Tensor, rotary: torch.Tensor | None, at: Sequence[int] | None
     ) -> torch.Tensor:
         states = self.attention(states, rotary, at)
-        inner = self.intermediate["dense"](self.LayerNorm(states))
+        dense: Any = self.output["dense"]
+        inner = self.intermediate["dense"](self.LayerNorm(states).to(dense.weight.dtype))
         if self.gated:
             gate, inner = inner.chunk(2, dim=-1)
-            inner = functional.silu(gate) * inner
+            inner = functional.silu(gate).mul_(inner)
         else:
             inner = functional.gelu(inner)
-        answers: torch.Tensor = self.output["dense"](inner) + states
-        return answers
+        return states.add_(dense(inner))
 
 
 class _Attention(nn.Module):
     def __init__(self, options: EsmOptions):
         super().__init__()
-        width = options.hidden_size
+        self.width = width = options.hidden_size
         self.heads = options.num_attention_heads
         names = ("query", "key", "value")
         self.self = nn.ModuleDict({name: nn.Linear(width, width) for name in names})
@@ -258,30 +278,43 @@ class _Attention(nn.Module):
         self.LayerNorm = nn.LayerNorm(width, eps=options.layer_norm_eps)
 
     def forward(
-        self, states: torch.Tensor, rotary: _Rotary | None, at: Sequence[int] | None
+        self, states: torch.Tensor, rotary: torch.Tensor | None, at: Sequence[int] | None
     ) -> torch.Tensor:
         """Attend from the tokens `at` to all, and add what comes of it to them."""
-        normed = self.LayerNorm(states)
+        dense: Any = self.output["dense"]
+        normed = self.LayerNorm(states).to(dense.weight.dtype)
         query = self._split(self.self["query"](pick(normed, at)))
         key = self._split(self.self["key"](normed))
         if rotary is not None:
-            query = _turn(query, *(pick(part[None], at)[0] for part in rotary))
-            key = _turn(key, *rotary)
+            query, key = _turn(query, pick(rotary[None], at)[0]), _turn(key, rotary)
         value = self._split(self.self["value"](normed))
-        mixed = functional.scaled_dot_product_attention(query, key, value)
-        answers: torch.Tensor = self.output["dense"](mixed.transpose(1, 2).flatten(2))
-        return answers + pick(states, at)
+        mixed = functional.scaled_dot_product_attention(
+            query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2)
+        )
+        answers: torch.Tensor = pick(states, at) + dense(mixed.transpose(1, 2).flatten(2))
+        return answers
 
     def _split(self, values: torch.Tensor) -> torch.Tensor:
-        """(n, T, C) → (n, heads, T, C / heads)."""
-        return values.view(*values.shape[:2], self.heads, -1).transpose(1, 2)
+        """(n, T, C) → (n, T, heads, C / heads)."""
+        return values.view(*values.shape[:2], self.heads, -1)
+
+    def pair(self) -> None:
+        """Put the values side by side that turn together, j and j + d/2 of a head's d.
+
+        They are one complex number then, and turning is one product. The order of a head's values
+        changes no product of a query and a key.
+        """
+        order = torch.arange(self.width).view(self.heads, 2, -1).transpose(1, 2).flatten()
+        for name in ("query", "key"):
+            linear: Any = self.self[name]
+            linear.weight.data = linear.weight.data[order]
+            linear.bias.data = linear.bias.data[order]
 
 
-def _turn(values: torch.Tensor, cosine: torch.Tensor, sine: torch.Tensor) -> torch.Tensor:
-    """Turn each pair (j, j + d/2) of a head's values by its angle; in float32."""
-    left, right = values.float().chunk(2, dim=-1)
-    turned = (left * cosine - right * sine, right * cosine + left * sine)
-    return torch.cat(turned, dim=-1).to(values.dtype)
+def _turn(values: torch.Tensor, rotary: torch.Tensor) -> torch.Tensor:
+    """Turn the pairs of (n, T, heads, d) by each token's angles, (T, d / 2); in float32."""
+    pairs = torch.view_as_complex(values.float().view(*values.shape[:-1], -1, 2))
+    return torch.view_as_real(pairs.mul_(rotary[:, None])).flatten(-2).to(values.dtype)
 
 
 class _Head(nn.Module):

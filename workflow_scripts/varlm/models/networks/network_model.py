@@ -20,11 +20,17 @@ _TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 
 
 class Network(nn.Module):
-    """A module that answers at tokens, in the type of its parameters.
+    """A module that answers at tokens, in the type of its parameters."""
 
-    Its buffers are float32 in every type: frequencies and slopes, by which positions are told
-    apart. What is computed from them is cast where it meets hidden states.
-    """
+    def cast(self, dtype: torch.dtype) -> None:
+        """Compute in `dtype` from now on.
+
+        All parameters are cast, where a network does not know better. Buffers stay float32:
+        frequencies and slopes, by which positions are told apart; what is computed from them is
+        cast where it meets hidden states.
+        """
+        for parameter in self.parameters():
+            parameter.data = parameter.data.to(dtype)
 
     def logits(self, ids: torch.Tensor, at: Sequence[int] | None = None) -> torch.Tensor:
         """Logits over the vocabulary at tokens: (n, T) → (n, len(at) or T, V)."""
@@ -97,8 +103,7 @@ class NetworkModel(TokenModel):
         self.network = self.reference
         if mode != "float32" or self.device.type != "cpu":
             self.network = copy.deepcopy(self.reference).to(self.device)
-            for parameter in self.network.parameters():
-                parameter.data = parameter.data.to(_TYPES[mode])
+            self.network.cast(_TYPES[mode])
 
 
 def pick(values: torch.Tensor, at: Sequence[int] | None) -> torch.Tensor:

@@ -51,13 +51,13 @@ def load(
         tensors = _with_frequencies(tensors, esm.frequencies(options), folder)
     unread = (*_UNREAD, _UNREAD_IF_ROTARY) if options.rotary else _UNREAD
     weights.fill_built(network, tensors, folder, unread)
-    network.tie()
+    network.settle()
     return NetworkModel(
         network,
         tokeniser,
         device,
         title=f"Nucleotide Transformer ({'rotary' if options.rotary else 'learned'} positions)",
-        channels=options.hidden_size,
+        channels=-(-options.hidden_size // family.K),  # a bp, not a token
         max_window=family.longest_window(options.longest, tokeniser),
     )
 

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 import polars as pl
 
+from varlm.annotation.transcript_strands import strand_column, strands
 from varlm.scoring import formulas
 from varlm.scoring.background import Percentiles
 from varlm.store.layout import KINDS, Kind
@@ -37,13 +38,15 @@ class ScoreSource(Protocol):
 class Model:
     """A model's name in the columns, its key in the store, what ranks its scores, and their kind.
 
-    Without `percentiles` nothing does.
+    Without `percentiles` nothing does. With `transcript`, its scores are those of the strand of the
+    allele's transcripts.
     """
 
     name: str
     key: str
     percentiles: Percentiles | None = None
     kind: ScoreKind = formulas.MASKED
+    transcript: bool = False
 
 
 def score_columns(
@@ -51,10 +54,12 @@ def score_columns(
 ) -> list[pl.Series]:
     """Return the model's score columns for the rows of a piece, float32, in the rows' order.
 
+    Behind those of a model of the transcript's strand, a String column says which that is.
+
     Parameters
     ----------
     piece : polars.DataFrame
-        Rows of `schemas.VARIANTS` on one contig, sorted by `pos`.
+        Rows of `schemas.VARIANTS` on one contig, sorted by `pos`, with their consequences.
     contig : str
         What the contig's scores are stored as.
     """
@@ -109,6 +114,7 @@ def _score_columns(
     """
     kind = model.kind
     values = {name: np.full(piece.height, np.nan) for name, _ in score_kinds.score_columns(kind)}
+    strand = strands(piece) if model.transcript else None
     snv = (piece["kind"] == "snv").to_numpy()
     if snv.any():
         rows = piece.filter(snv)
@@ -118,7 +124,8 @@ def _score_columns(
         numbers = formulas.site_logits(joined)
         ref = formulas.base_index(_first_letters(joined["ref"]))
         alt = formulas.base_index(_first_letters(joined["alt"]))
-        for name, column in formulas.snv_scores(numbers, ref, alt, kind).items():
+        chosen = None if strand is None else strand[snv]
+        for name, column in formulas.snv_scores(numbers, ref, alt, kind, chosen).items():
             values[name][snv] = column
     if not snv.all() and kind.alleles is not None:
         rows = piece.filter(~snv)
@@ -126,17 +133,21 @@ def _score_columns(
         joined = keys.join(alleles(keys), on=keys.columns, how="left", maintain_order="left")
         _check_found(joined, "llr_fwd", model, rows)
         by_strand = joined.select("llr_fwd", "llr_rev").fill_null(np.nan).to_numpy()
-        for name, column in formulas.by_column(kind, by_strand).items():
+        chosen = None if strand is None else strand[~snv]
+        for name, column in formulas.by_column(kind, by_strand, chosen).items():
             values[name][~snv] = column
     scores = values[kind.column]
     defined = snv if kind.alleles is None else np.ones_like(snv)
     _check_numbers(scores[defined], model, piece.filter(defined))
     if model.percentiles is not None:
         values["percentile"] = model.percentiles(scores)
-    return [
+    columns = [
         pl.Series(f"{model.name}_{name}", column, dtype=pl.Float32).fill_nan(None)
         for name, column in values.items()
     ]
+    if strand is not None:
+        columns.append(strand_column(model.name, strand, defined))
+    return columns
 
 
 def _first_letters(alleles: pl.Series) -> np.ndarray:

@@ -84,6 +84,25 @@ class Sources:
 NOTHING = Sources()
 
 
+def annotated_table(models: Sequence[Model], sources: Sources) -> Table:
+    """Return the schema of the annotated table (`schemas.annotated`).
+
+    Raises
+    ------
+    UserError
+        If two of its columns would have one name.
+    """
+    transcript = [model.name for model in models if model.transcript]
+    table = annotated({model.name: model.kind for model in models}, sources.columns, transcript)
+    if len(table.schema) < len(table.names):
+        twice = next(name for name in table.names if table.names.count(name) > 1)
+        raise UserError(
+            f"two columns of the annotated table would be called {twice}; give the model, the "
+            "INFO field or the track another name in the config"
+        )
+    return table
+
+
 def annotate(
     variants: Path,
     genome: Genome,
@@ -101,7 +120,7 @@ def annotate(
     UserError
         If a table beside the variants has another number of rows.
     """
-    table = annotated({model.name: model.kind for model in models}, sources.columns)
+    table = annotated_table(models, sources)
     beside = [source for source in (sources.consequences, sources.info) if source]
     nothing = [] if sources.consequences else _nulls(CONSEQUENCES)
     for piece in pieces(variants, beside):

@@ -10,7 +10,7 @@ import polars as pl
 
 from varlm import __version__
 from varlm.annotation.scores import Model
-from varlm.annotation.table import Sources, annotate
+from varlm.annotation.table import Sources, annotate, annotated_table
 from varlm.errors import UserError
 from varlm.files.whole import write_digest
 from varlm.genome.reference import Genome
@@ -19,7 +19,7 @@ from varlm.scoring.background import Percentiles
 from varlm.scoring.lost_rows import lost_rows_told
 from varlm.store import Store
 from varlm.tables.parquet import Table, meanings, write_pieces
-from varlm.tables.schemas import CONSEQUENCES_CALLED, annotated
+from varlm.tables.schemas import CONSEQUENCES_CALLED
 
 
 def write_annotated(
@@ -45,10 +45,13 @@ def write_annotated(
     Raises
     ------
     UserError
-        If the store lacks a score, or rows were lost on the way.
+        If the store lacks a score, rows were lost on the way, or two columns have one name.
     """
-    table = annotated({model.name: model.kind for model, _ in models}, sources.columns)
-    scored = [Model(model.name, model.key, ranks, model.kind) for model, ranks in models]
+    scored = [
+        Model(model.name, model.key, ranks, model.kind, model.strands == "transcript")
+        for model, ranks in models
+    ]
+    table = annotated_table(scored, sources)
     rows = annotate(variants, genome, store, scored, sources)
     metadata = _metadata([model for model, _ in models], sources, table)
     with lost_rows_told(store.root):

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from varlm.genome.bases import BASES
 from varlm.genome.reference import Genome
 from varlm.genome.sites import sample_sites
-from varlm.models.prepared import PreparedModel
+from varlm.models.prepared import PreparedModel, Strands
 from varlm.scoring import formulas
 from varlm.scoring.lost_rows import lost_rows_told
 from varlm.store import KINDS, Store
@@ -42,15 +42,19 @@ class Background:
     ----------
     digest : str
         Names this choice in the store: a hash of the genome's sequences (not their names or
-        order) and which of them are circular, the number of sites and the seed.
+        order) and which of them are circular, the number of sites, the seed and the strands.
     genome : Genome
     count : int
         Number of sites.
+    strands : str
+        Of the model. No annotation is known here: of `transcript`, the scores are those of the
+        forward strand, of one strand, as most alleles' are.
     """
 
     digest: str
     genome: Genome
     count: int
+    strands: Strands = "both"
 
     @cached_property
     def sites(self) -> Mapping[str, NDArray[np.uint32]]:
@@ -58,14 +62,16 @@ class Background:
         return sample_sites(self.genome, self.count, SEED)
 
 
-def choose(genome: Genome, count: int) -> Background:
+def choose(genome: Genome, count: int, strands: Strands = "both") -> Background:
     """Draw `count` of the genome's A, C, G, T positions, or take all where there are fewer."""
     count = min(count, int(genome.contigs["acgt"].sum()))
     sequences = sorted(genome.stored_as)
-    text = "\n".join(["varlm background 1", str(count), str(SEED), *sequences])
+    # A model's key has both and transcript as one; its scores' means are another thing.
+    of_strand = ["forward"] if strands == "transcript" else []
+    text = "\n".join(["varlm background 1", *of_strand, str(count), str(SEED), *sequences])
     short = hashlib.sha512(text.encode()).digest()[:24]
     digest = "BG." + base64.urlsafe_b64encode(short).decode()
-    return Background(digest, genome, count)
+    return Background(digest, genome, count, strands)
 
 
 def kept_scores(background: Background, store: Store, model: PreparedModel) -> pl.DataFrame:
@@ -139,10 +145,11 @@ def background_scores(
             f"{(lacking == digest).sum()} of {(wanted['contig'] == digest).sum()} background sites "
             f"on contig {contig} are not in the store"
         )
-    return _three_snvs(rows, kind).sort("contig", "pos", "ref", "alt")
+    strand = formulas.FORWARD if background.strands == "transcript" else formulas.BOTH
+    return _three_snvs(rows, kind, strand).sort("contig", "pos", "ref", "alt")
 
 
-def _three_snvs(rows: pl.DataFrame, kind: ScoreKind) -> pl.DataFrame:
+def _three_snvs(rows: pl.DataFrame, kind: ScoreKind, strand: int) -> pl.DataFrame:
     """Return scores (`BACKGROUND`) at sites: `contig`, `pos`, `base` (ASCII), the numbers."""
     numbers = formulas.site_logits(rows)
     ref = formulas.base_index(rows["base"].to_numpy())
@@ -150,7 +157,8 @@ def _three_snvs(rows: pl.DataFrame, kind: ScoreKind) -> pl.DataFrame:
     frames = []
     for step in (1, 2, 3):
         alt = (ref + step) % 4
-        score = formulas.strand_mean(formulas.score_by_strand(kind, numbers, ref, alt))
+        by_strand = formulas.score_by_strand(kind, numbers, ref, alt)
+        score = formulas.strand_mean(by_strand, np.full(len(ref), strand))
         frames.append(
             pl.DataFrame(
                 {

@@ -22,6 +22,9 @@ Floats = NDArray[np.float64]
 
 MASKED = SCORE_KINDS["masked"]
 
+# Which strand a score is of: an index into the strands, or their mean.
+FORWARD, REVERSE, BOTH = 0, 1, 2
+
 
 def site_logits(sites: pl.DataFrame) -> NDArray[np.float32]:
     """Return the logits of a table of sites, shape (sites, 2, 4).
@@ -92,19 +95,30 @@ def score_by_strand(
     return np.asarray(numbers, dtype=np.float64)[np.arange(len(numbers)), :, alt]
 
 
-def by_column(kind: ScoreKind, by_strand: Floats) -> dict[str, Floats]:
-    """Return a score's columns: strand mean, forward, reverse; `by_strand` has shape (n, 2)."""
+def by_column(
+    kind: ScoreKind, by_strand: Floats, strand: NDArray[np.intp] | None = None
+) -> dict[str, Floats]:
+    """Return a score's columns: of `strand_mean`, forward, reverse; `by_strand`: shape (n, 2)."""
     return {
-        kind.column: strand_mean(by_strand),
+        kind.column: strand_mean(by_strand, strand),
         f"{kind.column}_fwd": by_strand[:, 0],
         f"{kind.column}_rev": by_strand[:, 1],
     }
 
 
-def strand_mean(logits: NDArray[Any]) -> Floats:
-    """Mean over the strands that were scored: shape (n, 2, …) → (n, …)."""
+def strand_mean(logits: NDArray[Any], strand: NDArray[np.intp] | None = None) -> Floats:
+    """Mean over the strands that were scored, or those of one: shape (n, 2, …) → (n, …).
+
+    Parameters
+    ----------
+    strand : shape (n,), optional
+        `FORWARD`, `REVERSE` or `BOTH`: the mean. All are `BOTH` without it.
+    """
     values = np.asarray(logits, dtype=np.float64)
-    return np.where(np.isnan(values[:, 1]), values[:, 0], (values[:, 0] + values[:, 1]) / 2)
+    mean = np.where(np.isnan(values[:, 1]), values[:, 0], (values[:, 0] + values[:, 1]) / 2)
+    if strand is None:
+        return mean
+    return np.asarray(np.stack([values[:, 0], values[:, 1], mean])[strand, np.arange(len(mean))])
 
 
 def probabilities(logits: NDArray[Any]) -> Floats:
@@ -125,12 +139,16 @@ def entropy(logits: NDArray[Any]) -> Floats:
 
 
 def snv_scores(
-    numbers: NDArray[Any], ref: NDArray[Any], alt: NDArray[Any], kind: ScoreKind = MASKED
+    numbers: NDArray[Any],
+    ref: NDArray[Any],
+    alt: NDArray[Any],
+    kind: ScoreKind = MASKED,
+    strand: NDArray[np.intp] | None = None,
 ) -> dict[str, Floats]:
     """Return every score of n SNVs: column of the annotated table → float64, shape (n,).
 
     The reverse strand's are NaN when not scored. Entropy (nats) and the probabilities of REF and
-    ALT are from the strand-averaged numbers, of kinds whose numbers are log-probabilities.
+    ALT are from the numbers of `strand_mean`, of kinds whose numbers are log-probabilities.
 
     Parameters
     ----------
@@ -138,10 +156,12 @@ def snv_scores(
         Of each SNV's site.
     ref, alt : indices 0…3 into A, C, G, T, shape (n,)
     kind : ScoreKind
+    strand : shape (n,), optional
+        As of `strand_mean`.
     """
-    scores = by_column(kind, score_by_strand(kind, numbers, ref, alt))
+    scores = by_column(kind, score_by_strand(kind, numbers, ref, alt), strand)
     if kind.distribution:
-        mean = strand_mean(numbers)
+        mean = strand_mean(numbers, strand)
         p, rows = probabilities(mean), np.arange(len(mean))
         scores |= {"entropy": entropy(mean), "p_ref": p[rows, ref], "p_alt": p[rows, alt]}
     return scores

@@ -241,7 +241,7 @@ def wanted_rows(
     alleles = model.kind.alleles is not None
     wanted: dict[str, Wanted] = {name: CohortRows(path, alleles) for name, path in cohorts.items()}
     if background_sites:
-        chosen = background.choose(genome, background_sites)
+        chosen = background.choose(genome, background_sites, model.strands)
         if store.read_background(model.key, chosen.digest) is None:
             wanted[BACKGROUND_ROWS] = SiteRows(chosen.sites)
     return wanted

@@ -10,6 +10,7 @@ from varlm.annotation.bigwigs import BigWigColumns
 from varlm.annotation.info_fields import read_info_table
 from varlm.annotation.intervals import IntervalColumns
 from varlm.annotation.table import Beside, Sources, Track
+from varlm.annotation.transcript_strands import scored_on_both
 from varlm.annotation.writing import write_annotated
 from varlm.files.whole import check_digest
 from varlm.genome.contig_names import ContigNames
@@ -63,6 +64,8 @@ def run(args: argparse.Namespace) -> None:
     count = write_annotated(args.variants, genome, store, models, sources, args.annotated)
     for model, _ in models:
         _warn_of_unscored(model, args.variants)
+        if model.strands == "transcript":
+            _warn_of_means(model, args.annotated, args.consequences is not None)
     names = ", ".join(model.name for model, _ in models)
     log.info("%s: %d alleles, models %s", args.annotated, count, names)
 
@@ -97,4 +100,21 @@ def _warn_of_unscored(model: PreparedModel, variants: Path) -> None:
             count,
             model.name,
             model.kind.name,
+        )
+
+
+def _warn_of_means(model: PreparedModel, annotated: Path, annotation: bool) -> None:
+    """Say how many alleles have no transcript's strand, which the model's score is to be of."""
+    means, scored = scored_on_both(annotated, model.name)
+    if means:
+        reason = "they have transcripts on both strands, or none"
+        if not annotation:
+            reason = "there is no annotation (reference.annotation) to tell the transcript's strand"
+        log.warning(
+            "%d of %d scores of model %s are means of both strands: %s (column %s_strand)",
+            means,
+            scored,
+            model.name,
+            reason,
+            model.name,
         )

@@ -26,6 +26,6 @@ def run(args: argparse.Namespace) -> None:
     """Write the background's table; without rows where no sites are wanted."""
     model, rows = PreparedModel.read(args.model), BACKGROUND.empty()
     if args.sites:
-        chosen = background.choose(Genome.open(args.reference), args.sites)
+        chosen = background.choose(Genome.open(args.reference), args.sites, model.strands)
         rows = background.kept_scores(chosen, Store(args.store), model)
     write_table(rows, args.background, BACKGROUND)

@@ -66,6 +66,14 @@ TRANSCRIPTS = (
 # Of each model whose score is a masked one; all are Float32.
 SCORE = score_columns(SCORE_KINDS["masked"])
 
+# Of a model whose strand is that of the allele's transcript, behind its scores.
+STRAND: Row = (
+    "strand",
+    "String",
+    "strand that the score is of: + or -, that of the allele's transcripts; both: the strands' "
+    "mean, where its transcripts lie on both, or there are none; null: no score",
+)
+
 _ORIGIN = 3  # columns of VARIANT that say where an allele was read
 
 

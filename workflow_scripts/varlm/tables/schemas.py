@@ -5,7 +5,8 @@ Coordinates: `pos` is 1-based, as in VCF; `start` and `end` are 0-based and half
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import itertools
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import polars as pl
@@ -194,7 +195,9 @@ SCORE_COLUMNS = columns.SCORE
 
 
 def annotated(
-    models: Iterable[str] | Mapping[str, ScoreKind], extra: Iterable[Column] = ()
+    models: Iterable[str] | Mapping[str, ScoreKind],
+    extra: Iterable[Column] = (),
+    transcript: Collection[str] = (),
 ) -> Table:
     """Return the annotated table: variants, consequences, `extra` (INFO, tracks), scores, keys.
 
@@ -203,6 +206,8 @@ def annotated(
     models : mapping, or iterable of str
         Name → kind of its score, or names alone: all masked.
     extra : iterable of Column
+    transcript : collection of str
+        Of the models, those whose strand is that of the transcript.
     """
     head = VARIANTS.columns[:-3]
     return Table(
@@ -212,14 +217,25 @@ def annotated(
             *CONSEQUENCES.columns,
             *extra,
             *(
-                Column(f"{model}_{name}", _F32, meaning)
+                column
                 for model, kind in columns.kinds_of(models).items()
-                for name, meaning in score_columns(kind)
+                for column in _model_columns(model, kind, model in transcript)
             ),
             *VARIANTS.columns[-3:],
         ),
         signed=True,
     )
+
+
+def _model_columns(model: str, kind: ScoreKind, transcript: bool) -> Iterator[Column]:
+    """Yield the columns of a model's score."""
+    for name, meaning in score_columns(kind):
+        if transcript:
+            meaning = meaning.replace("strand mean", f"of the strand in {model}_strand")
+        yield Column(f"{model}_{name}", _F32, meaning)
+    if transcript:
+        name, _, meaning = columns.STRAND
+        yield Column(f"{model}_{name}", _STRING, meaning)
 
 
 def read_annotated_table(path: Path, models: Iterable[str]) -> Table:
@@ -234,9 +250,15 @@ def read_annotated_table(path: Path, models: Iterable[str]) -> Table:
     names = [column.name for column in described.columns]
     masked = SCORE_KINDS["masked"]  # of a model without columns, which the check below names
     kinds = {model: kind_in(names, model) or masked for model in models}
-    plain = annotated(kinds)
+    behind = dict(itertools.pairwise(names))
+    transcript = [
+        model
+        for model, kind in kinds.items()
+        if behind.get(f"{model}_{score_columns(kind)[-1][0]}") == f"{model}_{columns.STRAND[0]}"
+    ]
+    plain = annotated(kinds, transcript=transcript)
     extra = [column for column in described.columns if column.name not in plain.schema]
-    table = annotated(kinds, extra)
+    table = annotated(kinds, extra, transcript)
     table.check_schema(pl.Schema(described.schema), path)
     return table
 

@@ -11,6 +11,12 @@ from varlm.report.text import duration
 from varlm.scoring.commit_record import ShardRun
 from varlm.scoring.plan_record import Counts
 
+_STRANDS = {
+    "both": "both, mean",
+    "forward": "forward only",
+    "transcript": "that of the allele’s transcripts; both, mean, where there is none",
+}
+
 
 @dataclass(frozen=True)
 class ScoreSource:
@@ -54,7 +60,7 @@ def model_facts(model: ReportModel, cohort: str) -> ModelFacts:
         ("type", prepared.model_type),
         ("key in the store", prepared.key),
         ("window", f"{prepared.window:,} bp"),
-        ("strands", "both, mean" if prepared.strands == "both" else "forward only"),
+        ("strands", _STRANDS[prepared.strands]),
         ("precision", prepared.precision),
         ("background", "scored in this run" if background else "taken from the store, or none"),
         ("damaged files", f"{len(model.plan.damaged):,} of the store set aside"),

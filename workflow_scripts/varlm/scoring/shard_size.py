@@ -139,9 +139,9 @@ def flops_a_site(weights: int, window: int, strands: str) -> float:
     window : int
         W in bp.
     strands : str
-        both or forward.
+        forward; of others, both are scored.
     """
-    return 2.0 * weights * window * (2 if strands == "both" else 1)
+    return 2.0 * weights * window * (1 if strands == "forward" else 2)
 
 
 def weights_of(model: PreparedModel) -> int:

@@ -30,7 +30,7 @@ class Family:
     model_types : tuple of str
         `model_type` of config.json by which it is recognised; several families may share one.
     auto_map : str
-        What the values of `auto_map` of a config.json without model_type begin with.
+        What values of `auto_map` in a config.json begin with; such goes before model_type.
     scores : tuple of str
         Kinds of score (`varlm.tables.score_kinds`), the published one first.
     window : int
@@ -231,16 +231,15 @@ OPTION_VALUES: dict[str, tuple[str, ...] | None] = {
 
 
 def families_like(config: Mapping[str, object]) -> list[Family]:
-    """Return the families that a config.json may be of, by its model_type or its auto_map."""
-    model_type = config.get("model_type")
-    if model_type is not None:
-        return [family for family in FAMILIES.values() if model_type in family.model_types]
+    """Return the families that a config.json may be of, by its auto_map or its model_type.
+
+    The former goes first: saved again by transformers, a config without model_type has one, of
+    the class that the checkpoint's own code builds upon.
+    """
     mapped = config.get("auto_map")
     classes = mapped.values() if isinstance(mapped, Mapping) else ()
     # OWNER/NAME--module.Class, where a checkpoint was saved again.
     modules = [name.split("--")[-1] for name in classes if isinstance(name, str)]
-    return [
-        family
-        for family in FAMILIES.values()
-        if any(module.startswith(family.auto_map) for module in modules)
-    ]
+    families = FAMILIES.values()
+    coded = [f for f in families if any(name.startswith(f.auto_map) for name in modules)]
+    return coded or [f for f in families if config.get("model_type") in f.model_types]

@@ -140,7 +140,7 @@ FAMILIES: dict[str, Family] = {
             title="DNABERT-2",
             auto_map="bert_layers",
             scores=_COMPARED[:3],
-            window=512,
+            window=513,
             strands="forward",
         ),
         Family(

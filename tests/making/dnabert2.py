@@ -30,6 +30,14 @@ CONFIG = {
 MERGES = ("A A", "T G", "C A", "G A", "AA T", "TG C", "T T", "GA T", "GAT T", "CA G", "TT AA")
 SPECIAL = ("[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]")
 
+# A window: of the overlapping merges, unknown bases, and positions past a contig's end.
+TEXT = "--GATTAACAGTGCAATNNNCAGATTGCAAATG"
+
+
+def bytes_of(*texts: str) -> np.ndarray:
+    """Windows as arrays, uint8 (n, W)."""
+    return np.stack([np.frombuffer(text.encode(), np.uint8) for text in texts])
+
 
 def tokenizer_json(first: int = 0, suffix: str | None = "[SEP]") -> dict:
     """A byte-pair encoding whose special tokens have the ids from `first`, letters before them.

@@ -221,7 +221,7 @@ class MosaicBert(nn.Module):
         shape (n, T, C), or (n, C)
         """
         states = self.bert.embeddings(ids)
-        bias = self._bias(ids.shape[1], states.dtype).to(ids.device)
+        bias = self._bias(ids.shape[1], ids.device)
         *layers, last = self.bert.encoder.layer
         for layer in layers:
             states = layer(states, bias)
@@ -235,12 +235,12 @@ class MosaicBert(nn.Module):
         logits: torch.Tensor = head.decoder(head.transform(self.hidden(ids)))
         return logits
 
-    def _bias(self, tokens: int, dtype: torch.dtype) -> torch.Tensor:
+    def _bias(self, tokens: int, device: torch.device) -> torch.Tensor:
         """Return what is added to attention: minus slope times distance, (heads, T, T)."""
-        places = torch.arange(tokens)
+        places = torch.arange(tokens, device=device)
         distance = (places[:, None] - places).abs()
-        falls = torch.tensor(slopes(self.options.num_attention_heads))
-        return (-falls[:, None, None] * distance).to(dtype)
+        falls = torch.tensor(slopes(self.options.num_attention_heads), device=device)
+        return -falls[:, None, None] * distance
 
 
 def _norm(options: Options) -> nn.LayerNorm:

@@ -156,6 +156,7 @@ FAMILIES: dict[str, Family] = {
             name="caduceus",
             title="Caduceus",
             model_types=("caduceus",),
+            network="networks.caduceus",  # as that of plantcaduceus: the same network
             scores=(*_MASKED, *_COMPARED),
             window=1024,
         ),

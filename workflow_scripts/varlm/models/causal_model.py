@@ -22,7 +22,8 @@ class CausalModel(TokenModel):
     ----------
     counted : str
         Which predicted tokens count in a likelihood, as the family publishes it: `all` but the
-        first, special ones too, or `nucleotides`: A, C, G, T. The softmax is over the vocabulary.
+        first, special ones too, or `nucleotides`: those of the sequence, an N among them. The
+        softmax is over the vocabulary.
     """
 
     causal = True
@@ -108,4 +109,4 @@ class CausalModel(TokenModel):
     def _is_counted(self, ids: torch.Tensor) -> torch.Tensor:
         if self.counted == "all":
             return torch.ones_like(ids, dtype=torch.bool)
-        return torch.isin(ids, self.kmer_ids)
+        return torch.isin(ids, self.kmer_ids) | (ids == self.tokeniser.unknown)

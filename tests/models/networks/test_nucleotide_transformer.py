@@ -295,6 +295,11 @@ def test_every_tensor_is_accounted_for(tmp_path, remove, add, message):
         ({"is_decoder": True}, "reads from left to right"),
         ({"token_dropout": True, "mask_token_id": None}, "no mask_token_id"),
         ({"max_position_embeddings": 2}, "more than pad_token_id"),
+        (
+            {"position_embedding_type": "rotary", "num_attention_heads": 8},
+            "an even number for each",
+        ),
+        ({"token_dropout": True, "mask_token_id": 4}, "mask_token_id is 4, but the mask"),
     ],
 )
 def test_a_config_that_makes_no_network_is_an_error(tmp_path, changes, message):

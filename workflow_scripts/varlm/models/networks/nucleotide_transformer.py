@@ -46,6 +46,12 @@ def load(
     tokeniser = family.read_tokeniser(folder, config, {})
     network = build(config, folder)
     options = network.options
+    if options.token_dropout and options.mask_token_id != tokeniser.mask:
+        raise UserError(
+            f"{folder / 'config.json'}: mask_token_id is {options.mask_token_id}, but the mask "
+            f"token's line in {family.VOCABULARY} is {tokeniser.mask} (from 0); one of the files "
+            "belongs to another model"
+        )
     tensors = weights.read_tensors(folder, expected)
     if options.rotary:
         tensors = _with_frequencies(tensors, esm.frequencies(options), folder)

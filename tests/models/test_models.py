@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from making import berts
 from making.hub import Hub
 from making.toy_models import CONFIGS, VARIANTS, make_checkpoint
 from varlm.errors import UserError
@@ -527,6 +528,19 @@ def test_a_model_of_the_hub_is_downloaded_once_and_then_needs_no_network(hub, fo
     hub.stop()
     assert download.resolve("owner/name", COMMIT, cache) == found
     load_model(found, preparing.describe(found).files)
+
+
+def test_each_file_of_a_tokeniser_is_downloaded(monkeypatch, tmp_path):
+    berts.species_lm(tmp_path / "model")
+    server = Hub(tmp_path / "model", "owner/name", COMMIT)
+    look_at(server, monkeypatch)
+    found = download.resolve("owner/name", COMMIT, tmp_path / "cache")
+    server.stop()
+    assert download.resolve("owner/name", COMMIT, tmp_path / "cache") == found
+    options = {"species": berts.SPECIES[0]}
+    described = preparing.describe(found, "species_lm", options)
+    assert {"vocab.txt", "added_tokens.json"} < set(described.files)
+    load_model(found, described.files, family="species_lm", options=options)
 
 
 def test_pickled_weights_are_downloaded_only_where_there_are_no_others(hub, folder, tmp_path):

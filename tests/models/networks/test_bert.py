@@ -15,6 +15,7 @@ from varlm.models import kmers
 from varlm.models.families import species_lm, splicebert
 from varlm.models.loading import load_model
 from varlm.models.preparing import describe, prepare
+from varlm.run.checkpoint_folders import files_of
 
 HUMAN = {"species": "homo_sapiens"}
 PREPARE = {"name": "m", "path": "x", "revision": None, "precision": "float32"}
@@ -295,6 +296,7 @@ def test_defaults_are_what_is_published(tmp_path):
 
 def test_a_vocabulary_that_changed_is_noticed(tmp_path):
     berts.splicebert(tmp_path)
+    assert str(tmp_path / "vocab.txt") in files_of(str(tmp_path))  # of which Snakemake knows
     files = describe(tmp_path, "splicebert").files
     load_model(tmp_path, files, family="splicebert")
     berts.write_vocabulary(tmp_path, [*berts.SPECIALS, "N", *"ACTG"])

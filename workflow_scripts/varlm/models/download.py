@@ -9,9 +9,9 @@ from pathlib import Path
 from varlm.errors import UserError
 from varlm.files.whole import sha256
 from varlm.models.checkpoint import read_config, weight_files
-from varlm.run.checkpoint_folders import COMMIT, HUB_ID
+from varlm.run.checkpoint_folders import COMMIT, HUB_ID, TOKENISER
 
-_DESCRIPTION = ("config.json", "tokenizer.json", "tokenizer_config.json")
+_DESCRIPTION = ("config.json", *TOKENISER)
 
 
 def resolve(path: str, revision: str | None = None, cache_dir: Path | None = None) -> Path:
@@ -74,7 +74,7 @@ def _cached(path: str, revision: str, cache_dir: Path | None) -> Path | None:
         weight_files(folder)
     except (errors.LocalEntryNotFoundError, UserError):
         return None
-    return folder if (folder / "tokenizer.json").is_file() else None
+    return folder if any((folder / name).is_file() for name in TOKENISER) else None
 
 
 def _downloaded(path: str, revision: str, cache_dir: Path | None) -> Path:

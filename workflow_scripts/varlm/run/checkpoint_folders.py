@@ -18,6 +18,12 @@ WEIGHTS = (
     *("pytorch_model.bin", "pytorch_model.bin.index.json"),
 )
 
+# Those of a tokeniser; each family has some of them.
+TOKENISER = (
+    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"),
+    *("added_tokens.json", "vocab.txt", "vocab.json"),
+)
+
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 COMMIT = re.compile(r"[0-9a-f]{40}")
 _SUFFIXES = {".json", ".safetensors", ".bin"}
@@ -25,8 +31,11 @@ _SUFFIXES = {".json", ".safetensors", ".bin"}
 
 def files_of(folder: str) -> list[str]:
     """Return the files of a checkpoint folder; none where there is no such folder (a hub id)."""
-    files = Path(folder).glob("*")
-    return sorted(str(file) for file in files if file.suffix in _SUFFIXES and file.is_file())
+    return sorted(
+        str(file)
+        for file in Path(folder).glob("*")
+        if (file.suffix in _SUFFIXES or file.name in TOKENISER) and file.is_file()
+    )
 
 
 def trained_folder(results: str, training: str) -> str:

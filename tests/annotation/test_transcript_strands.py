@@ -1,5 +1,8 @@
 """Scores of the transcript's strand: chosen allele by allele, the mean where none is told."""
 
+import csv
+import gzip
+
 import numpy as np
 import polars as pl
 import pyBigWig
@@ -10,6 +13,7 @@ from varlm.annotation.transcript_strands import scored_on_both
 from varlm.cli import main
 from varlm.files.whole import write_digest
 from varlm.genome.reference import Genome
+from varlm.results.export import export_tsv
 from varlm.scoring import background, formulas
 from varlm.store import ALLELE_SCHEMA, SITE_SCHEMA, Store
 from varlm.tables.parquet import read_table, write_table
@@ -166,6 +170,14 @@ def test_the_column_stands_behind_the_scores_and_is_read_back(annotate, tmp_path
     meanings = {column.name: column.meaning for column in read.columns}
     assert "of the strand in m_strand" in meanings["m_llr"]
     assert "both: the strands' mean" in meanings["m_strand"]
+
+
+def test_the_tsv_has_the_column(annotate, tmp_path):
+    annotate("probability")
+    export_tsv(tmp_path / "a.parquet", ["m"], tmp_path / "a.tsv.gz")
+    with gzip.open(tmp_path / "a.tsv.gz", "rt") as lines:
+        strands = [row["m_strand"] for row in csv.DictReader(lines, delimiter="\t")]
+    assert strands == [strand for _, strand in CASES[:8]] + ["", ""]
 
 
 def test_a_column_of_the_same_name_is_refused(annotate, tmp_path, capsys):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from varlm.tables.columns import STRAND
 from varlm.tables.parquet import Column, Table
 from varlm.tables.schemas import TRANSCRIPT_CONSEQUENCE
 from varlm.tables.spreadsheet import Marking, column_marking
@@ -46,7 +47,7 @@ def markings(frame: pl.LazyFrame, table: Table, rows: int) -> dict[str, Marking]
     texts = {
         column.name: _joined(column.name) if _is_list(column) else pl.col(column.name)
         for column in table.columns
-        if _is_list(column) or (column.dtype == pl.String and column.name not in _CHECKED)
+        if _is_list(column) or (column.dtype == pl.String and not _is_checked(column))
     }
     total = int(frame.select(pl.len()).collect().item())
     return {
@@ -59,6 +60,10 @@ def markings(frame: pl.LazyFrame, table: Table, rows: int) -> dict[str, Marking]
         )
         for name, text in texts.items()
     }
+
+
+def _is_checked(column: Column) -> bool:
+    return column.name in _CHECKED or column.meaning == STRAND[2]
 
 
 def _is_list(column: Column) -> bool:

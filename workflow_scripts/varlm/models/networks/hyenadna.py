@@ -261,8 +261,8 @@ class HyenaDNA(CausalModel):
     @torch.inference_mode()
     def suffixes(self, state: list[Prefix], ids: torch.Tensor) -> torch.Tensor:
         """Go on in several ways: see `CausalModel`."""
-        rows = self._rows(ids.shape[1] * ids.shape[2])
-        parts = [part for prefix in state for part in prefix.split(rows)]
+        tokens = ids.shape[1] * ids.shape[2]
+        parts = [part for prefix in state for part in prefix.split(self._rows(prefix.rows, tokens))]
         sizes = [part.rows for part in parts]
         hidden = [
             self._backbone.resume(some.flatten(0, 1), part.reads).view(*some.shape, -1)
@@ -271,11 +271,15 @@ class HyenaDNA(CausalModel):
         return F.linear(torch.cat(hidden), self._head)
 
     def _parts(self, ids: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        return torch.split(ids, self._rows(ids.shape[1]))
+        return torch.split(ids, self._rows(*ids.shape))
 
-    def _rows(self, tokens: int) -> int:
-        """Return how many rows of so many tokens to read at once."""
-        return max(_GROUP // tokens, 1) if self.device.type == "cpu" else 1 << 30
+    def _rows(self, rows: int, tokens: int) -> int:
+        """Return how many of so many rows of so many tokens to read at once: a divisor.
+
+        All parts have the same shape, so that a row's numbers do not depend on its place.
+        """
+        most = max(_GROUP // tokens, 1) if self.device.type == "cpu" else rows
+        return next(number for number in range(min(most, rows), 0, -1) if rows % number == 0)
 
 
 def load(

@@ -261,14 +261,24 @@ class HyenaDNA(CausalModel):
     @torch.inference_mode()
     def suffixes(self, state: list[Prefix], ids: torch.Tensor) -> torch.Tensor:
         """Go on in several ways: see `CausalModel`."""
-        tokens = ids.shape[1] * ids.shape[2]
-        parts = [part for prefix in state for part in prefix.split(self._rows(prefix.rows, tokens))]
+        _, ways, tokens = ids.shape
+        parts = [
+            part
+            for prefix in state
+            for part in prefix.split(self._rows(prefix.rows, ways * tokens))
+        ]
         sizes = [part.rows for part in parts]
         hidden = [
-            self._backbone.resume(some.flatten(0, 1), part.reads).view(*some.shape, -1)
+            self._resumed(part, some)
             for part, some in zip(parts, torch.split(ids, sizes), strict=True)
         ]
         return F.linear(torch.cat(hidden), self._head)
+
+    def _resumed(self, part: Prefix, ids: torch.Tensor) -> torch.Tensor:
+        """Int64 (rows, ways, length) → hidden states; of long windows, a few ways at once."""
+        some = torch.split(ids, self._rows(*ids.shape[1:]), dim=1)
+        hidden = [self._backbone.resume(few.flatten(0, 1), part.reads) for few in some]
+        return torch.cat([x.view(*few.shape, -1) for x, few in zip(hidden, some, strict=True)], 1)
 
     def _parts(self, ids: torch.Tensor) -> tuple[torch.Tensor, ...]:
         return torch.split(ids, self._rows(*ids.shape))

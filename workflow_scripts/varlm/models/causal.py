@@ -1,7 +1,8 @@
 """Causal language models of nucleotides: an LSTM and a small GPT (Ihtiyar & Özgür 2023).
 
 Each position's logits come from the bases before it alone. As for the Markov chain, the logits of a
-site are log-likelihoods of the whole window with each of the four bases there.
+site are log-likelihoods of the whole window with each of the four bases there. What is before the
+site is read once for all four.
 """
 
 from __future__ import annotations
@@ -72,13 +73,33 @@ class GPTOptions(CausalOptions):
 class CausalNetwork(nn.Module, ABC):
     """Tokens → what is known before each of them."""
 
-    @abstractmethod
+    decoder: nn.Linear
+
     def hidden(self, ids: torch.Tensor) -> torch.Tensor:
         """Int64 (batch, length) → (batch, length, channels), each from the tokens before it."""
+        return self.read(shifted(ids))[0]
 
     @abstractmethod
+    def read(self, ids: torch.Tensor, state: Any = None) -> tuple[torch.Tensor, Any]:
+        """Read tokens, after those of a state where one is given, which stays as it is.
+
+        Returns
+        -------
+        hidden : shape (batch, length, channels)
+            Each from its token and those before it.
+        state
+            With these tokens.
+        """
+
+    @staticmethod
+    @abstractmethod
+    def repeated(state: Any, times: int) -> Any:
+        """Return a state with each row of the batch several times, one after the other."""
+
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """(…, channels) → (…, vocabulary)."""
+        logits: torch.Tensor = self.decoder(hidden)
+        return logits
 
 
 class LSTMNetwork(CausalNetwork):
@@ -92,15 +113,15 @@ class LSTMNetwork(CausalNetwork):
         self.norm = nn.LayerNorm(width)
         self.decoder = nn.Linear(width, options.vocab_size)
 
-    def hidden(self, ids: torch.Tensor) -> torch.Tensor:
-        """See `CausalNetwork`."""
-        hidden: torch.Tensor = self.norm(self.lstm(self.words(_shifted(ids)))[0])
-        return hidden
+    def read(self, ids: torch.Tensor, state: Any = None) -> tuple[torch.Tensor, Any]:
+        """See `CausalNetwork`. The state: (h, c), each (layers, batch, channels)."""
+        hidden, state = self.lstm(self.words(ids), state)
+        return self.norm(hidden), state
 
-    def logits(self, hidden: torch.Tensor) -> torch.Tensor:
+    @staticmethod
+    def repeated(state: Any, times: int) -> Any:
         """See `CausalNetwork`."""
-        logits: torch.Tensor = self.decoder(hidden)
-        return logits
+        return tuple(part.repeat_interleave(times, 1) for part in state)
 
 
 class GPTNetwork(CausalNetwork):
@@ -113,18 +134,22 @@ class GPTNetwork(CausalNetwork):
         self.norm = nn.LayerNorm(options.hidden_size)
         self.decoder = nn.Linear(options.hidden_size, options.vocab_size)
 
-    def hidden(self, ids: torch.Tensor) -> torch.Tensor:
-        """See `CausalNetwork`."""
-        x = self.words(_shifted(ids))
-        for layer in self.layers:
-            x = layer(x)
-        hidden: torch.Tensor = self.norm(x)
-        return hidden
+    def read(self, ids: torch.Tensor, state: Any = None) -> tuple[torch.Tensor, Any]:
+        """See `CausalNetwork`. The state: each layer's keys and values."""
+        x = self.words(ids)
+        kept = []
+        for layer, before in zip(self.layers, state or [None] * len(self.layers), strict=True):
+            x, attended = layer(x, before)
+            kept.append(attended)
+        return self.norm(x), kept
 
-    def logits(self, hidden: torch.Tensor) -> torch.Tensor:
+    @staticmethod
+    def repeated(state: Any, times: int) -> Any:
         """See `CausalNetwork`."""
-        logits: torch.Tensor = self.decoder(hidden)
-        return logits
+        return [tuple(part.repeat_interleave(times, 0) for part in layer) for layer in state]
+
+
+_Attended = tuple[torch.Tensor, torch.Tensor]  # keys and values: (batch, heads, length, channels)
 
 
 class _Block(nn.Module):
@@ -139,33 +164,41 @@ class _Block(nn.Module):
         self.ffn_in = nn.Linear(width, options.intermediate_size)
         self.ffn_out = nn.Linear(options.intermediate_size, width)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, x: torch.Tensor, before: _Attended | None = None
+    ) -> tuple[torch.Tensor, _Attended]:
         batch, length, width = x.shape
         parts = self.attention(self.before_attention(x))
         query, key, value = (
             part.view(batch, length, self.heads, -1).transpose(1, 2)
             for part in parts.split(width, -1)
         )
+        start, mask = 0, None
+        if before is not None:
+            start = before[0].shape[2]
+            mask = x.new_ones((length, start + length), dtype=torch.bool).tril(start)
+        query, key = _rotated(query, start), _rotated(key, start)
+        if before is not None:
+            key, value = torch.cat([before[0], key], 2), torch.cat([before[1], value], 2)
         attended = F.scaled_dot_product_attention(
-            _rotated(query), _rotated(key), value, is_causal=True
+            query, key, value, attn_mask=mask, is_causal=mask is None
         )
         x = x + self.attended(attended.transpose(1, 2).flatten(2))
-        output: torch.Tensor = x + self.ffn_out(F.gelu(self.ffn_in(self.before_ffn(x))))
-        return output
+        return x + self.ffn_out(F.gelu(self.ffn_in(self.before_ffn(x)))), (key, value)
 
 
-def _rotated(x: torch.Tensor) -> torch.Tensor:
+def _rotated(x: torch.Tensor, start: int) -> torch.Tensor:
     """Turn pairs of channels by an angle that goes with the position (Su et al. 2021)."""
     length, width = x.shape[-2:]
     steps = torch.arange(width // 2, device=x.device, dtype=torch.float32)
-    positions = torch.arange(length, device=x.device, dtype=torch.float32)
+    positions = torch.arange(start, start + length, device=x.device, dtype=torch.float32)
     angle = positions[:, None] / 10000 ** (2 * steps / width)
     sine, cosine = angle.sin().to(x.dtype), angle.cos().to(x.dtype)
     left, right = x.chunk(2, -1)
     return torch.cat([left * cosine - right * sine, left * sine + right * cosine], -1)
 
 
-def _shifted(ids: torch.Tensor) -> torch.Tensor:
+def shifted(ids: torch.Tensor) -> torch.Tensor:
     """Return what each position sees last: the token before it."""
     return F.pad(ids, (1, 0), value=START)[:, :-1]
 
@@ -240,27 +273,44 @@ class Causal(LanguageModel):
     def site_logits(self, ids: torch.Tensor, index: int) -> torch.Tensor:
         """Log-likelihood of the window with each base at `index`: see `LanguageModel`.
 
-        Less what all four have in common. Bases that are not A, C, G or T are read, and their own
-        probability does not count.
+        Less what all four have in common; float64. Bases that are not A, C, G or T are read, and
+        their own probability does not count.
         """
-        variants = ids.long()[:, None].repeat(1, 4, 1)
-        variants[:, :, index] = self._bases
+        ids = ids.long()
+        hidden, state = self.network.read(shifted(ids)[:, : index + 1])
+        own = self._log_p(hidden[:, -1]).double()
+        if index + 1 == ids.shape[1]:
+            return own
+        variants = ids[:, None, index:].repeat(1, 4, 1)
+        variants[:, :, 0] = self._bases
         flat = variants.flatten(0, 1)
-        log_p = self._log_p(flat, index)
-        code = self._code(flat[:, index:])
-        own = log_p.gather(-1, code.clamp(max=3)[..., None])[..., 0]
-        own = torch.where(code < 4, own, torch.zeros_like(own))
-        return own.sum(1).view(-1, 4)
+        hidden, _ = self.network.read(flat[:, :-1], self.network.repeated(state, 4))
+        return own + self._sum(hidden, flat[:, 1:]).view(-1, 4)
 
     @torch.inference_mode()
     def base_logits(self, ids: torch.Tensor) -> torch.Tensor:
         """Log p of each base, given those before it: see `LanguageModel`."""
-        return self._log_p(ids.long(), 0)
+        return self._log_p(self.network.hidden(ids.long()))
 
-    def _log_p(self, ids: torch.Tensor, start: int) -> torch.Tensor:
-        """Log p of A, C, G, T from position `start` on: (batch, length − start, 4)."""
-        logits = self.network.logits(self.network.hidden(ids)[:, start:])
-        return logits[..., self._bases].float().log_softmax(-1)
+    @torch.inference_mode()
+    def log_likelihood(self, ids: torch.Tensor) -> torch.Tensor:
+        """Log-likelihood of whole windows, over their A, C, G, T: float64, (n,)."""
+        ids = ids.long()
+        return self._sum(self.network.hidden(ids), ids)
+
+    def counts(self, ids: torch.Tensor) -> torch.Tensor:
+        """Return how many bases count in a likelihood: int64, (n,)."""
+        return (self._code(ids) < 4).sum(-1)
+
+    def _log_p(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Log p of A, C, G, T: (…, channels) → (…, 4)."""
+        return self.network.logits(hidden)[..., self._bases].float().log_softmax(-1)
+
+    def _sum(self, hidden: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+        """Sum of log p of tokens, from what is known before each; those of no base count 0."""
+        code = self._code(ids)
+        own = self._log_p(hidden).gather(-1, code.clamp(max=3)[..., None])[..., 0].double()
+        return (own * (code < 4)).sum(-1)
 
     def _code(self, ids: torch.Tensor) -> torch.Tensor:
         """Token ids → 0 to 3 for A, C, G, T, 4 for anything else."""

@@ -81,6 +81,16 @@ class Markov(LanguageModel):
         """Log p of each base, given those before it: see `LanguageModel`."""
         return self._conditional(ids.long())
 
+    @torch.inference_mode()
+    def log_likelihood(self, ids: torch.Tensor) -> torch.Tensor:
+        """Log-likelihood of whole windows, over their A, C, G, T: float64, (n,)."""
+        codes = ids.long()
+        return self._of_own_base(codes, self._conditional(codes)).double().sum(-1)
+
+    def counts(self, ids: torch.Tensor) -> torch.Tensor:
+        """Return how many bases count in a likelihood: int64, (n,)."""
+        return (ids < 4).sum(-1)
+
     def _conditional(self, ids: torch.Tensor) -> torch.Tensor:
         """(batch, length) → log p of each base at each position: (batch, length, 4)."""
         known = ids < 4

@@ -91,7 +91,7 @@ FAMILIES: dict[str, Family] = {
             model_types=("VarlmLSTM",),
             network="causal",
             identity="single_bases",
-            scores=("masked",),
+            scores=("masked", "likelihood", "mean_likelihood"),
         ),
         Family(
             name="gpt",
@@ -99,7 +99,7 @@ FAMILIES: dict[str, Family] = {
             model_types=("VarlmGPT",),
             network="causal",
             identity="single_bases",
-            scores=("masked",),
+            scores=("masked", "likelihood", "mean_likelihood"),
         ),
         Family(
             name="markov",
@@ -107,7 +107,7 @@ FAMILIES: dict[str, Family] = {
             model_types=("VarlmMarkov",),
             network="markov",
             identity="single_bases",
-            scores=("masked",),
+            scores=("masked", "likelihood", "mean_likelihood"),
         ),
         Family(
             name="nucleotide_transformer",

@@ -251,6 +251,13 @@ def test_files_that_disagree(file, content, message, tmp_path):
         describe(tmp_path, "species_lm", HUMAN)
 
 
+@pytest.mark.parametrize("family", ["hyenadna", "caduceus", "gpn"])
+def test_a_bert_of_another_family_is_refused_before_anything_is_scored(family, tmp_path):
+    berts.splicebert(tmp_path)
+    with pytest.raises(UserError, match="which is that of species_lm and splicebert; the config"):
+        describe(tmp_path, family)
+
+
 def test_kmers_are_not_splicebert(tmp_path):
     berts.species_lm(tmp_path)
     with pytest.raises(UserError, match="has 2-mers; SpliceBERT has a token a base"):

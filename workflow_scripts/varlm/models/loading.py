@@ -49,7 +49,7 @@ def load_model(
     if expected is not None:
         checkpoint.verify(folder, expected)
     row = recognised(folder, config, family)
-    module = importlib.import_module(f"varlm.models.{row.network or 'networks.' + row.name}")
+    module = importlib.import_module(f"varlm.models.{row.module}")
     more: dict[str, Any] = {"options": options or {}} if row.options else {}
     model: LanguageModel = module.load(folder, torch.device(device), expected, **more)
     return model

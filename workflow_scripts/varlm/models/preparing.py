@@ -141,7 +141,7 @@ def recognised(folder: Path, config: Mapping[str, Any], family: str | None = Non
     where, model_type = folder / "config.json", config.get("model_type")
     if family is not None:
         row = FAMILIES[family]
-        if likely and row not in likely and likely[0].network != row.network:
+        if likely and row not in likely and likely[0].module != row.module:
             raise UserError(
                 f"{where}: model_type is {model_type!r}, which is that of "
                 f"{' and '.join(other.name for other in likely)}; the config says that the model's "

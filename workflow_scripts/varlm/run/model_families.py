@@ -73,6 +73,11 @@ class Family:
         """Return every option of the family with a kind of score → its default."""
         return {**self.options, **KIND_OPTIONS.get(score, {})}
 
+    @property
+    def module(self) -> str:
+        """Module of `varlm.models` that loads it."""
+        return self.network or f"networks.{self.name}"
+
 
 FAMILIES: dict[str, Family] = {
     family.name: family

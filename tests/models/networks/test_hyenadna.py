@@ -371,7 +371,7 @@ def test_published_scores(families, published, genome):
         for name, value in zip(("fwd", "rev", "mean"), (*sides, sum(sides) / 2), strict=True):
             worst = max(worst, abs(value - float(row[name])))
     assert len(rows) == 60
-    assert worst < 1e-5
+    assert worst < 1e-4
 
 
 @pytest.mark.real_data
@@ -392,4 +392,4 @@ def test_published_scores_of_indels(families, published, genome):
                 total / int(published.counts(one)) for total, one in zip(sums, ids, strict=True)
             ]
             assert abs(sums[1] - sums[0] - float(row[f"sum_{strand}"])) < 1e-4
-            assert abs(means[1] - means[0] - float(row[f"mean_{strand}"])) < 1e-5
+            assert abs(means[1] - means[0] - float(row[f"mean_{strand}"])) < 1e-4

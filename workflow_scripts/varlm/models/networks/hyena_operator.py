@@ -93,7 +93,11 @@ class LongFilter(nn.Module):
         self._spectra: dict[tuple[int, int], torch.Tensor] = {}
 
     def taps(self, length: int) -> torch.Tensor:
-        """Return the first `length` values of the filter: (channels, length)."""
+        """Return the first `length` values of the filter: (channels, length).
+
+        Step by step as modeling_hyena.py has it: three sines of ten times their input make a
+        thousand times more of a rounding error, so that another order would be another filter.
+        """
         z = self.pos_emb.get_buffer("z")[0, :length]
         t = self.pos_emb.get_buffer("t")[0, :length]
         decay = torch.exp(-t * self.modulation.get_buffer("deltas")[0].abs())

@@ -244,7 +244,10 @@ def test_words_are_no_bases(tmp_path):
     write_causal(tmp_path)
     pair = {**VOCABULARY, "GA": 9}
     Tokenizer(models.BPE(pair, [("G", "A")])).save(str(tmp_path / "tokenizer.json"))
-    with pytest.raises(UserError, match=r"expected one token a base, \[5, 7.* merges"):
+    with pytest.raises(
+        UserError,
+        match=r"'GA..' within .* becomes \[9, .*expected one token a base, \[5, 7, .*merges",
+    ):
         load_model(tmp_path)
     kmers = {"[UNK]": 0, "ACG": 1, "CGT": 2}
     write_tokeniser(tmp_path, kmers)
@@ -259,6 +262,9 @@ def test_a_vocabulary_of_another_model(tmp_path):
     write_causal(tmp_path, vocab_size=8)
     with pytest.raises(UserError, match="ids up to 8, but the model knows only 8"):
         load_model(tmp_path)
+    write_model(tmp_path, vocab_size=9)
+    write_tokeniser(tmp_path, {**VOCABULARY, "later": 9})
+    assert load_model(tmp_path).tokeniser.unknown == 8
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -7,6 +7,7 @@ never asked for a genome.
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +20,8 @@ from varlm.models.tokens import KmerTokeniser
 
 FILES = ("tokenizer.json", "tokenizer_config.json")
 
-_TEXT = "GATTACACCTGGAAC"  # every pair of neighbours that merges could make one token of, but six
+# Holds all words of four bases, so that a tokeniser that makes one token of any shows it.
+_TEXT = "".join(itertools.chain.from_iterable(itertools.product(BASES, repeat=4)))
 
 # model_type → key of config.json that has the number of positions, and transformers' default.
 _POSITIONS = {
@@ -142,9 +144,14 @@ def _check_text(
     expected = [*prefix, *(ids[letters.index(letter)] for letter in shown), *suffix]
     encoded = text.ids(shown)
     if encoded != expected:
+        pairs = enumerate(zip(encoded, expected, strict=False))
+        first = next((i for i, (own, other) in pairs if own != other), len(prefix))
+        start = max(first - len(prefix), 0)
         raise UserError(
-            f"{text.path}: {shown!r} becomes {encoded}, expected one token a base, {expected}; "
-            "tokenisers with merges, k-mers or spaces do not belong to this model family"
+            f"{text.path}: {shown[start : start + 4]!r} within a sequence becomes "
+            f"{encoded[first : first + 4]}, expected one token a base, "
+            f"{expected[first : first + 4]}; tokenisers with merges, k-mers or spaces do not "
+            "belong to this model family"
         )
 
 

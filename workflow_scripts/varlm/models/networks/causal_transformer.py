@@ -163,10 +163,10 @@ def load(
     tokeniser = read_tokeniser(folder, config, options)
     settings = {**config, "attn_implementation": "sdpa", "dtype": "float32"}
     module: Any = native.build(class_name, settings, folder)
-    known = module.config.vocab_size
-    if known < tokeniser.size:
+    known, highest = module.config.vocab_size, _highest(tokeniser)
+    if known <= highest:
         raise UserError(
-            f"{folder}: tokenizer.json has ids up to {tokeniser.size - 1}, but the model knows "
+            f"{folder}: tokenizer.json gives nucleotides ids up to {highest}, but the model knows "
             f"only {known}; one of the files belongs to another model"
         )
     tensors = _named(weights.read_tensors(folder, expected), module.base_model_prefix)
@@ -180,6 +180,11 @@ def load(
         channels=4 * module.config.hidden_size,  # four windows for each site
         max_window=positions(config) - tokeniser.tokens(1) + 1,
     )
+
+
+def _highest(tokeniser: KmerTokeniser) -> int:
+    """Return the highest id of a window's; a vocabulary may have more, such as a late [PAD]."""
+    return max(*tokeniser.ids.values(), tokeniser.unknown, *tokeniser.prefix, *tokeniser.suffix)
 
 
 def _named(tensors: dict[str, torch.Tensor], base: str) -> dict[str, torch.Tensor]:

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from making.scoring import ascii_array
 from varlm.errors import UserError
 from varlm.genome.windows import (
     AlleleWindows,
@@ -16,10 +17,6 @@ from varlm.genome.windows import (
 )
 
 DNA = st.text("ACGTN", min_size=1, max_size=60)
-
-
-def ascii_array(text: str) -> np.ndarray:
-    return np.frombuffer(text.encode(), np.uint8)
 
 
 def texts(windows: np.ndarray) -> list[str]:

@@ -25,6 +25,11 @@ WINDOW = 64
 CONTIG = "".join(np.random.default_rng(11).choice(list("ACGT"), 40_000))
 
 
+def ascii_array(text: str) -> np.ndarray:
+    """A sequence as the encoded genome has it."""
+    return np.frombuffer(text.encode(), np.uint8)
+
+
 def toy_model(folder: Path, window: int, **changes) -> PreparedModel:
     """The checkpoint in `folder` as prepare_model describes it: both strands, in float32."""
     settings = {"window": window, "strands": "both", "precision": "float32"}

@@ -11,7 +11,7 @@ import pytest
 
 from making.planning import variants
 from making.scored import score_and_store, step
-from making.scoring import allele_ratios, site_logits
+from making.scoring import allele_ratios, ascii_array, site_logits
 from making.toy_models import CONFIGS, make_checkpoint
 from varlm import cli
 from varlm.files.whole import write_digest
@@ -30,10 +30,6 @@ def dna(seed, length):
 
 def turned(text, by):
     return text[by:] + text[:by]
-
-
-def ascii_array(text):
-    return np.frombuffer(text.encode(), np.uint8)
 
 
 # One model each: a window as even or odd, longer or shorter than the contig, on both strands

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from making.scoring import allele_ratios, site_logits
+from making.scoring import allele_ratios, ascii_array, site_logits
 from making.toy_models import CONFIGS, VARIANTS, ToyModel, make_checkpoint
 from varlm.errors import UserError
 from varlm.genome.windows import allele_windows, reverse_complement, site_windows
@@ -20,10 +20,6 @@ from varlm.scoring.scorer import Scorer
 from varlm.scoring.tuning import tune
 
 PAIRS = {"A": "T", "C": "G", "G": "C", "T": "A", "N": "N"}
-
-
-def ascii_array(text: str) -> np.ndarray:
-    return np.frombuffer(text.encode(), np.uint8)
 
 
 def rc(text: str) -> str:

@@ -19,7 +19,7 @@ from varlm.scoring.background import Percentiles
 from varlm.scoring.lost_rows import lost_rows_told
 from varlm.store import Store
 from varlm.tables.parquet import Table, meanings, write_pieces
-from varlm.tables.schemas import CONSEQUENCES_CALLED
+from varlm.tables.schemas import CONSEQUENCES_CALLED, MODEL_ABOUT
 
 
 def write_annotated(
@@ -76,7 +76,7 @@ def _metadata(models: Sequence[PreparedModel], sources: Sources, table: Table) -
         "varlm": __version__,
         CONSEQUENCES_CALLED: "yes" if sources.consequences else "no",
         **{
-            f"varlm.model.{model.name}": json.dumps({**model.provenance(), "files": model.files})
+            f"{MODEL_ABOUT}{model.name}": json.dumps({**model.provenance(), "files": model.files})
             for model in models
         },
         **meanings(table),

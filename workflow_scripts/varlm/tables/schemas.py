@@ -6,6 +6,7 @@ Coordinates: `pos` is 1-based, as in VCF; `start` and `end` are 0-based and half
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from varlm.tables.parquet import Column, Table, described_table
 from varlm.tables.score_kinds import SCORE_KINDS, ScoreKind, kind_in, score_columns
 
 CONSEQUENCES_CALLED = "varlm.consequences"  # Parquet metadata: whether there was an annotation
+MODEL_ABOUT = "varlm.model."  # and what is known of a model, after its name: JSON
 
 _STRING = pl.String()
 _U16, _U32 = pl.UInt16(), pl.UInt32()
@@ -264,14 +266,16 @@ def read_annotated_table(path: Path, models: Iterable[str]) -> Table:
 
 
 def read_kinds(path: Path, models: Iterable[str]) -> dict[str, ScoreKind]:
-    """Return model → kind of its score, by the columns of an annotated table.
+    """Return model → kind of its score, by the columns of an annotated table and what it says.
+
+    Kinds that have the same columns are told apart by the table's metadata.
 
     Raises
     ------
     UserError
         If the table has no score of a model.
     """
-    names = pl.read_parquet_schema(path).keys()
+    names, metadata = pl.read_parquet_schema(path).keys(), pl.read_parquet_metadata(path)
     kinds = {}
     for model in models:
         kind = kind_in(names, model)
@@ -279,8 +283,18 @@ def read_kinds(path: Path, models: Iterable[str]) -> dict[str, ScoreKind]:
             raise UserError(
                 f"{path}: no score of the model {model}; delete it and run the workflow again"
             )
-        kinds[model] = kind
+        kinds[model] = _named_kind(metadata.get(f"{MODEL_ABOUT}{model}"), kind)
     return kinds
+
+
+def _named_kind(about: str | None, kind: ScoreKind) -> ScoreKind:
+    """Return the kind that a model's metadata names, if it has the columns of `kind`."""
+    named = SCORE_KINDS.get(json.loads(about).get("score", "")) if about else None
+    return named if named is not None and _names(named) == _names(kind) else kind
+
+
+def _names(kind: ScoreKind) -> list[str]:
+    return [name for name, _ in score_columns(kind)]
 
 
 def has_consequences(annotated_table: Path) -> bool:

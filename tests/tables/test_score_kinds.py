@@ -1,0 +1,40 @@
+"""Kinds of score: their columns tell them apart, and the table's metadata those that share them."""
+
+import json
+
+import pytest
+
+from varlm.errors import UserError
+from varlm.tables.schemas import MODEL_ABOUT, annotated, read_annotated_table, read_kinds
+from varlm.tables.score_kinds import SCORE_KINDS, kind_in, score_columns
+
+KINDS = pytest.mark.parametrize("kind", SCORE_KINDS.values(), ids=list(SCORE_KINDS))
+
+
+def written(folder, kinds, **about):
+    metadata = {f"{MODEL_ABOUT}{model}": json.dumps(said) for model, said in about.items()}
+    path = folder / "annotated.parquet"
+    annotated(kinds).empty().write_parquet(path, metadata=metadata)
+    return path
+
+
+@KINDS
+def test_columns_tell_all_that_follows_from_a_score(kind):
+    alike = kind_in([f"m_{name}" for name, _ in score_columns(kind)], "m")
+    same = ("column", "harmful", "difference", "swap", "distribution", "unit")
+    assert all(getattr(alike, name) == getattr(kind, name) for name in same)
+
+
+@KINDS
+def test_a_table_that_says_so_names_the_kind_itself(tmp_path, kind):
+    both = {"m": kind, "n": SCORE_KINDS["masked"]}
+    path = written(tmp_path, both, m={"score": kind.name}, n={})
+    assert read_kinds(path, ["m", "n"]) == both
+    assert read_annotated_table(path, ["m", "n"]).names == annotated(both).names
+
+
+def test_what_a_table_says_does_not_override_its_columns(tmp_path):
+    path = written(tmp_path, {"m": SCORE_KINDS["cosine"]}, m={"score": "influence"})
+    assert read_kinds(path, ["m"])["m"].name == "cosine"
+    with pytest.raises(UserError, match="no score of the model other"):
+        read_kinds(path, ["other"])

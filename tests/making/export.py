@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from varlm.results.annotated_vcf import tag_names
 from varlm.results.export import export_vcf
+from varlm.results.tags import tag_names
 from varlm.tables.parquet import write_table
 from varlm.tables.schemas import annotated
 from varlm.variants.cohort import NormalisedCohort

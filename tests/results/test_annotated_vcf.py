@@ -28,11 +28,15 @@ from varlm.errors import UserError
 from varlm.genome.encoding import index_reference
 from varlm.genome.reference import Genome
 from varlm.results import annotated_vcf
-from varlm.results.annotated_vcf import SOURCE, TAGS, header, tag_names
+from varlm.results.annotated_vcf import SOURCE, header
+from varlm.results.tags import score_tags, tag_names
 from varlm.tables.schemas import annotated
+from varlm.tables.score_kinds import SCORE_KINDS, score_columns
 from varlm.variants.cohort import CohortVcf, NormaliseOptions, normalise
 from varlm.vcf import lines as vcf_input
 from varlm.vcf.lines import open_vcf
+
+MASKED = SCORE_KINDS["masked"]
 
 SEQUENCE = "".join(random.Random(7).choices("ACGT", k=300))
 CONTIGS = {"chr1": 300, "chr2": 300}
@@ -122,7 +126,7 @@ def test_all_but_our_fields_is_untouched_and_ours_are_the_table(
         assert all(len(values) == len(alleles) for values in written.values())
         for allele in range(1, len(alleles) + 1):
             row = table.get((index, allele), {})
-            for tag, (column, _) in TAGS.items():
+            for tag, (column, _) in score_tags(MASKED).items():
                 text_value = written.get(f"{tag}_{MODEL}", ["."] * len(alleles))[allele - 1]
                 expected = row.get(f"{MODEL}_{column}")
                 if expected is None:
@@ -189,6 +193,24 @@ def test_a_missing_fileformat_is_added_for_without_it_htslib_reads_nothing(genom
 def test_two_models_that_would_write_one_tag():
     with pytest.raises(UserError, match="'x' and 'FWD_x' would both write INFO/LLR_FWD_x"):
         tag_names(["x", "FWD_x"])
+    cosine, llr = SCORE_KINDS["cosine"], SCORE_KINDS["dense"]
+    with pytest.raises(UserError, match="'x' and 'REV_x' would both write INFO/COSINE_REV_x"):
+        tag_names({"x": cosine, "REV_x": cosine})
+    assert {"COSINE_REV_x", "LLR_REV_x"} <= {*tag_names({"x": cosine, "REV_x": llr})}
+
+
+@pytest.mark.parametrize("kind", SCORE_KINDS.values(), ids=list(SCORE_KINDS))
+def test_the_fields_of_a_kind_are_its_columns_in_upper_case_and_say_which_end_is_harmful(kind):
+    tags = score_tags(kind)
+    assert {tag: column.upper() for tag, (column, _) in tags.items()} == {tag: tag for tag in tags}
+    assert [column for column, _ in tags.values()] == [name for name, _ in score_columns(kind)]
+    text = " ".join(text for _, text in tags.values())
+    assert not {*text} & {*'"<>\\'}
+    assert text.isascii()
+    assert ("negative: ALT less likely" if kind.is_llr else f"{kind.harmful}: harmful") in text
+    than = "higher score, which is more" if kind.harmful == "high" else "with a lower "
+    assert than in tags["PERCENTILE"][1]
+    assert kind.name == "masked" or kind.meaning.replace("−", "-") in next(iter(tags.values()))[1]
 
 
 @pytest.mark.parametrize(
@@ -479,13 +501,13 @@ def test_consequences_in_info_are_one_an_allele_and_encoded():
             "record": [0, 0, 1],
             "allele": [1, 2, 1],
             "reason": [None, "too_long", None],
-            **{f"m_{column}": [None, None, None] for column, _ in annotated_vcf.TAGS.values()},
+            **{f"m_{column}": [None, None, None] for column, _ in score_tags(MASKED).values()},
             "consequence": ["missense_variant", None, None],
             "gene": ["a;b=c,d e%", None, None],
             "transcript": ["t", None, None],
             "protein_change": ["7M>7V", None, None],
         },
-        schema_overrides={f"m_{column}": pl.Float32 for column, _ in annotated_vcf.TAGS.values()},
+        schema_overrides={f"m_{column}": pl.Float32 for column, _ in score_tags(MASKED).values()},
     )
     suffixes = annotated_vcf.info_suffixes(alleles, ["m"])["suffix"].to_list()
     assert suffixes == [

@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import math
 import random
 import subprocess
 import sys
@@ -20,13 +21,14 @@ from varlm.annotation.scores import Model
 from varlm.annotation.table import annotate
 from varlm.cli import main
 from varlm.genome.reference import Genome
-from varlm.results.annotated_vcf import TAGS, tag_names
+from varlm.results.tags import score_tags, tag_names
 from varlm.results.top_hits import top_hits
 from varlm.scoring.background import Percentiles
 from varlm.scoring.planning import CohortRows
 from varlm.store import ALLELE_SCHEMA, SITE_SCHEMA, Store
 from varlm.tables.parquet import write_table
-from varlm.tables.schemas import BACKGROUND, LOGIT_COLUMNS, VARIANTS, annotated
+from varlm.tables.schemas import BACKGROUND, LOGIT_COLUMNS, VARIANTS, annotated, read_kinds
+from varlm.tables.score_kinds import SCORE_KINDS
 
 BACKGROUND_LLRS = [-2.0, -1.0, 0.5, 1.5]
 HEADER = "##fileformat=VCFv4.2\n##contig=<ID=chr1,length=400>\n"
@@ -66,7 +68,7 @@ def fill_store(store: Store, genome: Genome, variants, keys, strands="both"):
 def pipeline(tmp_path, make_reference, sequence):
     """Run normalise, a made-up store, annotate and export through the command line."""
 
-    def run(files, models=("m",), contigs=None, reference=None, options=()):
+    def run(files, models=("m",), contigs=None, reference=None, options=(), score=None):
         reference = reference or make_reference(contigs or {"chr1": sequence})
         genome = Genome.open(reference)
         paths = []
@@ -88,7 +90,7 @@ def pipeline(tmp_path, make_reference, sequence):
         fill_store(store, genome, out / "v.parquet", [f"key {m}" for m in models])
         names = []
         for model in models:
-            prepared_model(name=model, key=f"key {model}").write(out / f"{model}.json")
+            prepared_model(name=model, key=f"key {model}", score=score).write(out / f"{model}.json")
             names += ["--model", str(out / f"{model}.json")]
             background = pl.DataFrame(
                 [("SQ.x", 1, "A", "C", llr) for llr in BACKGROUND_LLRS],
@@ -165,7 +167,7 @@ def test_values_equal_the_table_for_independent_readers(pipeline, sequence):
         for index, record in enumerate(vcf):
             for allele in range(1, len(record.alts or ()) + 1):
                 row = by_allele.get((index, allele))
-                for tag, (column, _) in TAGS.items():
+                for tag, (column, _) in score_tags(SCORE_KINDS["masked"]).items():
                     values = record.info.get(f"{tag}_m")
                     value = values[allele - 1] if values else None
                     expected = row[f"m_{column}"] if row else None
@@ -178,6 +180,51 @@ def test_values_equal_the_table_for_independent_readers(pipeline, sequence):
     assert seen > 50
     other = [v.INFO.get("LLR_m") for v in VCF(str(out / "annotated.vcf.gz"))]
     assert len(other) == 40
+
+
+OTHER_KINDS = ["dense", "mean_likelihood", "probability", "cosine", "inner_product", "influence"]
+
+
+@pytest.mark.parametrize("name", OTHER_KINDS)
+def test_a_score_of_another_kind_is_the_same_in_every_output(pipeline, sequence, name, caplog):
+    kind = SCORE_KINDS[name]
+    out, status = pipeline([a_vcf(sequence)], score=name)
+    assert status == 0
+    table = pl.read_parquet(out / "annotated.parquet")
+    assert table.columns == annotated({"m": kind}).names
+    assert read_kinds(out / "annotated.parquet", ["m"]) == {"m": kind}
+    others = table.filter(pl.col("kind") != "snv")
+    score = f"m_{kind.column}"
+    assert 0 < others.height < table.height
+    assert others[score].null_count() == (others.height if kind.alleles is None else 0)
+    said = f"{others.height} indels or MNVs have no score of model m: the kind {name} is not"
+    assert (said in caplog.text) == (kind.alleles is None)
+    snvs = table.filter(pl.col("kind") == "snv")
+    assert snvs[score].null_count() == 0
+    background = np.array(BACKGROUND_LLRS)
+    for value, percentile in snvs.select(score, "m_percentile").iter_rows():
+        worse = background > value if kind.harmful == "high" else background < value
+        assert percentile == 100 * worse.mean()
+
+    by_allele = {(row["record"], row["allele"]): row for row in table.iter_rows(named=True)}
+    tags = score_tags(kind)
+    header = {line for line in lines(out / "annotated.vcf.gz") if b"_m," in line}
+    assert len(header) == len(tags)
+    for index, record in enumerate(VCF(str(out / "annotated.vcf.gz"))):
+        for tag, (column, _) in tags.items():
+            values = record.INFO.get(f"{tag}_m")
+            values = values if isinstance(values, tuple) else [values] * len(record.ALT)
+            for allele, value in enumerate(values, 1):
+                row = by_allele.get((index, allele), {})
+                expected = row.get(f"m_{column}")
+                if expected is None:
+                    assert value is None or math.isnan(value)
+                else:
+                    assert value == pytest.approx(expected, rel=1e-5)
+
+    hits = top_hits(out / "annotated.parquet", ["m"], table.height)["m"]
+    expected = table[score].drop_nulls().sort(descending=kind.harmful == "high")
+    assert hits[score].to_list() == expected.to_list()
 
 
 def test_the_index_finds_records(pipeline, sequence):

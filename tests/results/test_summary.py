@@ -50,6 +50,20 @@ def test_one_row_per_cohort_and_model(tmp_path):
     assert rows[2]["rejected_symbolic"] == "0"
 
 
+def test_alleles_for_which_a_kind_of_score_is_not_defined_are_counted_apart():
+    entry = accounting(other_alleles=3)
+    counts = replace(COUNTS, alleles=3, alleles_scored=3)
+    none = replace(COUNTS, alleles=0, alleles_scored=0)
+    plans = [plan("all", counts=counts), plan("sites", counts=none, unscored={"c": 3})]
+    rows = summarise([entry], plans)
+    assert [(row["alleles"], row["alleles_without_score"]) for row in rows] == [
+        ("3", "0"),
+        ("0", "3"),
+    ]
+    with pytest.raises(UserError, match="planned 4 sites and 2 other alleles, but 4 and 3"):
+        summarise([entry], [plan("sites", counts=none, unscored={"c": 2})])
+
+
 @pytest.mark.parametrize(
     ("entry", "planned", "message"),
     [

@@ -11,13 +11,14 @@ from varlm.genome.reference import Contig, Genome
 from varlm.results import top_hits as module
 from varlm.results.top_hits import picture_columns, picture_positions, pictured, top_hits
 from varlm.tables.schemas import annotated
+from varlm.tables.score_kinds import SCORE_KINDS
 
-TABLE = annotated(["a", "b"])
+TABLE = annotated({"a": SCORE_KINDS["masked"], "b": SCORE_KINDS["cosine"]})
 
 
 def table(rows):
-    """An annotated table of SNVs: position, LLR of a, LLR of b; the record is the row's place."""
-    columns = ("pos", "a_llr", "b_llr", "record")
+    """An annotated table of SNVs: position, scores of a and b; the record is the row's place."""
+    columns = ("pos", "a_llr", "b_cosine", "record")
     scored = pl.DataFrame(
         [(*row, index) for index, row in enumerate(rows)],
         schema={name: TABLE.schema[name] for name in columns},
@@ -45,10 +46,10 @@ def test_hits_are_those_of_a_plain_sort(tmp_path_factory, rows, count, slice_row
         patch.setattr(module, "_ROWS", slice_rows)
         patch.setattr(module, "ROW_GROUP", 3)
         hits = top_hits(path, ["a", "b"], count)
-    for column, model in ((1, "a"), (2, "b")):
+    for column, model, sign in ((1, "a", 1), (2, "b", -1)):
         order = sorted(
-            range(len(rows)),
-            key=lambda i: (rows[i][column] is None, rows[i][column] or 0, rows[i][0], i),
+            (i for i in range(len(rows)) if rows[i][column] is not None),
+            key=lambda i: (sign * rows[i][column], rows[i][0], i),
         )
         assert hits[model].schema == pl.Schema(TABLE.schema)
         assert hits[model]["record"].to_list() == order[:count]

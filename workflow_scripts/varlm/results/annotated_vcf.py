@@ -16,29 +16,20 @@ import numpy as np
 import polars as pl
 
 from varlm.errors import UserError
+from varlm.results.tags import (
+    ANNOTATION_TAGS,
+    REJECTED_TAG,
+    Models,
+    score_columns_of,
+    score_tags,
+    tag_names,
+)
+from varlm.tables.columns import kinds_of
 from varlm.vcf.heading import Heading, WithHeader, check_samples
 from varlm.vcf.lines import VcfSource
 
 log = logging.getLogger(__name__)
 
-# INFO tag → column of the annotated table, less the model's name; and the header's description.
-TAGS = {
-    "LLR": ("llr", "log-likelihood ratio ALT - REF, nats, strand mean; negative: ALT less likely"),
-    "LLR_FWD": ("llr_fwd", "log-likelihood ratio on the forward strand, nats"),
-    "LLR_REV": ("llr_rev", "log-likelihood ratio on the reverse strand, nats"),
-    "ENTROPY": ("entropy", "entropy of A, C, G, T at the site, nats; missing for indels and MNVs"),
-    "P_REF": ("p_ref", "probability of REF at the site; missing for indels and MNVs"),
-    "P_ALT": ("p_alt", "probability of ALT at the site; missing for indels and MNVs"),
-    "PERCENTILE": ("percentile", "percentage of random SNVs of the genome with a lower LLR"),
-}
-# Likewise of the annotation, where there is one: of the transcript that is hit worst.
-ANNOTATION_TAGS = {
-    "VARLM_CONSEQUENCE": ("consequence", "most severe consequence, a Sequence Ontology term"),
-    "VARLM_GENE": ("gene", "gene of that consequence"),
-    "VARLM_TRANSCRIPT": ("transcript", "transcript of that consequence"),
-    "VARLM_PROTEIN": ("protein_change", "protein change, as bcftools csq writes it"),
-}
-REJECTED_TAG = "VARLM_REJECTED"
 SOURCE = 'Source="varlm"'  # marks our own header lines, whose fields may be replaced
 _STRUCTURED = re.compile(rb'##(\w+)=<(?:[^"]*?,)?ID=([^,>]+)')
 _UNDECLARABLE = re.compile(r"[\s,<>\"=]")  # in a contig's name: would end or extend its header line
@@ -47,30 +38,9 @@ _SPELLED = {letter: f"%{ord(letter):02X}" for letter in "%:;=, \t\r\n"}
 _WIDE = 200  # columns: from here, INFO is so small a part of a line that it is looked at alone
 
 
-def tag_names(models: Sequence[str]) -> list[str]:
-    """Return every INFO tag that is written for these models.
-
-    Raises
-    ------
-    UserError
-        If two models would write the same tag, as `x` and `FWD_x` would LLR_FWD_x.
-    """
-    writer: dict[str, str] = {}
-    for model in models:
-        for tag in TAGS:
-            name = f"{tag}_{model}"
-            if name in writer:
-                raise UserError(
-                    f"models {writer[name]!r} and {model!r} would both write INFO/{name}; give one "
-                    "of them another name in the config"
-                )
-            writer[name] = model
-    return [*writer, *ANNOTATION_TAGS, REJECTED_TAG]
-
-
 def header(
     sources: Sequence[VcfSource],
-    models: Sequence[str],
+    models: Models,
     contigs: Mapping[str, int],
     consequences: bool = False,
 ) -> bytes:
@@ -117,8 +87,8 @@ def header(
     for contig, length in contigs.items():
         if contig not in declared and not _UNDECLARABLE.search(contig):
             lines.append(f"##contig=<ID={contig},length={length}>".encode())
-    for model in models:
-        for tag, (_, text) in TAGS.items():
+    for model, score in kinds_of(models).items():
+        for tag, (_, text) in score_tags(score).items():
             lines.append(
                 f"##INFO=<ID={tag}_{model},Number=A,Type=Float,"
                 f'Description="{model}: {text}",{SOURCE}>'.encode()
@@ -140,7 +110,7 @@ def _identity(line: bytes) -> tuple[bytes, bytes]:
     return (match[1], match[2]) if match else (b"", b"")
 
 
-def _own_tags(source: WithHeader, models: Sequence[str]) -> set[bytes]:
+def _own_tags(source: WithHeader, models: Models) -> set[bytes]:
     """Return the INFO tags, of those we write, that an earlier varlm declared in this file."""
     names = {name.encode() for name in tag_names(models)}
     ours = set()
@@ -158,7 +128,7 @@ def _own_tags(source: WithHeader, models: Sequence[str]) -> set[bytes]:
     return ours
 
 
-def check_tags(heading: Heading, models: Sequence[str]) -> None:
+def check_tags(heading: Heading, models: Models) -> None:
     """Look for fields of other tools with names of ours in a header and the records behind it.
 
     Raises
@@ -173,7 +143,7 @@ def check_tags(heading: Heading, models: Sequence[str]) -> None:
         _without(info, names, replaceable, f"{heading.path}, line {number}")
 
 
-def info_suffixes(alleles: pl.DataFrame, models: Sequence[str]) -> pl.DataFrame:
+def info_suffixes(alleles: pl.DataFrame, models: Models) -> pl.DataFrame:
     """Return what is added to each record's INFO.
 
     Parameters
@@ -190,9 +160,8 @@ def info_suffixes(alleles: pl.DataFrame, models: Sequence[str]) -> pl.DataFrame:
         allele has a value, or an empty text.
     """
     fields = {
-        f"{tag}_{model}": pl.col(f"{model}_{column}").round_sig_figs(6).cast(pl.String)
-        for model in models
-        for tag, (column, _) in TAGS.items()
+        tag: pl.col(column).round_sig_figs(6).cast(pl.String)
+        for tag, column in score_columns_of(models).items()
     }
     for tag, (column, _) in ANNOTATION_TAGS.items():
         if column in alleles.columns:
@@ -218,7 +187,7 @@ def _encoded(text: pl.Expr) -> pl.Expr:
 
 
 def annotated_lines(
-    source: VcfSource, alleles: pl.DataFrame, models: Sequence[str]
+    source: VcfSource, alleles: pl.DataFrame, models: Models
 ) -> Iterator[list[bytes]]:
     """Yield the file's records, in their order, chunk by chunk, with the scores in INFO.
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from varlm.results.annotated_vcf import ANNOTATION_TAGS, REJECTED_TAG, TAGS
+from varlm.results.tags import ANNOTATION_TAGS, REJECTED_TAG, Models, score_columns_of
 from varlm.tables.schemas import REJECTED
 
 STRETCH = 100_000  # records held at a time
@@ -26,7 +26,8 @@ class Expected:
         The cohort's `annotated.parquet`.
     rejected : polars.DataFrame
         `schemas.REJECTED`.
-    models : sequence of str
+    models : mapping, or iterable of str
+        Model → kind of its score.
     consequences : bool
         Whether the table has consequences.
     records : polars.DataFrame
@@ -35,20 +36,19 @@ class Expected:
 
     table: Path
     rejected: pl.DataFrame
-    models: Sequence[str]
+    models: Models
     consequences: bool
     records: pl.DataFrame
 
     @property
     def tags(self) -> dict[str, str]:
         """INFO tag → column of `alleles`, in the order in which they are written."""
-        scores = {
-            f"{tag}_{model}": f"{model}_{column}"
-            for model in self.models
-            for tag, (column, _) in TAGS.items()
-        }
         genes = {tag: column for tag, (column, _) in ANNOTATION_TAGS.items()}
-        return {**scores, **(genes if self.consequences else {}), REJECTED_TAG: "reason"}
+        return {
+            **score_columns_of(self.models),
+            **(genes if self.consequences else {}),
+            REJECTED_TAG: "reason",
+        }
 
     @property
     def contigs(self) -> list[str]:

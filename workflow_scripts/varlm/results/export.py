@@ -15,9 +15,10 @@ from varlm.results import annotated_vcf
 from varlm.results.expected import Expected
 from varlm.results.indexes import check_lines, placed_index
 from varlm.results.read_back import check_read_back
+from varlm.results.tags import ANNOTATION_TAGS, Models, score_columns_of
 from varlm.run.environment import Kind
 from varlm.tables.flat_text import flat, markings
-from varlm.tables.schemas import REJECTED, has_consequences, read_annotated_table
+from varlm.tables.schemas import REJECTED, has_consequences, read_annotated_table, read_kinds
 from varlm.tables.tsv import tsv_rows
 from varlm.variants.rejected import read_rejected
 from varlm.vcf.lines import VcfSource, open_vcf
@@ -101,9 +102,10 @@ def export_vcf(
     sources = [open_vcf(vcf) for vcf in vcfs]
     turned_down = read_rejected(rejected)
     consequences = has_consequences(table)
-    columns = [f"{m}_{column}" for m in models for column, _ in annotated_vcf.TAGS.values()]
+    kinds = read_kinds(table, models)
+    columns = [*score_columns_of(kinds).values()]
     if consequences:
-        columns += [column for column, _ in annotated_vcf.ANNOTATION_TAGS.values()]
+        columns += [column for column, _ in ANNOTATION_TAGS.values()]
     alleles = [_alleles(table, turned_down, columns, index) for index in range(len(vcfs))]
     records = pl.concat(annotated_vcf.record_positions(frame) for frame in alleles)
     alleles = [frame.drop("chrom", "pos") for frame in alleles]
@@ -113,9 +115,9 @@ def export_vcf(
         records = records[order]
     present = records["chrom"].unique(maintain_order=True).to_list()
     lengths = {name: contigs[name] for name in present if name in contigs}
-    header = annotated_vcf.header(sources, models, lengths, consequences)
+    header = annotated_vcf.header(sources, kinds, lengths, consequences)
     with atomic_path(path) as temporary:
-        _write_vcf(temporary, header, sources, alleles, models, order)
+        _write_vcf(temporary, header, sources, alleles, kinds, order)
         alleles.clear()  # all of the cohort's scores, and not needed any more
         for source, expected_digest in zip(sources, expected_sha256 or (), strict=False):
             if expected_digest is not None and source.sha256 != expected_digest:
@@ -125,7 +127,7 @@ def export_vcf(
                 )
         last = int(records["pos"].max() or 0)  # type: ignore[arg-type]
         from_bcf = any(source.format == "bcf" for source in sources)
-        expected = Expected(table, turned_down, models, consequences, records)
+        expected = Expected(table, turned_down, kinds, consequences, records)
         with placed_index(temporary, path, last, index, {"preset": "vcf"}, from_bcf) as placed:
             if placed is None:
                 check_lines(temporary, header.count(b"\n") + records.height)
@@ -139,7 +141,7 @@ def _write_vcf(
     header: bytes,
     sources: Sequence[VcfSource],
     alleles: Sequence[pl.DataFrame],
-    models: Sequence[str],
+    models: Models,
     order: pl.Series | None,
 ) -> None:
     """Write the header and every record, sorted where `order` says so."""

@@ -27,7 +27,8 @@ def summarise(accountings: Sequence[Accounting], plans: Sequence[Plan]) -> list[
     sites and unique indels and MNVs, split by whether they were scored or in the store;
     `background_scored` counts the sites scored for percentiles, `damaged_files` the files of the
     store that were set aside, both of the model's plan;
-    `rejected_{reason}` follows for every reason that occurs.
+    `alleles_without_score` counts, where there are any, the unique indels and MNVs for which the
+    model's kind of score is not defined; `rejected_{reason}` follows for every reason that occurs.
 
     Raises
     ------
@@ -35,26 +36,34 @@ def summarise(accountings: Sequence[Accounting], plans: Sequence[Plan]) -> list[
         If the counts of a cohort do not add up, or a plan is of other cohorts.
     """
     reasons = sorted({reason for accounting in accountings for reason in accounting.by_reason})
+    unscored = any(sum((plan.unscored or {}).values()) for plan in plans)
     rows = []
     for accounting in accountings:
         _check_accounting(accounting)
         for plan in plans:
             _check_plan(plan, accounting)
-            rows.append(_row(accounting, plan, reasons))
+            rows.append(_row(accounting, plan, reasons, unscored))
     return rows
 
 
-def _row(accounting: Accounting, plan: Plan, reasons: Sequence[str]) -> dict[str, str]:
+def _row(
+    accounting: Accounting, plan: Plan, reasons: Sequence[str], unscored: bool
+) -> dict[str, str]:
     counts = asdict(plan.cohorts[accounting.cohort])
     return {
         "cohort": accounting.cohort,
         "model": plan.model,
         **{name: str(getattr(accounting, name)) for name in COUNTS},
         **{name: str(counts[name]) for name in ROWS},
+        **({"alleles_without_score": str(_unscored(plan, accounting))} if unscored else {}),
         "background_scored": str(plan.background.sites_scored if plan.background else 0),
         "damaged_files": str(len(plan.damaged)),
         **{f"rejected_{reason}": str(accounting.by_reason.get(reason, 0)) for reason in reasons},
     }
+
+
+def _unscored(plan: Plan, accounting: Accounting) -> int:
+    return (plan.unscored or {}).get(accounting.cohort, 0)
 
 
 def _check_accounting(accounting: Accounting) -> None:
@@ -76,10 +85,11 @@ def _check_plan(plan: Plan, accounting: Accounting) -> None:
             f"{', '.join(plan.cohorts)}; delete the plan and run again"
         )
     counts = plan.cohorts[cohort]
-    if (counts.sites, counts.alleles) != (sites, alleles):
+    planned_alleles = counts.alleles + _unscored(plan, accounting)
+    if (counts.sites, planned_alleles) != (sites, alleles):
         raise UserError(
             f"cohort {cohort}: model {plan.model} planned {counts.sites} sites and "
-            f"{counts.alleles} other alleles, but {sites} and {alleles} were normalised; delete "
+            f"{planned_alleles} other alleles, but {sites} and {alleles} were normalised; delete "
             "the plan and run again"
         )
     for kind, planned, settled in (

@@ -1,4 +1,4 @@
-"""The alleles that a model finds least likely, as the reports show and picture them."""
+"""The alleles that a model finds most harmful, as the reports show and picture them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from varlm.genome.bases import IS_ACGT
 from varlm.genome.reference import Contig, Genome
 from varlm.tables.parquet import ROW_GROUP
+from varlm.tables.schemas import read_kinds
+from varlm.tables.score_kinds import ScoreKind
 
 # Beyond the score, what decides between equal ones: two runs show the same rows.
 _ORDER = ("chrom", "pos", "ref", "alt", "file", "record", "allele")
@@ -20,29 +22,35 @@ _ROWS = 500_000  # read at a time
 
 
 def top_hits(annotated: Path, models: Sequence[str], count: int) -> dict[str, pl.DataFrame]:
-    """Return, for each model, the `count` rows of the annotated table with the lowest LLR.
+    """Return, for each model, the `count` rows of the annotated table with the worst score.
 
-    Sorted by LLR, then by allele and record; all columns. An allele of several records has
-    several rows. The best are found in the score and the columns that decide between equal ones;
-    only their rows are read whole, a slice of the table at a time.
+    Sorted by score, the most harmful first, then by allele and record; all columns. An allele of
+    several records has several rows, one without a score none. The worst are found in the score
+    and the columns that decide between equal ones; only their rows are read whole, a slice of the
+    table at a time.
     """
+    kinds = read_kinds(annotated, models)
     frame = pl.scan_parquet(annotated)
     total = int(frame.select(pl.len()).collect().item())
-    keys = frame.select(*(f"{model}_llr" for model in models), *_ORDER)
-    best: dict[str, pl.DataFrame] = {}
+    scores = {model: f"{model}_{kind.column}" for model, kind in kinds.items()}
+    keys = frame.select(*scores.values(), *_ORDER)
+    worst: dict[str, pl.DataFrame] = {}
     for start in range(0, max(total, 1), _ROWS):
         rows = keys.slice(start, _ROWS).collect(engine="in-memory").with_row_index("row", start)
-        for model in models:
-            known = best.get(model)
-            both = rows if known is None else _with(known, rows, model, count)
-            best[model] = both.sort(f"{model}_llr", *_ORDER, nulls_last=True).head(count)
-    row_numbers = pl.concat(hits["row"] for hits in best.values()).unique().sort()
+        for model, kind in kinds.items():
+            score = scores[model]
+            both = rows.filter(pl.col(score).is_not_null())
+            if (known := worst.get(model)) is not None:
+                both = _with(known, both, score, kind, count)
+            descending = [kind.worst_first, *(False for _ in _ORDER)]
+            worst[model] = both.sort(score, *_ORDER, descending=descending).head(count)
+    row_numbers = pl.concat(hits["row"] for hits in worst.values()).unique().sort()
     whole = _rows(frame, row_numbers)
     return {
         model: hits.select("row")
         .join(whole, on="row", how="left", maintain_order="left")
         .drop("row")
-        for model, hits in best.items()
+        for model, hits in worst.items()
     }
 
 
@@ -58,11 +66,13 @@ def _rows(frame: pl.LazyFrame, row_numbers: pl.Series) -> pl.DataFrame:
     return pl.concat(parts)
 
 
-def _with(known: pl.DataFrame, rows: pl.DataFrame, model: str, count: int) -> pl.DataFrame:
-    """Return the best so far and the rows that may be among the best, so that few are sorted."""
-    llr = f"{model}_llr"
-    if known.height == count and known[llr][-1] is not None:
-        rows = rows.filter(pl.col(llr) <= known[llr][-1])
+def _with(
+    known: pl.DataFrame, rows: pl.DataFrame, score: str, kind: ScoreKind, count: int
+) -> pl.DataFrame:
+    """Return the worst so far and the rows that may be among them, so that few are sorted."""
+    if known.height == count:
+        last = known[score][-1]
+        rows = rows.filter(pl.col(score) >= last if kind.worst_first else pl.col(score) <= last)
     return pl.concat([known, rows])
 
 

@@ -1,0 +1,96 @@
+"""The INFO fields of the annotated VCF: names, columns that they are of, descriptions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from varlm.errors import UserError
+from varlm.tables.columns import kinds_of
+from varlm.tables.score_kinds import ScoreKind
+
+# Model → kind of its score, or names alone: all masked.
+Models = Iterable[str] | Mapping[str, ScoreKind]
+
+Tags = dict[str, tuple[str, str]]
+
+_LLR: Tags = {
+    "LLR": ("llr", "log-likelihood ratio ALT - REF, nats, strand mean; negative: ALT less likely"),
+    "LLR_FWD": ("llr_fwd", "log-likelihood ratio on the forward strand, nats"),
+    "LLR_REV": ("llr_rev", "log-likelihood ratio on the reverse strand, nats"),
+}
+_SITE: Tags = {
+    "ENTROPY": ("entropy", "entropy of A, C, G, T at the site, nats; missing for indels and MNVs"),
+    "P_REF": ("p_ref", "probability of REF at the site; missing for indels and MNVs"),
+    "P_ALT": ("p_alt", "probability of ALT at the site; missing for indels and MNVs"),
+}
+# Of the annotation, where there is one: tag → column, of the transcript that is hit worst.
+ANNOTATION_TAGS: Tags = {
+    "VARLM_CONSEQUENCE": ("consequence", "most severe consequence, a Sequence Ontology term"),
+    "VARLM_GENE": ("gene", "gene of that consequence"),
+    "VARLM_TRANSCRIPT": ("transcript", "transcript of that consequence"),
+    "VARLM_PROTEIN": ("protein_change", "protein change, as bcftools csq writes it"),
+}
+REJECTED_TAG = "VARLM_REJECTED"
+
+
+def score_tags(kind: ScoreKind) -> Tags:
+    """Return the tags of a model with this kind of score, less its name: column, description.
+
+    The columns are those of the annotated table, less the model's name.
+    """
+    how = f"{'higher' if kind.worst_first else 'lower'} {'LLR' if kind.is_llr else 'score'}"
+    if kind.worst_first:
+        how += ", which is more harmful"
+    return {
+        **(_llr_tags(kind) if kind.is_llr else _other_tags(kind)),
+        **(_SITE if kind.distribution else {}),
+        "PERCENTILE": ("percentile", f"percentage of random SNVs of the genome with a {how}"),
+    }
+
+
+def _llr_tags(kind: ScoreKind) -> Tags:
+    if kind.name == "masked":
+        return _LLR
+    column, meaning = _LLR["LLR"]
+    return {**_LLR, "LLR": (column, f"{meaning}; {kind.meaning}")}
+
+
+def _other_tags(kind: ScoreKind) -> Tags:
+    tag, unit = kind.column.upper(), f", {kind.unit}" if kind.unit else ""
+    missing = "" if kind.alleles else "; missing for indels and MNVs"
+    meaning = kind.meaning.replace("−", "-")
+    return {
+        tag: (kind.column, f"{meaning}, strand mean{unit}; {kind.harmful}: harmful{missing}"),
+        f"{tag}_FWD": (f"{kind.column}_fwd", f"{kind.name} on the forward strand{unit}"),
+        f"{tag}_REV": (f"{kind.column}_rev", f"{kind.name} on the reverse strand{unit}"),
+    }
+
+
+def score_columns_of(models: Models) -> dict[str, str]:
+    """Return INFO tag → column of the annotated table, of all models' scores, in their order."""
+    return {
+        f"{tag}_{model}": f"{model}_{column}"
+        for model, kind in kinds_of(models).items()
+        for tag, (column, _) in score_tags(kind).items()
+    }
+
+
+def tag_names(models: Models) -> list[str]:
+    """Return every INFO tag that is written for these models.
+
+    Raises
+    ------
+    UserError
+        If two models would write the same tag, as `x` and `FWD_x` would LLR_FWD_x.
+    """
+    writer: dict[str, str] = {}
+    for model, kind in kinds_of(models).items():
+        for tag in score_tags(kind):
+            name = f"{tag}_{model}"
+            if name in writer:
+                raise UserError(
+                    f"models {writer[name]!r} and {model!r} would both write INFO/{name}; give one "
+                    "of them another name in the config"
+                )
+            writer[name] = model
+    return [*writer, *ANNOTATION_TAGS, REJECTED_TAG]

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import shutil
 import subprocess
 import time
 
@@ -23,16 +24,18 @@ from varlm.cli import main
 from varlm.errors import UserError
 from varlm.evaluation import labels as labelling
 from varlm.evaluation import metrics, resampling
-from varlm.evaluation.compared import check_columns, compared_scores, comparison
+from varlm.evaluation.compared import check_columns, compared_scores, comparison, turns
 from varlm.evaluation.labels import LabelSpec
 from varlm.evaluation.measuring import measure
 from varlm.evaluation.rows import Settings
 from varlm.evaluation.spectrum import spectrum
 from varlm.evaluation.tasks import contrast_task, frequency_task, label_task
+from varlm.files.whole import write_digest
 from varlm.report.charts.evaluation import evaluation_figure
 from varlm.report.evaluation import evaluation_section, read_evaluation
 from varlm.run.config_keys import CONSEQUENCES
-from varlm.tables.schemas import EVALUATION
+from varlm.tables.schemas import EVALUATION, annotated
+from varlm.tables.score_kinds import SCORE_KINDS
 
 MINIMAL = {"reference": {"fasta": "g.fa"}, "cohorts": "c.tsv", "models": {"gpn": {"path": "x"}}}
 
@@ -443,6 +446,45 @@ def test_scores_are_turned_so_that_higher_is_worse():
     assert compared.dropped == ["nothing", "gpn+nothing"]
 
 
+@pytest.mark.parametrize("kind", SCORE_KINDS.values(), ids=list(SCORE_KINDS))
+def test_each_kind_of_score_is_turned_so_that_high_is_deleterious(kind):
+    column = f"m_{kind.column}"
+    table = pl.DataFrame({column: [-3.0, 1.0, None, 2.0], "cons": [0.4, 0.1, 0.2, 0.3]})
+    scores = compared_scores(
+        {"m": kind}, {column: "higher", "cons": "higher"}, [[column, "cons"], ["m", "cons"]]
+    )
+    assert [score.name for score in scores] == ["m", "cons", "m+cons", "m+cons"]
+    assert scores[0].about == column if kind.harmful == "high" else f"−{column}"
+    everything, turned = np.ones(4, bool), np.array([False, True, False, False])
+    sign = 1 if kind.harmful == "high" else -1
+    as_they_are = comparison(table, scores, everything)
+    assert as_they_are.values[0].tolist() == [sign * -3, sign * 1, sign * 2]
+    assert as_they_are.unturned == {"m": 0, "cons": 0, "m+cons": 0}
+    compared = comparison(table, scores, everything, turned)
+    left_out = kind.swap is None
+    assert compared.rows.tolist() == ([0, 3] if left_out else [0, 1, 3])
+    second = {"negates": [-sign], "same": [sign], None: []}[kind.swap]
+    assert compared.values[0].tolist() == [sign * -3, *second, sign * 2]
+    assert compared.missing["m"] == 1 + left_out
+    assert compared.unturned == {"m": left_out, "cons": 0, "m+cons": left_out}
+    assert turns(compared)[0] == (kind.swap == "negates")
+
+
+def test_alleles_that_a_score_cannot_be_turned_for_are_left_out_and_counted():
+    table = many().with_columns(
+        m_divergence=-pl.col("gpn_llr"), af=pl.lit(pl.Series(np.linspace(0.01, 0.99, 400)))
+    )
+    turned = int((table["af"] > 0.5).sum())
+    for models in ({"m": SCORE_KINDS["divergence"]}, {"gpn": SCORE_KINDS["masked"]}):
+        scores = compared_scores(models, {"noise": "higher"}, [])
+        rows = measure([frequency_task(table)], table, scores, Settings(0))
+        row = rows.filter(pl.col("metric") == "spearman", score=scores[0].name).row(0, named=True)
+        left_out = turned if "m" in models else 0
+        assert (row["alleles"], row["missing"]) == (400 - left_out, left_out)
+        said = f"{turned} alleles left out: seen from REF, such a score is another"
+        assert (said in (row["note"] or "")) == ("m" in models)
+
+
 @pytest.mark.parametrize(
     ("column", "said"),
     [("absent", "has no such column; it has gpn_llr, gene"), ("gene", "holds String, no numbers")],
@@ -697,6 +739,42 @@ def test_the_step_takes_tables_contigs_and_only_its_cohorts_labels(
     on_chr1 = table.filter(chrom="chr1").unique(["chrom", "pos", "ref", "alt"]).height
     assert rows.filter(group="all", metric="spearman")["alleles"].to_list() == [on_chr1, on_chr1]
     assert summary["on_other_contigs"] == table.filter(pl.col("chrom") != "chr1").height
+
+
+@pytest.fixture
+def of_kinds(inputs, tmp_path):
+    """The cohort's table with a cosine distance of the first model, and where it lies."""
+    kinds = {"gpn": SCORE_KINDS["cosine"], "other": SCORE_KINDS["masked"]}
+    table = annotated(kinds, EXTRA)
+    rows = pl.read_parquet(inputs.folder / "annotated.parquet")
+    llrs = {"": "llr", "_fwd": "llr_fwd", "_rev": "llr_rev"}
+    rows = rows.with_columns(
+        (-pl.col(f"gpn_{llr}")).alias(f"gpn_cosine{strand}") for strand, llr in llrs.items()
+    ).select(table.names)
+    shutil.copy(inputs.folder / "accounting.json", tmp_path)
+    rows.write_parquet(tmp_path / "annotated.parquet")
+    write_digest(tmp_path / "annotated.parquet")
+    return tmp_path, rows
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_step_takes_the_kind_of_a_score_from_the_table(of_kinds, config):
+    folder, table = of_kinds
+    settings = {
+        **config(combine=[["gpn", "other"]], bootstrap=0, frequencies=False),
+        "contrasts": [["missense_variant", "synonymous_variant"]],
+        "scores": {"gpn_cosine_fwd": "higher"},
+        "combine": [["gpn_cosine", "other_llr"]],
+    }
+    assert step(folder, settings) == 0
+    rows = read_evaluation(folder / "out/evaluation.tsv").filter(metric="auroc")
+    assert rows["score"].to_list() == ["gpn", "other", "gpn_cosine_fwd", "gpn+other"]
+    both = table.unique(["chrom", "pos", "ref", "alt"], keep="first", maintain_order=True)
+    both = both.filter(pl.col("consequence").is_in(["missense_variant", "synonymous_variant"]))
+    truth = (both["consequence"] == "missense_variant").to_numpy()
+    for row, sign, column in ((0, 1, "gpn_cosine"), (1, -1, "other_llr")):
+        expected = roc_auc_score(truth, sign * both[column].to_numpy())
+        assert rows["value"][row] == pytest.approx(expected, abs=1e-5)
 
 
 @pytest.mark.usefixtures("quick")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,8 @@ from varlm.evaluation.measuring import measure
 from varlm.evaluation.rows import Settings
 from varlm.evaluation.spectrum import ANCESTRAL, COUNT, NUMBER
 from varlm.evaluation.tasks import Task, contrast_task, frequency_task, label_task
-from varlm.tables.schemas import EVALUATION
+from varlm.tables.schemas import EVALUATION, read_kinds
+from varlm.tables.score_kinds import ScoreKind
 from varlm.variants.accounting import Accounting
 
 log = logging.getLogger(__name__)
@@ -79,7 +80,8 @@ def evaluate(inputs: EvaluationInput) -> Evaluated:
     """
     config = inputs.config
     schema = pl.scan_parquet(inputs.annotated).collect_schema()
-    scores, absent = checked_scores(inputs.models, config, schema)
+    kinds = read_kinds(inputs.annotated, inputs.models)
+    scores, absent = checked_scores(kinds, config, schema)
     specs = label_specs(inputs.cohort, config, inputs.tables)
     check_label_columns(specs, schema, inputs.cohort)
     table = _read_columns(inputs.annotated, scores, specs)
@@ -115,13 +117,16 @@ def evaluate(inputs: EvaluationInput) -> Evaluated:
 
 
 def checked_scores(
-    models: Sequence[str], config: Mapping[str, Any], schema: Mapping[str, pl.DataType]
+    models: Iterable[str] | Mapping[str, ScoreKind],
+    config: Mapping[str, Any],
+    schema: Mapping[str, pl.DataType],
 ) -> tuple[list[Score], list[str]]:
     """Return the scores that a cohort's table can have, and the names of those that it cannot.
 
     Parameters
     ----------
-    models : sequence of str
+    models : mapping, or iterable of str
+        Name → kind of its score, or names alone: all masked.
     config : mapping
         The config's `evaluate`, defaults filled in.
     schema : mapping

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import polars as pl
@@ -11,13 +12,37 @@ from numpy.typing import NDArray
 
 from varlm.errors import UserError
 from varlm.evaluation.metrics import mean_rank
+from varlm.tables.columns import kinds_of
+from varlm.tables.score_kinds import ScoreKind
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
-# What the config says of a column → (sign that makes high deleterious, whether the score is of ALT
-# against REF, so that it turns round with them).
-DIRECTIONS = {"higher": (1, False), "lower": (-1, False), "llr": (-1, True)}
+
+@dataclass(frozen=True)
+class Direction:
+    """Which end of a score is deleterious, and what swapping REF and ALT does to it.
+
+    Attributes
+    ----------
+    sign : int
+        What makes high deleterious: 1 or −1.
+    swap : str or None
+        As `ScoreKind.swap`.
+    """
+
+    sign: int
+    swap: str | None
+
+    @classmethod
+    def of(cls, kind: ScoreKind) -> Self:
+        """Return that of a kind of score."""
+        return cls(1 if kind.harmful == "high" else -1, kind.swap)
+
+
+LLR = Direction(-1, "negates")
+# What the config says of a column.
+DIRECTIONS = {"higher": Direction(1, "same"), "lower": Direction(-1, "same"), "llr": LLR}
 
 
 @dataclass(frozen=True)
@@ -30,15 +55,14 @@ class Score:
         As in the output: the model, the column, or both parts of a combination with a +.
     column : str
         Column of the annotated table; "" for a combination.
-    direction : str
-        One of `DIRECTIONS`.
+    direction : Direction
     parts : tuple of str
         Names of the scores that are combined.
     """
 
     name: str
     column: str = ""
-    direction: str = "llr"
+    direction: Direction = LLR
     parts: tuple[str, ...] = ()
 
     @property
@@ -46,20 +70,34 @@ class Score:
         """How it is made, in words."""
         if self.parts:
             return f"mean of the ranks of {' and '.join(self.parts)}"
-        sign, _ = DIRECTIONS[self.direction]
-        return f"{'−' if sign < 0 else ''}{self.column}"
+        return f"{'−' if self.direction.sign < 0 else ''}{self.column}"
 
 
 def compared_scores(
-    models: Sequence[str], columns: Mapping[str, str], combine: Sequence[Sequence[str]]
+    models: Iterable[str] | Mapping[str, ScoreKind],
+    columns: Mapping[str, str],
+    combine: Sequence[Sequence[str]],
 ) -> list[Score]:
-    """Return the scores of a config: −LLR of each model, named columns, and combinations.
+    """Return the scores of a config: that of each model, named columns, and combinations.
 
-    A model may be meant by its name or by its column `{model}_llr`.
+    A model may be meant by its name or by its score's column, `{model}_llr` of log-ratios.
+
+    Parameters
+    ----------
+    models : mapping, or iterable of str
+        Name → kind of its score, or names alone: all masked.
+    columns : mapping
+        Column → one of `DIRECTIONS`.
+    combine : sequence of sequence of str
     """
-    own = {f"{model}_llr": model for model in models}
-    scores = [Score(model, f"{model}_llr") for model in models]
-    scores += [Score(name, name, way) for name, way in columns.items() if name not in own]
+    kinds = kinds_of(models)
+    own = {f"{model}_{kind.column}": model for model, kind in kinds.items()}
+    scores = [
+        Score(model, f"{model}_{kind.column}", Direction.of(kind)) for model, kind in kinds.items()
+    ]
+    scores += [
+        Score(name, name, DIRECTIONS[way]) for name, way in columns.items() if name not in own
+    ]
     for pair in combine:
         parts = tuple(own.get(name, name) for name in pair)
         scores.append(Score("+".join(parts), parts=parts))
@@ -97,6 +135,8 @@ class Comparison:
         Higher is more deleterious, shape (scores, alleles).
     missing : dict
         Score → alleles of the task for which it has no value.
+    unturned : dict
+        Score → those of them for which it has none because they are looked at from REF.
     dropped : list of str
         Scores without a value on any allele of the task, and combinations with them.
     """
@@ -105,6 +145,7 @@ class Comparison:
     rows: NDArray[np.int64]
     values: Floats
     missing: dict[str, int]
+    unturned: dict[str, int]
     dropped: list[str]
 
     @property
@@ -126,21 +167,24 @@ def comparison(
         bool, shape (rows of the table,).
     turned : numpy.ndarray, optional
         Where the reference's allele is the one looked at: log-likelihood ratios change their sign,
-        scores of the site do not.
+        scores of the site do not, and what is neither has no value there.
     """
     rows = np.flatnonzero(members)
     alleles = table[rows]
     by_name: dict[str, Floats] = {}
     missing: dict[str, int] = {}
+    unturned: dict[str, int] = {}
     for score in scores:
         if score.parts:
             continue
-        sign, of_alleles = DIRECTIONS[score.direction]
-        values = alleles[score.column].cast(pl.Float64).fill_null(np.nan).to_numpy() * sign
-        if of_alleles and turned is not None:
-            values = np.where(turned[rows], -values, values)
+        values = alleles[score.column].cast(pl.Float64).fill_null(np.nan).to_numpy()
+        values = values * score.direction.sign
+        known = np.isfinite(values)
+        if turned is not None:
+            values = _turned(values, turned[rows], score.direction)
         by_name[score.name] = values
         missing[score.name] = int((~np.isfinite(values)).sum())
+        unturned[score.name] = missing[score.name] - int((~known).sum())
     kept = {name: v for name, v in by_name.items() if missing[name] < rows.size or not rows.size}
     complete = np.ones(rows.size, bool)
     for values in kept.values():
@@ -152,6 +196,7 @@ def comparison(
                 np.stack([complete_values[part] for part in score.parts])
             )
             missing[score.name] = max(missing[part] for part in score.parts)
+            unturned[score.name] = max(unturned[part] for part in score.parts)
     compared = [score for score in scores if score.name in complete_values]
     return Comparison(
         compared,
@@ -160,13 +205,25 @@ def comparison(
             len(compared), complete.sum()
         ),
         missing,
+        unturned,
         [score.name for score in scores if score.name not in complete_values],
     )
 
 
+def _turned(values: Floats, turned: Flags, direction: Direction) -> Floats:
+    """Return scores of the alleles that are looked at; NaN where that is REF and none is known."""
+    if direction.swap == "same":
+        return values
+    return np.where(turned, -values if direction.swap == "negates" else np.nan, values)
+
+
 def turns(compared: Comparison) -> list[bool]:
     """Return for each score whether it, or a part of it, turns round with the alleles."""
-    of_alleles = {s.name for s in compared.scores if not s.parts and DIRECTIONS[s.direction][1]}
+    of_alleles = {
+        score.name
+        for score in compared.scores
+        if not score.parts and score.direction.swap == "negates"
+    }
     return [bool(of_alleles & {score.name, *score.parts}) for score in compared.scores]
 
 

@@ -61,7 +61,7 @@ def frequency_rows(
         yield {"group": EVERYTHING, **classes.counts, "note": few}
     else:
         for row in classes.told_apart(EVERYTHING, compared, compared.everything, settings):
-            yield _with_chance(row, chance)
+            yield _with_unturned(_with_chance(row, chance), compared)
         turned = spectrum.turned[compared.rows]
         if turned.any():
             yield from classes.told_apart(NOT_TURNED, compared, ~turned, settings)
@@ -69,7 +69,7 @@ def frequency_rows(
             for row in _odds_ratios(share, compared, classes):
                 yield _with_chance(row, chance)
     for row in correlation_rows(EVERYTHING, compared, compared.everything, frequency, settings):
-        yield _with_chance(row, chance)
+        yield _with_unturned(_with_chance(row, chance), compared)
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,18 @@ def _with_chance(row: Row, chance: dict[tuple[str, str, str], float]) -> Row:
     reached = chance.get((row["group"], row.get("metric") or "", row.get("score") or ""))
     if reached is None or row.get("value") is None:
         return row
-    note = f"{reached:.3g} by chance, the scores shuffled"
+    return _noted(row, f"{reached:.3g} by chance, the scores shuffled")
+
+
+def _with_unturned(row: Row, compared: Comparison) -> Row:
+    """Return the row, its note saying how many alleles its score cannot be turned for."""
+    count = compared.unturned.get(row.get("score") or "", 0)
+    if not count:
+        return row
+    return _noted(row, f"{count} alleles left out: seen from REF, such a score is another")
+
+
+def _noted(row: Row, note: str) -> Row:
     return {**row, "note": "; ".join(filter(None, [row.get("note"), note]))}
 
 

@@ -61,9 +61,9 @@ def look(tmp_path, monkeypatch):
                 **evaluate,
                 "labels": {name: {**label, **entry} for name, entry in labels},
             }
-        empty = {"info": [], "intervals": {}, "bigwigs": {}, "browsers": {}}
+        empty = {"info": [], "intervals": {}, "bigwigs": {}, "browsers": {}, "models": ["m"]}
         sheet = {name: [CohortFile(name, vcf) for vcf in vcfs] for name, vcfs in cohorts}
-        inputs = UserInputs(models=["m"], **{**empty, **config}, evaluate=evaluate, cohorts=sheet)
+        inputs = UserInputs(**{**empty, **config}, evaluate=evaluate, cohorts=sheet)
         return faults(inputs, NAMES, accounting)
 
     return faults_of
@@ -99,6 +99,25 @@ def test_good_inputs_have_no_fault(look):
         },
     )
     assert told == []
+
+
+@pytest.mark.parametrize(
+    ("models", "column", "tag"),
+    [
+        ({"m": "cosine", "n": "masked"}, "m_cosine_fwd", "COSINE_REV_m"),
+        ({"m": None, "n": "masked"}, "m_cosine_fwd", "LLR_m"),
+        (["m"], "m_llr_fwd", "LLR_m"),
+    ],
+)
+def test_columns_and_fields_are_those_of_the_kinds(look, models, column, tag):
+    taken = f'##INFO=<ID={tag},Number=A,Type=Float,Description="x">'
+    evaluate = {"scores": {column: "higher", "m_other": "higher"}}
+    no_column, no_field = sorted(
+        look({"a.vcf": vcf(taken)}, [("one", ["a.vcf"])], models=models, evaluate=evaluate),
+        key=lambda fault: "a.vcf" in fault,
+    )
+    assert "evaluate.scores.m_other: the annotated table has no such column" in no_column
+    assert f"INFO/{tag} is already a field of this file" in no_field
 
 
 def test_every_fault_is_told_at_once(look):
@@ -217,7 +236,7 @@ def test_settings_are_those_that_the_rule_gives():
     from varlm.run.step_settings import checked_settings
 
     config = {
-        "models": {"m": {}},
+        "models": {"m": {"family": "gpn", "score": None}},
         "annotate": {"info": ["AF"], "intervals": {}, "bigwigs": {}, "upstream": 5},
         "report": {"browsers": {}, "pictures": 1},
         "evaluate": None,

@@ -1,11 +1,17 @@
 """The config and the cohort sheet: all errors at once, each with key, value and remedy."""
 
+import json
+
 import pytest
 import yaml
 
 from making.config import load_cohorts, load_config
 from varlm.errors import UserError
+from varlm.run.config_checks import cross_checks
 from varlm.run.config_keys import label_tables
+from varlm.run.model_settings import model_kinds
+from varlm.run.step_settings import checked_settings
+from varlm.tables.score_kinds import SCORE_KINDS
 
 MINIMAL = {"reference": {"fasta": "g.fa"}, "cohorts": "c.tsv", "models": {"m": {"path": "ckpt"}}}
 
@@ -87,6 +93,63 @@ def test_all_errors_at_once(load):
 def test_cross_field_errors(load, change, message):
     with pytest.raises(UserError, match=message):
         load({**MINIMAL, **change})
+
+
+def checked(load, kinds, monkeypatch, **more):
+    """What is wrong with a config whose models have scores of these kinds; None: not known."""
+    config = load(MINIMAL)
+    config["models"] = dict.fromkeys(kinds, config["models"]["m"])
+    config = {**config, "annotate": {**config["annotate"], **more.pop("annotate", {})}, **more}
+    known = {name: kind and SCORE_KINDS[kind] for name, kind in kinds.items()}
+    monkeypatch.setattr("varlm.run.config_checks.model_kinds", lambda _: known)
+    return list(cross_checks(config))
+
+
+@pytest.mark.parametrize(
+    ("kinds", "tag"),
+    [
+        ({"x": "cosine", "REV_x": "cosine"}, "COSINE_REV_x"),
+        ({"x": "dense", "FWD_x": "masked"}, "LLR_FWD_x"),
+        ({"x": None, "FWD_x": "probability"}, "PROBABILITY_FWD_x"),
+        ({"x": "cosine", "FWD_x": "masked"}, None),
+    ],
+)
+def test_models_that_write_one_info_field_by_their_kinds(load, monkeypatch, kinds, tag):
+    first, second = kinds
+    said = f"models: {second} and {first} would both write INFO/{tag}; rename one"
+    assert checked(load, kinds, monkeypatch) == ([said] if tag else [])
+
+
+def test_tracks_may_have_the_names_that_a_kind_does_not_make(load, monkeypatch):
+    annotate = {"bigwigs": {"m_llr": "x.bw", "n_cosine": "y.bw", "n_llr": "z.bw"}}
+    kinds = {"m": "cosine", "n": "influence"}
+    assert checked(load, kinds, monkeypatch, annotate=annotate) == []
+    errors = checked(load, {"m": "dense", "n": None}, monkeypatch, annotate=annotate)
+    assert [error.split(":")[0] for error in errors] == [
+        *("annotate.bigwigs.m_llr", "annotate.bigwigs.n_cosine", "annotate.bigwigs.n_llr")
+    ]
+
+
+def test_an_evaluation_may_name_the_columns_that_a_kind_makes(load, monkeypatch):
+    evaluate = {
+        **{"labels": {}, "contrasts": [], "contigs": None, "frequencies": True},
+        "scores": {"m_cosine_fwd": "higher", "m_llr": "llr", "n_euclidean": "higher"},
+        "combine": [["m_cosine", "n_cosine"], ["m", "m_cosine"]],
+    }
+    errors = checked(load, {"m": "cosine", "n": None}, monkeypatch, evaluate=evaluate)
+    assert [error.split(";")[0] for error in errors] == [
+        "evaluate.scores.m_llr: no column has the name m_llr",
+        "evaluate.combine: m and m_cosine are one score",
+    ]
+
+
+def test_check_inputs_is_told_the_kinds_where_one_is_not_masked(load):
+    models = {"m": {"path": "p", "family": "gpn"}, "n": {"path": "q", "score": "influence"}}
+    config = load({**MINIMAL, "models": models})
+    assert model_kinds(config) == {"m": SCORE_KINDS["masked"], "n": SCORE_KINDS["influence"]}
+    assert json.loads(checked_settings(config))["models"] == {"m": "masked", "n": "influence"}
+    config["models"]["n"]["score"] = "masked"
+    assert json.loads(checked_settings(config))["models"] == ["m", "n"]
 
 
 WHOLE = {"bed": None, "contigs": None, "sample": None, "seed": 0}

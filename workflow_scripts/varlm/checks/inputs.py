@@ -30,9 +30,11 @@ from varlm.genome.contig_names import ContigNames
 from varlm.report.links import BrowserLink
 from varlm.results.annotated_vcf import check_tags
 from varlm.run.config_keys import CohortFile, label_tables
+from varlm.run.model_settings import model_columns
 from varlm.run.step_settings import evaluate_settings
 from varlm.tables.parquet import Column
 from varlm.tables.schemas import annotated
+from varlm.tables.score_kinds import SCORE_KINDS, ScoreKind
 from varlm.variants.accounting import Accounting
 from varlm.vcf.heading import Heading, check_samples, read_heading
 
@@ -45,7 +47,8 @@ class UserInputs:
 
     Attributes
     ----------
-    models : list of str
+    models : list of str, or dict
+        Names, where all scores are masked; else name → kind of score, None where it is not known.
     info : list of str
         INFO fields to carry along.
     intervals, bigwigs : dict
@@ -61,7 +64,7 @@ class UserInputs:
         is not in it lies where it says.
     """
 
-    models: list[str]
+    models: list[str] | dict[str, str | None]
     info: list[str]
     intervals: dict[str, str]
     bigwigs: dict[str, str]
@@ -69,6 +72,24 @@ class UserInputs:
     evaluate: dict[str, Any] | None
     cohorts: Mapping[str, Sequence[CohortFile]]
     located: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def kinds(self) -> dict[str, ScoreKind]:
+        """Model → kind of its score; masked, where it is not known."""
+        known = self.models if isinstance(self.models, dict) else dict.fromkeys(self.models)
+        return {model: SCORE_KINDS[kind or "masked"] for model, kind in known.items()}
+
+    @property
+    def possible(self) -> list[Column]:
+        """Columns that models may make besides those of `kinds`, since theirs is not known."""
+        known = self.models if isinstance(self.models, dict) else {}
+        return [
+            Column(f"{model}_{name}", pl.Float32(), "")
+            for model, kind in known.items()
+            if kind is None
+            for name in model_columns(None)
+            if name not in model_columns(self.kinds[model])
+        ]
 
     def file(self, said: str) -> Path:
         """Return where a file lies on this machine."""
@@ -130,7 +151,7 @@ def _cohort_faults(
         return
     yield from _fault(check_samples, headings)
     for heading in headings:
-        yield from _fault(check_tags, heading, inputs.models)
+        yield from _fault(check_tags, heading, inputs.kinds)
     info: list[Column] | None = []
     for tag in inputs.info if files else []:
         try:
@@ -161,7 +182,7 @@ def _evaluation_faults(
     specs = label_specs(cohort, config, paths)
     if info is not None:
         schema = _schema(inputs, info)
-        yield from _fault(checked_scores, inputs.models, config, schema)
+        yield from _fault(checked_scores, inputs.kinds, config, schema)
         yield from _fault(check_label_columns, specs, schema, cohort)
     for spec in specs:
         if spec.table is not None:
@@ -169,13 +190,14 @@ def _evaluation_faults(
 
 
 def _schema(inputs: UserInputs, info: Sequence[Column]) -> dict[str, pl.DataType]:
-    """Return the columns that the annotated table will have."""
+    """Return the columns that the annotated table will have, or may have."""
     extra = [
         *info,
+        *inputs.possible,
         *(column for name in inputs.intervals for column in intervals.columns(name)),
         *(column for name in inputs.bigwigs for column in bigwigs.columns(name)),
     ]
-    return annotated(inputs.models, extra).schema
+    return annotated(inputs.kinds, extra).schema
 
 
 @dataclass

@@ -13,9 +13,8 @@ from varlm.run.config_keys import (
     TABLE_COLUMNS,
     is_address,
 )
-from varlm.run.model_settings import model_kinds
+from varlm.run.model_settings import model_columns, model_kinds, possible_kinds
 from varlm.tables.columns import annotated_names
-from varlm.tables.score_kinds import score_columns
 
 
 def cross_checks(config: Mapping[str, Any]) -> Iterator[str]:
@@ -28,10 +27,7 @@ def cross_checks(config: Mapping[str, Any]) -> Iterator[str]:
     low, high = limits["min_af"], limits["max_af"]
     if low is not None and high is not None and low > high:
         yield f"normalise.min_af: {low} is above normalise.max_af ({high}); swap or widen them"
-    for name in config["models"]:
-        for prefix in ("FWD_", "REV_"):
-            if (other := name.removeprefix(prefix)) != name and other in config["models"]:
-                yield (f"models: {name} and {other} would both write INFO/LLR_{name}; rename one")
+    yield from _tag_clashes(config)
     yield from _case_clashes(config)
     yield from _column_clashes(config)
     yield from _training_checks(config)
@@ -44,6 +40,21 @@ def cross_checks(config: Mapping[str, Any]) -> Iterator[str]:
     results, store = Path(config["results"]).absolute(), Path(config["store"]).absolute()
     if results == store:
         yield f"store: {config['store']} is also the folder of the results; give it its own"
+
+
+def _tag_clashes(config: Mapping[str, Any]) -> Iterator[str]:
+    """Say which models would write one INFO field, as `x` and `FWD_x` do."""
+    kinds = model_kinds(config)
+    for name, kind in kinds.items():
+        for prefix in ("FWD_", "REV_"):
+            other = name.removeprefix(prefix)
+            if other == name or other not in kinds:
+                continue
+            columns = {possible.column for possible in possible_kinds(kinds[other])}
+            shared = [own.column for own in possible_kinds(kind) if own.column in columns]
+            if shared:
+                tag = f"{shared[0].upper()}_{name}"
+                yield f"models: {name} and {other} would both write INFO/{tag}; rename one"
 
 
 def _training_checks(config: Mapping[str, Any]) -> Iterator[str]:
@@ -122,7 +133,7 @@ def _column_clashes(config: Mapping[str, Any]) -> Iterator[str]:
         column.casefold(): (column, "the annotated table itself makes") for column in TABLE_COLUMNS
     }
     for model, kind in model_kinds(config).items():
-        for column in (f"{model}_{suffix}" for suffix, _ in score_columns(kind)):
+        for column in (f"{model}_{suffix}" for suffix in model_columns(kind)):
             makers.setdefault(column.casefold(), (column, f"the model {model} makes"))
     annotate = config["annotate"]
     entries = [
@@ -165,7 +176,11 @@ def _evaluation_errors(config: Mapping[str, Any]) -> Iterator[str]:
     for pair in evaluate["contrasts"]:
         for term in pair:
             yield from _unknown("evaluate.contrasts", "consequence", term, CONSEQUENCES)
-    own = {f"{model}_llr": model for model in models}
+    own = {
+        f"{model}_{possible.column}": model
+        for model, kind in model_kinds(config).items()
+        for possible in possible_kinds(kind)
+    }
     for pair in evaluate["combine"]:
         for name in pair:
             known = [*models, *own, *evaluate["scores"]]
@@ -202,11 +217,17 @@ def _unknown(key: str, what: str, name: str, known: Sequence[str]) -> Iterator[s
 
 
 def _columns(config: Mapping[str, Any]) -> list[str]:
-    """Return every column of the annotated table."""
-    annotate = config["annotate"]
+    """Return every column that the annotated table has, or may have by what is known so far."""
+    annotate, kinds = config["annotate"], model_kinds(config)
     return annotated_names(
-        model_kinds(config),
+        {model: kind for model, kind in kinds.items() if kind is not None},
         [
+            *(
+                f"{model}_{column}"
+                for model, kind in kinds.items()
+                if kind is None
+                for column in model_columns(kind)
+            ),
             *(f"info_{tag}" for tag in annotate["info"]),
             *(name + suffix for name in annotate["intervals"] for suffix in INTERVAL_SUFFIXES),
             *annotate["bigwigs"],

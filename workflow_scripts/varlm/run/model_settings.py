@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from varlm.run.model_families import FAMILIES, OPTION_VALUES, Family, families_like
-from varlm.tables.score_kinds import SCORE_KINDS, ScoreKind
+from varlm.tables.score_kinds import SCORE_KINDS, ScoreKind, score_columns
 
 # What stands for a setting that is the family's, as an option of the step prepare_model.
 PUBLISHED = "published"
@@ -81,10 +81,20 @@ def kind_of(config: Mapping[str, Any], model: Mapping[str, Any]) -> ScoreKind | 
     return kind if family is None or family.alleles else replace(kind, alleles=None)
 
 
-def model_kinds(config: Mapping[str, Any]) -> dict[str, ScoreKind]:
-    """Return model → kind of its score; masked where nothing here tells."""
-    masked = SCORE_KINDS["masked"]
-    return {name: kind_of(config, model) or masked for name, model in config["models"].items()}
+def model_kinds(config: Mapping[str, Any]) -> dict[str, ScoreKind | None]:
+    """Return model → kind of its score; None: not known before its checkpoint is."""
+    return {name: kind_of(config, model) for name, model in config["models"].items()}
+
+
+def possible_kinds(kind: ScoreKind | None) -> list[ScoreKind]:
+    """Return the kinds that a model's score may be of."""
+    return [*SCORE_KINDS.values()] if kind is None else [kind]
+
+
+def model_columns(kind: ScoreKind | None) -> list[str]:
+    """Return the columns that a model makes or may make, after its name."""
+    names = (name for possible in possible_kinds(kind) for name, _ in score_columns(possible))
+    return list(dict.fromkeys(names))
 
 
 def indels_of(config: Mapping[str, Any]) -> str:
@@ -92,7 +102,7 @@ def indels_of(config: Mapping[str, Any]) -> str:
     if config["scoring"]["indels"] == "skip":
         return "skip"
     kinds = model_kinds(config).values()
-    return "score" if any(kind.alleles for kind in kinds) else "undefined"
+    return "score" if any(kind is None or kind.alleles for kind in kinds) else "undefined"
 
 
 def prepare_flags(model: Mapping[str, Any]) -> list[str]:

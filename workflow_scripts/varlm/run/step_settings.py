@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from varlm.run.config_keys import LOOP, CohortFile, label_tables
+from varlm.run.model_settings import model_kinds
 from varlm.run.step_warnings import STEPS
 
 
@@ -45,13 +46,21 @@ def checked_settings(config: Mapping[str, Any]) -> str:
     annotate = config["annotate"]
     return json.dumps(
         {
-            "models": list(config["models"]),
+            "models": _checked_models(config),
             **{key: annotate[key] for key in ("info", "intervals", "bigwigs")},
             "browsers": config["report"]["browsers"],
             "evaluate": config["evaluate"],
         },
         sort_keys=True,
     )
+
+
+def _checked_models(config: Mapping[str, Any]) -> list[str] | dict[str, str | None]:
+    """Return the models' names, or, where not all scores are masked, name → kind, if known."""
+    kinds = {
+        name: None if kind is None else kind.name for name, kind in model_kinds(config).items()
+    }
+    return list(kinds) if set(kinds.values()) <= {"masked"} else kinds
 
 
 def steps_of(config: Mapping[str, Any]) -> list[str]:

@@ -34,11 +34,14 @@ sys.path.insert(0, str(ROOT / "workflow_scripts"))
 from varlm.files.whole import write_digest
 from varlm.genome.encoding import index_reference
 from varlm.genome.reference import Genome
-from varlm.results.annotated_vcf import TAGS
+from varlm.results.tags import score_tags
 from varlm.tables.parquet import write_table
 from varlm.tables.schemas import annotated
+from varlm.tables.score_kinds import SCORE_KINDS
 from varlm.variants.cohort import CohortVcf, NormaliseOptions, normalise
 from varlm.variants.rejected import write_rejected
+
+TAGS = score_tags(SCORE_KINDS["masked"])
 
 SAMPLES = 2500
 LENGTH = 5_000_000  # bp of the made contig

@@ -22,10 +22,12 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "workflow_scripts"))
 
-from varlm.results import annotated_vcf, summary
+from varlm.results import summary
+from varlm.results.tags import ANNOTATION_TAGS, REJECTED_TAG, score_tags
 from varlm.run.warnings_table import COLUMNS as WARNING_COLUMNS
 from varlm.scoring.plan_record import Counts, Plan
 from varlm.tables import parquet, schemas
+from varlm.tables.score_kinds import SCORE_KINDS
 from varlm.tracks import sites
 from varlm.variants import options
 from varlm.variants.accounting import Accounting
@@ -323,6 +325,7 @@ SUMMARY = {
 def outputs_page() -> str:
     """Return the list of output files and the columns of each table."""
     check_summary()
+    masked = SCORE_KINDS["masked"]
     annotated = schemas.annotated(["{model}"]).columns
     scored = [each for each in annotated if each.name.startswith("{model}")]
     described = list(schemas.CONSEQUENCES.columns)
@@ -358,9 +361,9 @@ def outputs_page() -> str:
         table(
             ("field", "meaning"),
             [
-                *((f"`{tag}_{{model}}`", text) for tag, (_, text) in annotated_vcf.TAGS.items()),
-                *((f"`{tag}`", text) for tag, (_, text) in annotated_vcf.ANNOTATION_TAGS.items()),
-                (f"`{annotated_vcf.REJECTED_TAG}`", "why varlm did not score the allele"),
+                *((f"`{tag}_{{model}}`", text) for tag, (_, text) in score_tags(masked).items()),
+                *((f"`{tag}`", text) for tag, (_, text) in ANNOTATION_TAGS.items()),
+                (f"`{REJECTED_TAG}`", "why varlm did not score the allele"),
             ],
         ),
         "## rejected.tsv.gz\n",

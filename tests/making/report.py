@@ -19,7 +19,7 @@ from making.records import (
     shard_run,
 )
 from varlm.files.whole import write_digest
-from varlm.report.counts import of_values
+from varlm.report.distributions import of_values
 from varlm.report.summaries import ClassHistogram, CohortSummary, ModelSummary
 from varlm.scoring.plan_record import Counts
 from varlm.tables.parquet import ROW_GROUP, Column, write_pieces, write_table

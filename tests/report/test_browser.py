@@ -11,7 +11,7 @@ import pytest
 from making.browser import opened
 from making.report import make_inputs, summary
 from varlm.report.comparison import make_index
-from varlm.report.counts import of_values
+from varlm.report.distributions import of_values
 from varlm.tables.schemas import REJECTED
 from varlm.tables.spreadsheet import escaped
 

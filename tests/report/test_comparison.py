@@ -11,7 +11,7 @@ import pytest
 from making.report import summary
 from varlm import cli
 from varlm.report.comparison import make_index
-from varlm.report.counts import of_values
+from varlm.report.distributions import of_values
 from varlm.tables.parquet import write_table
 from varlm.tables.schemas import BACKGROUND
 

@@ -19,7 +19,8 @@ PAGES = {"report.html.j2": ReportPage, "index.html.j2": IndexPage}
 # What `page.render` adds to a page's own names.
 RENDERED = {"data", "policy", "scripts", "styles"}
 # What charts are drawn from; the template shows the rest of them.
-DRAWN = {(Chart, "rows"), (Chart, "draw"), (EvaluationChart, "specification")}
+DRAWN = {(Chart, name) for name in ("rows", "draw", "models", "parts")}
+DRAWN |= {(EvaluationChart, "specification")}
 
 
 def parsed(name):
@@ -27,13 +28,15 @@ def parsed(name):
     return templates.parse(templates.loader.get_source(templates, name)[0])
 
 
-def parts(kind):
-    """Return the dataclasses within a type."""
+def parts(kind, within=frozenset()):
+    """Return the dataclasses within a type; a chart may have charts for its parts."""
     if dataclasses.is_dataclass(kind):
+        if kind in within:
+            return set()
         hints = typing.get_type_hints(kind)
-        inside = (parts(hints[field.name]) for field in dataclasses.fields(kind))
+        inside = (parts(hints[field.name], within | {kind}) for field in dataclasses.fields(kind))
         return {kind}.union(*inside)
-    return set().union(*map(parts, typing.get_args(kind)))
+    return set().union(*(parts(argument, within) for argument in typing.get_args(kind)))
 
 
 class Reader:

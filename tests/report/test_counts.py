@@ -3,46 +3,11 @@
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from making.report import make_inputs
 from varlm.report import counts
-from varlm.report.counts import LLR_STEP, GenomeBins, count, of_values
-
-
-@given(
-    st.lists(st.floats(-30, 30), min_size=1, max_size=300),
-    st.sampled_from([0.01, 0.05, 0.25, 0.5, 0.75, 0.95]),
-)
-def test_quantiles_are_those_of_the_values_to_a_bin(values, share):
-    quantile = of_values(np.array(values)).quantile(share)
-    ordered = np.sort(values)
-    # The smallest value with at least `share` of all at or below it lies in the same bin.
-    exact = ordered[int(np.ceil(share * len(ordered) - 1e-9)) - 1]
-    assert quantile == pytest.approx(exact, abs=LLR_STEP + 1e-9)
-
-
-@given(st.lists(st.floats(-20, 20), min_size=1, max_size=200), st.floats(-25, 25))
-def test_share_below_is_within_the_alleles_of_one_bin(values, limit):
-    array = np.array(values)
-    below = of_values(array).share_below(limit)
-    near = np.abs(array - limit) <= LLR_STEP + 1e-9
-    assert abs(below - (array < limit).mean()) <= near.mean() + 1e-9
-
-
-def test_distribution_of_nothing_has_no_quantile():
-    empty = of_values(np.array([np.nan]))
-    assert empty.total == 0
-    assert empty.quantile(0.5) is None
-    assert empty.share_below(0.0) is None
-
-
-def test_extreme_scores_count_at_the_ends():
-    llrs = of_values(np.array([-1e4, 1e4, 0.0]))
-    assert llrs.total == 3
-    assert llrs.quantile(0.01) < -99.9
-    assert llrs.quantile(0.99) > 99.9
+from varlm.report.counts import GenomeBins, count
+from varlm.report.distributions import LLR_BINS
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +48,7 @@ def test_classes_hold_every_allele(inputs, table):
     assert sums.sort(key).equals(expected.sort(key))
     median = of_model.by("classes", "consequence")[("missense_variant",)].quantile(0.5)
     exact = table.filter(consequence="missense_variant")["m_llr"].median()
-    assert median == pytest.approx(exact, abs=2 * LLR_STEP)
+    assert median == pytest.approx(exact, abs=2 * LLR_BINS.step)
 
 
 def test_strands_correlate_as_numpy_says(inputs, table):
@@ -133,10 +98,3 @@ def test_choice_of_contigs_among_thousands():
     assert list(bins.contigs)[-1] == "scaffold2998"
     assert "scaffold2999" not in bins.contigs  # without alleles
     assert sum(-(-length // bins.width) for length in bins.contigs.values()) <= 525
-
-
-@given(st.floats(1, 1e9))
-def test_widths_are_round_and_large_enough(value):
-    width = counts._round_up(value)
-    assert value <= width <= 2.5 * value + 1
-    assert str(width).rstrip("0") in ("1", "2", "5")

@@ -9,8 +9,9 @@ import pytest
 from making.records import accounting
 from making.report import make_inputs, summary
 from varlm.errors import UserError
-from varlm.report.counts import GenomeBins, count, of_values
-from varlm.report.summaries import ClassHistogram, CohortSummary, cohort_summary
+from varlm.report.counts import GenomeBins, count
+from varlm.report.distributions import of_values
+from varlm.report.summaries import ClassHistogram, CohortSummary, ModelSummary, cohort_summary
 from varlm.scoring.plan_record import Counts
 
 # As the step report of c9c1f55 wrote it, in fewer classes.
@@ -77,8 +78,12 @@ def test_what_an_old_file_says(old):
     of_model = entry.models["gpn"]
     assert of_model.planned.sites_from_store == 3
     assert [histogram.name for histogram in of_model.classes] == [None, "stop_lost"]
-    assert of_model.llrs.total == 6
-    assert of_model.llrs.counts[1992] == 5
+    assert of_model.scores.total == 6
+    assert of_model.scores.counts[1992] == 5
+
+
+def of_histogram(histogram):
+    return ModelSummary(planned=Counts(), classes=(histogram,)).scores
 
 
 @pytest.mark.parametrize("values", [[], [-1.0], [-3.2, -3.2, 0.4, 1e6]])
@@ -86,14 +91,14 @@ def test_a_histogram_is_its_distribution(values):
     llrs = of_values(np.array(values))
     histogram = ClassHistogram.of("x", llrs)
     assert 0 not in histogram.counts
-    assert np.array_equal(histogram.llrs.counts, llrs.counts)
+    assert np.array_equal(of_histogram(histogram).counts, llrs.counts)
 
 
 def test_the_llrs_of_a_model_are_those_of_its_classes():
     entry = summary("c", {"a": [-1.0, -2.0], "b": [-2.0]})
     expected = of_values(np.array([-1.0, -2.0, -2.0]))
-    assert np.array_equal(entry.models["m"].llrs.counts, expected.counts)
-    assert summary("c", {}).models["m"].llrs.total == 0
+    assert np.array_equal(entry.models["m"].scores.counts, expected.counts)
+    assert summary("c", {}).models["m"].scores.total == 0
 
 
 def test_what_a_report_leaves_is_the_accounting_the_plan_and_the_table(tmp_path):
@@ -106,7 +111,8 @@ def test_what_a_report_leaves_is_the_accounting_the_plan_and_the_table(tmp_path)
     assert entry.rejected_by_reason == accounting().by_reason
     assert entry.class_column == "kind"
     assert entry.models["gpn"].planned == planned
-    totals = {histogram.name: histogram.llrs.total for histogram in entry.models["gpn"].classes}
+    of_model = entry.models["gpn"]
+    totals = {h.name: of_model.scores_of(h).total for h in of_model.classes}
     assert totals == dict(pl.read_parquet(path)["kind"].value_counts().iter_rows())
 
 

@@ -10,6 +10,7 @@ import polars as pl
 
 from varlm.report.counts import ModelCounts
 from varlm.report.inputs import ReportInput
+from varlm.report.scores import ScoreColumns, score_columns
 from varlm.report.text import cut, share
 from varlm.variants.accounting import AccountedContig, Accounting
 from varlm.variants.cohort import REASONS
@@ -20,12 +21,12 @@ _CELL, _DETAIL = 60, 200  # characters of a cell of the rejected alleles, and of
 
 @dataclass(frozen=True)
 class KindRow:
-    """Alleles of a kind: how many, which share of all, and each model's median LLR, nats."""
+    """Alleles of a kind: how many, which share of all, and each model's median score as text."""
 
     name: str
     alleles: int
     share: str
-    medians: list[float | None]
+    medians: list[str]
 
 
 @dataclass(frozen=True)
@@ -84,12 +85,18 @@ class ContigNames:
 
 @dataclass(frozen=True)
 class AccountingSection:
-    """Alleles in = accepted + rejected, and both taken apart."""
+    """Alleles in = accepted + rejected, and both taken apart.
+
+    `models` are the heads of the medians' columns, `unscored` says of which alleles a model has no
+    score.
+    """
 
     alleles_in: int
     accepted: int
     rejected: int
+    models: list[ScoreColumns]
     kinds: list[KindRow]
+    unscored: list[str]
     reasons: list[ReasonRow]
     contigs: ContigNames
 
@@ -101,7 +108,9 @@ def accounting_section(inputs: ReportInput) -> AccountingSection:
         alleles_in=accounting.alleles_in,
         accepted=accounting.accepted,
         rejected=accounting.rejected,
+        models=[score_columns(name, scale) for name, scale in inputs.scales.items()],
         kinds=kind_rows(inputs.counts),
+        unscored=list(alleles_unscored(inputs.counts)),
         reasons=list(_reasons(accounting.by_reason, inputs.rejected)),
         contigs=contig_names(accounting),
     )
@@ -109,18 +118,31 @@ def accounting_section(inputs: ReportInput) -> AccountingSection:
 
 def kind_rows(counts: Mapping[str, ModelCounts]) -> list[KindRow]:
     """Return the accepted alleles by kind, the most numerous first; `counts` is by model."""
-    by_model = [of_model.by("classes", "kind") for of_model in counts.values()]
-    first = sorted(by_model[0].items(), key=lambda item: -item[1].total)
-    total = sum(values.total for _, values in first)
+    numbers = next(iter(counts.values())).totals("kind")
+    total = sum(numbers.values())
+    by_model = [(of_model.scale, of_model.by("classes", "kind")) for of_model in counts.values()]
     return [
         KindRow(
-            name=str(key[0]),
-            alleles=values.total,
-            share=share(values.total, total),
-            medians=[kinds[key].quantile(0.5) if key in kinds else None for kinds in by_model],
+            name=str(kind),
+            alleles=n,
+            share=share(n, total),
+            medians=[
+                scale.shown(scores[kind,].quantile(0.5)) if (kind,) in scores else "no score"
+                for scale, scores in by_model
+            ],
         )
-        for key, values in first
+        for kind, n in sorted(numbers.items(), key=lambda item: -item[1])
     ]
+
+
+def alleles_unscored(counts: Mapping[str, ModelCounts]) -> Iterator[str]:
+    """Yield how many indels and MNVs a model has no score of, for its kind of score has none."""
+    for model, of_model in counts.items():
+        if of_model.missing_alleles:
+            yield (
+                f"{model}: {of_model.missing_alleles:,} indels and MNVs have no score, for its "
+                f"score ({of_model.scale.kind.title}) is of single bases."
+            )
 
 
 def _reasons(by_reason: Mapping[str, int], rejected: pl.DataFrame | None) -> Iterator[ReasonRow]:

@@ -5,22 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from varlm.report.counts import Distribution, ModelCounts
+from varlm.report.counts import ModelCounts
+from varlm.report.distributions import Distribution
+from varlm.report.scales import Scale
 
 CONSEQUENCE, KIND = "consequence", "kind"
 
 
 @dataclass(frozen=True)
 class ClassScores:
-    """A model's LLRs of a class: median and 5 % quantile, nats.
+    """A model's scores of a class: median, and the quantile at the harmful end.
 
-    `below` is the share of the class's alleles below the background's first percentile. None where
-    there is no allele, or no background.
+    `extreme` is the share of the class's alleles beyond the background's most harmful percent. None
+    where there is no allele, or no background.
     """
 
     median: float | None
-    q05: float | None
-    below: float | None
+    tail: float | None
+    extreme: float | None
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,9 @@ class ClassLabels:
 def class_column(counts: Mapping[str, ModelCounts]) -> str:
     """Return `consequence`, or `kind` where no allele has a consequence."""
     annotated = any(
-        of_model.classes[CONSEQUENCE].is_not_null().any() for of_model in counts.values()
+        table[CONSEQUENCE].is_not_null().any()
+        for of_model in counts.values()
+        for table in (of_model.classes, of_model.unscored)
     )
     return CONSEQUENCE if annotated else KIND
 
@@ -60,34 +64,40 @@ def class_name(name: object, column: str) -> str:
     return str(name)
 
 
-def class_scores(values: Distribution, background: Distribution) -> ClassScores:
-    """Return the quantiles of some LLRs, and how many of them are low for the genome."""
-    threshold = background.quantile(0.01)
-    below = None if threshold is None else values.share_below(threshold)
-    return ClassScores(values.quantile(0.5), values.quantile(0.05), below)
+def class_scores(values: Distribution, background: Distribution, scale: Scale) -> ClassScores:
+    """Return the quantiles of some scores, and how many of them are harmful for the genome."""
+    extreme = scale.share_extreme(values, background)
+    return ClassScores(values.quantile(0.5), values.quantile(scale.tail), extreme)
 
 
 def class_table(
     counts: Mapping[str, ModelCounts], backgrounds: Mapping[str, Distribution]
 ) -> list[ClassTotal]:
-    """Return every class, the most numerous first; counts and backgrounds are by model."""
+    """Return every class, the most numerous first; counts and backgrounds are by model.
+
+    A class is there although a model, or all, have no score of it.
+    """
     column = class_column(counts)
-    totals: dict[object, ClassTotal] = {}
+    numbers = next(iter(counts.values())).totals(column)
+    totals = {name: ClassTotal(class_name(name, column), n, {}) for name, n in numbers.items()}
     for model, of_model in counts.items():
         for (name,), values in of_model.by("classes", column).items():
-            total = ClassTotal(class_name(name, column), values.total, {})
-            scores = class_scores(values, backgrounds[model])
-            totals.setdefault(name, total).by_model[model] = scores
+            scores = class_scores(values, backgrounds[model], of_model.scale)
+            totals[name].by_model[model] = scores
     return sorted(totals.values(), key=lambda total: (-total.alleles, total.name))
 
 
 def class_labels(counts: Mapping[str, ModelCounts], most: int) -> ClassLabels:
-    """Return the `most` most numerous classes by the first model's median; the rest are others."""
+    """Return the `most` most numerous classes by the first model's median; the rest are others.
+
+    The most harmful median first.
+    """
     column = class_column(counts)
-    groups = next(iter(counts.values())).by("classes", column)
+    first = next(iter(counts.values()))
+    groups, sign = first.by("classes", column), -1 if first.scale.kind.worst_first else 1
     by_number = sorted(groups, key=lambda key: (-groups[key].total, str(key[0])))
     shown, rest = by_number[:most], by_number[most:]
-    shown.sort(key=lambda key: (groups[key].quantile(0.5) or 0.0, str(key[0])))
+    shown.sort(key=lambda key: (sign * (groups[key].quantile(0.5) or 0.0), str(key[0])))
     # There are as many colours as classes shown: a single one more is "the others" by its name.
     other = f"{len(rest)} rarer classes" if rest else ""
     if len(rest) == 1:
@@ -96,7 +106,7 @@ def class_labels(counts: Mapping[str, ModelCounts], most: int) -> ClassLabels:
 
 
 def labelled(counts: ModelCounts, column: str, labels: ClassLabels) -> dict[str, Distribution]:
-    """Return a model's LLRs by label, those of the classes not shown together."""
+    """Return a model's scores by label, those of the classes not shown together."""
     groups: dict[str, Distribution] = {}
     for (name,), values in counts.by("classes", column).items():
         label = class_name(name, column)

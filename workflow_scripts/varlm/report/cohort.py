@@ -14,13 +14,14 @@ from varlm.report.accounting import AccountingSection, accounting_section
 from varlm.report.counts import ModelCounts
 from varlm.report.evaluation import EvaluationSection, evaluation_section
 from varlm.report.facts import RunSection, run_section
+from varlm.report.glossary import Glossary, glossary
 from varlm.report.hits import HitsSection, HitTable, hit_table, hits_section, union
 from varlm.report.inputs import ReportInput
 from varlm.report.logo import glyphs
 from varlm.report.model_facts import ModelFacts, model_facts
 from varlm.report.overview import Card, Notice, notices, summary_cards
 from varlm.report.pictures import LogoGroup, logo_groups
-from varlm.report.scores import ScoresSection, scores_section
+from varlm.report.scores import ScoresSection, scores_section, without_distribution
 from varlm.report.summaries import CohortSummary, cohort_summary
 
 _WARNINGS = 30  # on the page
@@ -42,9 +43,12 @@ class ReportPage:
     model_options : list of (value, name)
         The choices of model.
     pictures : list of LogoGroup
+    no_pictures : list of str
+        Which models have none, for they give no probabilities.
     glyphs : Markup
         The letters that the pictures use.
     evaluation : EvaluationSection, optional
+    glossary : Glossary
     """
 
     title: str
@@ -60,8 +64,10 @@ class ReportPage:
     scores: ScoresSection
     hits: HitsSection
     pictures: list[LogoGroup]
+    no_pictures: list[str]
     glyphs: Markup
     evaluation: EvaluationSection | None
+    glossary: Glossary
 
 
 @dataclass(frozen=True)
@@ -87,7 +93,7 @@ def make_report(inputs: ReportInput, vega: str | None = None) -> CohortReport:
     table = hit_table(
         union({model.name: model.hits for model in inputs.models}),
         inputs.table,
-        inputs.names,
+        {name: scale.kind for name, scale in inputs.scales.items()},
         inputs.options.browsers,
         inputs.contigs,
     )
@@ -96,7 +102,7 @@ def make_report(inputs: ReportInput, vega: str | None = None) -> CohortReport:
     return CohortReport(
         page.render("report.html.j2", contents, _data(inputs, contents, table), vega=vega),
         {chart.name: chart.figure_spec(inputs.names) for chart in contents.scores.charts.all()},
-        multiqc.content(inputs.cohort, inputs.accounting, inputs.plans, medians),
+        multiqc.content(inputs.cohort, inputs.accounting, inputs.plans, medians, inputs.scales),
         cohort_summary(inputs.accounting, inputs.plans, inputs.counts, contents.warnings_total),
     )
 
@@ -116,16 +122,18 @@ def report_page(inputs: ReportInput, table: HitTable) -> ReportPage:
         model_options=[(name, name) for name in inputs.names],
         accounting=accounting_section(inputs),
         scores=scores_section(inputs),
-        hits=hits_section(table, inputs.options.top_hits),
+        hits=hits_section(table, inputs.options.top_hits, list(inputs.scales.values())),
         pictures=logo_groups(inputs),
+        no_pictures=without_distribution(inputs.scales) if inputs.options.pictures else [],
         glyphs=glyphs(),
         evaluation=evaluation_section(*inputs.evaluation) if inputs.evaluation else None,
+        glossary=glossary({model.name: model.prepared.kind for model in inputs.models}),
     )
 
 
 def _median(counts: ModelCounts) -> float | None:
     median = counts.all().quantile(0.5)
-    return None if median is None else round(median, 4)
+    return None if median is None else round(median, counts.scale.bins.places + 2)
 
 
 def _data(inputs: ReportInput, contents: ReportPage, table: HitTable) -> Mapping[str, Any]:

@@ -8,11 +8,12 @@ from urllib.parse import quote
 
 from varlm import __version__
 from varlm.report import page
-from varlm.report.charts.chart import Chart
-from varlm.report.charts.cohorts import llr_chart, medians_chart, shares_chart
+from varlm.report.charts.chart import Chart, by_scale
+from varlm.report.charts.cohorts import medians_chart, score_chart, shares_chart
 from varlm.report.classes import class_scores
-from varlm.report.counts import Distribution
+from varlm.report.distributions import Distribution
 from varlm.report.overview import Card
+from varlm.report.scores import ScoreColumns, score_columns
 from varlm.report.summaries import CohortSummary, ModelSummary
 from varlm.report.text import count, percent
 
@@ -25,17 +26,17 @@ class CohortScores:
 
     Attributes
     ----------
-    median, q05 : float or None
-        Median and 5 % quantile of the LLRs, nats.
-    below : str
-        Share of the alleles below the background's first percentile.
+    median, tail : str
+        Median and the quantile at the harmful end.
+    extreme : str
+        Share of the alleles beyond the background's most harmful percent.
     scored, stored : int
         Scores made in the run, and taken from the store.
     """
 
-    median: float | None
-    q05: float | None
-    below: str
+    median: str
+    tail: str
+    extreme: str
     scored: int
     stored: int
 
@@ -61,7 +62,7 @@ class IndexPage:
     Attributes
     ----------
     title, version : str
-    models : list of str
+    models : list of ScoreColumns
     model_options : list of (value, name)
         The choices of model.
     summary : list of Card
@@ -76,7 +77,7 @@ class IndexPage:
 
     title: str
     version: str
-    models: list[str]
+    models: list[ScoreColumns]
     model_options: list[tuple[str, str]]
     summary: list[Card]
     rows: list[CohortRow]
@@ -97,13 +98,15 @@ def make_index(
     summaries : sequence of CohortSummary
         In the order shown, each of all models.
     backgrounds : mapping
-        Model → the background's LLRs.
+        Model → the background's scores.
     vega : str, optional
         As in `page.render`.
     """
     contents = index_page(summaries, backgrounds)
     specifications = {
-        chart.name: chart.page_spec(contents.models) for chart in contents.charts if not chart.empty
+        chart.name: chart.page_spec(list(backgrounds))
+        for chart in contents.charts
+        if not chart.empty
     }
     return page.render("index.html.j2", contents, {"charts": specifications}, vega=vega)
 
@@ -114,10 +117,11 @@ def index_page(
     """Return what the page of all cohorts shows; parameters as of `make_index`."""
     models = list(backgrounds)
     shown = summaries[:SHOWN_COHORTS]
+    scales = {model: summaries[0].models[model].scale for model in models}
     return IndexPage(
         title="varlm: all cohorts",
         version=__version__,
-        models=models,
+        models=[score_columns(model, scale) for model, scale in scales.items()],
         model_options=[(model, model) for model in models],
         summary=[
             Card("cohorts", count(len(summaries))),
@@ -128,9 +132,14 @@ def index_page(
         rows=[cohort_row(summary, backgrounds) for summary in summaries],
         reasons=sorted({name for summary in summaries for name in summary.rejected_by_reason}),
         charts=[
-            llr_chart(shown, backgrounds),
+            by_scale(
+                scales,
+                lambda alike, _: score_chart(
+                    shown, {model: backgrounds[model] for model in alike}, scales[alike[0]]
+                ),
+            ),
             shares_chart(shown, models),
-            medians_chart(shown, models),
+            by_scale(scales, lambda alike, _: medians_chart(shown, alike, scales[alike[0]])),
         ],
         left_out=len(summaries) - len(shown),
     )
@@ -155,11 +164,12 @@ def cohort_row(summary: CohortSummary, backgrounds: Mapping[str, Distribution]) 
 
 def cohort_scores(summary: ModelSummary, background: Distribution) -> CohortScores:
     """Return a model's scores of a cohort, against the model's background."""
-    planned, scores = summary.planned, class_scores(summary.llrs, background)
+    planned, scale = summary.planned, summary.scale
+    scores = class_scores(summary.scores, background, scale)
     return CohortScores(
-        median=scores.median,
-        q05=scores.q05,
-        below=percent(scores.below),
+        median=scale.shown(scores.median),
+        tail=scale.shown(scores.tail),
+        extreme=percent(scores.extreme),
         scored=planned.sites_scored + planned.alleles_scored,
         stored=planned.sites_from_store + planned.alleles_from_store,
     )

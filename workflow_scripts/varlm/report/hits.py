@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +11,12 @@ import polars as pl
 
 from varlm.report.links import BrowserLink, addresses
 from varlm.report.page import packed
+from varlm.report.scales import Scale
 from varlm.report.text import cut
+from varlm.tables.columns import kinds_of
 from varlm.tables.parquet import Table
-from varlm.tables.schemas import CONSEQUENCES, SCORE_COLUMNS, annotated
+from varlm.tables.schemas import CONSEQUENCES, annotated
+from varlm.tables.score_kinds import ScoreKind, score_columns
 
 # Bytes of the packed table: half of what a report may have. Longer ones lose text, then rows.
 BUDGET = 3_500_000
@@ -48,14 +51,14 @@ class HitTable:
 
 @dataclass(frozen=True)
 class HitsSection:
-    """What the section "Top hits" says: rows there are, hits asked for of each model, and notes."""
+    """What the section "Top hits" says: rows there are, which they are, and notes."""
 
     total: int
-    wanted: int
+    which: str
     notes: list[str]
 
 
-def hits_section(table: HitTable, wanted: int) -> HitsSection:
+def hits_section(table: HitTable, wanted: int, scales: Sequence[Scale]) -> HitsSection:
     """Return the words around a table of hits; `wanted` hits of each model were asked for."""
     notes = []
     if table.rows < table.total:
@@ -68,7 +71,21 @@ def hits_section(table: HitTable, wanted: int) -> HitsSection:
             f"{table.cut_cells:,} cells are cut to {table.text_limit} characters (…); "
             "annotated.tsv.gz has them whole."
         )
-    return HitsSection(table.total, wanted, notes)
+    return HitsSection(table.total, _which(table.total, wanted, scales), notes)
+
+
+def _which(total: int, wanted: int, scales: Sequence[Scale]) -> str:
+    """Return which alleles the rows are and their order, as a sentence."""
+    ends = {("highest" if s.kind.worst_first else "lowest", s.kind.title) for s in scales}
+    of, first = "the most harmful score", "most harmful"
+    if len(ends) == 1:
+        ((first, title),) = ends
+        of = f"{first} {title}"
+    if total < wanted:
+        return f"All alleles ({total:,}), the {first} first."
+    whose = "each model" if len(scales) > 1 else "the model"
+    rows = f" ({total:,} rows)" if total != wanted else ""
+    return f"The {wanted:,} alleles of {of} of {whose}{rows}, the {first} first."
 
 
 def union(hits: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
@@ -82,7 +99,7 @@ def union(hits: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
 def hit_table(
     rows: pl.DataFrame,
     table: Table,
-    models: Sequence[str],
+    models: Iterable[str] | Mapping[str, ScoreKind],
     links: Sequence[BrowserLink],
     contig_of_chrom: Mapping[str, str],
     budget: int = BUDGET,
@@ -95,8 +112,10 @@ def hit_table(
         As of `union`.
     table : Table
         The annotated table's schema, INFO and tracks among its columns.
+    models : mapping, or iterable of str
+        Name → kind of its score, or names alone: all masked.
     """
-    columns = _columns(rows, table, models)
+    columns = _columns(rows, table, kinds_of(models))
     kept = rows
     for limit in TEXT_LIMITS:
         data, cut_cells = _pack(kept, columns, links, contig_of_chrom, limit)
@@ -108,17 +127,19 @@ def hit_table(
     return HitTable(data, kept.height, rows.height, limit, cut_cells)
 
 
-def _columns(rows: pl.DataFrame, table: Table, models: Sequence[str]) -> list[dict[str, Any]]:
+def _columns(
+    rows: pl.DataFrame, table: Table, kinds: Mapping[str, ScoreKind]
+) -> list[dict[str, Any]]:
     """Return the columns in the page's order: name, meaning, kind and whether shown at first."""
-    scored = [f"{model}_{name}" for model in models for name, _ in SCORE_COLUMNS]
-    plain = set(annotated(models).names)
+    scored = [f"{m}_{name}" for m, kind in kinds.items() for name, _ in score_columns(kind)]
+    plain = set(annotated(kinds).names)
     extra = [column.name for column in table.columns if column.name not in plain]
     main = [
         *_FIRST,
         *_CONSEQUENCE_FIRST,
         "af",
-        *(f"{model}_llr" for model in models),
-        *(f"{model}_percentile" for model in models),
+        *(f"{model}_{kind.column}" for model, kind in kinds.items()),
+        *(f"{model}_percentile" for model in kinds),
     ]
     rest = [
         *(name for name in scored if name not in main),

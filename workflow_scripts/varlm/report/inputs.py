@@ -10,8 +10,10 @@ import polars as pl
 
 from varlm.genome.reference import Genome
 from varlm.models.prepared import PreparedModel
-from varlm.report.counts import Distribution, GenomeBins, ModelCounts
+from varlm.report.counts import GenomeBins, ModelCounts
+from varlm.report.distributions import Distribution
 from varlm.report.links import BrowserLink
+from varlm.report.scales import Scale
 from varlm.run.step_warnings import StepWarning
 from varlm.scoring.commit_record import CommitRecord
 from varlm.scoring.plan_record import Counts, Plan
@@ -70,6 +72,11 @@ class ReportModel:
         """The model's name in the config and in column names."""
         return self.prepared.name
 
+    @property
+    def scale(self) -> Scale:
+        """The scale of the model's scores."""
+        return self.counts.scale
+
 
 @dataclass(frozen=True)
 class ReportInput:
@@ -116,13 +123,18 @@ class ReportInput:
         return [model.name for model in self.models]
 
     @property
+    def scales(self) -> dict[str, Scale]:
+        """Model → the scale of its scores."""
+        return {model.name: model.scale for model in self.models}
+
+    @property
     def counts(self) -> dict[str, ModelCounts]:
         """Model → the cohort's alleles, counted."""
         return {model.name: model.counts for model in self.models}
 
     @property
     def backgrounds(self) -> dict[str, Distribution]:
-        """Model → LLRs of random SNVs of the genome."""
+        """Model → scores of random SNVs of the genome."""
         return {model.name: model.background for model in self.models}
 
     @property

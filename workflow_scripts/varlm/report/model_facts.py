@@ -57,10 +57,14 @@ def model_facts(model: ReportModel, cohort: str) -> ModelFacts:
     facts: Facts = [
         ("path", prepared.path),
         ("revision", prepared.revision),
+        ("family", prepared.known_as.title),
         ("type", prepared.model_type),
+        ("score", f"{model.scale.axis}: {prepared.kind.meaning}"),
+        ("harmful", f"{prepared.kind.harmful} scores"),
         ("key in the store", prepared.key),
         ("window", f"{prepared.window:,} bp"),
         ("strands", _STRANDS[prepared.strands]),
+        *(prepared.options or {}).items(),
         ("precision", prepared.precision),
         ("background", "scored in this run" if background else "taken from the store, or none"),
         ("damaged files", f"{len(model.plan.damaged):,} of the store set aside"),
@@ -69,7 +73,7 @@ def model_facts(model: ReportModel, cohort: str) -> ModelFacts:
     sources = [
         _site_source("SNV sites", planned),
         ScoreSource(
-            "indels and MNVs",
+            "indels and MNVs" if prepared.kind.alleles else "indels and MNVs (this score has none)",
             planned.alleles,
             planned.alleles_from_store,
             planned.alleles_scored,

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from varlm.report.scales import Scale, scales_of
 from varlm.scoring.plan_record import Counts
 from varlm.variants.accounting import Accounting
 
@@ -21,11 +22,17 @@ def safe_name(text: str) -> str:
     return _UNSAFE.sub(lambda match: f"_x{ord(match[0]):x}_", text)
 
 
+def _plain(title: str) -> str:
+    """Return a kind's name in ASCII, for exports of tables."""
+    return title.replace("−", "-")
+
+
 def content(
     cohort: str,
     accounting: Accounting,
     plans: Mapping[str, Counts],
     medians: Mapping[str, float | None],
+    scales: Mapping[str, Scale] | None = None,
 ) -> dict[str, Any]:
     """Return the content of `{cohort}_mqc.json`.
 
@@ -35,8 +42,12 @@ def content(
     plans : mapping
         Model → the cohort's counts in its plan.
     medians : mapping
-        Model → median LLR, nats; None without alleles.
+        Model → median score; None without alleles.
+    scales : mapping, optional
+        Model → scale of its scores; masked LLRs where none is given.
     """
+    scales = scales or scales_of(list(medians))
+    decimals = {}
     columns: dict[str, tuple[str, str, Any]] = {
         "alleles_in": ("Alleles", "ALT alleles of all records", accounting.alleles_in),
         "accepted": ("Accepted", "Alleles that were scored", accounting.accepted),
@@ -47,7 +58,11 @@ def content(
         columns[f"rejected_{name}"] = (name, f"Alleles rejected as {name}", count)
     for model, median in medians.items():
         name, planned = safe_name(model), plans[model]
-        columns[f"{name}_median_llr"] = (f"{name} median LLR", "Nats, strand mean", median)
+        scale = scales[model]
+        score = f"{name}_median_{scale.kind.column}"
+        meaning = f"{scale.kind.unit.capitalize()}, strand mean".removeprefix(", ").capitalize()
+        columns[score] = (f"{name} median {_plain(scale.kind.title)}", meaning, median)
+        decimals[score] = scale.bins.places
         for key, meaning, number in (
             ("sites_scored", "SNV sites scored in this run", planned.sites_scored),
             ("sites_from_store", "SNV sites from the store", planned.sites_from_store),
@@ -66,7 +81,7 @@ def content(
             name: {
                 "title": title,
                 "description": description,
-                "format": "{:,.2f}" if name.endswith("_llr") else "{:,d}",
+                "format": f"{{:,.{decimals[name]}f}}" if name in decimals else "{:,d}",
             }
             for name, (title, description, _) in columns.items()
         },

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from varlm.report.inputs import ReportInput, ReportModel
-from varlm.report.text import count, cut, decimals, share
+from varlm.report.text import count, cut, share
 from varlm.run.step_warnings import STEPS
 from varlm.variants.oddities import contig_oddities, frequency_oddity
 
@@ -40,7 +40,8 @@ def summary_cards(inputs: ReportInput) -> list[Card]:
         note = f"of {rows:,} distinct scores"
         cards.append(Card(f"from the store{of_model}", count(stored), note))
         median = model.counts.all().quantile(0.5)
-        cards.append(Card(f"median LLR{of_model}", decimals(median), "nats"))
+        title, unit = model.scale.kind.title, model.scale.kind.unit
+        cards.append(Card(f"median {title}{of_model}", model.scale.shown(median), unit))
     return cards
 
 
@@ -90,8 +91,9 @@ def _damaged(model: ReportModel) -> Iterator[str]:
 
 
 def _not_scored(model: ReportModel) -> Iterator[str]:
-    if model.counts.missing:
-        yield f"{model.name}: alleles without a score: {model.counts.missing:,}."
+    missing = model.counts.missing - model.counts.missing_alleles
+    if missing:
+        yield f"{model.name}: alleles without a score: {missing:,}."
 
 
 def _refused_contigs(refused: Sequence[object]) -> Iterator[str]:

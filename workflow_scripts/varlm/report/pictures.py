@@ -39,10 +39,15 @@ class LogoGroup:
 
 
 def logo_groups(inputs: ReportInput) -> list[LogoGroup]:
-    """Return the logos of each model that has hits to picture; no more than a page can hold."""
+    """Return the logos of each model that has hits to picture and gives bases probabilities.
+
+    No more than a page can hold.
+    """
     groups: list[LogoGroup] = []
     left = _PICTURE_BYTES
     for model in inputs.models:
+        if not model.prepared.kind.distribution:
+            continue
         rows = pictured(model.hits, inputs.options.pictures).to_dicts()
         if not rows:
             continue

@@ -8,23 +8,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from varlm.errors import UserError
 from varlm.genome.reference import Genome
 from varlm.models.prepared import PreparedModel
-from varlm.report.counts import GenomeBins, ModelCounts, of_values
+from varlm.report.counts import GenomeBins, ModelCounts
 from varlm.report.counts import count as count_alleles
+from varlm.report.distributions import bins_for, of_values
 from varlm.report.evaluation import read_evaluation
 from varlm.report.inputs import ReportInput, ReportModel, ReportOptions
 from varlm.report.rejected import read_examples
+from varlm.report.scales import Scale
 from varlm.results.top_hits import top_hits
 from varlm.run.step_settings import steps_of
 from varlm.run.step_warnings import STEPS, Configured, StepWarning, step_warnings
 from varlm.scoring.commit_record import CommitRecord
 from varlm.scoring.plan_record import Plan
-from varlm.tables.parquet import read_table
+from varlm.tables.parquet import Table, read_table
 from varlm.tables.schemas import BACKGROUND, PICTURES, read_annotated_table
+from varlm.tables.score_kinds import kind_in
 from varlm.variants.accounting import Accounting
 
 EXAMPLES = 5  # rejected alleles shown of each reason
@@ -104,7 +109,13 @@ def read_inputs(
     genome = Genome.open(files.reference)
     bins = _genome_bins(accounting, genome.lengths, len(names))
     columns = read_annotated_table(files.annotated, names)
-    counts = count_alleles(files.annotated, names, bins, accounting.contig_of_chrom)
+    backgrounds, scales = {}, {}
+    for (prepared, _, _), paths in zip(records, files.models, strict=True):
+        _check_kind(files.annotated, columns, prepared)
+        scores = read_table(paths.background, BACKGROUND)["llr"].to_numpy()
+        scales[prepared.name] = _scale(files.annotated, prepared, scores)
+        backgrounds[prepared.name] = of_values(scores, scales[prepared.name].bins)
+    counts = count_alleles(files.annotated, scales, bins, accounting.contig_of_chrom)
     _check_rows(files.annotated, counts, accounting)
     hits = top_hits(files.annotated, names, options.top_hits)
     models = [
@@ -112,7 +123,7 @@ def read_inputs(
             prepared=prepared,
             plan=plan,
             commit=commit,
-            background=of_values(read_table(paths.background, BACKGROUND)["llr"].to_numpy()),
+            background=backgrounds[name],
             counts=counts[name],
             hits=hits[name],
             sites=read_table(paths.pictures, PICTURES),
@@ -137,6 +148,27 @@ def read_inputs(
         evaluation=evaluation,
         warnings=_warnings(files.results, cohort, names, settings) if files.results else [],
     )
+
+
+def _check_kind(annotated: Path, columns: Table, prepared: PreparedModel) -> None:
+    """Raise `UserError` unless the annotated table has the model's kind of score."""
+    kind = kind_in(columns.names, prepared.name)
+    if kind is None or kind.column != prepared.kind.column:
+        shown = "none" if kind is None else kind.column
+        raise UserError(
+            f"{annotated}: the scores of the model {prepared.name!r} are {shown}, expected "
+            f"{prepared.kind.column}; delete it and run the workflow again"
+        )
+
+
+def _scale(annotated: Path, prepared: PreparedModel, scores: NDArray[np.float64]) -> Scale:
+    """Return the scale of a model's scores; without a background it is made to the cohort's."""
+    kind = prepared.kind
+    if not len(scores) and not kind.is_llr:
+        column = f"{prepared.name}_{kind.column}"
+        frame = pl.read_parquet(annotated, columns=[column])
+        scores = frame[column].drop_nulls().to_numpy()
+    return Scale(kind, bins_for(kind, scores))
 
 
 def _warnings(

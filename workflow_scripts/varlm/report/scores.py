@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
-from varlm.report.charts.chart import Chart
+from varlm.report.charts.chart import Chart, by_scale
 from varlm.report.charts.densities import density_chart
 from varlm.report.charts.frequency import frequency_chart
 from varlm.report.charts.genome import genome_chart
@@ -22,6 +22,7 @@ from varlm.report.classes import (
 )
 from varlm.report.counts import ModelCounts
 from varlm.report.inputs import ReportInput
+from varlm.report.scales import Scale
 from varlm.report.text import cut, decimals, percent
 
 _CLASSES = 60  # rows of the table of classes
@@ -45,11 +46,11 @@ class CohortCharts:
 
 @dataclass(frozen=True)
 class ClassCells:
-    """A model's numbers of a class: median and 5 % quantile, nats, and a share as text."""
+    """A model's numbers of a class, as text: median, quantile at the harmful end, and a share."""
 
-    median: float | None
-    q05: float | None
-    below: str
+    median: str
+    tail: str
+    extreme: str
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,26 @@ class ClassRow:
 
 
 @dataclass(frozen=True)
+class ScoreColumns:
+    """The heads of a model's columns in a table of scores.
+
+    Attributes
+    ----------
+    name : str
+        The model's.
+    score : str
+        What its score is called; `axis` is that with its unit.
+    tail : str
+        What the quantile at the harmful end is called.
+    """
+
+    name: str
+    score: str
+    axis: str
+    tail: str
+
+
+@dataclass(frozen=True)
 class ScoresSection:
     """The charts and the table below the first of them.
 
@@ -71,19 +92,27 @@ class ScoresSection:
         Whether classes are consequences; kinds otherwise.
     class_word : str
         What a class is.
+    models : list of ScoreColumns
     classes : list of ClassRow
         The most numerous first; `classes_left_out` more are not shown.
     charts : CohortCharts
+    metrics : list of (value, name)
+        The choices of what colours the genome.
     correlations : str
         A sentence on the strands; "" where one was scored.
+    notes : list of str
+        What the section lacks, and how wide bins are.
     """
 
     annotated: bool
     class_word: str
+    models: list[ScoreColumns]
     classes: list[ClassRow]
     classes_left_out: int
     charts: CohortCharts
+    metrics: list[tuple[str, str]]
     correlations: str
+    notes: list[str]
 
 
 def scores_section(inputs: ReportInput) -> ScoresSection:
@@ -94,36 +123,83 @@ def scores_section(inputs: ReportInput) -> ScoresSection:
     return ScoresSection(
         annotated=annotated,
         class_word=CONSEQUENCE if annotated else KIND,
-        classes=[class_row(total, inputs.names) for total in totals[:_CLASSES]],
+        models=[score_columns(name, scale) for name, scale in inputs.scales.items()],
+        classes=[class_row(total, inputs.scales) for total in totals[:_CLASSES]],
         classes_left_out=max(len(totals) - _CLASSES, 0),
         charts=cohort_charts(inputs),
+        metrics=genome_metrics(list(inputs.scales.values())),
         correlations=correlations(counts),
+        notes=[*without_distribution(inputs.scales), bins_told(inputs.scales)],
     )
 
 
 def cohort_charts(inputs: ReportInput) -> CohortCharts:
     """Return the charts of a cohort."""
-    counts, backgrounds = inputs.counts, inputs.backgrounds
+    counts, backgrounds, scales = inputs.counts, inputs.backgrounds, inputs.scales
+
+    def of(models: Sequence[str]) -> dict[str, ModelCounts]:
+        return {model: counts[model] for model in models}
+
     return CohortCharts(
-        llr_by_consequence=interval_chart(counts, backgrounds),
-        llr_density=density_chart(counts, backgrounds),
-        llr_along_genome=genome_chart(counts, inputs.bins),
-        llr_by_frequency=frequency_chart(counts),
-        strand_agreement=strand_chart(counts),
+        llr_by_consequence=by_scale(
+            scales, lambda models, *_: interval_chart(of(models), backgrounds)
+        ),
+        llr_density=by_scale(
+            scales, lambda models, most: density_chart(of(models), backgrounds, most)
+        ),
+        llr_along_genome=by_scale(scales, lambda models, *_: genome_chart(of(models), inputs.bins)),
+        llr_by_frequency=by_scale(scales, lambda models, *_: frequency_chart(of(models))),
+        strand_agreement=by_scale(scales, lambda models, most: strand_chart(of(models), most)),
         percentiles=percentile_chart(counts),
     )
 
 
-def class_row(total: ClassTotal, models: Sequence[str]) -> ClassRow:
-    """Return a class as a row of the table."""
+def score_columns(model: str, scale: Scale) -> ScoreColumns:
+    """Return the heads of a model's columns."""
+    return ScoreColumns(model, scale.kind.title, scale.axis, scale.tail_words)
+
+
+def class_row(total: ClassTotal, scales: Mapping[str, Scale]) -> ClassRow:
+    """Return a class as a row of the table; `scales` is by model."""
     nothing = ClassScores(None, None, None)
-    by_model = [total.by_model.get(model, nothing) for model in models]
-    cells = [ClassCells(scores.median, scores.q05, percent(scores.below)) for scores in by_model]
+    cells = []
+    for model, scale in scales.items():
+        scores = total.by_model.get(model, nothing)
+        shown = scale.shown(scores.median), scale.shown(scores.tail)
+        cells.append(ClassCells(*shown, percent(scores.extreme)))
     return ClassRow(cut(total.name, 120), total.alleles, cells)
 
 
+def genome_metrics(scales: Sequence[Scale]) -> list[tuple[str, str]]:
+    """Return the choices of what colours the genome: (value of the signal, name)."""
+    titles = list(dict.fromkeys(scale.kind.title for scale in scales))
+    tails = list(dict.fromkeys(scale.tail_words for scale in scales))
+    score = titles[0] if len(titles) == 1 else "score"
+    tail = f"{' or '.join(tails)} of {score}"
+    return [("median", f"median {score}"), ("q05", tail), ("alleles", "number of alleles")]
+
+
+def without_distribution(scales: Mapping[str, Scale]) -> list[str]:
+    """Return which models give no probabilities, and so no entropy and no logos; or nothing."""
+    return [
+        f"{model}: no entropy, p(ref), p(alt) or sequence logos, for its score "
+        f"({scale.kind.title}) gives A, C, G and T no probabilities."
+        for model, scale in scales.items()
+        if not scale.kind.distribution
+    ]
+
+
+def bins_told(scales: Mapping[str, Scale]) -> str:
+    """Return how exact quantiles are, as a sentence."""
+    widths = {model: f"{s.bins.step:g} {s.kind.unit}".rstrip() for model, s in scales.items()}
+    told = [f"{width} ({model})" for model, width in widths.items()]
+    if len(set(widths.values())) == 1:
+        told = [next(iter(widths.values()))]
+    return f"Quantiles here and in the charts are read from bins of {', '.join(told)}."
+
+
 def correlations(counts: Mapping[str, ModelCounts]) -> str:
-    """Return how the strands' LLRs correlate under each model, as a sentence."""
+    """Return how the strands' scores correlate under each model, as a sentence."""
     known = {
         model: of_model.correlation
         for model, of_model in counts.items()
@@ -135,4 +211,5 @@ def correlations(counts: Mapping[str, ModelCounts]) -> str:
         (f"{model}: " if len(counts) > 1 else "") + f"r = {decimals(value, 3)}"
         for model, value in known.items()
     )
-    return f"Pearson correlation of the strands’ LLRs: {values}."
+    llrs = all(of_model.scale.kind.is_llr for of_model in counts.values())
+    return f"Pearson correlation of the strands’ {'LLRs' if llrs else 'scores'}: {values}."

@@ -9,16 +9,20 @@ from typing import Any, Self
 
 import numpy as np
 
+from varlm.errors import UserError
 from varlm.files.json_record import JsonRecord, absent_if_none
 from varlm.report.classes import class_column
-from varlm.report.counts import Distribution, ModelCounts, distribution
+from varlm.report.counts import ModelCounts
+from varlm.report.distributions import LLR_BINS, Bins, Distribution, distribution
+from varlm.report.scales import Scale
 from varlm.scoring.plan_record import Counts
+from varlm.tables.score_kinds import SCORE_KINDS
 from varlm.variants.accounting import Accounting
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClassHistogram:
-    """A class's LLRs: the bins of a `Distribution` that are not empty, and their counts.
+    """A class's scores: the bins of a `Distribution` that are not empty, and their counts.
 
     Attributes
     ----------
@@ -33,30 +37,47 @@ class ClassHistogram:
     counts: tuple[int, ...]
 
     @classmethod
-    def of(cls, name: str | None, llrs: Distribution) -> Self:
-        """Return the histogram of a class's LLRs."""
-        bins = np.flatnonzero(llrs.counts)
-        counts = llrs.counts[bins]
+    def of(cls, name: str | None, scores: Distribution) -> Self:
+        """Return the histogram of a class's scores."""
+        bins = np.flatnonzero(scores.counts)
+        counts = scores.counts[bins]
         return cls(name=name, bins=tuple(bins.tolist()), counts=tuple(counts.tolist()))
-
-    @property
-    def llrs(self) -> Distribution:
-        """The LLRs that were counted."""
-        return distribution(np.array(self.bins, np.int64), np.array(self.counts, np.int64))
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSummary:
-    """A model's part of a cohort: the cohort's counts in its plan, and the LLRs by class."""
+    """A model's part of a cohort: the cohort's counts in its plan, and the scores by class.
+
+    Attributes
+    ----------
+    planned : Counts
+    classes : tuple of ClassHistogram
+    score : str or None
+        A key of `varlm.tables.score_kinds.SCORE_KINDS`; None: masked.
+    bins : Bins or None
+        Those of the histograms; None: of LLRs.
+    """
 
     planned: Counts
     classes: tuple[ClassHistogram, ...]
+    score: str | None = absent_if_none()
+    bins: Bins | None = absent_if_none()  # noqa: RUF009
 
     @property
-    def llrs(self) -> Distribution:
-        """The LLRs of all alleles."""
-        nothing = distribution(*np.empty((2, 0), np.int64))
-        return sum((of_class.llrs for of_class in self.classes), nothing)
+    def scale(self) -> Scale:
+        """The scale of the scores."""
+        return Scale(SCORE_KINDS[self.score or "masked"], self.bins or LLR_BINS)
+
+    @property
+    def scores(self) -> Distribution:
+        """The scores of all alleles."""
+        nothing = Distribution(np.zeros(self.scale.bins.count, np.int64), self.scale.bins)
+        return sum((self.scores_of(of_class) for of_class in self.classes), nothing)
+
+    def scores_of(self, of_class: ClassHistogram) -> Distribution:
+        """Return the scores of a class."""
+        at, counts = np.array(of_class.bins, np.int64), np.array(of_class.counts, np.int64)
+        return distribution(at, counts, self.scale.bins)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,8 +112,15 @@ class CohortSummary(JsonRecord):
 
     @classmethod
     def from_json(cls, document: object, path: Path) -> Self:
-        """Return what JSON values say; errors as in `JsonRecord.read`."""
-        return super().from_json(_renamed(document, "class", "class_column"), path)
+        """Return what JSON values say; errors as in `JsonRecord.read`, or an unknown kind."""
+        summary = super().from_json(_renamed(document, "class", "class_column"), path)
+        for of_model in summary.models.values():
+            if of_model.score is not None and of_model.score not in SCORE_KINDS:
+                raise UserError(
+                    f"{path}: found {of_model.score!r}, expected one of {', '.join(SCORE_KINDS)}; "
+                    f"{cls._remedy()}"
+                )
+        return summary
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as JSON values, keys in the file's order."""
@@ -135,7 +163,12 @@ def cohort_summary(
         rejected_by_reason=accounting.by_reason,
         class_column=column,
         models={
-            model: ModelSummary(planned=plans[model], classes=tuple(_histograms(of_model, column)))
+            model: ModelSummary(
+                planned=plans[model],
+                classes=tuple(_histograms(of_model, column)),
+                score=None if of_model.scale.kind.name == "masked" else of_model.scale.kind.name,
+                bins=None if of_model.scale.kind.is_llr else of_model.scale.bins,
+            )
             for model, of_model in counts.items()
         },
         warnings=warnings or None,
@@ -143,8 +176,8 @@ def cohort_summary(
 
 
 def _histograms(counts: ModelCounts, column: str) -> list[ClassHistogram]:
-    """Return the LLRs of each class, the classes sorted."""
+    """Return the scores of each class, the classes sorted."""
     return [
-        ClassHistogram.of(None if name is None else str(name), llrs)
-        for (name,), llrs in counts.by("classes", column).items()
+        ClassHistogram.of(None if name is None else str(name), scores)
+        for (name,), scores in counts.by("classes", column).items()
     ]

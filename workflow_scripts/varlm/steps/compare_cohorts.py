@@ -9,7 +9,7 @@ from pathlib import Path
 from varlm.errors import UserError
 from varlm.files.whole import atomic_path
 from varlm.report.comparison import make_index
-from varlm.report.counts import of_values
+from varlm.report.distributions import of_values
 from varlm.report.summaries import CohortSummary
 from varlm.tables.parquet import read_table
 from varlm.tables.schemas import BACKGROUND
@@ -32,10 +32,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Write `index.html`."""
-    backgrounds = {
-        model: of_values(read_table(path, BACKGROUND)["llr"].to_numpy())
-        for model, path in zip(args.model, args.background, strict=True)
-    }
     summaries = [CohortSummary.read(path) for path in args.summary]
     for path, summary in zip(args.summary, summaries, strict=True):
         if set(summary.models) != set(args.model):
@@ -43,6 +39,12 @@ def run(args: argparse.Namespace) -> None:
                 f"{path}: is of the models {', '.join(summary.models)}, expected "
                 f"{', '.join(args.model)}; run the workflow again"
             )
+    backgrounds = {
+        model: of_values(
+            read_table(path, BACKGROUND)["llr"].to_numpy(), summaries[0].models[model].scale.bins
+        )
+        for model, path in zip(args.model, args.background, strict=True)
+    }
     vega = args.vega and args.vega.read_text("utf-8")
     with atomic_path(args.index) as temporary:
         temporary.write_text(make_index(summaries, backgrounds, vega), encoding="utf-8")

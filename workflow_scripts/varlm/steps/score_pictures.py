@@ -37,9 +37,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Write the logits of every position that a logo shows; score those the store lacks."""
+    """Write the logits of every position that a logo shows; score those the store lacks.
+
+    A model whose score gives A, C, G, T no probabilities has no logos, and is not loaded.
+    """
     chosen = hardware(args)
     model = PreparedModel.read(args.model)
+    if not model.kind.distribution:
+        write_table(PICTURES.empty(), args.sites, PICTURES)
+        log.info("model %s: no logos, for its score is %s", model.name, model.kind.title)
+        return
     check_digest(args.annotated)
     read_annotated_table(args.annotated, args.name)
     contigs = Accounting.read(args.accounting).contig_of_chrom

@@ -73,8 +73,29 @@
     }
     return view.runAsync();
   };
+  /* Models whose scores have scales of their own are parts of a chart; one is shown. */
+  const chosen = (element) => {
+    const entry = charts[element.dataset.chart];
+    if (!entry || !entry.parts) return { specification: entry };
+    return entry.parts.find((part) => part.models.includes(signals.model)) || entry.parts[0];
+  };
+  const shown = new Map();
+  const name = (element, part) => {
+    if (part.title === undefined) return;
+    const figure = element.closest("figure");
+    figure.querySelector("h3").textContent = part.title;
+    figure.querySelector("figcaption").textContent = part.caption;
+  };
   const draw = async (element) => {
-    const spec = charts[element.dataset.chart];
+    const part = chosen(element);
+    const spec = part.specification;
+    if (shown.has(element) && shown.get(element) !== part && !spec) {
+      views.get(element)?.finalize();
+      views.delete(element);
+      element.replaceChildren();
+    }
+    shown.set(element, part);
+    name(element, part);
     if (!spec || typeof vegaEmbed === "undefined") return;
     if (element.clientWidth < 60) return; /* folded up, or a window on its way to a size */
     const old = views.get(element);
@@ -97,10 +118,18 @@
       for (const other of document.querySelectorAll("select[data-signal]")) {
         if (other.dataset.signal === select.dataset.signal) other.value = select.value;
       }
-      for (const { view } of views.values()) applySignals(view);
+      for (const [element, { view }] of views) {
+        if (shown.get(element) === chosen(element)) applySignals(view);
+      }
+      drawing = drawing.then(drawOthers);
     });
   }
   /* One after the other: two at once would draw into the same elements. */
+  const drawOthers = async () => {
+    for (const element of document.querySelectorAll(".chart")) {
+      if (shown.has(element) && shown.get(element) !== chosen(element)) await draw(element);
+    }
+  };
   let drawing = drawAll();
   matchMedia(`(max-width: ${NARROW}px)`).addEventListener("change", () => { drawing = drawing.then(drawAll); });
 
@@ -114,7 +143,8 @@
     if (typeof value !== "number") return "";
     if (Number.isInteger(value)) return String(value);
     const size = Math.abs(value);
-    return size >= 0.001 ? value.toFixed(3) : value.toExponential(2);
+    if (size >= 0.1) return value.toFixed(3);
+    return size >= 0.001 ? value.toPrecision(3) : value.toExponential(2);
   };
   const asText = (value) => (value === null || value === undefined ? "" : String(value));
   /* "< -5", ">= 0.1", "= 3", "-8..-5"; a bare number: its text starts so. */

@@ -1,4 +1,4 @@
-"""All cohorts beside each other: their LLRs, their classes, and the medians of these."""
+"""All cohorts beside each other: their scores, their classes, and the medians of these."""
 
 from __future__ import annotations
 
@@ -7,22 +7,25 @@ from collections.abc import Iterator, Mapping, Sequence
 import altair as alt
 
 from varlm.figures import theme
-from varlm.report.charts.chart import BACKGROUND_LABEL, Chart, Row, axis, five
+from varlm.report.charts.chart import BACKGROUND_LABEL, Chart, Row, axis, five, rounded
 from varlm.report.charts.intervals import interval_rows
 from varlm.report.classes import class_name
-from varlm.report.counts import Distribution
+from varlm.report.distributions import Distribution
+from varlm.report.scales import Scale
 from varlm.report.summaries import ClassHistogram, CohortSummary
 
 _CLASSES = 12  # consequences compared: as many as there are colours
 _MIN_FOR_MEDIAN = 5  # alleles
 
 
-def llr_chart(summaries: Sequence[CohortSummary], backgrounds: Mapping[str, Distribution]) -> Chart:
-    """Return the chart of LLR by cohort, against the background; `backgrounds` is by model."""
+def score_chart(
+    summaries: Sequence[CohortSummary], backgrounds: Mapping[str, Distribution], scale: Scale
+) -> Chart:
+    """Return the chart of scores on one scale by cohort; `backgrounds` is by model."""
     rows: list[Row] = []
     for model, background in backgrounds.items():
         entries = [(BACKGROUND_LABEL, background)]
-        entries += [(summary.cohort, summary.models[model].llrs) for summary in summaries]
+        entries += [(summary.cohort, summary.models[model].scores) for summary in summaries]
         rows += [
             {"model": model, "class": label, **five(values)}
             for label, values in entries
@@ -31,11 +34,11 @@ def llr_chart(summaries: Sequence[CohortSummary], backgrounds: Mapping[str, Dist
     order = [BACKGROUND_LABEL, *_cohorts(summaries)]
     return Chart(
         "llr_by_cohort",
-        "LLR by cohort",
+        f"{scale.heading} by cohort",
         "The bar holds the middle half of a cohort's alleles, the line nine tenths, the mark is "
         "the median; the grey row is the genome's background of random SNVs.",
         rows,
-        lambda data, shown, _: interval_rows(data, shown, order),
+        lambda data, shown, _: interval_rows(data, shown, order, scale),
         "" if rows else "No cohort has a scored allele.",
     )
 
@@ -86,7 +89,7 @@ def _cohorts(summaries: Sequence[CohortSummary]) -> list[str]:
 
 
 def _named_classes(summary: CohortSummary, model: str) -> Iterator[tuple[str, ClassHistogram]]:
-    """Yield what each class of a summary is called, and its LLRs."""
+    """Yield what each class of a summary is called, and its scores."""
     for histogram in summary.models[model].classes:
         yield class_name(histogram.name, summary.class_column), histogram
 
@@ -124,37 +127,37 @@ def _shares(data: alt.Data, classes: list[str], cohorts: list[str]) -> alt.Layer
     return alt.layer(bars).properties(height=max(28 * len(cohorts), 15 * len(classes)))
 
 
-def medians_chart(summaries: Sequence[CohortSummary], models: Sequence[str]) -> Chart:
-    """Return the chart of each cohort's median LLR of each class."""
+def medians_chart(summaries: Sequence[CohortSummary], models: Sequence[str], scale: Scale) -> Chart:
+    """Return the chart of each cohort's median of each class, of scores on one scale."""
     rows: list[Row] = []
     order = _classes(summaries, models[0])
     for model in models:
         for summary in summaries:
             for name, histogram in _named_classes(summary, model):
-                values = histogram.llrs
+                values = summary.models[model].scores_of(histogram)
                 if name in order and values.total >= _MIN_FOR_MEDIAN:
-                    median = values.quantile(0.5)
-                    assert median is not None
                     rows.append(
                         {
                             "model": model,
                             "cohort": summary.cohort,
                             "class": name,
                             "alleles": values.total,
-                            "median": round(median, 3),
+                            "median": rounded(values.quantile(0.5), values.bins),
                         }
                     )
     return Chart(
         "medians_by_cohort",
-        "Median LLR by consequence and cohort",
+        f"Median {scale.kind.title} by consequence and cohort",
         f"One point a cohort; those of fewer than {_MIN_FOR_MEDIAN} alleles are left out.",
         rows,
-        lambda data, _rows, _page: _medians(data, order, _cohorts(summaries)),
+        lambda data, _rows, _page: _medians(data, order, _cohorts(summaries), scale),
         "" if rows else f"No class has {_MIN_FOR_MEDIAN} alleles.",
     )
 
 
-def _medians(data: alt.Data, classes: list[str], cohorts: list[str]) -> alt.LayerChart:
+def _medians(
+    data: alt.Data, classes: list[str], cohorts: list[str], scale: Scale
+) -> alt.LayerChart:
     colors = [theme.CATEGORIES[i % len(theme.CATEGORIES)] for i in range(len(cohorts))]
     points = (
         alt.Chart(data)
@@ -162,7 +165,7 @@ def _medians(data: alt.Data, classes: list[str], cohorts: list[str]) -> alt.Laye
         .encode(
             x=alt.X(
                 "median:Q",
-                title="median LLR (nats)",
+                title=f"median {scale.axis}",
                 scale=alt.Scale(zero=False),
                 axis=axis(),
             ),
@@ -177,7 +180,7 @@ def _medians(data: alt.Data, classes: list[str], cohorts: list[str]) -> alt.Laye
                 alt.Tooltip("cohort:N"),
                 alt.Tooltip("class:N"),
                 alt.Tooltip("alleles:Q", format=","),
-                alt.Tooltip("median:Q", format=".2f"),
+                alt.Tooltip("median:Q", format=scale.format),
             ],
         )
     )

@@ -1,4 +1,4 @@
-"""LLR densities by class."""
+"""Densities of scores by class."""
 
 from __future__ import annotations
 
@@ -9,50 +9,61 @@ import numpy as np
 from numpy.typing import NDArray
 
 from varlm.figures import theme
-from varlm.report.charts.chart import BACKGROUND_LABEL, LLR, MAX_ROWS, Chart, Row, axis
-from varlm.report.charts.intervals import SHOWN_CLASSES, class_word, labelled_llrs
+from varlm.report.charts.chart import BACKGROUND_LABEL, MAX_ROWS, Chart, Row, axis
+from varlm.report.charts.intervals import SHOWN_CLASSES, class_word, labelled_scores
 from varlm.report.classes import ClassLabels, class_labels
-from varlm.report.counts import LLR_STEP, Distribution, ModelCounts, bin_middles
+from varlm.report.counts import ModelCounts
+from varlm.report.distributions import Distribution
+from varlm.report.scales import Scale
 
 MIN_FOR_DENSITY = 50  # alleles; a curve of fewer is noise
 
 
 def density_chart(
-    counts: Mapping[str, ModelCounts], backgrounds: Mapping[str, Distribution]
+    counts: Mapping[str, ModelCounts],
+    backgrounds: Mapping[str, Distribution],
+    most: int = MAX_ROWS,
 ) -> Chart:
-    """Return the chart of LLR densities by class, against the genome's background."""
+    """Return the chart of densities by class, against the background; `most` rows in all.
+
+    All models' scores are on one scale.
+    """
     labels = class_labels(counts, SHOWN_CLASSES)
-    points = _curve_points(counts, backgrounds, len(counts) * (len(labels.order) + 1))
+    scale = next(iter(counts.values())).scale
+    column = scale.kind.column
+    curves = len(counts) * (len(labels.order) + 1)
+    points = _curve_points(counts, backgrounds, most // max(curves, 1))
     rows: list[Row] = [
-        {"model": model, "class": label, "llr": llr, "density": density}
-        for model, label, values in labelled_llrs(counts, backgrounds, labels)
+        {"model": model, "class": label, column: score, "density": density}
+        for model, label, values in labelled_scores(counts, backgrounds, labels)
         if values.total >= MIN_FOR_DENSITY
-        for llr, density in _curve(values, points)
+        for score, density in _curve(values, points)
     ]
     behind = any(background.total for background in backgrounds.values())
     drawn = any(row["class"] != BACKGROUND_LABEL for row in rows)
     return Chart(
         "llr_density",
-        f"LLR densities by {class_word(counts)}",
-        "Share of a class's alleles per nat"
+        f"{scale.heading} densities by {class_word(counts)}",
+        f"Share of a class's alleles {scale.per_unit}"
         + (", against the background (grey area)" if behind else "")
         + ", smoothed. Click a class in the legend to single it out, more of them with the "
         f"shift key. Classes of fewer than {MIN_FOR_DENSITY} alleles are left out.",
         rows,
-        lambda data, rows, page: _density_lines(data, rows, labels, page),
+        lambda data, rows, page: _density_lines(data, rows, labels, scale, page),
         "" if drawn else f"No class has {MIN_FOR_DENSITY} alleles.",
     )
 
 
 def _curve_points(
-    counts: Mapping[str, ModelCounts], backgrounds: Mapping[str, Distribution], curves: int
+    counts: Mapping[str, ModelCounts], backgrounds: Mapping[str, Distribution], most: int
 ) -> NDArray[np.float64]:
-    """Return the LLRs at which curves are drawn, so many that they fit `MAX_ROWS`; shape (n,)."""
-    everything = [*(of_model.all() for of_model in counts.values()), *backgrounds.values()]
+    """Return the scores at which curves are drawn, about `most`; shape (n,)."""
+    of_models = [of_model.all() for of_model in counts.values()]
+    everything = [*of_models, *(backgrounds[model] for model in counts)]
     ends = [d.quantile(share) for d in everything for share in (0.002, 0.998)]
     known = [end for end in ends if end is not None] or [-1.0, 1.0]
-    points = max(min(90, MAX_ROWS // max(curves, 1)), 8)
-    return np.linspace(min(known) - 0.1, max(known) + 0.1, points)
+    margin = 2 * of_models[0].bins.step
+    return np.linspace(min(known) - margin, max(known) + margin, max(min(90, most), 8))
 
 
 def _curve(values: Distribution, points: NDArray[np.float64]) -> list[tuple[float, float]]:
@@ -61,7 +72,7 @@ def _curve(values: Distribution, points: NDArray[np.float64]) -> list[tuple[floa
     B. W. Silverman, Density Estimation (1986), equation 3.31.
     """
     bins = np.flatnonzero(values.counts)
-    x, weight = bin_middles()[bins], values.counts[bins] / values.total
+    x, weight = values.bins.middles[bins], values.counts[bins] / values.total
     mean = weight @ x
     spread = float(np.sqrt(weight @ (x - mean) ** 2))
     low, high = values.quantile(0.25), values.quantile(0.75)
@@ -69,14 +80,16 @@ def _curve(values: Distribution, points: NDArray[np.float64]) -> list[tuple[floa
     assert high is not None
     middle = (high - low) / 1.34
     narrower = min(spread, middle) if middle > 0 else spread
-    bandwidth = max(0.9 * narrower * values.total**-0.2, 2 * LLR_STEP)
+    bandwidth = max(0.9 * narrower * values.total**-0.2, 2 * values.bins.step)
     kernel = np.exp(-0.5 * ((points[:, None] - x) / bandwidth) ** 2)
     density = kernel @ weight / (bandwidth * np.sqrt(2 * np.pi))
-    return [(round(a, 3), float(f"{b:.4g}")) for a, b in zip(points.tolist(), density, strict=True)]
+    digits = values.bins.places + 1
+    pairs = zip(points.tolist(), density, strict=True)
+    return [(round(a, digits), float(f"{b:.4g}")) for a, b in pairs]
 
 
 def _density_lines(
-    data: alt.Data, rows: Sequence[Row], labels: ClassLabels, page: bool
+    data: alt.Data, rows: Sequence[Row], labels: ClassLabels, scale: Scale, page: bool
 ) -> alt.LayerChart:
     colors = list(theme.CATEGORIES[: len(labels.shown)])
     if labels.other:
@@ -85,12 +98,13 @@ def _density_lines(
     colored = zip(labels.order, colors, strict=True)
     shown = {label: color for label, color in colored if label in present}
     picked = alt.selection_point(name="picked", fields=["class"], bind="legend")
-    x = alt.X("llr:Q", title=LLR, scale=alt.Scale(nice=False), axis=axis())
-    y = alt.Y("density:Q", title="share per nat", stack=None)
+    column, share = scale.kind.column, f"share {scale.per_unit}"
+    x = alt.X(f"{column}:Q", title=scale.axis, scale=alt.Scale(nice=False), axis=axis())
+    y = alt.Y("density:Q", title=share, stack=None)
     tooltip = [
         alt.Tooltip("class:N", title="class"),
-        alt.Tooltip("llr:Q", title="LLR", format=".2f"),
-        alt.Tooltip("density:Q", title="share per nat", format=".4f"),
+        alt.Tooltip(f"{column}:Q", title=scale.kind.title, format=scale.format),
+        alt.Tooltip("density:Q", title=share, format=".4f" if scale.kind.is_llr else ".4~g"),
     ]
     behind = (
         alt.Chart(data)

@@ -1,4 +1,4 @@
-"""LLR by allele frequency."""
+"""Scores by allele frequency."""
 
 from __future__ import annotations
 
@@ -8,13 +8,17 @@ from itertools import pairwise
 import altair as alt
 
 from varlm.figures import theme
-from varlm.report.charts.chart import INTERVALS, LLR, MEDIANS, Chart, Row, five
+from varlm.report.charts.chart import INTERVALS, MEDIANS, Chart, Row, five
 from varlm.report.counts import AF_EDGES, ModelCounts
+from varlm.report.scales import Scale
 
 
 def frequency_chart(counts: Mapping[str, ModelCounts]) -> Chart:
-    """Return the chart of LLR by allele frequency."""
-    labels = _frequency_labels()
+    """Return the chart of scores on one scale by allele frequency."""
+    labels, scale = _frequency_labels(), next(iter(counts.values())).scale
+    expected = f"have {'higher' if scale.kind.worst_first else 'lower'} scores"
+    if scale.kind.is_llr:
+        expected = "be less likely to the model"
     rows: list[Row] = []
     for model, of_model in counts.items():
         for (interval,), values in of_model.by("by_af", "af").items():
@@ -25,12 +29,12 @@ def frequency_chart(counts: Mapping[str, ModelCounts]) -> Chart:
     present = {row["af"] for row in rows}
     return Chart(
         "llr_by_frequency",
-        "LLR by allele frequency",
+        f"{scale.heading} by allele frequency",
         "Median (mark), middle half (bar) and nine tenths (line) of the alleles in each interval "
-        "of frequency. Selection keeps harmful alleles rare, so rare alleles are expected to be "
-        "less likely to the model.",
+        "of frequency. Selection keeps harmful alleles rare, so rare alleles are expected to "
+        f"{expected}.",
         rows,
-        lambda data, *_: _frequency_columns(data, [x for x in labels if x in present]),
+        lambda data, *_: _frequency_columns(data, [x for x in labels if x in present], scale),
         "" if rows else "No allele has a frequency (INFO/AF, or AC and AN).",
     )
 
@@ -41,7 +45,7 @@ def _frequency_labels() -> list[str]:
     return [f"≤ {edges[0]}", *between, f"> {edges[-1]}"]
 
 
-def _frequency_columns(data: alt.Data, order: list[str]) -> alt.LayerChart:
+def _frequency_columns(data: alt.Data, order: list[str], scale: Scale) -> alt.LayerChart:
     x = alt.X(
         "af:N",
         title="allele frequency",
@@ -52,13 +56,13 @@ def _frequency_columns(data: alt.Data, order: list[str]) -> alt.LayerChart:
     tooltip = [
         alt.Tooltip("af:N", title="allele frequency"),
         alt.Tooltip("alleles:Q", format=","),
-        *(alt.Tooltip(f"{name}:Q", format=".2f") for name, _ in INTERVALS),
+        *(alt.Tooltip(f"{name}:Q", format=scale.format) for name, _ in INTERVALS),
     ]
     base = alt.Chart(data).encode(x=x, tooltip=tooltip)
-    y = alt.Y("q05:Q", title=LLR, scale=alt.Scale(zero=False))
+    y = alt.Y("q05:Q", title=scale.axis, scale=alt.Scale(zero=False))
     whisker = base.mark_rule(strokeWidth=1.5, color=theme.ACCENT).encode(y=y, y2="q95:Q")
     box = base.mark_bar(width={"band": 0.8}, opacity=0.75, cornerRadius=2, color=theme.ACCENT)
-    box = box.encode(y=alt.Y("q25:Q", title=LLR), y2="q75:Q")
+    box = box.encode(y=alt.Y("q25:Q", title=scale.axis), y2="q75:Q")
     middle = base.mark_tick(thickness=2.5, width={"band": 1.0}, color="#1d2733", opacity=1)
-    middle = middle.encode(y=alt.Y("median:Q", title=LLR)).properties(name=MEDIANS)
+    middle = middle.encode(y=alt.Y("median:Q", title=scale.axis)).properties(name=MEDIANS)
     return alt.layer(whisker, box, middle).properties(height=260)

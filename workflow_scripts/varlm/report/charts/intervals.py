@@ -1,4 +1,4 @@
-"""LLR by class: one row a class, with the middle half and nine tenths of its alleles."""
+"""Scores by class: one row a class, with the middle half and nine tenths of its alleles."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from varlm.figures import theme
 from varlm.report.charts.chart import (
     BACKGROUND_LABEL,
     INTERVALS,
-    LLR,
     MEDIANS,
     Chart,
     Row,
@@ -18,7 +17,9 @@ from varlm.report.charts.chart import (
     five,
 )
 from varlm.report.classes import CONSEQUENCE, ClassLabels, class_column, class_labels, labelled
-from varlm.report.counts import Distribution, ModelCounts
+from varlm.report.counts import ModelCounts
+from varlm.report.distributions import Distribution
+from varlm.report.scales import Scale
 
 SHOWN_CLASSES = 12  # the rest are shown as one
 
@@ -26,26 +27,27 @@ SHOWN_CLASSES = 12  # the rest are shown as one
 def interval_chart(
     counts: Mapping[str, ModelCounts], backgrounds: Mapping[str, Distribution]
 ) -> Chart:
-    """Return the chart of LLR by class against the background.
+    """Return the chart of scores on one scale by class, against the background.
 
     The class is the consequence, or the kind of allele where no row has a consequence. The
     `SHOWN_CLASSES` most numerous are shown, the rest as one.
     """
     labels, word = class_labels(counts, SHOWN_CLASSES), class_word(counts)
+    scale = next(iter(counts.values())).scale
     rows: list[Row] = [
         {"model": model, "class": label, **five(values)}
-        for model, label, values in labelled_llrs(counts, backgrounds, labels)
+        for model, label, values in labelled_scores(counts, backgrounds, labels)
     ]
     behind = any(background.total for background in backgrounds.values())
     against = " The grey row is the genome's background." if behind else ""
     return Chart(
         "llr_by_consequence",
-        f"LLR by {word}",
+        f"{scale.heading} by {word}",
         f"Each {word}: the bar holds the middle half of its alleles, the line nine tenths, the "
-        f"mark is the median. Further left: less likely to the model.{against}",
+        f"mark is the median. {scale.further}{against}",
         rows,
-        lambda data, rows, _: interval_rows(data, rows, [BACKGROUND_LABEL, *labels.order]),
-        "" if labels.order else "No allele was accepted.",
+        lambda data, rows, _: interval_rows(data, rows, [BACKGROUND_LABEL, *labels.order], scale),
+        "" if labels.order else "No allele has a score.",
     )
 
 
@@ -54,12 +56,12 @@ def class_word(counts: Mapping[str, ModelCounts]) -> str:
     return "consequence" if class_column(counts) == CONSEQUENCE else "kind of allele"
 
 
-def labelled_llrs(
+def labelled_scores(
     counts: Mapping[str, ModelCounts],
     backgrounds: Mapping[str, Distribution],
     labels: ClassLabels,
 ) -> Iterator[tuple[str, str, Distribution]]:
-    """Yield (model, label, LLRs): each model's background, then its classes; none that is empty."""
+    """Yield (model, label, scores): each model's background, then its classes; none empty."""
     column = class_column(counts)
     for model, of_model in counts.items():
         by_label = labelled(of_model, column, labels)
@@ -69,8 +71,10 @@ def labelled_llrs(
                 yield model, label, values
 
 
-def interval_rows(data: alt.Data, rows: Sequence[Row], order: list[str]) -> alt.LayerChart:
-    """Return the chart of one row a class: nine tenths, middle half and median of its LLRs.
+def interval_rows(
+    data: alt.Data, rows: Sequence[Row], order: list[str], scale: Scale
+) -> alt.LayerChart:
+    """Return the chart of one row a class: nine tenths, middle half and median of its scores.
 
     Parameters
     ----------
@@ -78,6 +82,8 @@ def interval_rows(data: alt.Data, rows: Sequence[Row], order: list[str]) -> alt.
         Each with `class` and what `five` returns.
     order : list of str
         The classes from above; those without a row are left out.
+    scale : Scale
+        Of the scores.
     """
     present = {row["class"] for row in rows}
     order = [label for label in order if label in present]
@@ -85,7 +91,7 @@ def interval_rows(data: alt.Data, rows: Sequence[Row], order: list[str]) -> alt.
     tooltip = [
         alt.Tooltip("class:N", title="class"),
         alt.Tooltip("alleles:Q", format=","),
-        *(alt.Tooltip(f"{name}:Q", format=".2f") for name, _ in INTERVALS),
+        *(alt.Tooltip(f"{name}:Q", format=scale.format) for name, _ in INTERVALS),
     ]
     color = alt.condition(
         f"datum.class === '{BACKGROUND_LABEL}'",
@@ -93,10 +99,10 @@ def interval_rows(data: alt.Data, rows: Sequence[Row], order: list[str]) -> alt.
         alt.value(theme.ACCENT),
     )
     base = alt.Chart(data).encode(y=y, tooltip=tooltip)
-    x = alt.X("q05:Q", title=LLR, scale=alt.Scale(zero=False), axis=axis())
+    x = alt.X("q05:Q", title=scale.axis, scale=alt.Scale(zero=False), axis=axis())
     whisker = base.mark_rule(strokeWidth=1.5).encode(x=x, x2="q95:Q", color=color)
     box = base.mark_bar(height={"band": 0.8}, opacity=0.75, cornerRadius=2)
-    box = box.encode(x=alt.X("q25:Q", title=LLR), x2="q75:Q", color=color)
+    box = box.encode(x=alt.X("q25:Q", title=scale.axis), x2="q75:Q", color=color)
     middle = base.mark_tick(thickness=2.5, height={"band": 1.0}, color="#1d2733", opacity=1)
-    middle = middle.encode(x=alt.X("median:Q", title=LLR)).properties(name=MEDIANS)
+    middle = middle.encode(x=alt.X("median:Q", title=scale.axis)).properties(name=MEDIANS)
     return alt.layer(whisker, box, middle).properties(height=24 * len(order))

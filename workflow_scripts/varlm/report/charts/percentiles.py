@@ -1,4 +1,4 @@
-"""Alleles by the percentile of their LLR."""
+"""Alleles by the percentile of their score."""
 
 from __future__ import annotations
 
@@ -31,12 +31,14 @@ def percentile_chart(counts: Mapping[str, ModelCounts]) -> Chart:
             }
             for i, n in sorted(bars.items())
         ]
+    llrs = all(of_model.scale.kind.is_llr for of_model in counts.values())
+    worst = "finds unlikely" if llrs else "takes for harmful"
     return Chart(
         "percentiles",
         "Percentiles among the genome's background",
         f"Share of the cohort's alleles in each {width} % of the background (dashed line: what "
         "random SNVs of the genome would give). More at the left: the cohort has more alleles "
-        "that the model finds unlikely than random mutation would make.",
+        f"that the model {worst} than random mutation would make.",
         rows,
         lambda data, *_: _percentile_bars(data, width / 100),
         "" if rows else "No percentiles: scoring.background_sites is 0.",

@@ -8,13 +8,18 @@ import altair as alt
 
 from varlm.figures import theme
 from varlm.report.charts.chart import MAX_ROWS, Chart, Row, axis
-from varlm.report.counts import STRAND_STEP, ModelCounts
+from varlm.report.counts import ModelCounts
+from varlm.report.scales import Scale
 
 
-def strand_chart(counts: Mapping[str, ModelCounts]) -> Chart:
-    """Return the heat map of the forward strand's LLR against the reverse strand's."""
+def strand_chart(counts: Mapping[str, ModelCounts], most: int = MAX_ROWS) -> Chart:
+    """Return the heat map of the forward strand's score against the reverse strand's.
+
+    All models' scores are on one scale; `most` rows in all.
+    """
     rows: list[Row] = []
-    cells = max(min(int((MAX_ROWS / len(counts)) ** 0.5), 48), 6)
+    scale = next(iter(counts.values())).scale
+    cells = max(min(int((most / len(counts)) ** 0.5), 48), 6)
     for model, of_model in counts.items():
         table = of_model.strands
         if not table.height:
@@ -26,24 +31,26 @@ def strand_chart(counts: Mapping[str, ModelCounts]) -> Chart:
         joined: dict[tuple[int, int], int] = {}
         for key, n in zip(zip(x.tolist(), y.tolist(), strict=True), table["n"], strict=True):
             joined[key] = joined.get(key, 0) + n
+        side, digits = of_model.strand_step, scale.bins.places + 1
         for (i, j), n in sorted(joined.items()):
             rows.append(
                 {
                     "model": model,
-                    "fwd": round((low + i * step) * STRAND_STEP, 3),
-                    "fwd_to": round((low + (i + 1) * step) * STRAND_STEP, 3),
-                    "rev": round((low + j * step) * STRAND_STEP, 3),
-                    "rev_to": round((low + (j + 1) * step) * STRAND_STEP, 3),
+                    "fwd": round((low + i * step) * side, digits),
+                    "fwd_to": round((low + (i + 1) * step) * side, digits),
+                    "rev": round((low + j * step) * side, digits),
+                    "rev_to": round((low + (j + 1) * step) * side, digits),
                     "alleles": n,
                 }
             )
     return Chart(
         "strand_agreement",
         "Forward against reverse strand",
-        "Alleles by the LLR read on each strand (logarithmic colours; what is beyond the axes "
-        "counts at their ends). A model that reads both strands alike keeps to the diagonal.",
+        f"Alleles by the {scale.kind.title} read on each strand (logarithmic colours; what is "
+        "beyond the axes counts at their ends). A model that reads both strands alike keeps to the "
+        "diagonal.",
         rows,
-        lambda data, *_: _strand_map(data),
+        lambda data, *_: _strand_map(data, scale),
         "" if rows else "Only the forward strand was scored.",
     )
 
@@ -65,19 +72,21 @@ def _strand_range(counts: ModelCounts) -> tuple[int, int]:
     return min(lows), max(highs)
 
 
-def _strand_map(data: alt.Data) -> alt.LayerChart:
+def _strand_map(data: alt.Data, scale: Scale) -> alt.LayerChart:
     cells = (
         alt.Chart(data)
         .mark_rect(strokeWidth=0)
         .encode(
             x=alt.X(
                 "fwd:Q",
-                title="forward LLR (nats)",
+                title=f"forward {scale.axis}",
                 scale=alt.Scale(nice=False, zero=False),
                 axis=axis(),
             ),
             x2="fwd_to:Q",
-            y=alt.Y("rev:Q", title="reverse LLR (nats)", scale=alt.Scale(nice=False, zero=False)),
+            y=alt.Y(
+                "rev:Q", title=f"reverse {scale.axis}", scale=alt.Scale(nice=False, zero=False)
+            ),
             y2="rev_to:Q",
             color=alt.Color(
                 "alleles:Q",
@@ -86,10 +95,10 @@ def _strand_map(data: alt.Data) -> alt.LayerChart:
                 legend=alt.Legend(tickCount=4, format="~s"),
             ),
             tooltip=[
-                alt.Tooltip("fwd:Q", title="forward from", format=".2f"),
-                alt.Tooltip("fwd_to:Q", title="to", format=".2f"),
-                alt.Tooltip("rev:Q", title="reverse from", format=".2f"),
-                alt.Tooltip("rev_to:Q", title="to ", format=".2f"),
+                alt.Tooltip("fwd:Q", title="forward from", format=scale.format),
+                alt.Tooltip("fwd_to:Q", title="to", format=scale.format),
+                alt.Tooltip("rev:Q", title="reverse from", format=scale.format),
+                alt.Tooltip("rev_to:Q", title="to ", format=scale.format),
                 alt.Tooltip("alleles:Q", format=","),
             ],
         )

@@ -5,10 +5,10 @@
 
 # Name of each figure's file and its title; varlm.report.charts draws them.
 FIGURES = {
-    "llr_by_consequence": "LLR by consequence",
-    "llr_density": "LLR against the background",
-    "llr_along_genome": "LLR along the genome",
-    "llr_by_frequency": "LLR by allele frequency",
+    "llr_by_consequence": "Scores by consequence",
+    "llr_density": "Scores against the background",
+    "llr_along_genome": "Scores along the genome",
+    "llr_by_frequency": "Scores by allele frequency",
     "strand_agreement": "Agreement of the strands",
     "percentiles": "Percentiles",
 }

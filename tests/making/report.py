@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,18 +20,19 @@ from making.records import (
     shard_run,
 )
 from varlm.files.whole import write_digest
-from varlm.report.distributions import of_values
+from varlm.report.distributions import bins_for, of_values
 from varlm.report.summaries import ClassHistogram, CohortSummary, ModelSummary
 from varlm.scoring.plan_record import Counts
+from varlm.tables.columns import kinds_of
 from varlm.tables.parquet import ROW_GROUP, Column, write_pieces, write_table
 from varlm.tables.schemas import (
     BACKGROUND,
     LOGIT_COLUMNS,
     PICTURES,
     REJECTED,
-    SCORE_COLUMNS,
     annotated,
 )
+from varlm.tables.score_kinds import SCORE_KINDS, ScoreKind, score_columns
 from varlm.variants.accounting import AccountedFile, Accounting
 from varlm.variants.rejected import write_rejected
 
@@ -75,6 +77,26 @@ EXTRA = (
     Column("repeats_overlap", pl.Boolean(), "whether a stretch of the BED file repeats has it"),
     Column("phylop", pl.Float32(), "mean of the bigWig phylop over the allele"),
 )
+
+# Kind of score → what models/{model}.json says of a model that has it.
+FAMILIES: dict[str, dict[str, Any]] = {
+    "probability": {"family": "splicebert", "model_type": "bert"},
+    "cosine": {
+        "family": "dnabert2",
+        "model_type": "dnabert2",
+        "options": {"embedding": "variant"},
+    },
+    "likelihood": {
+        "family": "hyenadna",
+        "model_type": "hyenadna",
+        "options": {"counted": "all"},
+    },
+    **{
+        score: {"family": "nucleotide_transformer", "model_type": "esm"}
+        for score in ("marginal", "dense", "euclidean", "inner_product", "influence", "divergence")
+    },
+    "mean_likelihood": {"family": "llama", "model_type": "llama"},
+}
 
 
 @dataclass
@@ -132,7 +154,7 @@ class ReportInputs:
 def make_inputs(
     folder: Path,
     rows: int = 3000,
-    models: tuple[str, ...] = ("gpn",),
+    models: tuple[str, ...] | dict[str, str] = ("gpn",),
     lengths: dict[str, int] | None = None,
     seed: int = 0,
     with_consequences: bool = True,
@@ -143,16 +165,24 @@ def make_inputs(
     edit: Any = None,
     cohort: str = "cohort",
 ) -> ReportInputs:
-    """Write all inputs of a report; `edit` may change the annotated table's pieces."""
+    """Write all inputs of a report; `edit` may change the annotated table's pieces.
+
+    `models` are names, all of masked LLRs, or name → kind of score.
+    """
+    kinds = kinds_of(
+        {model: SCORE_KINDS[score] for model, score in models.items()}
+        if isinstance(models, dict)
+        else models
+    )
     rng = np.random.default_rng(seed)
     lengths = lengths or {"chr1": 30_000, "chr2": 12_000}
     write_reference(folder / "reference", lengths, rng)
-    table = annotated(models, EXTRA)
+    table = annotated(kinds, EXTRA)
     write_pieces(
         (
             edit(piece) if edit else piece
             for piece in _pieces(
-                folder, rows, models, lengths, rng, with_consequences, with_af, strands
+                folder, rows, kinds, lengths, rng, with_consequences, with_af, strands
             )
         ),
         folder / "annotated.parquet",
@@ -168,8 +198,8 @@ def make_inputs(
     entry.write(folder / "accounting.json")
     for name in ("models", "commits", "background", "pictures", "plan"):
         (folder / name).mkdir(exist_ok=True)
-    for i, model in enumerate(models):
-        _write_model(folder, model, i, entry, rng, lengths, background_rows, strands)
+    for i, (model, kind) in enumerate(kinds.items()):
+        _write_model(folder, model, kind, i, entry, rng, lengths, background_rows, strands)
     return ReportInputs(folder, cohort, list(models))
 
 
@@ -237,8 +267,9 @@ def make_accounting(
     )
 
 
-def _write_model(folder, model, i, entry, rng, lengths, background_rows, strands):
+def _write_model(folder, model, kind, i, entry, rng, lengths, background_rows, strands):
     key = f"{i}" * 32
+    more = {} if kind.name == "masked" else {"score": kind.name, **FAMILIES[kind.name]}
     prepared = prepared_model(
         name=model,
         path=f"models/{model}",
@@ -247,15 +278,17 @@ def _write_model(folder, model, i, entry, rng, lengths, background_rows, strands
         strands=strands,
         precision="auto",
         key=key,
+        **more,
     )
     prepared.write(folder / "models" / f"{model}.json")
     (folder / "plan" / model).mkdir(exist_ok=True)
+    others = entry.other_alleles if kind.alleles else 0
     counts = Counts(
         sites=entry.sites,
         sites_from_store=entry.sites // 4,
         sites_scored=entry.sites - entry.sites // 4,
-        alleles=entry.other_alleles,
-        alleles_scored=entry.other_alleles,
+        alleles=others,
+        alleles_scored=others,
     )
     background = Counts(sites=1000, sites_scored=1000)
     plan(model, (entry.cohort,), counts, key=key, background=background, damaged={}).write(
@@ -269,7 +302,7 @@ def _write_model(folder, model, i, entry, rng, lengths, background_rows, strands
     )
     commit = commit_record(model=model, key=key, **rows, runs=(run,))
     commit.write(folder / "commits" / f"{model}.json")
-    llr = rng.normal(-1.4, 1.7, background_rows)
+    llr = scores_like(rng.normal(-1.4, 1.7, background_rows), kind)
     background = pl.DataFrame(
         {
             "contig": ["SQ.x"] * background_rows,
@@ -280,7 +313,10 @@ def _write_model(folder, model, i, entry, rng, lengths, background_rows, strands
         }
     ).cast(BACKGROUND.schema)
     write_table(background, folder / "background" / f"{model}.parquet", BACKGROUND)
-    write_pictures(folder, model, rng, lengths, strands)
+    if kind.distribution:
+        write_pictures(folder, model, rng, lengths, strands)
+    else:
+        write_table(PICTURES.empty(), folder / "pictures" / f"{model}.parquet", PICTURES)
 
 
 def write_pictures(folder, model, rng, lengths, strands="both", count=24, flank=30):
@@ -313,13 +349,25 @@ def write_pictures(folder, model, rng, lengths, strands="both", count=24, flank=
     write_table(pl.concat(frames), folder / "pictures" / f"{model}.parquet", PICTURES)
 
 
-def _pieces(folder, rows, models, lengths, rng, with_consequences, with_af, strands):
+def scores_like(llr: np.ndarray, kind: ScoreKind) -> np.ndarray:
+    """Return scores of a kind that rank as LLRs do, from the harmful end."""
+    match kind.column:
+        case "llr":
+            return llr
+        case "probability":
+            return np.tanh(llr / 4)
+        case "inner_product":
+            return 310 + llr
+    return (0.002 if kind.column == "cosine" else 1.5) * np.exp(-0.5 * llr)
+
+
+def _pieces(folder, rows, kinds, lengths, rng, with_consequences, with_af, strands):
     """Yield the annotated table in pieces, in genome order; shares per contig by length."""
     from varlm.genome.reference import Genome
 
     genome = Genome.open(folder / "reference")
     total = sum(lengths.values())
-    table = annotated(models, EXTRA)
+    table = annotated(kinds, EXTRA)
     names = list(CLASSES)
     shares = np.array([CLASSES[name][0] for name in names])
     shares /= shares.sum()
@@ -337,7 +385,7 @@ def _pieces(folder, rows, models, lengths, rng, with_consequences, with_af, stra
                 letters,
                 at,
                 first + start,
-                models,
+                kinds,
                 table,
                 rng,
                 names,
@@ -353,7 +401,7 @@ def _piece(
     letters,
     pos,
     record,
-    models,
+    kinds,
     table,
     rng,
     names,
@@ -414,28 +462,38 @@ def _piece(
             "nearest_gene": gene,
             "tss_distance": pos % 2000,
         }
-    for model in models:
+    for model, of_kind in kinds.items():
         llr = rng.normal(mean, spread) - 0.25 * (af < 0.01)
         noise = rng.normal(0, 0.5, n)
         p_ref = 1 / (1 + np.exp(llr))
+        forward, reverse = scores_like(llr + noise, of_kind), scores_like(llr - noise, of_kind)
+        score = llr if of_kind.is_llr else (forward + reverse) / 2
         values = {
-            "llr": llr,
-            "llr_fwd": llr + noise,
-            "llr_rev": llr - noise,
+            of_kind.column: score,
+            f"{of_kind.column}_fwd": forward,
+            f"{of_kind.column}_rev": reverse,
             "entropy": np.clip(1.38 * rng.beta(2, 1, n), 0, np.log(4)),
             "p_ref": p_ref * 0.9,
             "p_alt": (1 - p_ref) * 0.9,
             "percentile": 100 / (1 + np.exp(-(llr + 1.4) / 0.95)),
         }
-        assert list(values) == [name for name, _ in SCORE_COLUMNS]
         if strands == "forward":
-            values |= {"llr": llr, "llr_fwd": llr, "llr_rev": np.full(n, np.nan)}
-        columns |= {f"{model}_{name}": value for name, value in values.items()}
+            one = scores_like(llr, of_kind)
+            values |= dict.fromkeys((of_kind.column, f"{of_kind.column}_fwd"), one)
+            values[f"{of_kind.column}_rev"] = np.full(n, np.nan)
+        if of_kind.alleles is None:
+            values = {name: np.where(kind == "snv", v, np.nan) for name, v in values.items()}
+        columns |= {f"{model}_{name}": values[name] for name, _ in score_columns(of_kind)}
     frame = pl.DataFrame(
         {name: columns.get(name, [None] * n) for name in table.names}, strict=False
     )
     frame = frame.cast(table.schema)
-    scores = [f"{m}_{s}" for m in models for s in ("entropy", "p_ref", "p_alt")]
+    scores = [
+        f"{m}_{name}"
+        for m, of_kind in kinds.items()
+        if of_kind.distribution
+        for name in ("entropy", "p_ref", "p_alt")
+    ]
     return frame.with_columns(pl.col(pl.Float32).fill_nan(None)).with_columns(
         pl.when(pl.col("kind") == "snv").then(pl.col(name)) for name in scores
     )
@@ -458,3 +516,26 @@ def summary(cohort, llrs, **changes) -> CohortSummary:
         models={"m": ModelSummary(planned=planned, classes=classes)},
     )
     return replace(entry, **changes)
+
+
+def scaled_summary(cohort, score, scores, background) -> CohortSummary:
+    """As `summary`, of another kind of score: its bins are made to `background`."""
+    kind = SCORE_KINDS[score]
+    bins = bins_for(kind, np.array(background))
+    classes = tuple(
+        ClassHistogram.of(name, of_values(np.array(values), bins))
+        for name, values in scores.items()
+    )
+    of_model = ModelSummary(planned=Counts(), classes=classes, score=score, bins=bins)
+    return summary(cohort, {}, models={"m": of_model})
+
+
+def block(html, name):
+    """Return a JSON data block of a page."""
+    match = re.search(rf'<script type="application/json" id="{name}">(.*?)</script>', html, re.S)
+    return json.loads(match[1])
+
+
+def words(html):
+    """Return the page's markup without scripts and style sheets."""
+    return re.sub(r"<(script|style)\b.*?</\1>", "", html, flags=re.S)

@@ -384,3 +384,57 @@ def test_the_policy_stops_what_an_escape_would_let_through(browser, two, tmp_pat
         assert len(refused) == 4, said  # the script, the image, its handler, the link
     finally:
         context.close()
+
+
+def test_choosing_a_model_of_another_kind_shows_its_charts(browser, tmp_path):
+    models = {"gpn": "masked", "splice": "probability", "bert": "cosine"}
+    inputs = make_inputs(tmp_path, rows=900, models=models)
+    inputs.make()
+    with opened(browser, inputs.report) as watched:
+        page = watched.page
+        watched.wait(READY)
+        figure = page.locator("#figure-llr_by_consequence")
+        pick = page.locator("#scores select[data-signal='model']")
+        axis = "document.querySelector('#figure-llr_by_consequence .chart').textContent"
+        for model, title, unit in (
+            ("gpn", "LLR by consequence", "LLR (nats)"),
+            ("bert", "Cosine distance by consequence", "cosine distance"),
+            ("splice", "P(alt) − P(ref) by consequence", "P(alt) − P(ref)"),
+            ("gpn", "LLR by consequence", "LLR (nats)"),
+        ):
+            pick.select_option(model)
+            watched.wait(f"{axis}.includes({unit!r})")
+            assert figure.locator("h3").inner_text() == title
+            other = "cosine" if model == "gpn" else "LLR"
+            assert other not in figure.locator(".chart").inner_text()
+        # What is on one scale for all models follows too, and so does a second choice.
+        pick.select_option("bert")
+        watched.wait(f"{axis}.includes('cosine distance')")
+        page.locator("select[data-signal='metric']").select_option("q05")
+        page.wait_for_timeout(500)
+        heading = page.locator("#figure-llr_along_genome h3")
+        assert heading.inner_text() == "Cosine distance along the genome"
+        assert page.locator(".chart").count() == 6
+        for number in range(6):
+            assert page.locator(".chart").nth(number).locator("svg").count() == 1
+
+
+def test_a_part_without_rows_says_why_and_the_next_is_drawn(browser, tmp_path):
+    def edit(piece):
+        return piece.with_columns(pl.lit(None, pl.Float32).alias("one_cosine_rev"))
+
+    inputs = make_inputs(tmp_path, rows=300, models={"two": "masked", "one": "cosine"}, edit=edit)
+    inputs.make()
+    with opened(browser, inputs.report) as watched:
+        page = watched.page
+        watched.wait(READY)
+        figure = page.locator("#figure-strand_agreement")
+        drawn = "document.querySelector('#figure-strand_agreement svg') !== null"
+        watched.wait(drawn)
+        pick = page.locator("#scores select[data-signal='model']")
+        pick.select_option("one")
+        watched.wait(f"!({drawn})")
+        assert figure.locator("figcaption").inner_text() == "Only the forward strand was scored."
+        pick.select_option("two")
+        watched.wait(drawn)
+        assert "logarithmic colours" in figure.locator("figcaption").inner_text()

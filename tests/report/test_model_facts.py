@@ -1,7 +1,12 @@
 """What a report says of a model."""
 
-from making.records import shard_run
-from varlm.report.model_facts import ScoringRuns, scoring_runs
+from types import SimpleNamespace
+
+import pytest
+
+from making.records import commit_record, plan, prepared_model, shard_run
+from varlm.report.model_facts import ScoringRuns, model_facts, scoring_runs
+from varlm.report.scales import Scale
 
 
 def job(device, seconds, sites=100):
@@ -20,3 +25,43 @@ def test_jobs_on_alike_hardware_are_one_row():
 def test_a_shard_without_rows_is_no_job():
     assert scoring_runs([None]) == []
     assert [row.jobs for row in scoring_runs([None, job("cpu", 2.0)])] == [1]
+
+
+def facts_of(**changes):
+    prepared = prepared_model(**changes)
+    scale = Scale(prepared.kind)
+    model = SimpleNamespace(
+        name="m", prepared=prepared, plan=plan(), commit=commit_record(), scale=scale
+    )
+    return model_facts(model, "c")
+
+
+def test_family_score_and_options_of_a_model_are_told():
+    facts = dict(facts_of().facts)
+    assert (facts["family"], facts["score"]) == ("GPN", "LLR (nats): the site is masked")
+    assert facts["harmful"] == "low scores"
+    more = {"family": "hyenadna", "score": "likelihood", "options": {"counted": "all"}}
+    facts = dict(facts_of(**more).facts)
+    assert (facts["family"], facts["score"]) == ("HyenaDNA", "LLR (nats): of the whole window")
+    assert facts["counted"] == "all"
+    facts = dict(facts_of(family="caduceus", score="divergence").facts)
+    assert facts["score"].endswith("ALT from REF, nats")
+    assert facts["harmful"] == "high scores"
+
+
+@pytest.mark.parametrize(
+    ("strands", "told"),
+    [
+        ("both", "both, mean"),
+        ("forward", "forward only"),
+        ("transcript", "both are read; that of the transcript counts"),
+    ],
+)
+def test_strands_are_told(strands, told):
+    assert dict(facts_of(strands=strands).facts)["strands"] == told
+
+
+def test_a_score_of_single_bases_says_so_where_indels_are_counted():
+    names = [source.name for source in facts_of(family="gpn", score="probability").sources]
+    assert "indels and MNVs (this score has none)" in names
+    assert "indels and MNVs" in [source.name for source in facts_of().sources]

@@ -1,13 +1,12 @@
 """The step report: whole pages of ordinary and odd cohorts, the figures, the same bytes twice."""
 
 import json
-import re
 import struct
 
 import polars as pl
 import pytest
 
-from making.report import make_inputs
+from making.report import block, make_inputs, words
 from varlm.cli import main
 from varlm.figures.files import FIGURES
 from varlm.report import pictures
@@ -15,17 +14,6 @@ from varlm.report.charts import chart as chart_module
 from varlm.tables.schemas import REJECTED
 
 LIMIT = 8_000_000
-
-
-def block(html, name):
-    """Return a JSON data block of a page."""
-    match = re.search(rf'<script type="application/json" id="{name}">(.*?)</script>', html, re.S)
-    return json.loads(match[1])
-
-
-def words(html):
-    """Return the page's markup without scripts and style sheets."""
-    return re.sub(r"<(script|style)\b.*?</\1>", "", html, flags=re.S)
 
 
 @pytest.fixture(scope="module")

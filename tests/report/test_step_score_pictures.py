@@ -1,5 +1,7 @@
 """The step `score_pictures`: every position of a logo, scored once, through the store."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -125,6 +127,14 @@ def test_only_what_is_lacking_is_scored(job, monkeypatch):
 
 def test_no_pictures_no_sites(job):
     assert job(pictures=0).is_empty()
+
+
+def test_a_model_that_gives_no_probabilities_is_not_loaded_and_has_no_pictures(job, monkeypatch):
+    path = job.store.parent / "model.json"
+    replace(job.model, family="gpn", score="influence").write(path)
+    monkeypatch.setattr(shard, "load_scorer", refuse)
+    assert job().is_empty()
+    assert not job.store.exists()
 
 
 # Haplotigs and alternative contigs are often one sequence

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from varlm.tables.score_kinds import ScoreKind
@@ -146,19 +146,24 @@ def _scores(kinds: Mapping[str, ScoreKind]) -> list[tuple[str, str]]:
 
 
 def _lead(kinds: Mapping[str, ScoreKind]) -> str:
-    """Return which end of each score is the harmful one, one sentence a kind."""
+    """Return which end of each score is the harmful one, as a sentence."""
     if all(kind.is_llr for kind in kinds.values()):
         return (
             "A negative LLR means that the model finds the alternate allele less likely than the "
             "reference."
         )
-    by_column: dict[str, list[str]] = {}
+    ends: dict[str, dict[str, list[str]]] = {"low": {}, "high": {}}
     for model, kind in kinds.items():
-        by_column.setdefault(kind.column, []).append(model)
-    sentences = []
-    for models in by_column.values():
-        kind = kinds[models[0]]
-        named = f" ({', '.join(models)})" if len(by_column) > 1 else ""
-        sentences.append(f"{kind.title}{named}: {kind.harmful} scores are the harmful end.")
-    text = " ".join(sentences)
-    return text[0].upper() + text[1:]
+        ends[kind.harmful].setdefault(kind.title, []).append(model)
+    one = len({kind.title for kind in kinds.values()}) == 1
+    told = []
+    for end, titles in ends.items():
+        names = [title if one else f"{title} ({', '.join(of)})" for title, of in titles.items()]
+        told += [f"{end} for {_listed(names)}"] if names else []
+    return f"The harmful end of the scores is {', and '.join(told)}."
+
+
+def _listed(words: Sequence[str]) -> str:
+    """Return words with commas and an and."""
+    *head, last = words
+    return f"{', '.join(head)} and {last}" if head else last

@@ -82,7 +82,8 @@ def _which(total: int, wanted: int, scales: Sequence[Scale]) -> str:
         ((first, title),) = ends
         of = f"{first} {title}"
     if total < wanted:
-        return f"All alleles ({total:,}), the {first} first."
+        some = " with a score" if any(scale.kind.alleles is None for scale in scales) else ""
+        return f"All alleles{some} ({total:,}), the {first} first."
     whose = "each model" if len(scales) > 1 else "the model"
     rows = f" ({total:,} rows)" if total != wanted else ""
     return f"The {wanted:,} alleles of {of} of {whose}{rows}, the {first} first."

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from varlm.report.facts import Facts
 from varlm.report.inputs import ReportModel
+from varlm.report.scales import Scale
 from varlm.report.text import duration
 from varlm.scoring.commit_record import ShardRun
 from varlm.scoring.plan_record import Counts
@@ -59,7 +60,7 @@ def model_facts(model: ReportModel, cohort: str) -> ModelFacts:
         ("revision", prepared.revision),
         ("family", prepared.known_as.title),
         ("type", prepared.model_type),
-        ("score", f"{model.scale.axis}: {prepared.kind.meaning}"),
+        ("score", _score_told(model.scale)),
         ("harmful", f"{prepared.kind.harmful} scores"),
         ("key in the store", prepared.key),
         ("window", f"{prepared.window:,} bp"),
@@ -81,6 +82,13 @@ def model_facts(model: ReportModel, cohort: str) -> ModelFacts:
         *([_site_source("background sites", background)] if background else []),
     ]
     return ModelFacts(model.name, facts, sources, scoring_runs(model.commit.runs))
+
+
+def _score_told(scale: Scale) -> str:
+    """Return what a model's score is, with its unit."""
+    if scale.kind.is_llr:
+        return f"{scale.axis}: {scale.kind.meaning}"
+    return f"{scale.kind.meaning}{f', {scale.kind.unit}' if scale.kind.unit else ''}"
 
 
 def _site_source(name: str, planned: Counts) -> ScoreSource:

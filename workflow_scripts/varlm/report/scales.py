@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from varlm.report.distributions import LLR_BINS, Bins, Distribution
 from varlm.report.text import decimals
@@ -36,8 +37,13 @@ class Scale:
 
     @property
     def axis(self) -> str:
-        """What an axis is called: name and unit."""
+        """What the score is called, with its unit."""
         return f"{self.kind.title} ({self.kind.unit})" if self.kind.unit else self.kind.title
+
+    @property
+    def spread(self) -> Literal["linear", "sqrt"]:
+        """How an axis of scores is spread: distances have long tails, and may be zero."""
+        return "sqrt" if self.kind.worst_first else "linear"
 
     @property
     def heading(self) -> str:

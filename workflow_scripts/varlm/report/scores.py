@@ -100,8 +100,10 @@ class ScoresSection:
         The choices of what colours the genome.
     correlations : str
         A sentence on the strands; "" where one was scored.
-    notes : list of str
-        What the section lacks, and how wide bins are.
+    lacking : list of str
+        What the section has not of which model.
+    exactness : str
+        How wide bins are.
     """
 
     annotated: bool
@@ -112,7 +114,8 @@ class ScoresSection:
     charts: CohortCharts
     metrics: list[tuple[str, str]]
     correlations: str
-    notes: list[str]
+    lacking: list[str]
+    exactness: str
 
 
 def scores_section(inputs: ReportInput) -> ScoresSection:
@@ -129,7 +132,8 @@ def scores_section(inputs: ReportInput) -> ScoresSection:
         charts=cohort_charts(inputs),
         metrics=genome_metrics(list(inputs.scales.values())),
         correlations=correlations(counts),
-        notes=[*without_distribution(inputs.scales), bins_told(inputs.scales)],
+        lacking=without_distribution(inputs.scales),
+        exactness=bins_told(inputs.scales),
     )
 
 

@@ -156,6 +156,16 @@ def rounded(value: float | None, bins: Bins = LLR_BINS) -> float | None:
     return None if value is None else round(value, bins.places + 1)
 
 
+def score_axis(scale: Scale) -> dict[str, Any]:
+    """Return title and scale of an axis along which the scores of classes lie."""
+    if scale.spread == "linear":
+        return {"title": scale.axis, "scale": alt.Scale(zero=False)}
+    return {
+        "title": f"{scale.axis}, square-root axis",
+        "scale": alt.Scale(type=scale.spread, zero=False),
+    }
+
+
 def axis(**options: Any) -> alt.Axis:
     """Return a horizontal axis with about ten ticks, fewer where it is short."""
     return alt.Axis(tickCount=alt.ExprRef("clamp(ceil(width / 75), 3, 12)"), **options)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import altair as alt
 
 from varlm.figures import theme
-from varlm.report.charts.chart import BACKGROUND_LABEL, Chart, Row, axis, five, rounded
+from varlm.report.charts.chart import BACKGROUND_LABEL, Chart, Row, axis, five, rounded, score_axis
 from varlm.report.charts.intervals import interval_rows
 from varlm.report.classes import class_name
 from varlm.report.distributions import Distribution
@@ -77,11 +77,18 @@ def shares_chart(summaries: Sequence[CohortSummary], models: Sequence[str]) -> C
     return Chart(
         "classes_by_cohort",
         "What the alleles are",
-        "Share of each cohort's alleles by consequence, or by kind where there is no annotation.",
+        "Share of each cohort's alleles by consequence, or by kind where there is no annotation."
+        + (" Alleles that a model has no score of are left out." if _partial(summaries) else ""),
         rows,
         lambda data, _rows, _page: _shares(data, [*order, "others"], _cohorts(summaries)),
         "" if rows else "No cohort has a scored allele.",
     )
+
+
+def _partial(summaries: Sequence[CohortSummary]) -> bool:
+    """Return whether a model's kind of score is of single bases alone."""
+    kinds = [model.scale.kind for summary in summaries for model in summary.models.values()]
+    return any(kind.alleles is None for kind in kinds)
 
 
 def _cohorts(summaries: Sequence[CohortSummary]) -> list[str]:
@@ -159,14 +166,15 @@ def _medians(
     data: alt.Data, classes: list[str], cohorts: list[str], scale: Scale
 ) -> alt.LayerChart:
     colors = [theme.CATEGORIES[i % len(theme.CATEGORIES)] for i in range(len(cohorts))]
+    along = score_axis(scale)
     points = (
         alt.Chart(data)
         .mark_point(filled=True, size=70, opacity=0.85)
         .encode(
             x=alt.X(
                 "median:Q",
-                title=f"median {scale.axis}",
-                scale=alt.Scale(zero=False),
+                title=f"median {along['title']}",
+                scale=along["scale"],
                 axis=axis(),
             ),
             y=alt.Y("class:N", title=None, scale=alt.Scale(domain=classes), sort=None),

@@ -8,7 +8,7 @@ from itertools import pairwise
 import altair as alt
 
 from varlm.figures import theme
-from varlm.report.charts.chart import INTERVALS, MEDIANS, Chart, Row, five
+from varlm.report.charts.chart import INTERVALS, MEDIANS, Chart, Row, five, score_axis
 from varlm.report.counts import AF_EDGES, ModelCounts
 from varlm.report.scales import Scale
 
@@ -59,10 +59,11 @@ def _frequency_columns(data: alt.Data, order: list[str], scale: Scale) -> alt.La
         *(alt.Tooltip(f"{name}:Q", format=scale.format) for name, _ in INTERVALS),
     ]
     base = alt.Chart(data).encode(x=x, tooltip=tooltip)
-    y = alt.Y("q05:Q", title=scale.axis, scale=alt.Scale(zero=False))
+    along = score_axis(scale)
+    y = alt.Y("q05:Q", **along)
     whisker = base.mark_rule(strokeWidth=1.5, color=theme.ACCENT).encode(y=y, y2="q95:Q")
     box = base.mark_bar(width={"band": 0.8}, opacity=0.75, cornerRadius=2, color=theme.ACCENT)
-    box = box.encode(y=alt.Y("q25:Q", title=scale.axis), y2="q75:Q")
+    box = box.encode(y=alt.Y("q25:Q", title=along["title"]), y2="q75:Q")
     middle = base.mark_tick(thickness=2.5, width={"band": 1.0}, color="#1d2733", opacity=1)
-    middle = middle.encode(y=alt.Y("median:Q", title=scale.axis)).properties(name=MEDIANS)
+    middle = middle.encode(y=alt.Y("median:Q", title=along["title"])).properties(name=MEDIANS)
     return alt.layer(whisker, box, middle).properties(height=260)

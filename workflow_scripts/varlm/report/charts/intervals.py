@@ -15,6 +15,7 @@ from varlm.report.charts.chart import (
     Row,
     axis,
     five,
+    score_axis,
 )
 from varlm.report.classes import CONSEQUENCE, ClassLabels, class_column, class_labels, labelled
 from varlm.report.counts import ModelCounts
@@ -99,10 +100,11 @@ def interval_rows(
         alt.value(theme.ACCENT),
     )
     base = alt.Chart(data).encode(y=y, tooltip=tooltip)
-    x = alt.X("q05:Q", title=scale.axis, scale=alt.Scale(zero=False), axis=axis())
+    along = score_axis(scale)
+    x = alt.X("q05:Q", **along, axis=axis())
     whisker = base.mark_rule(strokeWidth=1.5).encode(x=x, x2="q95:Q", color=color)
     box = base.mark_bar(height={"band": 0.8}, opacity=0.75, cornerRadius=2)
-    box = box.encode(x=alt.X("q25:Q", title=scale.axis), x2="q75:Q", color=color)
+    box = box.encode(x=alt.X("q25:Q", title=along["title"]), x2="q75:Q", color=color)
     middle = base.mark_tick(thickness=2.5, height={"band": 1.0}, color="#1d2733", opacity=1)
-    middle = middle.encode(x=alt.X("median:Q", title=scale.axis)).properties(name=MEDIANS)
+    middle = middle.encode(x=alt.X("median:Q", title=along["title"])).properties(name=MEDIANS)
     return alt.layer(whisker, box, middle).properties(height=24 * len(order))

@@ -10,7 +10,7 @@ import polars as pl
 
 from varlm.report.counts import ModelCounts
 from varlm.report.inputs import ReportInput
-from varlm.report.scores import ScoreColumns, score_columns
+from varlm.report.scales import ScoreColumns, score_columns
 from varlm.report.text import cut, share
 from varlm.variants.accounting import AccountedContig, Accounting
 from varlm.variants.cohort import REASONS

@@ -13,7 +13,7 @@ from varlm.report.charts.cohorts import medians_chart, score_chart, shares_chart
 from varlm.report.classes import class_scores
 from varlm.report.distributions import Distribution
 from varlm.report.overview import Card
-from varlm.report.scores import ScoreColumns, score_columns
+from varlm.report.scales import ScoreColumns, score_columns
 from varlm.report.summaries import CohortSummary, ModelSummary
 from varlm.report.text import count, percent
 

@@ -98,6 +98,31 @@ class Scale:
         return None if below is None else 1 - below
 
 
+@dataclass(frozen=True)
+class ScoreColumns:
+    """The heads of a model's columns in a table of scores.
+
+    Attributes
+    ----------
+    name : str
+        The model's.
+    score : str
+        What its score is called; `axis` is that with its unit.
+    tail : str
+        What the quantile at the harmful end is called.
+    """
+
+    name: str
+    score: str
+    axis: str
+    tail: str
+
+
+def score_columns(model: str, scale: Scale) -> ScoreColumns:
+    """Return the heads of a model's columns."""
+    return ScoreColumns(model, scale.kind.title, scale.axis, scale.tail_words)
+
+
 def scales_of(models: Iterable[str] | Mapping[str, Scale]) -> Mapping[str, Scale]:
     """Return model → scale; that of masked LLRs, where only names are given."""
     return models if isinstance(models, Mapping) else dict.fromkeys(models, Scale())

@@ -22,7 +22,7 @@ from varlm.report.classes import (
 )
 from varlm.report.counts import ModelCounts
 from varlm.report.inputs import ReportInput
-from varlm.report.scales import Scale
+from varlm.report.scales import Scale, ScoreColumns, score_columns
 from varlm.report.text import cut, decimals, percent
 
 _CLASSES = 60  # rows of the table of classes
@@ -60,26 +60,6 @@ class ClassRow:
     name: str
     alleles: int
     models: list[ClassCells]
-
-
-@dataclass(frozen=True)
-class ScoreColumns:
-    """The heads of a model's columns in a table of scores.
-
-    Attributes
-    ----------
-    name : str
-        The model's.
-    score : str
-        What its score is called; `axis` is that with its unit.
-    tail : str
-        What the quantile at the harmful end is called.
-    """
-
-    name: str
-    score: str
-    axis: str
-    tail: str
 
 
 @dataclass(frozen=True)
@@ -156,11 +136,6 @@ def cohort_charts(inputs: ReportInput) -> CohortCharts:
         strand_agreement=by_scale(scales, lambda models, most: strand_chart(of(models), most)),
         percentiles=percentile_chart(counts),
     )
-
-
-def score_columns(model: str, scale: Scale) -> ScoreColumns:
-    """Return the heads of a model's columns."""
-    return ScoreColumns(model, scale.kind.title, scale.axis, scale.tail_words)
 
 
 def class_row(total: ClassTotal, scales: Mapping[str, Scale]) -> ClassRow:

@@ -50,15 +50,15 @@ def test_family_score_and_options_of_a_model_are_told():
 
 
 @pytest.mark.parametrize(
-    ("strands", "told"),
+    ("strands", "words"),
     [
         ("both", "both, mean"),
         ("forward", "forward only"),
         ("transcript", "both are read; that of the transcript counts"),
     ],
 )
-def test_strands_are_told(strands, told):
-    assert dict(facts_of(strands=strands).facts)["strands"] == told
+def test_strands_are_told(strands, words):
+    assert dict(facts_of(strands=strands).facts)["strands"] == words
 
 
 def test_a_score_of_single_bases_says_so_where_indels_are_counted():

@@ -156,11 +156,11 @@ def _lead(kinds: Mapping[str, ScoreKind]) -> str:
     for model, kind in kinds.items():
         ends[kind.harmful].setdefault(kind.title, []).append(model)
     one = len({kind.title for kind in kinds.values()}) == 1
-    told = []
+    clauses = []
     for end, titles in ends.items():
         names = [title if one else f"{title} ({', '.join(of)})" for title, of in titles.items()]
-        told += [f"{end} for {_listed(names)}"] if names else []
-    return f"The harmful end of the scores is {', and '.join(told)}."
+        clauses += [f"{end} for {_listed(names)}"] if names else []
+    return f"The harmful end of the scores is {', and '.join(clauses)}."
 
 
 def _listed(words: Sequence[str]) -> str:

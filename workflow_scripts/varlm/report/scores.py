@@ -171,10 +171,10 @@ def without_distribution(scales: Mapping[str, Scale]) -> list[str]:
 def bins_told(scales: Mapping[str, Scale]) -> str:
     """Return how exact quantiles are, as a sentence."""
     widths = {model: f"{s.bins.step:g} {s.kind.unit}".rstrip() for model, s in scales.items()}
-    told = [f"{width} ({model})" for model, width in widths.items()]
+    widths_of_models = [f"{width} ({model})" for model, width in widths.items()]
     if len(set(widths.values())) == 1:
-        told = [next(iter(widths.values()))]
-    return f"Quantiles here and in the charts are read from bins of {', '.join(told)}."
+        widths_of_models = [next(iter(widths.values()))]
+    return f"Quantiles here and in the charts are read from bins of {', '.join(widths_of_models)}."
 
 
 def correlations(counts: Mapping[str, ModelCounts]) -> str:

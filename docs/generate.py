@@ -391,7 +391,10 @@ def outputs_page() -> str:
         "Of the sites that the config's `tracks` asks for; one value a site, none elsewhere.\n",
         table(
             ("file", "unit", "meaning"),
-            [(f"`{each.name}.bw`", each.unit, each.meaning) for each in sites.TRACKS],
+            [
+                (f"`{each.name}.bw`", each.unit, each.meaning)
+                for each in sites.tracks_of(schemas.SCORE_KINDS["masked"])
+            ],
         ),
     ]
     return "\n".join(parts)

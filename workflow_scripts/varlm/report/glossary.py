@@ -29,8 +29,8 @@ _EITHER_WAY = (
     " not whether for the worse."
 )
 _EMBEDDINGS = (
-    "of what the model makes of the sequence (its embedding: the last hidden states) with the "
-    "reference and with the alternate allele"
+    "between what the model makes of the sequence with the reference and with the alternate allele "
+    "(their embeddings: the last hidden states)"
 )
 
 # Of each kind of score: the term, and what it means.

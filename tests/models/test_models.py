@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from making import berts
+from making import berts, caducei
 from making.hub import Hub
 from making.toy_models import CONFIGS, VARIANTS, make_checkpoint
 from varlm.errors import UserError
@@ -21,6 +21,8 @@ from varlm.models.gpn import model as gpn
 from varlm.models.loading import load_model
 from varlm.models.prepared import SCORING_VERSION
 from varlm.models.tokeniser import read_tokens
+from varlm.run.checkpoint_folders import TOKENISER
+from varlm.run.model_families import FAMILIES
 
 ALL = CONFIGS | VARIANTS
 
@@ -541,6 +543,28 @@ def test_each_file_of_a_tokeniser_is_downloaded(monkeypatch, tmp_path):
     described = preparing.describe(found, "species_lm", options)
     assert {"vocab.txt", "added_tokens.json"} < set(described.files)
     load_model(found, described.files, family="species_lm", options=options)
+
+
+@pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
+def test_each_file_that_a_family_reads_is_one_that_is_downloaded(family):
+    assert set(preparing.identity_of(family).FILES) <= set(TOKENISER)
+
+
+def test_no_code_is_asked_of_the_hub(monkeypatch, tmp_path):
+    """Fault 50: what auto_map names stays there, and is not needed."""
+    folder = caducei.write_caduceus(tmp_path / "model", caducei.caduceus_config())
+    config = json.loads((folder / "config.json").read_text())
+    config["auto_map"] = {"AutoModelForMaskedLM": "modeling_caduceus.CaduceusForMaskedLM"}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "modeling_caduceus.py").write_text("raise SystemExit(1)\n")
+    server = Hub(folder, "owner/name", COMMIT)
+    look_at(server, monkeypatch)
+    found = download.resolve("owner/name", COMMIT, tmp_path / "cache")
+    server.stop()
+    load_model(found, preparing.describe(found).files)
+    assert not list((tmp_path / "cache").rglob("*.py"))
+    asked = [path for _, path in server.requests if "/resolve/" in path]
+    assert asked and not any(".py" in path for path in asked)
 
 
 def test_pickled_weights_are_downloaded_only_where_there_are_no_others(hub, folder, tmp_path):

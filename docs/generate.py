@@ -1,10 +1,11 @@
-"""Make the pages that repeat what the code says: `config.md` and `outputs.md`.
+"""Make the pages that repeat what the code says: `config.md`, `outputs.md`, tables of `models.md`.
 
     .venv/bin/python docs/generate.py           writes them
     .venv/bin/python docs/generate.py --check   says which are out of date (exit status 1)
 
 Change the text of a config key in config/schemas/config.schema.yaml, that of a column in
-workflow_scripts/varlm/tables (columns.py, schemas.py), that of a file here.
+workflow_scripts/varlm/tables (columns.py, schemas.py), that of a file here, and that of models and
+kinds of score where docs/model_pages.py says.
 """
 
 from __future__ import annotations
@@ -20,13 +21,16 @@ import polars as pl
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "workflow_scripts"))
+sys.path[:0] = [str(ROOT / "workflow_scripts"), str(ROOT / "docs")]
+
+import model_pages
 
 from varlm.results import summary
 from varlm.results.tags import ANNOTATION_TAGS, REJECTED_TAG, score_tags
 from varlm.run.warnings_table import COLUMNS as WARNING_COLUMNS
 from varlm.scoring.plan_record import Counts, Plan
 from varlm.tables import parquet, schemas
+from varlm.tables.columns import STRAND
 from varlm.tables.score_kinds import SCORE_KINDS
 from varlm.tracks import sites
 from varlm.variants import options
@@ -352,12 +356,21 @@ def outputs_page() -> str:
             [(f"`{name}`", kind, text) for name, kind, text in EXTRA],
         ),
         "### Scores\n",
-        "For each model of the config:\n",
+        "For each model of the config; of one with the kind of score `masked`, that of GPN:\n",
         columns(scored),
+        "Other [kinds of score](models.md#kinds-of-score) have columns, VCF fields and tracks of "
+        "their own. "
+        "LLRs of other kinds have the names of the masked one; a kind that gives the four bases no "
+        "probabilities has no entropy, `p_ref` and `p_alt`:\n",
+        table(*model_pages.columns_table()),
+        "A model with the strands `transcript` ([which](models.md#the-transcripts-strand)) has one "
+        "more:\n",
+        table(("column", "type", "meaning"), [(f"`{{model}}_{STRAND[0]}`", *STRAND[1:])]),
         "### Where it came from\n",
         columns(plain[-keys:]),
         "## annotated.vcf.gz\n",
-        "INFO fields, one value for each ALT (`Number=A`):\n",
+        "INFO fields, one value for each ALT (`Number=A`); the scores' are those of the kind "
+        "`masked`, [other kinds](#scores) have others:\n",
         table(
             ("field", "meaning"),
             [
@@ -388,12 +401,13 @@ def outputs_page() -> str:
         "## background.parquet\n",
         columns(schemas.BACKGROUND.columns),
         "## Tracks\n",
-        "Of the sites that the config's `tracks` asks for; one value a site, none elsewhere.\n",
+        "Of the sites that the config's `tracks` asks for; one value a site, none elsewhere. Those "
+        "of a model with the kind of score `masked`; [other kinds](#scores) have others.\n",
         table(
             ("file", "unit", "meaning"),
             [
                 (f"`{each.name}.bw`", each.unit, each.meaning)
-                for each in sites.tracks_of(schemas.SCORE_KINDS["masked"])
+                for each in sites.tracks_of(SCORE_KINDS["masked"])
             ],
         ),
     ]
@@ -466,13 +480,21 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 PAGES: dict[str, Callable[[], str]] = {"config.md": config_page, "outputs.md": outputs_page}
 
 
+def _filled() -> dict[str, Callable[[], str]]:
+    """Return the pages, of those that are there, that people write around tables."""
+    path = ROOT / "docs/models.md"
+    if not path.exists():
+        return {}
+    return {"models.md": lambda: model_pages.filled(path.read_text(encoding="utf-8"), table)}
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Write the pages, or say which differ from what they should be."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--check", action="store_true", help="write nothing; 1: out of date")
     check = parser.parse_args(argv).check
     stale = []
-    for name, make in PAGES.items():
+    for name, make in {**PAGES, **_filled()}.items():
         path = ROOT / "docs" / name
         text = make()
         if not path.exists() or path.read_text(encoding="utf-8") != text:

@@ -7,7 +7,10 @@ import pytest
 import yaml
 
 from varlm.cli import STEPS
+from varlm.run.config import checked_config
+from varlm.run.model_families import FAMILIES, OPTION_VALUES
 from varlm.tables import schemas
+from varlm.tables.score_kinds import SCORE_KINDS
 
 LINK = re.compile(r"\[[^\]]*\]\(([^()\s]+)\)")
 
@@ -34,6 +37,49 @@ def copy(generate, tmp_path, monkeypatch):
 def test_generated_pages_are_fresh(root, generate, name):
     committed = (root / "docs" / name).read_text(encoding="utf-8")
     assert committed == generate.PAGES[name](), "run .venv/bin/python docs/generate.py"
+
+
+def test_tables_of_the_models_page_are_fresh(generate):
+    assert generate.main(["--check"]) == 0, "run .venv/bin/python docs/generate.py"
+
+
+def test_a_stale_table_of_the_models_page_is_told_and_mended(copy, root, tmp_path, capsys):
+    copy.main([])
+    text = (root / "docs/models.md").read_text(encoding="utf-8")
+    page = tmp_path / "docs/models.md"
+    page.write_text(text.replace("| `gpn` | GPN |", "| `gpn` | NPG |"))
+    assert copy.main(["--check"]) == 1
+    assert "out of date: models.md" in capsys.readouterr().err
+    assert copy.main([]) == 0
+    assert page.read_text(encoding="utf-8") == text
+    page.write_text(text.replace("<!-- kinds -->", ""))
+    with pytest.raises(SystemExit, match=r"expected the lines <!-- kinds --> and"):
+        copy.main([])
+
+
+def test_the_configs_of_the_models_page_are_configs(root):
+    """Each with `models`, completed where it needs no more than a genome and cohorts."""
+    page = (root / "docs/models.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```yaml\n(.*?)^```", page, re.M | re.S)
+    needed = {"reference": {"fasta": "genome.fa"}, "cohorts": "cohorts.tsv"}
+    shown = set()
+    for block in blocks:
+        written = yaml.safe_load(block.replace("<40 hex digits>", "a" * 40))
+        config, errors = checked_config(
+            needed | written, root / "config/schemas/config.schema.yaml"
+        )
+        assert not errors, block
+        shown |= {model["family"] for model in config["models"].values()}
+    trained = {"lstm", "gpt", "markov"}
+    assert shown == set(FAMILIES) - trained - {"llama", "mistral"}  # as gpt2
+
+
+def test_every_family_kind_and_option_is_on_the_models_page(root):
+    page = (root / "docs/models.md").read_text(encoding="utf-8")
+    for name in (*FAMILIES, *SCORE_KINDS, *OPTION_VALUES):
+        assert f"| `{name}` | " in page
+    for kind in SCORE_KINDS.values():
+        assert f"`{{model}}_{kind.column}`" in page
 
 
 def test_check_tells_a_stale_page_and_writes_nothing(copy, tmp_path, capsys):
@@ -82,8 +128,8 @@ def test_defaults_and_limits_of_some_keys(generate):
         if "|" in line
     }
     assert "| text | **required** |" in rows["reference.fasta"]
-    assert "| integer, 16 to 1000000 | `512` |" in rows["scoring.window"]
-    assert "| `both`, `forward` | `both` |" in rows["scoring.strands"]
+    assert "| integer, 16 to 1000000 or `null` | `null` |" in rows["scoring.window"]
+    assert "| `both`, `forward`, `null` | `null` |" in rows["scoring.strands"]
     assert "| `auto` or integer, 1 to 65536 | `auto` |" in rows["scoring.batch_size"]
     assert "| number, 0 to 1 or `null` | `null` |" in rows["normalise.min_af"]
     assert "| text | **required** |" in rows["train.NAME.genomes.NAME.fasta"]

@@ -564,7 +564,8 @@ def test_no_code_is_asked_of_the_hub(monkeypatch, tmp_path):
     load_model(found, preparing.describe(found).files)
     assert not list((tmp_path / "cache").rglob("*.py"))
     asked = [path for _, path in server.requests if "/resolve/" in path]
-    assert asked and not any(".py" in path for path in asked)
+    assert asked
+    assert not any(".py" in path for path in asked)
 
 
 def test_pickled_weights_are_downloaded_only_where_there_are_no_others(hub, folder, tmp_path):

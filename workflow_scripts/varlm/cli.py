@@ -52,9 +52,14 @@ STEPS = {
 # Command → what it does, beside the steps.
 TOOLS = {
     "store": "ls, verify, compact, export or import a score store (varlm store --help)",
+    "import_ngram": "counts of n-grams → a checkpoint of a Markov chain that scores as they do",
     "supervise": "run a step in a child that is watched, and once more if it crashes or hangs",
 }
-_TOOL_MODULES = {"store": "varlm.store.commands", "supervise": "varlm.supervise"}
+_TOOL_MODULES = {
+    "store": "varlm.store.commands",
+    "import_ngram": "varlm.training.importing",
+    "supervise": "varlm.supervise",
+}
 
 # A full disk, a read-only or missing place, a quota: the user's to mend, no traceback.
 _ENVIRONMENT = {

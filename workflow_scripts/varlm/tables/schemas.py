@@ -91,6 +91,33 @@ PERPLEXITY = Table(
     ),
 )
 
+MUTATED = Table(
+    "mutated",
+    (
+        Column("model", _STRING, "of the key train"),
+        Column(
+            "likelihood",
+            _STRING,
+            "causal: each base given those before it; pseudo: given all, in one pass, none masked",
+        ),
+        Column("most", pl.Int64(), "mutations of a sequence: 1 to so many, at random"),
+        Column(
+            "kinds", _STRING, "all (insertions, deletions, swaps, substitutions) or substitutions"
+        ),
+        Column(
+            "decision",
+            _STRING,
+            "what has to be higher for the real sequence: mean, a base's log-likelihood on the "
+            "average; sum, the whole sequence's",
+        ),
+        Column("pairs", pl.Int64(), "real sequences, each with its mutated one"),
+        Column("recognised", pl.Int64(), "of them, those whose real sequence is the likelier one"),
+        Column("share", pl.Float64(), "recognised / pairs; 0.5 is a guess"),
+        Column("share_low", pl.Float64(), "its 95 % interval (Wilson's, binomial)"),
+        Column("share_high", pl.Float64(), "upper end"),
+    ),
+)
+
 SHARD = Table(
     "shard",
     (

@@ -242,6 +242,11 @@ FILES = (
         "training/{training}/perplexity.tsv",
         "single masked bases of the contigs held out ([columns](#perplexitytsv))",
     ),
+    (
+        "training/{training}/mutated.tsv",
+        "sequences of the contigs held out beside the same with mutations: how often the real "
+        "ones are likelier ([columns](#mutatedtsv))",
+    ),
     ("training/{training}/model_card.md", "data, training, figures, limits and licence"),
     (
         "training/{training}/corpus/",
@@ -398,6 +403,8 @@ def outputs_page() -> str:
         columns(schemas.EVALUATION.columns),
         "## perplexity.tsv\n",
         columns(schemas.PERPLEXITY.columns),
+        "## mutated.tsv\n",
+        columns(schemas.MUTATED.columns),
         "## background.parquet\n",
         columns(schemas.BACKGROUND.columns),
         "## Tracks\n",

@@ -1,6 +1,6 @@
 # Requires: the genomes of the config key train
 # Produces: {results}/training/{training}/: corpus/, checkpoint/, learning_curve.tsv, perplexity.tsv,
-#           model_card.md, figures
+#           mutated.tsv, model_card.md, figures
 
 
 rule prepare_training:
@@ -120,6 +120,7 @@ rule measure_perplexity:
         ),
     output:
         table=f"{RESULTS}/training/{{training}}/perplexity.tsv",
+        mutated=f"{RESULTS}/training/{{training}}/mutated.tsv",
     log:
         f"{RESULTS}/logs/measure_perplexity/{{training}}.log",
     benchmark:
@@ -145,6 +146,11 @@ rule measure_perplexity:
             "held_out" if TRAIN[wildcards.training]["held_out"] else "validation"
         ),
         sites=lambda wildcards: TRAIN[wildcards.training]["test_sites"],
+        pairs=lambda wildcards: TRAIN[wildcards.training]["mutated"]["pairs"],
+        most=lambda wildcards: flags(
+            "--most", TRAIN[wildcards.training]["mutated"]["most"]
+        ),
+        kinds=lambda wildcards: TRAIN[wildcards.training]["mutated"]["kinds"],
         seed=lambda wildcards: TRAIN[wildcards.training]["seed"],
         device=CONFIG["scoring"]["device"],
         batch_size=CONFIG["scoring"]["batch_size"],
@@ -155,11 +161,15 @@ rule measure_perplexity:
             {params.checkpoints:q} \
             --set {params.which:q} \
             --sites {params.sites:q} \
+            --pairs {params.pairs:q} \
+            {params.most:q} \
+            --kinds {params.kinds:q} \
             --seed {params.seed:q} \
             --device {params.device:q} \
             --batch-size {params.batch_size:q} \
             --threads {threads} \
             --out {output.table:q} \
+            --mutated {output.mutated:q} \
             2>{log:q}
         """
 
@@ -169,8 +179,9 @@ rule describe_training:
         description=rules.prepare_training.output.description,
         config=f"{RESULTS}/training/{{training}}/checkpoint/config.json",
         curve=rules.train.output.curve,
-        perplexity=lambda wildcards: (
-            rules.measure_perplexity.output.table
+        # perplexity.tsv and mutated.tsv
+        measured=lambda wildcards: (
+            rules.measure_perplexity.output
             if TRAIN[wildcards.training]["held_out"]
             or TRAIN[wildcards.training]["validation"]
             else []
@@ -202,9 +213,10 @@ rule describe_training:
             *flags("--description", [TRAIN[wildcards.training]["description"]]),
             *flags("--licence", [TRAIN[wildcards.training]["licence"]]),
         ],
-        perplexity=lambda wildcards, input: flags(
-            "--perplexity", [input.perplexity or None]
-        ),
+        measured=lambda wildcards, input: [
+            *flags("--perplexity", input.measured[:1]),
+            *flags("--mutated", input.measured[1:]),
+        ],
         checkpoint=lambda wildcards, input: str(Path(input.config).parent),
     shell:
         """
@@ -214,7 +226,7 @@ rule describe_training:
             --checkpoint {params.checkpoint:q} \
             --settings {params.settings:q} \
             --curve {input.curve:q} \
-            {params.perplexity:q} \
+            {params.measured:q} \
             {params.texts:q} \
             --card {output.card:q} \
             --figure {output.svg:q} \

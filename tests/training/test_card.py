@@ -7,6 +7,7 @@ import pytest
 
 from making.training import MODEL, SETTINGS, bases, command, make_corpus
 from varlm.cli import main
+from varlm.tables.schemas import MUTATED
 from varlm.training.curve import learning_curve
 from varlm.training.description import CorpusDescription
 
@@ -35,8 +36,9 @@ def card_of(folder, tested="held_out"):
     if tested:
         words = ["--corpus", corpus, "--checkpoint", f"mine={folder / 'checkpoint'}"]
         words += ["--set", tested, "--sites", 60, "--device", "cpu", "--out", table]
+        words += ["--pairs", 50, "--most", 1, "--most", 5, "--mutated", folder / "mutated.tsv"]
         assert main(["measure_perplexity", *map(str, words)]) == 0
-        measured = ["--perplexity", table]
+        measured = ["--perplexity", table, "--mutated", folder / "mutated.tsv"]
     words = ["--name", "mine", "--corpus", corpus / "corpus.json", "--settings"]
     words += [json.dumps(SETTINGS), "--checkpoint", folder / "checkpoint", "--curve"]
     words += [folder / "curve.tsv", *measured, "--card", card, "--figure", folder / "curve.svg"]
@@ -125,3 +127,44 @@ def test_both_releases_of_gpn_are_named(trained):
     card = card_of(trained(), tested=None)
     assert 'gpn.register_auto_classes("ss")` in gpn 0.9.0,' in card
     assert 'gpn.register_auto_classes("gpn")` in its pre-release 0.9.0a1' in card
+
+
+def test_real_and_mutated_sequences(trained):
+    folder = trained(*HELD)
+    card = card_of(folder)
+    shares = pl.read_csv(folder / "mutated.tsv", separator="\t").cast(MUTATED.schema)
+    assert shares.select("model", "likelihood", "most", "kinds", "decision").rows() == [
+        ("mine", "pseudo", most, "all", decision) for most in (1, 5) for decision in ("mean", "sum")
+    ]
+    assert (shares["recognised"] / shares["pairs"] - shares["share"]).abs().max() < 1e-5
+    mean, total = (
+        f"{row['share']:.3f} ({row['share_low']:.3f}–{row['share_high']:.3f})"
+        for row in shares.filter(pl.col("most") == 5).iter_rows(named=True)
+    )
+    assert f"| mine | 5 | {mean} | {total} |" in card
+    assert "the share of 50 pairs of which the real one is the likelier" in card
+    assert "A masked model (mine) has no likelihood" in card
+    card = card_of(trained(*HELD, model=CHAIN))
+    assert "1 to M random insertions, deletions, swaps of neighbours and substitutions" in card
+    assert "has no likelihood" not in card
+
+
+def test_a_card_without_mutated_sequences(trained):
+    """Windows may be too short for any, and results of before have no such table."""
+    folder = trained(*HELD)
+    words = ["--corpus", folder / "corpus", "--checkpoint", f"mine={folder / 'checkpoint'}"]
+    words += ["--sites", 60, "--device", "cpu", "--out", folder / "perplexity.tsv", "--most", 9]
+    words += ["--mutated", folder / "mutated.tsv"]
+    assert main(["measure_perplexity", *map(str, words)]) == 0
+    lines = (folder / "mutated.tsv").read_text().splitlines()
+    assert lines == ["\t".join(MUTATED.names)]
+    words = ["--name", "mine", "--corpus", folder / "corpus/corpus.json", "--settings"]
+    words += [json.dumps(SETTINGS), "--checkpoint", folder / "checkpoint", "--curve"]
+    words += [folder / "curve.tsv", "--perplexity", folder / "perplexity.tsv", "--card"]
+    words += [folder / "card.md", "--figure", folder / "curve.svg"]
+    for more in ((), ("--mutated", folder / "mutated.tsv")):
+        assert main(["describe_training", *map(str, (*words, *more))]) == 0
+        card = (folder / "card.md").read_text()
+        assert NEVER in card
+        assert "mutations" not in card
+        assert "likelier" not in card

@@ -32,6 +32,7 @@ BLOCK = {
     "evaluate_every": 3,
     "warmup_steps": 2,
     "test_sites": 100,
+    "mutated": {"pairs": 80, "most": [1, 4, 50], "kinds": "substitutions"},
 }
 GFF = "##gff-version 3\nchr1\tx\tgene\t101\t400\t.\t+\t.\tID=g\n" + "".join(
     f"chr1\tx\t{kind}\t101\t400\t.\t+\t{phase}\tID={kind};Parent={parent}\n"
@@ -81,9 +82,22 @@ def test_one_run_trains_and_scores(folder):
     assert set(perplexity["model"]) == {"mine", "chain", "chain, one side"}
     every = perplexity.filter((pl.col("region") == "all") & (pl.col("strands") == "mean"))
     assert every["perplexity"].is_between(3.5, 6).all()
+    mutated = pl.read_csv(made / "mutated.tsv", separator="\t")
+    assert mutated.select("model", "most", "decision").rows() == [
+        (model, most, decision)
+        for model in ("mine", "chain")
+        for most in (1, 4)
+        for decision in ("mean", "sum")
+    ]
+    assert set(mutated["kinds"]) == {"substitutions"}
+    (pairs,) = set(mutated["pairs"])
+    assert 70 <= pairs <= 80  # less those with unknown bases
+    assert mutated["share"].is_between(0.2, 1).all()
     card = (made / "model_card.md").read_text()
     assert "Held out, in every genome: test." in card
     assert "| chain | all |" in card
+    assert "| chain | 4 | " in card
+    assert "1 to M random substitutions" in card
     assert (made / "learning_curve.png").stat().st_size > 5000
     assert (made / "learning_curve.svg").read_text().startswith("<svg")
 
@@ -119,6 +133,8 @@ def test_one_run_trains_and_scores(folder):
     ("change", "message"),
     [
         ({"genomes": {}}, "train.mine.genomes: found {}; name at least one"),
+        ({"mutated": {"most": [0]}}, "train.mine.mutated.most.0: found 0; expected at least 1"),
+        ({"mutated": {"kinds": "swap"}}, "train.mine.mutated.kinds: found 'swap'; use one of all"),
         ({"steps": 0}, "train.mine.steps: found 0; expected at least 1"),
         ({"schedule": "cosin"}, "train.mine.schedule: found 'cosin'; use one of cosine"),
         ({"model": {"family": "bert"}}, "train.mine.model.family: found 'bert'; use one of gpn"),

@@ -10,7 +10,8 @@ import polars as pl
 
 from varlm.figures.files import write_figures
 from varlm.files.whole import atomic_path
-from varlm.tables.schemas import PERPLEXITY
+from varlm.tables.parquet import Table
+from varlm.tables.schemas import MUTATED, PERPLEXITY
 from varlm.tables.tsv import read_tsv
 from varlm.training.card import model_card
 from varlm.training.curve import learning_curve
@@ -25,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--settings", required=True, help="JSON: how it was trained")
     parser.add_argument("--curve", type=Path, required=True, help="train's learning curve")
     parser.add_argument("--perplexity", type=Path, help="measure_perplexity's table")
+    parser.add_argument("--mutated", type=Path, help="its table of mutated sequences")
     parser.add_argument("--start", help="the training or checkpoint that it started from")
     parser.add_argument("--description", help="where the genomes come from")
     parser.add_argument("--licence", help="the terms of use")
@@ -37,16 +39,14 @@ def run(args: argparse.Namespace) -> None:
     corpus = CorpusDescription.read(args.corpus)
     config = json.loads((args.checkpoint / "config.json").read_text(encoding="utf-8"))
     curve = pl.read_csv(args.curve, separator="\t")
-    perplexity = None
-    if args.perplexity is not None:
-        perplexity = read_tsv(args.perplexity).cast(PERPLEXITY.schema)  # type: ignore[arg-type]
     card = model_card(
         args.name,
         corpus,
         config,
         json.loads(args.settings),
         curve,
-        perplexity,
+        _read(args.perplexity, PERPLEXITY),
+        _read(args.mutated, MUTATED),
         start=args.start,
         description=args.description,
         licence=args.licence,
@@ -55,3 +55,9 @@ def run(args: argparse.Namespace) -> None:
     with atomic_path(args.card) as temporary:
         temporary.write_text(card, encoding="utf-8")
     write_figures({args.figure.stem: learning_curve(curve, corpus)}, args.figure.parent)
+
+
+def _read(path: Path | None, table: Table) -> pl.DataFrame | None:
+    if path is None:
+        return None
+    return read_tsv(path).cast(table.schema)  # type: ignore[arg-type]

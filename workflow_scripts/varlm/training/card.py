@@ -27,6 +27,7 @@ def model_card(
     settings: Mapping[str, Any],
     curve: pl.DataFrame,
     perplexity: pl.DataFrame | None,
+    mutated: pl.DataFrame | None = None,
     *,
     start: str | None,
     description: str | None,
@@ -47,6 +48,8 @@ def model_card(
         The learning curve.
     perplexity : polars.DataFrame or None
         `PERPLEXITY`; None: no contigs were held out.
+    mutated : polars.DataFrame or None
+        `MUTATED`.
     start : str or None
         The training or the checkpoint folder whose weights were the first ones.
     description, licence : str or None
@@ -65,6 +68,7 @@ def model_card(
         "## Training\n",
         *_training(corpus, config, settings, curve, start),
         *_unseen(corpus, chose_on(curve, corpus), perplexity),
+        *(_mutated(mutated) if mutated is not None and mutated.height else ()),
         "## Limits\n",
         *_limits(config, corpus),
         "## Licence\n",
@@ -237,6 +241,39 @@ def _unseen(
                 _interval(row, "ratio"),
             )
             for row in shown.iter_rows(named=True)
+        ],
+    )
+
+
+def _mutated(shares: pl.DataFrame) -> Iterable[str]:
+    """Return the paragraph and the table of real and mutated sequences."""
+    kinds = {
+        "all": "insertions, deletions, swaps of neighbours and substitutions",
+        "substitutions": "substitutions",
+    }[shares["kinds"][0]]
+    pseudo = shares.filter(pl.col("likelihood") == "pseudo")["model"].unique(maintain_order=True)
+    yield (
+        f"Sequences of the same contigs beside the same with 1 to M random {kinds}: the share of "
+        f"{shares['pairs'][0]:,} pairs of which the real one is the likelier, by a base's mean "
+        "log-likelihood or by the sum, with 95 % intervals; 0.5 is a guess"
+        + (
+            f". A masked model ({', '.join(pseudo)}) has no likelihood: what one pass says of "
+            "every base, none masked, stands for it"
+            if len(pseudo)
+            else ""
+        )
+        + ":\n"
+    )
+    rows = shares.partition_by("model", "most", maintain_order=True)
+    yield _table(
+        ("model", "M", "by the mean", "by the sum"),
+        [
+            (
+                part["model"][0],
+                str(part["most"][0]),
+                *(_interval(row, "share") for row in part.iter_rows(named=True)),
+            )
+            for part in rows
         ],
     )
 

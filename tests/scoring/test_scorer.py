@@ -448,7 +448,7 @@ def test_alleles_go_back_to_float32_where_the_rounding_adds_up(caplog):
     """Sites agree within 0.05; a constant shift of one base's logit over a window does not."""
     model = Moody({"bfloat16": 0.04})
     assert tune(Scorer(model, "both", 8), SAMPLE, "auto").mode == "bfloat16"
-    tuning.confirm_for_alleles(Scorer(model), ALLELES)
+    tuning.confirm_for_alleles(Scorer(model), lambda scorer: scorer.alleles(ALLELES, str))
     assert model.mode == "float32"
     assert "2 indels and MNVs, more than 0.05: not used" in caplog.text
 
@@ -457,10 +457,10 @@ def test_alleles_go_back_to_float32_where_the_rounding_adds_up(caplog):
 def test_alleles_keep_a_mode_that_agrees(strands):
     model = Moody({"bfloat16": 1e-5})
     model.set_mode("bfloat16")
-    tuning.confirm_for_alleles(Scorer(model, strands), ALLELES)
+    tuning.confirm_for_alleles(Scorer(model, strands), lambda scorer: scorer.alleles(ALLELES, str))
     assert model.mode == "bfloat16"
     model.off["bfloat16"] = float("nan")
-    tuning.confirm_for_alleles(Scorer(model, strands), ALLELES)
+    tuning.confirm_for_alleles(Scorer(model, strands), lambda scorer: scorer.alleles(ALLELES, str))
     assert model.mode == "float32"
 
 

@@ -56,12 +56,18 @@ def _score_sites(scorer: Scorer, genome: Genome, rows: pl.DataFrame, window: int
 
 
 def _score_alleles(scorer: Scorer, genome: Genome, rows: pl.DataFrame, window: int) -> pl.DataFrame:
+    return pl.DataFrame(ratios(scorer, genome, rows, window), schema=dict(ALLELES.schema))
+
+
+def ratios(scorer: Scorer, genome: Genome, rows: pl.DataFrame, window: int) -> NDArray[np.float64]:
+    """Return the log-likelihood ratios of indels and MNVs on both strands: (rows, 2), nats.
+
+    By whole windows or by pseudo-log-likelihoods, as the kind of score has it.
+    """
     if scorer.recipe.kind.alleles == "sequence":
         pairs = sequence_pairs_of(genome, rows, window, scorer.recipe.before(window))
-        ratios = scorer.sequences(pairs, _locator(rows))
-    else:
-        ratios = scorer.alleles(allele_windows_of(genome, rows, window), _locator(rows))
-    return pl.DataFrame(ratios, schema=dict(ALLELES.schema))
+        return scorer.sequences(pairs, _locator(rows))
+    return scorer.alleles(allele_windows_of(genome, rows, window), _locator(rows))
 
 
 SITES = Kind("sites", dict.fromkeys(LOGIT_COLUMNS, pl.Float32()), _score_sites)

@@ -73,7 +73,7 @@ def load_scorer(
     # Spread over the shard; a share of it, as the sample is computed in float32 as well.
     sample = spread(rows, min(SAMPLE, max(8, rows.height // 32), rows.height))
     windows = site_windows_of(genome, sample, model.window, recipe.before(model.window))
-    precision = _precision(model.precision, before, rows.height)
+    precision = _precision(model, before, rows.height)
     choice = tune(scorer, windows, precision)
     log.info("%s; %d windows a batch", choice.summary(len(windows)), batch_size)
     heartbeat.beat()
@@ -132,11 +132,13 @@ def _load(model: PreparedModel, device: torch.device, rows: int) -> LanguageMode
     return loaded
 
 
-def _precision(wanted: str, before: Method | None, rows: int) -> str:
+def _precision(model: PreparedModel, before: Method | None, rows: int) -> str:
     if before is not None:
         return before.mode
-    # Trying out takes longer than scoring so few.
-    return "float32" if rows < _FEW and wanted == "auto" else wanted
+    # Trying out takes longer than scoring so few, and the tolerances of faster modes are in nats of
+    # a base's probability: nothing says how small a distance or a mean over a window may be.
+    is_plain = rows < _FEW or not model.kind.distribution
+    return "float32" if is_plain and model.precision == "auto" else model.precision
 
 
 def _fitting(model: LanguageModel, window: int) -> int:

@@ -19,7 +19,7 @@ from varlm.models.prepared import PreparedModel
 from varlm.scoring import inference
 from varlm.scoring.commit_record import ShardRun
 from varlm.scoring.hardware import Hardware
-from varlm.scoring.inference import allele_windows_of, score_missing, spread
+from varlm.scoring.inference import score_missing, spread
 from varlm.scoring.loading import load_scorer
 from varlm.scoring.partial_scores import PartialScores, open_partial_scores
 from varlm.tables.schemas import SHARD
@@ -143,7 +143,9 @@ def _score(
         from varlm.scoring.tuning import confirm_for_alleles
 
         sample = spread(alleles, _ALLELE_SAMPLE)
-        confirm_for_alleles(scorer, allele_windows_of(genome, sample, model.window))
+        confirm_for_alleles(
+            scorer, lambda scorer: inference.ratios(scorer, genome, sample, model.window)
+        )
     score_missing(scorer, inference.ALLELES, alleles, genome, model.window, partial)
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from varlm.errors import UserError
-from varlm.genome.windows import AlleleWindows, Bytes
+from varlm.genome.windows import Bytes
 from varlm.models.language_model import LanguageModel
 from varlm.scoring.numbers import site_numbers
 from varlm.scoring.scorer import Scorer
@@ -103,29 +104,30 @@ def tune(scorer: Scorer, windows: Bytes, precision: str) -> Choice:
     return Choice(chosen, rates, differences)
 
 
-def confirm_for_alleles(scorer: Scorer, windows: AlleleWindows) -> None:
+def confirm_for_alleles(scorer: Scorer, ratios: Callable[[Scorer], NDArray[np.float64]]) -> None:
     """Go back to float32 unless the model's mode agrees with it on indels and MNVs as well.
 
     Their scores add up the rounding of hundreds of positions, which sites do not show.
 
     Parameters
     ----------
-    windows : AlleleWindows
-        A sample of the run's own, n ≥ 1.
+    scorer : Scorer
+    ratios : function
+        Scores a sample of the run's own, n ≥ 1: float64, (n, 2).
     """
     model, mode = scorer.model, scorer.model.mode
     if mode == "float32":
         return
     quiet = replace(scorer, progress=None)
     try:
-        ratios = quiet.alleles(windows, _sample_name)
+        tried = ratios(quiet)
     except UserError:  # not finite
-        ratios = np.full((len(windows), 2), np.inf)
+        tried = np.full((1, 2), np.inf)
     _set_mode(model, "float32")
-    reference = quiet.alleles(windows, _sample_name)
-    delta = np.abs(ratios - reference)[:, : scorer.sides]
+    reference = ratios(quiet)
+    delta = np.abs(tried - reference)[:, : scorer.sides]
     difference = float(np.nan_to_num(delta, nan=np.inf).max())
-    what = f"{len(windows)} indels and MNVs"
+    what = f"{len(reference)} indels and MNVs"
     if _agrees(mode, difference, what):
         log.info("%s agrees with float32 on %s within %.2g nats", mode, what, difference)
         _set_mode(model, mode)

@@ -118,16 +118,13 @@ def families_table() -> Table:
             _recognised(family),
             f"{family.window:,}",
             family.strands,
-            ", ".join(
-                f"**{kind}**" if kind == family.scores[0] else kind for kind in family.scores
-            ),
+            family.scores[0],
             ", ".join(f"`{option}`" for option in family.options),
-            _alleles_of(family),
         )
         for family in FAMILIES.values()
     ]
     head = ("`family`", "models", "by itself where config.json has", "window, bp", "strands")
-    return (*head, "kinds of score", "options", "kinds that score indels and MNVs"), rows
+    return (*head, "score", "options"), rows
 
 
 def _recognised(family: Family) -> str:
@@ -143,37 +140,38 @@ def _recognised(family: Family) -> str:
     return " or ".join(told) or "say `family`"
 
 
-def _alleles_of(family: Family) -> str:
-    kinds = [kind for kind in family.scores if scores_alleles(family, kind)]
-    return "all" if len(kinds) == len(family.scores) else ", ".join(kinds) or "none"
-
-
-def scores_alleles(family: Family, kind: str) -> bool:
-    """Return whether a family scores indels and MNVs with a kind of score."""
-    return family.alleles and SCORE_KINDS[kind].alleles is not None
+def definitions_table() -> Table:
+    """Return the kinds of score with their definitions."""
+    rows = [
+        (f"`{kind.name}`", FORMULAS[kind.name] + (f"; {kind.unit}" if kind.unit else ""))
+        for kind in SCORE_KINDS.values()
+    ]
+    return ("`score`", "definition"), rows
 
 
 def kinds_table() -> Table:
-    """Return the kinds of score with their definitions."""
+    """Return what follows from each kind of score, and which families have it."""
     rows = [
         (
             f"`{kind.name}`",
-            f"`{{model}}_{kind.column}`",
-            FORMULAS[kind.name] + (f"; {kind.unit}" if kind.unit else ""),
+            f"`{kind.column}`",
             kind.harmful,
             _SWAPPED[kind.swap],
             _ALLELES[kind.alleles],
-            _published(kind) or "–",
+            _having(kind),
         )
         for kind in SCORE_KINDS.values()
     ]
-    head = ("`score`", "column", "definition", "harmful end", "swapping REF and ALT")
-    return (*head, "indels and MNVs", "published score of"), rows
+    head = ("`score`", "column", "harmful end", "swapping REF and ALT", "indels and MNVs")
+    return (*head, "families"), rows
 
 
-def _published(kind: ScoreKind) -> str:
-    published = (f for f in FAMILIES.values() if not f.title.endswith("of varlm"))
-    return ", ".join(f.name for f in published if f.scores[0] == kind.name)
+def _having(kind: ScoreKind) -> str:
+    """Return the families that have a kind of score, in bold those that have it by default."""
+    having = [family for family in FAMILIES.values() if kind.name in family.scores]
+    return ", ".join(
+        f"**{family.name}**" if family.scores[0] == kind.name else family.name for family in having
+    )
 
 
 def columns_table() -> Table:
@@ -200,6 +198,7 @@ def costs_table() -> Table:
 
 BLOCKS: Mapping[str, Callable[[], Table]] = {
     "families": families_table,
+    "definitions": definitions_table,
     "kinds": kinds_table,
     "options": options_table,
     "costs": costs_table,

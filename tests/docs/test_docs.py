@@ -79,7 +79,7 @@ def test_every_family_kind_and_option_is_on_the_models_page(root):
     for name in (*FAMILIES, *SCORE_KINDS, *OPTION_VALUES):
         assert f"| `{name}` | " in page
     for kind in SCORE_KINDS.values():
-        assert f"`{{model}}_{kind.column}`" in page
+        assert f"| `{kind.name}` | `{kind.column}` | {kind.harmful} | " in page
 
 
 def test_check_tells_a_stale_page_and_writes_nothing(copy, tmp_path, capsys):

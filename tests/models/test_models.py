@@ -288,7 +288,7 @@ def test_a_missing_file_is_an_error(folder, name):
         ("{", "not readable as JSON"),
         ("[]", "found a list, expected a JSON object"),
         ("\xff", "not readable as JSON"),
-        ('{"model_type": "bert"}', "model_type is 'bert', which species_lm and splicebert have in"),
+        ('{"model_type": "bert"}', "model_type is 'bert', that of species_lm and splicebert; say"),
         ('{"model_type": "t5"}', "model_type is 't5', of no family .* it scores gpn, lstm"),
         ("{}", "model_type is None"),
         ('{"model_type": "GPN", "encoder": "lstm"}', "does not describe a GPN"),

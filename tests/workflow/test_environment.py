@@ -285,5 +285,5 @@ def test_fault_50_the_code_of_a_checkpoint_is_not_run(tmp_path, root, known):
         assert done.returncode == 2
         assert done.stderr.startswith("error: ")
         assert len(done.stderr.splitlines()) == 1
-        assert f"{Path(folder) / 'config.json'}: model_type is 'evil'; varlm scores" in done.stderr
+        assert f"{Path(folder) / 'config.json'}: model_type is 'evil', of no" in done.stderr
     assert not ran.exists()

@@ -219,12 +219,12 @@ PAIRS = [*berts.SPECIALS, *berts.kmers(2)]
 @pytest.mark.parametrize(
     ("tokens", "message"),
     [
-        (PAIRS[:-1], "AA, AT, AC.*; expected all 4.k k-mers"),
+        (PAIRS[:-1], "AA, AT, AC.* and lacks GG; expected all 4.k k-mers"),
         ([*PAIRS, *"ACGT"], "expected all 4.k k-mers of A, C, G, T of one length"),
-        (["[MASK]", "x"], "the tokens none of nucleotides"),
+        (["[MASK]", "x"], "its vocabulary has no tokens of nucleotides; expected all"),
         ([token for token in PAIRS if token != "[MASK]"], r"no \[MASK\] among the 20 tokens"),
         ([*PAIRS, "more"] * 2, "reach 43, but the model has 21"),
-        ([], "no vocabulary; expected vocab.txt"),
+        ([], "vocab.txt: not found, nor a tokenizer.json"),
     ],
 )
 def test_vocabularies_of_no_bert(tokens, message, tmp_path):
@@ -242,6 +242,10 @@ def test_vocabularies_of_no_bert(tokens, message, tmp_path):
         ("added_tokens.json", '{"mus_musculus": 7}', "'mus_musculus' .*both have the id 7"),
         ("added_tokens.json", "[1]", "found a list, expected a JSON object"),
         ("tokenizer_config.json", "{", "not readable as JSON"),
+        ("added_tokens.json", '{"mus_musculus": "x"}', "'mus_musculus' has the id 'x', expected a"),
+        ("tokenizer.json", '{"added_tokens": [3]}', "added_tokens is not a list of tokens"),
+        ("tokenizer.json", '{"model": {"vocab": {"x": null}}}', "'x' has the id None, expected a"),
+        ("tokenizer_config.json", '{"added_tokens_decoder": {"x": "y"}}', "is not token ids with"),
     ],
 )
 def test_files_that_disagree(file, content, message, tmp_path):
@@ -254,7 +258,7 @@ def test_files_that_disagree(file, content, message, tmp_path):
 @pytest.mark.parametrize("family", ["hyenadna", "caduceus", "gpn"])
 def test_a_bert_of_another_family_is_refused_before_anything_is_scored(family, tmp_path):
     berts.splicebert(tmp_path)
-    with pytest.raises(UserError, match="which is that of species_lm and splicebert; the config"):
+    with pytest.raises(UserError, match="that of species_lm and splicebert, but the config"):
         describe(tmp_path, family)
 
 

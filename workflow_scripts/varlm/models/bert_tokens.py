@@ -64,17 +64,21 @@ class Vocabulary:
         UserError
             Unless the tokens of these letters are all 4^k of one k.
         """
+        missing: list[str] = []
         for letters in (BASES, BASES.lower()):
             kmers = [token for token in self.ids if token and set(token) <= set(letters)]
-            sizes = sorted({len(kmer) for kmer in kmers})
-            if len(sizes) == 1 and len(kmers) == 4 ** sizes[0]:
-                names = map("".join, itertools.product(letters, repeat=sizes[0]))
-                return {name.upper(): self.ids[name] for name in names}
+            sizes = {len(kmer) for kmer in kmers}
+            if len(sizes) == 1:
+                names = ["".join(kmer) for kmer in itertools.product(letters, repeat=min(sizes))]
+                missing = [name for name in names if name not in self.ids]
+                if not missing:
+                    return {name.upper(): self.ids[name] for name in names}
         tokens = [token for token in self.ids if _NUCLEOTIDES.fullmatch(token)]
+        lacks = f" and lacks {first_few(missing, 4)}" if missing else ""
         raise UserError(
-            f"{self.folder}: its vocabulary has the tokens {first_few(tokens, 8) or 'none'} of "
-            "nucleotides; expected all 4^k k-mers of A, C, G, T of one length: does the vocabulary "
-            "belong to this model?"
+            f"{self.folder}: its vocabulary has {first_few(tokens, 8) or 'no tokens'} of "
+            f"nucleotides{lacks}; expected all 4^k k-mers of A, C, G, T of one length: does the "
+            "vocabulary belong to this model?"
         )
 
     def names(self) -> list[str]:
@@ -97,12 +101,13 @@ def read_vocabulary(folder: Path) -> Vocabulary:
         If there is none, a file is unreadable, files disagree, or two tokens have one id.
     """
     ids: dict[str, int] = {}
-    settings = _json(folder / "tokenizer_config.json")
+    of_settings, added = folder / "tokenizer_config.json", folder / "added_tokens.json"
+    settings = _json(of_settings)
     for source, tokens in (
         ("vocab.txt", _lines(folder / "vocab.txt")),
         ("tokenizer.json", _tokenizer_json(folder / "tokenizer.json")),
-        ("added_tokens.json", _json(folder / "added_tokens.json")),
-        ("tokenizer_config.json", _added_tokens_decoder(settings)),
+        ("added_tokens.json", _checked(added, _json(added))),
+        ("tokenizer_config.json", _added_tokens_decoder(of_settings, settings)),
     ):
         for token, number in tokens.items():
             if ids.setdefault(token, number) != number:
@@ -110,8 +115,11 @@ def read_vocabulary(folder: Path) -> Vocabulary:
                     f"{folder / source}: the token {token!r} has the id {number}, but "
                     f"{ids[token]} in another of the tokeniser's files; {_AGAIN}"
                 )
-    if not ids:
-        raise UserError(f"{folder}: no vocabulary; expected vocab.txt or tokenizer.json: {_AGAIN}")
+    if not any((folder / name).is_file() for name in ("vocab.txt", "tokenizer.json")):
+        raise UserError(
+            f"{folder / 'vocab.txt'}: not found, nor a tokenizer.json; one of them has to hold the "
+            f"vocabulary: {_AGAIN}"
+        )
     by_id: dict[int, str] = {}
     for token, number in ids.items():
         if by_id.setdefault(number, token) != token:
@@ -149,6 +157,12 @@ def tokeniser(
     suffix = (vocabulary.special("sep_token", "[SEP]"),)
     mask = vocabulary.special("mask_token", "[MASK]")
     highest = max(*kmers.values(), *prefix, *suffix, mask, unknown)
+    positions = config.get("max_position_embeddings", _POSITIONS)
+    if type(positions) is not int:
+        raise UserError(
+            f"{vocabulary.folder / 'config.json'}: max_position_embeddings is {positions!r}, "
+            f"expected a whole number; {_AGAIN}"
+        )
     size = config.get("vocab_size")
     if isinstance(size, int) and highest >= size:
         raise UserError(
@@ -180,10 +194,10 @@ def window_problem(window: int, config: Mapping[str, Any], tokeniser: KmerTokeni
         return (
             f"the model reads at most {longest} bp: max_position_embeddings in its config.json is "
             f"{config.get('max_position_embeddings', _POSITIONS)}, and a window of {window} bp has "
-            f"{tokeniser.tokens(window)} tokens with the special ones"
+            f"{tokeniser.tokens(window)} tokens with the special ones: set {longest} or less"
         )
     if window < tokeniser.k:
-        return f"a token is a k-mer of {tokeniser.k} bp: expected at least so many"
+        return f"a token is a k-mer of {tokeniser.k} bp: set {tokeniser.k} or more"
     return None
 
 
@@ -204,12 +218,31 @@ def _tokenizer_json(path: Path) -> dict[str, int]:
     vocabulary = model.get("vocab") if isinstance(model, dict) else None
     ids = dict(vocabulary) if isinstance(vocabulary, dict) else {}
     added = document.get("added_tokens") or []
-    return ids | {token["content"]: token["id"] for token in added}
+    try:
+        return _checked(path, ids | {token["content"]: token["id"] for token in added})
+    except (TypeError, KeyError) as error:
+        raise UserError(
+            f"{path}: added_tokens is not a list of tokens with their ids; {_AGAIN}"
+        ) from error
 
 
-def _added_tokens_decoder(settings: Mapping[str, Any]) -> dict[str, int]:
+def _added_tokens_decoder(path: Path, settings: Mapping[str, Any]) -> dict[str, int]:
     decoder = settings.get("added_tokens_decoder") or {}
+    if not isinstance(decoder, dict) or not all(number.isdecimal() for number in decoder):
+        raise UserError(
+            f"{path}: added_tokens_decoder is not token ids with their tokens; {_AGAIN}"
+        )
     return {_text(token): int(number) for number, token in decoder.items()}
+
+
+def _checked(path: Path, tokens: dict[str, Any]) -> dict[str, int]:
+    """Return tokens whose ids are numbers."""
+    for token, number in tokens.items():
+        if type(number) is not int or number < 0:
+            raise UserError(
+                f"{path}: the token {token!r} has the id {number!r}, expected a number; {_AGAIN}"
+            )
+    return tokens
 
 
 def _text(token: Any) -> str:

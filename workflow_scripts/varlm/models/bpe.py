@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 FILE = "tokenizer.json"
 
+_UNKNOWN = ("N", "\N{SNOWMAN}")  # what no base may be the same token as
+
 # Bases, a run of unknown ones, and of positions past a contig's end.
 _PROBE = "GATTACANNNNCATTAGRACGT---"
 
@@ -126,7 +128,8 @@ def read_bpe(folder: Path, vocabulary: int) -> BpeTokeniser:
     document, tokeniser = _read(path)
     ids = {letter: tokeniser.encode(letter, add_special_tokens=False).ids for letter in BASES + "N"}
     known = {tuple(ids[base]) for base in BASES}
-    if len(known) < len(BASES) or any(len(one) != 1 for one in known) or tuple(ids["N"]) in known:
+    unknown = {tuple(tokeniser.encode(text, add_special_tokens=False).ids) for text in _UNKNOWN}
+    if len(known) < len(BASES) or any(len(one) != 1 for one in known) or known & unknown:
         raise UserError(
             f"{path}: {', '.join(ids)} become {[*ids.values()]}, expected one id for each, of "
             "their own for A, C, G, T; is it a tokeniser of lower-case letters, or of text?"

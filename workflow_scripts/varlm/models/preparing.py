@@ -19,7 +19,13 @@ from varlm.errors import UserError
 from varlm.files.whole import sha256
 from varlm.models.checkpoint import read_config, refuse_others, weight_files
 from varlm.models.prepared import SCORING_VERSION, Precision, PreparedModel, Strands
-from varlm.run.model_families import FAMILIES, Family, families_like
+from varlm.run.model_families import (
+    FAMILIES,
+    OPTION_VALUES,
+    Family,
+    families_like,
+    family_problem,
+)
 
 _NONE: Mapping[str, str] = MappingProxyType({})
 
@@ -137,29 +143,10 @@ def recognised(folder: Path, config: Mapping[str, Any], family: str | None = Non
     UserError
         If config.json belongs to another family than that, to none that is known, or to several.
     """
-    likely = families_like(config)
-    where, model_type = folder / "config.json", config.get("model_type")
-    if family is not None:
-        row = FAMILIES[family]
-        if likely and row not in likely and likely[0].module != row.module:
-            raise UserError(
-                f"{where}: model_type is {model_type!r}, which is that of "
-                f"{' and '.join(other.name for other in likely)}; the config says that the model's "
-                f"family is {family}: correct or remove the key"
-            )
-        return row
-    if len(likely) > 1:
-        raise UserError(
-            f"{where}: model_type is {model_type!r}, which {' and '.join(r.name for r in likely)} "
-            "have in common; say in the config which it is: models: {NAME: {family: …}}"
-        )
-    if not likely:
-        raise UserError(
-            f"{where}: model_type is {model_type!r}, of no family that varlm knows by it; it "
-            f"scores {', '.join(FAMILIES)}: if the model is one of these, say so in the config: "
-            "models: {NAME: {family: …}}"
-        )
-    return likely[0]
+    problem = family_problem(config, family)
+    if problem is not None:
+        raise UserError(f"{folder / 'config.json'}: {problem}")
+    return families_like(config)[0] if family is None else FAMILIES[family]
 
 
 def model_key(
@@ -227,16 +214,25 @@ def prepare(
     UserError
         As `describe`, or if the family has no such score, option or window.
     """
-    files = describe(folder, family, options)
+    where = f"models.{name}"
+    try:
+        files = describe(folder, family, options)
+    except UserError as error:  # what reads checkpoints does not know what the config calls them
+        raise UserError(str(error).replace("models.NAME", where)) from error
     row = files.family
     kind = score or row.scores[0]
-    where = f"models.{name}"
     if kind not in row.scores:
-        raise UserError(f"{where}.score: found {kind!r}; {row.title} has {', '.join(row.scores)}")
+        raise UserError(
+            f"{where}.score: found {kind!r}; {row.title} has {', '.join(row.scores)}: "
+            "set one of these, or remove the key"
+        )
     width = window or row.window
     problem = identity_of(row).window_problem(width, files.config, files.tokens)
     if problem is not None:
-        raise UserError(f"{where}.window: found {width}; {problem}")
+        raise UserError(
+            f"{where}.window: found {width}; {problem} (without this key, scoring.window counts, "
+            f"else the {row.window} bp that are published)"
+        )
     settings = _options(where, row, kind, options)
     # What was there before families and kinds of score keeps its key and its file.
     is_new = bool(row.network.startswith("networks") or not row.network) or kind != "masked"
@@ -276,6 +272,11 @@ def _options(where: str, family: Family, score: str, options: Mapping[str, str])
                 f"{where}.{name}: found {options[name]!r}; {family.title} with the score {score} "
                 f"has {'the options ' + ', '.join(defaults) if defaults else 'no options'}: "
                 "remove the key"
+            )
+        values = OPTION_VALUES[name]
+        if values is not None and options[name] not in values:
+            raise UserError(
+                f"{where}.{name}: found {options[name]!r}, expected one of {', '.join(values)}"
             )
     for name, default in defaults.items():
         if default is None and name not in options:

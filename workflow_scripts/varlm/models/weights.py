@@ -149,7 +149,8 @@ def fill(
         parts += [f"it has {first_few(sorted(surplus), 4)} too many"] if surplus else []
         raise UserError(
             f"{folder}: the weights do not fit config.json: {' and '.join(parts)}; expected the "
-            f"{len(shapes)} tensors of a masked language model ({type(model).__name__})"
+            f"{len(shapes)} tensors of its {type(model).__name__}: one of the files belongs to "
+            "another model, or to a class of it with another head"
         )
     state = {}
     for name, shape in shapes.items():
@@ -266,12 +267,28 @@ def _pickle(path: Path, content: bytes) -> dict[str, torch.Tensor]:
             warnings.simplefilter("ignore")  # what matters raises
             stored = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(
-            f"{path}: not readable as plain tensors ({reason}); it is damaged, or holds more than "
-            "tensors, which varlm never runs: convert it to safetensors where you trust it"
+            f"{path}: not readable as plain tensors ({_reason(error)}); it is damaged, or holds "
+            "more than tensors, which varlm never runs: copy or download it again, or convert it "
+            "to safetensors where you trust it"
         ) from error
     tensors = stored if isinstance(stored, dict) else {}
-    if not tensors or not all(isinstance(tensor, torch.Tensor) for tensor in tensors.values()):
-        raise UserError(f"{path}: expected a dictionary of tensors, found something else")
+    others = [f"{key}: {type(value).__name__}" for key, value in tensors.items()]
+    others = [text for text in others if not text.endswith((": Tensor", ": Parameter"))]
+    if not tensors or others:
+        raise UserError(
+            f"{path}: found {first_few(others, 4) or type(stored).__name__}, expected tensors by "
+            "their names: save the model's state_dict() alone, as safetensors"
+        )
     return tensors
+
+
+def _reason(error: Exception) -> str:
+    """Return why torch reads no tensors, without its advice to run what the file holds."""
+    text = " ".join(str(error).split())
+    asked = re.search(r"(?:Unsupported global: GLOBAL|unsupported global) (\S+)", text)
+    if asked is not None:
+        return f"it asks for {asked[1].rstrip('.')}"
+    if text.startswith("Weights only load failed"):
+        return "it is no archive of tensors"
+    return text.split(". ")[0][:200] or type(error).__name__

@@ -7,7 +7,7 @@ defaults are those of its authors' own scores; docs/models.md says where they ar
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -50,6 +50,8 @@ class Family:
         Module of `varlm.models` that loads it; `networks.{name}` unless it says another.
     identity : str
         Module of `varlm.models.families`; the name unless it says another.
+    typed : bool
+        Whether its code reads `model_type`, so that config.json has to name one of `model_types`.
     version : int
         Raise this when the code changes a score of this family by more than rounding.
     """
@@ -67,6 +69,7 @@ class Family:
     alleles: bool = True
     network: str = ""
     identity: str = ""
+    typed: bool = False
     version: int = 1
 
     def option_defaults(self, score: str) -> dict[str, str | int | None]:
@@ -88,6 +91,7 @@ FAMILIES: dict[str, Family] = {
             model_types=("GPN", "ConvNet", "GPNRoFormer"),
             network="gpn.model",
             identity="single_bases",
+            typed=True,
             scores=(*_MASKED, *_COMPARED[3:]),
         ),
         Family(
@@ -96,6 +100,7 @@ FAMILIES: dict[str, Family] = {
             model_types=("VarlmLSTM",),
             network="causal",
             identity="single_bases",
+            typed=True,
             scores=("masked", "likelihood", "mean_likelihood"),
         ),
         Family(
@@ -104,6 +109,7 @@ FAMILIES: dict[str, Family] = {
             model_types=("VarlmGPT",),
             network="causal",
             identity="single_bases",
+            typed=True,
             scores=("masked", "likelihood", "mean_likelihood"),
         ),
         Family(
@@ -112,6 +118,7 @@ FAMILIES: dict[str, Family] = {
             model_types=("VarlmMarkov",),
             network="markov",
             identity="single_bases",
+            typed=True,
             scores=("masked", "likelihood", "mean_likelihood"),
         ),
         Family(
@@ -190,6 +197,7 @@ FAMILIES: dict[str, Family] = {
             model_types=("gpt2",),
             network="networks.causal_transformer",
             identity="causal_transformer",
+            typed=True,
             scores=("likelihood", "mean_likelihood", *_COMPARED[:3]),
             ends="clipped",
             options={"counted": "nucleotides"},
@@ -200,6 +208,7 @@ FAMILIES: dict[str, Family] = {
             model_types=("llama",),
             network="networks.causal_transformer",
             identity="causal_transformer",
+            typed=True,
             scores=("likelihood", "mean_likelihood", *_COMPARED[:3]),
             ends="clipped",
             options={"counted": "nucleotides"},
@@ -210,6 +219,7 @@ FAMILIES: dict[str, Family] = {
             model_types=("mistral",),
             network="networks.causal_transformer",
             identity="causal_transformer",
+            typed=True,
             scores=("likelihood", "mean_likelihood", *_COMPARED[:3]),
             ends="clipped",
             options={"counted": "nucleotides"},
@@ -249,3 +259,49 @@ def families_like(config: Mapping[str, object]) -> list[Family]:
     families = FAMILIES.values()
     coded = [f for f in families if any(name.startswith(f.auto_map) for name in modules)]
     return coded or [f for f in families if config.get("model_type") in f.model_types]
+
+
+def family_problem(config: Mapping[str, object], family: str | None) -> str | None:
+    """Return what is wrong between a config.json and a family, or None.
+
+    Parameters
+    ----------
+    config : mapping
+        Of config.json.
+    family : str, optional
+        A key of `FAMILIES`, as the config says; None: config.json has to tell.
+    """
+    likely, model_type = families_like(config), config.get("model_type")
+    names = " and ".join(row.name for row in likely)
+    by_code = any(row.model_types == () or model_type not in row.model_types for row in likely)
+    sign = "auto_map names the code" if by_code else f"model_type is {model_type!r}, that"
+    if family is not None:
+        row = FAMILIES[family]
+        if likely and row not in likely and not _is_variant(row, likely):
+            return (
+                f"{sign} of {names}, but the config says models.NAME.family: {family}; correct or "
+                "remove that key, or name another checkpoint"
+            )
+        if row.typed and not likely:
+            return (
+                f"model_type is {model_type!r}, expected {' or '.join(row.model_types)} of the "
+                f"family {family} that the config says: is it another model's?"
+            )
+        return None
+    if len(likely) > 1:
+        return (
+            f"{sign} of {names}; say in the config which it is, models.NAME.family: "
+            f"{' or '.join(row.name for row in likely)}"
+        )
+    if not likely:
+        return (
+            f"model_type is {model_type!r}, of no family that varlm knows by it; it scores "
+            f"{', '.join(FAMILIES)}: if the model is one of these, say so in the config, "
+            "models.NAME.family"
+        )
+    return None
+
+
+def _is_variant(row: Family, likely: Sequence[Family]) -> bool:
+    """Whether a family that no config.json tells is scored by the code of a likely one."""
+    return not row.model_types and any(row.module == other.module for other in likely)

@@ -13,7 +13,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from varlm.run.model_families import FAMILIES, OPTION_VALUES, Family, families_like
+from varlm.run.model_families import (
+    FAMILIES,
+    OPTION_VALUES,
+    Family,
+    families_like,
+    family_problem,
+)
 from varlm.tables.score_kinds import SCORE_KINDS, ScoreKind, score_columns
 
 # What stands for a setting that is the family's, as an option of the step prepare_model.
@@ -37,18 +43,25 @@ def family_of(config: Mapping[str, Any], model: Mapping[str, Any]) -> Family | N
     training = config["train"].get(model["train"])
     if training is not None:
         return FAMILIES[training["model"]["family"]]
-    likely = _likely(model["path"]) if model["path"] is not None else []
+    likely = families_like(_document(model["path"])) if model["path"] is not None else []
     return likely[0] if len(likely) == 1 else None
 
 
 @cache
-def _likely(folder: str) -> list[Family]:
-    """Return the families that the checkpoint in a folder may be of; none where none is there."""
+def _document(folder: str) -> dict[str, Any]:
+    """Return the config.json of the checkpoint in a folder; empty where none is there."""
     try:
         document = json.loads(Path(folder, "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return []  # the step prepare_model says what is wrong with it
-    return families_like(document) if isinstance(document, dict) else []
+        return {}  # the step prepare_model says what is wrong with it
+    return document if isinstance(document, dict) else {}
+
+
+def _checkpoint_problem(model: Mapping[str, Any]) -> str | None:
+    """Return what is wrong between a model's family and the checkpoint that is here, if any."""
+    document = _document(model["path"]) if model["path"] is not None else {}
+    problem = family_problem(document, model["family"]) if document else None
+    return None if problem is None else f"models.NAME.path: {model['path']}/config.json: {problem}"
 
 
 def window_of(config: Mapping[str, Any], model: Mapping[str, Any]) -> int | None:
@@ -119,7 +132,11 @@ def model_errors(config: Mapping[str, Any]) -> Iterator[str]:
     """Yield what is wrong between the keys of a model, its family and the alleles' lengths."""
     longest = config["normalise"]["max_allele_length"]
     for name, model in config["models"].items():
-        yield from _family_errors(f"models.{name}", model, family_of(config, model))
+        problem = _checkpoint_problem(model)
+        if problem is not None:
+            yield problem.replace("models.NAME", f"models.{name}")
+        else:
+            yield from _family_errors(f"models.{name}", model, family_of(config, model))
         kind = kind_of(config, model)
         window = window_of(config, model) or _UNKNOWN_WINDOW
         is_scored = config["scoring"]["indels"] == "score" and (kind is None or kind.alleles)
@@ -137,7 +154,10 @@ def _family_errors(key: str, model: Mapping[str, Any], family: Family | None) ->
         return
     score = model["score"] or family.scores[0]
     if score not in family.scores:
-        yield f"{key}.score: found {score!r}; {family.title} has {', '.join(family.scores)}"
+        yield (
+            f"{key}.score: found {score!r}; {family.title} has {', '.join(family.scores)}: set one "
+            "of these, or remove the key"
+        )
         return
     known = family.option_defaults(score)
     for option in OPTION_VALUES:

@@ -20,6 +20,8 @@ from varlm.models.tokens import KmerTokeniser
 
 FILES = ("tokenizer.json", "tokenizer_config.json")
 
+_FOREIGN = "\N{SNOWMAN}"  # no vocabulary of nucleotides has it
+
 # Holds all words of four bases, so that a tokeniser that makes one token of any shows it.
 _TEXT = "".join(itertools.chain.from_iterable(itertools.product(BASES, repeat=4)))
 
@@ -72,9 +74,10 @@ def read_tokeniser(
         raise UserError(
             f"{text.path}: A, C, G, T become "
             f"{', '.join(str(text.ids(letter)) for letter in BASES)}, and the lower-case letters "
-            f"{', '.join(str(text.ids(letter)) for letter in BASES.lower())}; expected one token "
-            "for each base, four ids of their own, in one of the cases: tokenisers of words or "
-            "k-mers do not belong to this model family"
+            f"{', '.join(str(text.ids(letter)) for letter in BASES.lower())} (a letter of no "
+            f"vocabulary {text.ids(_FOREIGN)}); expected one token for each base, four ids of "
+            "their own, in one of the cases: tokenisers of words or k-mers do not belong to this "
+            "model family"
         )
     place, ids = bases
     around = text.ids(letters[0])
@@ -122,12 +125,12 @@ def _read_text(folder: Path) -> _Text:
 
 
 def _bases(text: _Text, letters: str) -> tuple[int, tuple[int, ...]] | None:
-    """Return at which token a base stands, and the four bases' ids; None: they have none.
+    """Return at which token a base stands, and the four bases' ids; None: one has none.
 
     It is the one place at which the ids of two bases differ.
     """
     ids = [text.ids(letter) for letter in letters]
-    if len({len(row) for row in ids}) > 1:
+    if len({len(row) for row in ids}) > 1 or text.ids(_FOREIGN) in ids:
         return None
     columns = list(zip(*ids, strict=True))
     places = [place for place, column in enumerate(columns) if len(set(column)) > 1]
@@ -206,6 +209,7 @@ def window_problem(window: int, config: Mapping[str, Any], tokeniser: KmerTokeni
     if window > longest:
         return (
             f"the model reads at most {longest} bp ({positions(config)} positions in its "
-            f"config.json, {tokeniser.tokens(1) - 1} of them for special tokens)"
+            f"config.json, {tokeniser.tokens(1) - 1} of them for special tokens): set {longest} or "
+            "less"
         )
     return None

@@ -29,6 +29,6 @@ def window_problem(window: int, config: Mapping[str, Any], tokeniser: KmerTokeni
     if isinstance(longest, int) and tokens > longest:
         return (
             f"that is {tokens} tokens, and the model reads at most {longest} (max_seq_len in its "
-            f"config.json): expected at most {longest - tokeniser.tokens(1) + 1} bp"
+            f"config.json), at most {longest - tokeniser.tokens(1) + 1} bp: set so many or less"
         )
     return None

@@ -78,7 +78,7 @@ def window_problem(window: int, config: Mapping[str, Any], tokeniser: KmerTokeni
         most = longest - (longest - _PHASE) % _PERIOD
         return (
             f"the model reads at most {longest} bp (max_position_embeddings in its config.json, "
-            f"{K} bp a token): set {most} or less"
+            f"{K} bp a token): set {most}, or less by a multiple of {_PERIOD}"
         )
     if window % _PERIOD == _PHASE:
         return None

@@ -51,10 +51,15 @@ def _species(vocabulary: bert_tokens.Vocabulary, name: str | None) -> tuple[int,
             "models.NAME.family to splicebert"
         )
     if name not in known:
-        close = difflib.get_close_matches(name or "", known, n=5, cutoff=0.5)
+        close = difflib.get_close_matches(_plain(name or ""), known, n=5, cutoff=0.5)
         likely = f"the closest are {', '.join(close)}" if close else first_few(known)
         raise UserError(
             f"{where}; expected one of the {len(known)} species that the checkpoint's vocabulary "
             f"names: {likely}"
         )
     return (vocabulary.ids[name],)
+
+
+def _plain(name: str) -> str:
+    """Return a species' name as vocabularies write it: Homo sapiens is homo_sapiens."""
+    return name.strip().lower().replace(" ", "_")

@@ -44,7 +44,8 @@ def build(class_name: str, config: Mapping[str, Any], folder: Path) -> nn.Module
     except Exception as error:  # transformers raises whatever its checks of a config come upon
         raise UserError(
             f"{folder / 'config.json'}: does not describe a {class_name} "
-            f"({' '.join(str(error).split())[:300]})"
+            f"({type(error).__name__}: {' '.join(str(error).split())[:300]}); correct or copy the "
+            "file again"
         ) from error
     built: nn.Module = model
     return built

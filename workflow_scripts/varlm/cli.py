@@ -44,7 +44,7 @@ STEPS = {
     "compare_cohorts": "all cohorts' reports → index.html",
     "prepare_training": "genomes and annotations → bases, region classes and windows to train on",
     "train": "windows → a checkpoint that the same workflow loads, and its learning curve",
-    "measure_perplexity": "checkpoints, held-out contigs → how well masked bases and mutations are told",
+    "measure_perplexity": "checkpoints, held-out contigs → how well bases and mutations are told",
     "describe_training": "learning curve and perplexities → the model card and a picture",
     "summarise": "the accounting of all cohorts → summary.tsv",
 }

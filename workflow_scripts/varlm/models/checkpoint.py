@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from varlm.errors import UserError
+from varlm.errors import UserError, first_few
 from varlm.files import sniff
 from varlm.files.whole import sha256
 
@@ -20,6 +20,7 @@ _KINDS = {
     ".bin": "tensors (a zip archive of torch.save, or an older pickle)",
 }
 _WEIGHTS = (".safetensors", ".bin")
+_LENGTH = 8  # bytes of the length of a safetensors file's header
 _PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 
 
@@ -131,6 +132,70 @@ def shard_map(index: Path) -> dict[str, str]:
                 "the file again"
             )
     return weight_map
+
+
+def check_headers(folder: Path, weights: Sequence[str], index: Sequence[str]) -> None:
+    """Check that the safetensors files of a checkpoint are whole, and hold what their index lists.
+
+    The tensors are read in the first score job, minutes later.
+
+    Parameters
+    ----------
+    folder : Path
+    weights, index : sequence of str
+        As `weight_files` returns them; pickles are left alone.
+
+    Raises
+    ------
+    UserError
+        If one is truncated or no such file, or disagrees with the index.
+    """
+    if not all(Path(name).suffix == _WEIGHTS[0] for name in weights):
+        return
+    place_of: dict[str, str] = {}
+    for name in weights:
+        for tensor in _names_in(folder / name):
+            if tensor in place_of:
+                raise UserError(
+                    f"{folder / name}: the tensor {tensor} is in {place_of[tensor]} as well; copy "
+                    "or download the checkpoint again"
+                )
+            place_of[tensor] = name
+    for file in index:
+        listed = shard_map(folder / file)
+        wrong = {
+            tensor
+            for tensor in listed.keys() | place_of.keys()
+            if listed.get(tensor) != place_of.get(tensor)
+        }
+        if wrong:
+            raise UserError(
+                f"{folder / file}: does not list what its files hold "
+                f"({first_few(sorted(wrong), 4)}); copy or download the checkpoint again"
+            )
+
+
+def _names_in(path: Path) -> list[str]:
+    """Return the names of the tensors of a safetensors file, which is as long as it says."""
+    size = path.stat().st_size
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(_LENGTH), "little")
+            if not _LENGTH < _LENGTH + length <= size:
+                raise ValueError(f"{size} bytes, too few for its header")
+            header = json.loads(file.read(length))
+        header.pop("__metadata__", None)
+        end = max((entry["data_offsets"][1] for entry in header.values()), default=0)
+        if _LENGTH + length + end != size:
+            raise ValueError(
+                f"{size - _LENGTH - length} bytes of tensors, expected {end} by its header"
+            )
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+        raise UserError(
+            f"{path}: not readable as safetensors ({error}); the file is damaged or truncated: "
+            "copy or download it again"
+        ) from error
+    return [*header]
 
 
 def refuse_others(path: Path) -> None:

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from varlm.errors import UserError
 from varlm.files.whole import sha256
-from varlm.models.checkpoint import read_config, refuse_others, weight_files
+from varlm.models.checkpoint import check_headers, read_config, refuse_others, weight_files
 from varlm.models.prepared import SCORING_VERSION, Precision, PreparedModel, Strands
 from varlm.run.model_families import (
     FAMILIES,
@@ -107,6 +107,7 @@ def describe(
     names = ["config.json", *of_tokeniser, *index, *weights]
     for name in names:
         refuse_others(folder / name)
+    check_headers(folder, weights, index)
     tokens = identity.read_tokeniser(folder, config, options)
     return ModelFiles(
         folder=folder,

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import pickle
 import re
 import warnings
 from collections.abc import Mapping, Sequence
@@ -266,7 +265,7 @@ def _pickle(path: Path, content: bytes) -> dict[str, torch.Tensor]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what matters raises
             stored = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+    except Exception as error:  # a damaged pickle makes the unpickler raise whatever it may
         raise UserError(
             f"{path}: not readable as plain tensors ({_reason(error)}); it is damaged, or holds "
             "more than tensors, which varlm never runs: copy or download it again, or convert it "
@@ -286,7 +285,7 @@ def _pickle(path: Path, content: bytes) -> dict[str, torch.Tensor]:
 def _reason(error: Exception) -> str:
     """Return why torch reads no tensors, without its advice to run what the file holds."""
     text = " ".join(str(error).split())
-    asked = re.search(r"(?:Unsupported global: GLOBAL|unsupported global) (\S+)", text)
+    asked = re.search(r"[Uu]nsupported (?:global: )?GLOBAL (\S+)", text)
     if asked is not None:
         return f"it asks for {asked[1].rstrip('.')}"
     if text.startswith("Weights only load failed"):

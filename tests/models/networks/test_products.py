@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from varlm.models.networks import products
 
@@ -40,3 +41,24 @@ def test_gelu_is_the_one_with_the_hyperbolic_tangent(onednn):
 def test_other_types_are_torchs(onednn):
     x, weight, bias = (torch.randn(shape).double() for shape in ((3, 4), (2, 4), (2,)))
     torch.testing.assert_close(products.linear(x, weight, bias), F.linear(x, weight, bias))
+
+
+class _Doubled(nn.Linear):
+    def forward(self, x):
+        return 2 * super().forward(x)
+
+
+def test_a_networks_linear_layers_are_taken_over(onednn, monkeypatch):
+    network = nn.ModuleDict({"a": nn.Linear(12, 12), "b": nn.Linear(12, 12, bias=False)})
+    network["b"].weight = network["a"].weight
+    network["c"] = _Doubled(12, 5)
+    names, x = list(network.state_dict()), torch.randn(7, 12)
+    expected = [layer(x) for layer in network.values()]
+    products.take_over(network)
+    for layer, answer in zip(network.values(), expected, strict=True):
+        torch.testing.assert_close(layer(x), answer)
+    assert list(network.state_dict()) == names
+    assert network["b"].weight is network["a"].weight
+    monkeypatch.setattr(products, "linear", lambda *arguments: len(arguments))
+    assert [network[name](x) for name in "ab"] == [3, 3]
+    assert isinstance(network["c"](x), torch.Tensor)

@@ -171,6 +171,7 @@ def load(
         )
     tensors = _named(weights.read_tensors(folder, expected), module.base_model_prefix)
     weights.fill_built(module, tensors, folder, _IGNORED)
+    _use_plain_layers(module)
     return CausalTransformer(
         CausalTransformerNetwork(module),
         tokeniser,
@@ -180,6 +181,24 @@ def load(
         channels=4 * module.config.hidden_size,  # four windows for each site
         max_window=positions(config) - tokeniser.tokens(1) + 1,
     )
+
+
+def _use_plain_layers(module: Any) -> None:
+    """Make torch's layers of GPT-2's: of `Conv1D`, a linear one with the matrix transposed.
+
+    And of the GELU that is written out in eight steps.
+    """
+    from transformers.activations import NewGELUActivation
+    from transformers.pytorch_utils import Conv1D
+
+    for name, layer in list(module.named_modules()):
+        if isinstance(layer, Conv1D):
+            linear = nn.Linear(layer.nx, layer.nf, device="meta")
+            linear.weight = nn.Parameter(layer.weight.detach().t(), requires_grad=False)
+            linear.bias = layer.bias
+            module.set_submodule(name, linear)
+        elif isinstance(layer, NewGELUActivation):
+            module.set_submodule(name, nn.GELU(approximate="tanh"))
 
 
 def _highest(tokeniser: KmerTokeniser) -> int:

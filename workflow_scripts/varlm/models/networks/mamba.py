@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from varlm.models.families.caduceus import Options
+from varlm.models.networks.products import linear
 from varlm.models.networks.selective_scan import causal_convolution, selective_scan
 
 
@@ -26,7 +27,7 @@ class Weights(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Compute as a linear layer."""
-        return F.linear(x, self.weight, self.bias)
+        return linear(x, self.weight, self.bias)
 
 
 class Direction(nn.Module):
@@ -79,7 +80,7 @@ class BiMamba(nn.Module):
         is_sum = self.options.bidirectional_strategy == "add"
         if self._is_tied and is_sum:
             projection = self.mamba_fwd.out_proj
-            out: torch.Tensor = (parts[0] + parts[1]).mul_(gates[0]) @ projection.weight.mT
+            out = linear((parts[0] + parts[1]).mul_(gates[0]), projection.weight)
             # Once a direction.
             return out if projection.bias is None else out.add_(projection.bias, alpha=2)
         answers: list[torch.Tensor] = [
@@ -126,5 +127,5 @@ class BiMamba(nn.Module):
 
     def _times(self, x: torch.Tensor, weight: Callable[[Direction], torch.Tensor]) -> torch.Tensor:
         """Multiply by each direction's own matrix: (g, n, T, inputs) → (g, n, T, outputs)."""
-        out = torch.bmm(x.flatten(1, 2), self._stacked(weight).mT)
-        return out.view(*x.shape[:3], -1)
+        pairs = zip(x, self.directions, strict=True)
+        return torch.stack([linear(part, weight(direction)) for part, direction in pairs])

@@ -14,6 +14,7 @@ from torch import nn
 
 from varlm.models.gpn.model import has_bfloat16
 from varlm.models.language_model import TokenModel
+from varlm.models.networks import products
 from varlm.models.tokens import KmerTokeniser
 
 _TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -47,7 +48,8 @@ class NetworkModel(TokenModel):
     Parameters
     ----------
     network : Network
-        With the checkpoint's tensors, in float32 on the CPU; the reference.
+        With the checkpoint's tensors, in float32 on the CPU; the reference. Its linear layers
+        become those of `varlm.models.networks.products`.
     tokeniser : KmerTokeniser
     device : torch.device
     title : str
@@ -68,6 +70,7 @@ class NetworkModel(TokenModel):
         channels: int,
         max_window: int | None = None,
     ):
+        products.take_over(network)
         self.reference = network
         self.tokeniser = tokeniser
         self.device = device

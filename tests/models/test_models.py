@@ -459,6 +459,26 @@ def test_describe_needs_no_torch(folder, root):
     subprocess.run([sys.executable, "-c", code], env=env, check=True)
 
 
+def test_a_gpn_is_scored_without_what_other_families_need(folder, root):
+    code = f"""
+import sys
+import numpy as np
+from pathlib import Path
+from varlm.models.loading import load_model
+import varlm.scoring.loading, varlm.scoring.shard, varlm.steps.score
+from varlm.scoring.scorer import Scorer
+windows = np.full((2, 64), 65, np.uint8)
+Scorer(load_model(Path({str(folder)!r}))).sites(windows, str)
+heavy = {{"transformers", "mamba_ssm"}} & sys.modules.keys()
+prefixes = ("varlm.models.families.", "varlm.models.networks.")
+others = {{m for m in sys.modules if m.startswith(prefixes)}}
+assert not heavy | (others - {{"varlm.models.families.single_bases"}}), (heavy, others)
+assert "torch" in sys.modules
+"""
+    env = os.environ | {"PYTHONPATH": str(root / "workflow_scripts")}
+    subprocess.run([sys.executable, "-c", code], env=env, check=True)
+
+
 # Hub ids
 
 

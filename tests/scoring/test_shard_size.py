@@ -50,6 +50,33 @@ def test_the_65_million_parameter_gpn_gets_minutes_on_two_cores():
 
 
 @pytest.mark.parametrize(
+    ("family", "score", "window", "weights", "measured"),
+    [
+        ("nucleotide_transformer", "masked", 5994, 54_900_000, 1.7),
+        ("species_lm", "marginal", 1000, 14_400_000, 6),
+        ("hyenadna", "mean_likelihood", 1024, 6_550_000, 4.2),
+        ("gpt2", "likelihood", 512, 25_800_000, 1.8),
+        ("caduceus", "masked", 1024, 7_000_000, 1.8),
+    ],
+)
+def test_the_estimate_is_near_what_was_measured(
+    tmp_path, monkeypatch, family, score, window, weights, measured
+):
+    """Two cores, not shared: from the processor time of the shapes of benchmarks/families.py."""
+    monkeypatch.setattr(shard_size, "weights_of", lambda _: weights)
+    model = prepared_model(folder=tmp_path, family=family, score=score, window=window)
+    assert 0.3 < shard_size.expected_rate(model, on_gpu=False, cores=2) / measured < 3
+
+
+def test_four_windows_of_a_site_take_four_times_as_long(tmp_path):
+    (tmp_path / "model.safetensors").write_bytes(b"\0" * 4_000_000)
+    files = {"model.safetensors": ""}
+    model = prepared_model(folder=tmp_path, files=files, family="splicebert", score="masked")
+    rate = shard_size.expected_rate(model, on_gpu=False, cores=1)
+    assert shard_size.expected_rate(replace(model, score="cosine"), False, 1) == rate / 4
+
+
+@pytest.mark.parametrize(
     ("rate", "minutes", "size"),
     [(100, 10, 60_000), (1e-3, 10, 1000), (1e9, 10, 2_000_000), (100, 0.5, 3000)],
 )

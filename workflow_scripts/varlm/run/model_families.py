@@ -52,6 +52,9 @@ class Family:
         Module of `varlm.models.families`; the name unless it says another.
     typed : bool
         Whether its code reads `model_type`, so that config.json has to name one of `model_types`.
+    effort : float
+        Time that a bp takes on a CPU for each weight, in that of a matrix product: what the first
+        shards' size is estimated by. Tokens of several bp take less, scans more.
     version : int
         Raise this when the code changes a score of this family by more than rounding.
     """
@@ -70,6 +73,7 @@ class Family:
     network: str = ""
     identity: str = ""
     typed: bool = False
+    effort: float = 1.0
     version: int = 1
 
     def option_defaults(self, score: str) -> dict[str, str | int | None]:
@@ -128,6 +132,7 @@ FAMILIES: dict[str, Family] = {
             auto_map="modeling_esm",
             scores=("masked", "marginal", "dense", *_COMPARED),
             window=5994,
+            effort=1 / 6,
             alleles=False,
         ),
         Family(
@@ -153,6 +158,7 @@ FAMILIES: dict[str, Family] = {
             auto_map="bert_layers",
             scores=_COMPARED[:3],
             window=513,
+            effort=1 / 5,
             strands="forward",
         ),
         Family(
@@ -168,6 +174,7 @@ FAMILIES: dict[str, Family] = {
             name="caduceus",
             title="Caduceus",
             model_types=("caduceus",),
+            effort=6,  # of 256 channels
             network="networks.caduceus",  # as that of plantcaduceus: the same network
             scores=(*_MASKED, *_COMPARED),
             window=1024,
@@ -175,6 +182,7 @@ FAMILIES: dict[str, Family] = {
         Family(
             name="plantcaduceus",
             title="PlantCaduceus",
+            effort=2,
             network="networks.caduceus",
             identity="caduceus",
             scores=(*_MASKED, *_COMPARED),

@@ -47,5 +47,14 @@ class Recipe:
         """Windows of a site that are in memory at once, for each strand."""
         return 4 if self.kind.name in _COMPARED else 1
 
+    @property
+    def work(self) -> float:
+        """Windows that a site takes the work of, for each strand.
 
+        Of a likelihood what is before the site is read once, and what comes after it four times.
+        """
+        return 2.5 if self.kind.name in _CAUSAL else self.passes
+
+
+_CAUSAL = ("likelihood", "mean_likelihood")
 _COMPARED = ("cosine", "euclidean", "inner_product", "influence", "divergence")

@@ -16,6 +16,7 @@ from varlm.models.prepared import PreparedModel
 from varlm.run import environment
 from varlm.scoring.commit_record import CommitRecord, ShardRun
 from varlm.scoring.planning import ALLELE_COST
+from varlm.scoring.recipe import Recipe
 
 log = logging.getLogger("varlm")
 
@@ -129,15 +130,15 @@ def last_runs(committed: Path | None) -> tuple[ShardRun | None, ...]:
     return CommitRecord.read(committed).runs
 
 
-def flops_a_site(weights: int, window: int, strands: str) -> float:
+def flops_a_site(weights: int, window: float, strands: str) -> float:
     """Return about how many operations a site takes: each weight once a position and strand.
 
     Parameters
     ----------
     weights : int
         Parameters of the model.
-    window : int
-        W in bp.
+    window : float
+        Positions: W in bp, times what makes them cheaper or dearer.
     strands : str
         forward; of others, both are scored.
     """
@@ -171,8 +172,9 @@ def measured_rate(runs: Iterable[ShardRun | None], on_gpu: bool) -> float | None
 
 
 def expected_rate(model: PreparedModel, on_gpu: bool, cores: int) -> float:
-    """Return the sites a second that a job should do, from the model's size alone."""
-    cost = flops_a_site(max(weights_of(model), 1), model.window, model.strands)
+    """Return the sites a second that a job should do, from the model's size, family and score."""
+    positions = model.window * model.known_as.effort * Recipe.of(model).work
+    cost = flops_a_site(max(weights_of(model), 1), positions, model.strands)
     return (_GPU_FLOPS if on_gpu else _CPU_FLOPS * max(cores, 1)) / cost
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -160,8 +161,7 @@ def test_without_a_score_there_is_no_strand(annotate, tmp_path):
 
 
 def test_the_column_stands_behind_the_scores_and_is_read_back(annotate, tmp_path):
-    kind = {"m": SCORE_KINDS["masked"]}
-    expected = annotated(kind, transcript=["m"])
+    expected = annotated({"m": replace(SCORE_KINDS["masked"], strands="transcript")})
     table = annotate()
     assert table.columns == expected.names
     assert table.columns.index("m_strand") == table.columns.index("m_percentile") + 1

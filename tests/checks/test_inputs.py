@@ -7,6 +7,7 @@ import pytest
 from making.vcf import vcf_text
 from varlm.checks.inputs import UserInputs, faults
 from varlm.genome.contig_names import ContigNames
+from varlm.results.tags import tag_names
 from varlm.run.config_keys import CohortFile
 from varlm.variants.accounting import AccountedContig, Accounting
 
@@ -236,10 +237,15 @@ def test_settings_are_those_that_the_rule_gives():
     from varlm.run.step_settings import checked_settings
 
     config = {
-        "models": {"m": {"family": "gpn", "score": None}},
+        "models": {"m": {"family": "gpn", "score": None, "strands": None}},
+        "scoring": {"strands": None},
         "annotate": {"info": ["AF"], "intervals": {}, "bigwigs": {}, "upstream": 5},
         "report": {"browsers": {}, "pictures": 1},
         "evaluate": None,
     }
     inputs = UserInputs(**json.loads(checked_settings(config)), cohorts={})
     assert (inputs.models, inputs.info, inputs.evaluate) == (["m"], ["AF"], None)
+    config["models"]["m"]["strands"] = "transcript"
+    inputs = UserInputs(**json.loads(checked_settings(config)), cohorts={})
+    assert inputs.kinds["m"].strands == "transcript"
+    assert "STRAND_m" in tag_names(inputs.kinds)

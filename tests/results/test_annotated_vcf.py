@@ -4,6 +4,7 @@ import gzip
 import logging
 import random
 import resource
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ from varlm.errors import UserError
 from varlm.genome.encoding import index_reference
 from varlm.genome.reference import Genome
 from varlm.results import annotated_vcf
-from varlm.results.annotated_vcf import SOURCE, header
+from varlm.results.annotated_vcf import SOURCE, header, info_suffixes
 from varlm.results.tags import score_tags, tag_names
 from varlm.tables.schemas import annotated
 from varlm.tables.score_kinds import SCORE_KINDS, score_columns
@@ -37,6 +38,7 @@ from varlm.vcf import lines as vcf_input
 from varlm.vcf.lines import open_vcf
 
 MASKED = SCORE_KINDS["masked"]
+SCORE_NAMES = [name for name, _ in score_columns(MASKED)]
 
 SEQUENCE = "".join(random.Random(7).choices("ACGT", k=300))
 CONTIGS = {"chr1": 300, "chr2": 300}
@@ -211,6 +213,31 @@ def test_the_fields_of_a_kind_are_its_columns_in_upper_case_and_say_which_end_is
     than = "higher score, which is more" if kind.harmful == "high" else "with a lower "
     assert than in tags["PERCENTILE"][1]
     assert kind.name == "masked" or kind.meaning.replace("−", "-") in next(iter(tags.values()))[1]
+
+
+def test_which_strand_a_score_is_of_is_said_and_written():
+    masked = SCORE_KINDS["masked"]
+    said = {
+        strands: score_tags(replace(masked, strands=strands))["LLR"][1]
+        for strands in ("both", "forward", "transcript")
+    }
+    assert "nats, strand mean;" in said["both"]
+    assert "nats, forward strand;" in said["forward"]
+    assert "nats, strand of the transcript;" in said["transcript"]
+    assert "STRAND" not in score_tags(masked)
+    models = {"m": replace(masked, strands="transcript"), "n": masked}
+    assert "STRAND_m" in tag_names(models)
+    columns = {f"{name}_{column}": 0.5 for name in models for column in SCORE_NAMES}
+    row = {"record": 0, "allele": 1, "reason": None, **columns, "m_strand": "both"}
+    rows = pl.DataFrame([row, {**row, "record": 1, "m_strand": None}])
+    first, second = info_suffixes(rows, models)["suffix"]
+    assert ";PERCENTILE_m=0.5;STRAND_m=both;LLR_n=0.5" in first
+    assert "STRAND" not in second
+
+
+def test_a_family_without_alleles_says_that_they_are_missing():
+    text = score_tags(replace(SCORE_KINDS["masked"], alleles=None))["LLR"][1]
+    assert text.endswith("; missing for indels and MNVs")
 
 
 @pytest.mark.parametrize(

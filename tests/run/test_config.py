@@ -320,6 +320,31 @@ def test_names_that_differ_only_in_case_are_told_together(load):
 
 
 @pytest.mark.parametrize(
+    ("model", "clashes"),
+    [
+        ({"family": "splicebert"}, True),
+        ({"family": "gpn", "strands": "transcript"}, True),
+        ({"family": "splicebert", "strands": "both"}, False),
+        ({"family": "gpn"}, False),
+    ],
+)
+def test_a_track_with_the_name_of_the_column_of_a_transcripts_strand(load, model, clashes):
+    config = {
+        **MINIMAL,
+        "models": {"m": {"path": "x", **model}},
+        "annotate": {"bigwigs": {"m_strand": "x.bw"}},
+    }
+    if not clashes:
+        load(config)
+        return
+    with pytest.raises(UserError) as caught:
+        load(config)
+    assert "bigwigs.m_strand: makes the column m_strand, which the model m makes" in str(
+        caught.value
+    )
+
+
+@pytest.mark.parametrize(
     ("annotate", "named"),
     [
         ({"bigwigs": {"gene": "x.bw"}}, "bigwigs.gene: makes the column gene, which the annotated"),

@@ -1,6 +1,7 @@
 """Kinds of score: their columns tell them apart, and the table's metadata those that share them."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -31,6 +32,17 @@ def test_a_table_that_says_so_names_the_kind_itself(tmp_path, kind):
     path = written(tmp_path, both, m={"score": kind.name}, n={})
     assert read_kinds(path, ["m", "n"]) == both
     assert read_annotated_table(path, ["m", "n"]).names == annotated(both).names
+
+
+@pytest.mark.parametrize("strands", ["both", "forward", "transcript"])
+@pytest.mark.parametrize("alleles", ["pseudo", None])
+def test_strands_and_alleles_are_read_back(tmp_path, strands, alleles):
+    kind = replace(SCORE_KINDS["masked"], strands=strands, alleles=alleles)
+    about = {"strands": strands, **({} if alleles else {"alleles": None})}
+    path = written(tmp_path, {"m": kind, "n": SCORE_KINDS["cosine"]}, m=about, n={})
+    assert read_kinds(path, ["m", "n"]) == {"m": kind, "n": SCORE_KINDS["cosine"]}
+    names = read_annotated_table(path, ["m", "n"]).names
+    assert ("m_strand" in names) == (strands == "transcript")
 
 
 def test_what_a_table_says_does_not_override_its_columns(tmp_path):

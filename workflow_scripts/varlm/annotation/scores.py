@@ -38,15 +38,13 @@ class ScoreSource(Protocol):
 class Model:
     """A model's name in the columns, its key in the store, what ranks its scores, and their kind.
 
-    Without `percentiles` nothing does. With `transcript`, its scores are those of the strand of the
-    allele's transcripts.
+    Without `percentiles` nothing does.
     """
 
     name: str
     key: str
     percentiles: Percentiles | None = None
     kind: ScoreKind = formulas.MASKED
-    transcript: bool = False
 
 
 def score_columns(
@@ -114,7 +112,7 @@ def _score_columns(
     """
     kind = model.kind
     values = {name: np.full(piece.height, np.nan) for name, _ in score_kinds.score_columns(kind)}
-    strand = strands(piece) if model.transcript else None
+    strand = strands(piece) if kind.strands == "transcript" else None
     snv = (piece["kind"] == "snv").to_numpy()
     if snv.any():
         rows = piece.filter(snv)

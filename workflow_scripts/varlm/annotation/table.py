@@ -92,8 +92,7 @@ def annotated_table(models: Sequence[Model], sources: Sources) -> Table:
     UserError
         If two of its columns would have one name.
     """
-    transcript = [model.name for model in models if model.transcript]
-    table = annotated({model.name: model.kind for model in models}, sources.columns, transcript)
+    table = annotated({model.name: model.kind for model in models}, sources.columns)
     if len(table.schema) < len(table.names):
         twice = next(name for name in table.names if table.names.count(name) > 1)
         raise UserError(

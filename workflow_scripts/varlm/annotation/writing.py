@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -19,7 +20,7 @@ from varlm.scoring.background import Percentiles
 from varlm.scoring.lost_rows import lost_rows_told
 from varlm.store import Store
 from varlm.tables.parquet import Table, meanings, write_pieces
-from varlm.tables.schemas import CONSEQUENCES_CALLED, MODEL_ABOUT
+from varlm.tables.schemas import ALLELES_SCORED, CONSEQUENCES_CALLED, MODEL_ABOUT
 
 
 def write_annotated(
@@ -47,10 +48,7 @@ def write_annotated(
     UserError
         If the store lacks a score, rows were lost on the way, or two columns have one name.
     """
-    scored = [
-        Model(model.name, model.key, ranks, model.kind, model.strands == "transcript")
-        for model, ranks in models
-    ]
+    scored = [Model(model.name, model.key, ranks, model.kind) for model, ranks in models]
     table = annotated_table(scored, sources)
     rows = annotate(variants, genome, store, scored, sources)
     metadata = _metadata([model for model, _ in models], sources, table)
@@ -75,9 +73,11 @@ def _metadata(models: Sequence[PreparedModel], sources: Sources, table: Table) -
     return {
         "varlm": __version__,
         CONSEQUENCES_CALLED: "yes" if sources.consequences else "no",
-        **{
-            f"{MODEL_ABOUT}{model.name}": json.dumps({**model.provenance(), "files": model.files})
-            for model in models
-        },
+        **{f"{MODEL_ABOUT}{model.name}": json.dumps(_about(model)) for model in models},
         **meanings(table),
     }
+
+
+def _about(model: PreparedModel) -> dict[str, Any]:
+    unscored = {} if model.kind.alleles else {ALLELES_SCORED: None}
+    return {**model.provenance(), "files": model.files, **unscored}

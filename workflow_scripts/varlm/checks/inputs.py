@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +77,7 @@ class UserInputs:
     def kinds(self) -> dict[str, ScoreKind]:
         """Model → kind of its score; masked, where it is not known."""
         known = self.models if isinstance(self.models, dict) else dict.fromkeys(self.models)
-        return {model: SCORE_KINDS[kind or "masked"] for model, kind in known.items()}
+        return {model: _kind(said or "masked") for model, said in known.items()}
 
     @property
     def possible(self) -> list[Column]:
@@ -94,6 +94,12 @@ class UserInputs:
     def file(self, said: str) -> Path:
         """Return where a file lies on this machine."""
         return Path(self.located.get(said, said))
+
+
+def _kind(said: str) -> ScoreKind:
+    """Return the kind that `run.step_settings.checked_settings` says."""
+    name, _, strands = said.partition("/")
+    return replace(SCORE_KINDS[name], strands="transcript" if strands else "both")
 
 
 def faults(

@@ -13,11 +13,11 @@ from varlm.errors import UserError
 from varlm.files.json_record import JsonRecord, absent_if_none
 from varlm.run.model_families import FAMILIES, Family
 from varlm.tables.score_kinds import SCORE_KINDS, ScoreKind
+from varlm.tables.score_kinds import Strands as Strands
 
 # Raise this when the code changes a score by more than rounding: every store row is then stale.
 SCORING_VERSION = 1
 
-Strands = Literal["both", "forward", "transcript"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
@@ -82,7 +82,7 @@ class PreparedModel(JsonRecord):
     @property
     def kind(self) -> ScoreKind:
         """The kind of its score; without alleles where the family's authors score none."""
-        kind = SCORE_KINDS[self.score or "masked"]
+        kind = replace(SCORE_KINDS[self.score or "masked"], strands=self.strands)
         return kind if self.known_as.alleles else replace(kind, alleles=None)
 
     @property

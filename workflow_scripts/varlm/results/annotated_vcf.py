@@ -19,10 +19,12 @@ from varlm.errors import UserError
 from varlm.results.tags import (
     ANNOTATION_TAGS,
     REJECTED_TAG,
+    STRAND_TAG,
     Models,
     score_columns_of,
     score_tags,
     tag_names,
+    value_type,
 )
 from varlm.tables.columns import kinds_of
 from varlm.vcf.heading import Heading, WithHeader, check_samples
@@ -90,7 +92,7 @@ def header(
     for model, score in kinds_of(models).items():
         for tag, (_, text) in score_tags(score).items():
             lines.append(
-                f"##INFO=<ID={tag}_{model},Number=A,Type=Float,"
+                f"##INFO=<ID={tag}_{model},Number=A,Type={value_type(tag)},"
                 f'Description="{model}: {text}",{SOURCE}>'.encode()
             )
     for tag, (_, text) in ANNOTATION_TAGS.items() if consequences else ():
@@ -160,7 +162,9 @@ def info_suffixes(alleles: pl.DataFrame, models: Models) -> pl.DataFrame:
         allele has a value, or an empty text.
     """
     fields = {
-        tag: pl.col(column).round_sig_figs(6).cast(pl.String)
+        tag: _encoded(pl.col(column).cast(pl.String))
+        if tag.startswith(f"{STRAND_TAG}_")
+        else pl.col(column).round_sig_figs(6).cast(pl.String)
         for tag, column in score_columns_of(models).items()
     }
     for tag, (column, _) in ANNOTATION_TAGS.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from varlm.errors import UserError
-from varlm.tables.columns import kinds_of
+from varlm.tables.columns import STRAND, kinds_of
 from varlm.tables.score_kinds import ScoreKind
 
 # Model → kind of its score, or names alone: all masked.
@@ -14,7 +14,7 @@ Models = Iterable[str] | Mapping[str, ScoreKind]
 Tags = dict[str, tuple[str, str]]
 
 _LLR: Tags = {
-    "LLR": ("llr", "log-likelihood ratio ALT - REF, nats, strand mean; negative: ALT less likely"),
+    "LLR": ("llr", "log-likelihood ratio ALT - REF, nats, {strand}; negative: ALT less likely"),
     "LLR_FWD": ("llr_fwd", "log-likelihood ratio on the forward strand, nats"),
     "LLR_REV": ("llr_rev", "log-likelihood ratio on the reverse strand, nats"),
 }
@@ -31,6 +31,15 @@ ANNOTATION_TAGS: Tags = {
     "VARLM_PROTEIN": ("protein_change", "protein change, as bcftools csq writes it"),
 }
 REJECTED_TAG = "VARLM_REJECTED"
+# Of a model whose strand is that of the transcript.
+STRAND_TAG = "STRAND"
+_STRAND: Tags = {
+    STRAND_TAG: (
+        STRAND[0],
+        "strand that the score is of: + or -, that of the transcripts; both: the mean of the two",
+    )
+}
+_NO_ALLELES = "; missing for indels and MNVs"
 
 
 def score_tags(kind: ScoreKind) -> Tags:
@@ -45,22 +54,29 @@ def score_tags(kind: ScoreKind) -> Tags:
         **(_llr_tags(kind) if kind.is_llr else _other_tags(kind)),
         **(_SITE if kind.distribution else {}),
         "PERCENTILE": ("percentile", f"percentage of random SNVs of the genome with a {how}"),
+        **(_STRAND if kind.strands == "transcript" else {}),
     }
 
 
+def value_type(tag: str) -> str:
+    """Return the VCF type of a tag of `score_tags`."""
+    return "String" if tag == STRAND_TAG else "Float"
+
+
 def _llr_tags(kind: ScoreKind) -> Tags:
-    if kind.name == "masked":
-        return _LLR
     column, meaning = _LLR["LLR"]
-    return {**_LLR, "LLR": (column, f"{meaning}; {kind.meaning}")}
+    meaning = meaning.format(strand=kind.strand)
+    if kind.name != "masked":
+        meaning += f"; {kind.meaning}"
+    return {**_LLR, "LLR": (column, meaning + ("" if kind.alleles else _NO_ALLELES))}
 
 
 def _other_tags(kind: ScoreKind) -> Tags:
     tag, unit = kind.column.upper(), f", {kind.unit}" if kind.unit else ""
-    missing = "" if kind.alleles else "; missing for indels and MNVs"
+    missing = "" if kind.alleles else _NO_ALLELES
     meaning = kind.meaning.replace("−", "-")
     return {
-        tag: (kind.column, f"{meaning}, strand mean{unit}; {kind.harmful}: harmful{missing}"),
+        tag: (kind.column, f"{meaning}, {kind.strand}{unit}; {kind.harmful}: harmful{missing}"),
         f"{tag}_FWD": (f"{kind.column}_fwd", f"{kind.name} on the forward strand{unit}"),
         f"{tag}_REV": (f"{kind.column}_rev", f"{kind.name} on the reverse strand{unit}"),
     }

@@ -20,7 +20,8 @@ from varlm.run.model_families import (
     families_like,
     family_problem,
 )
-from varlm.tables.score_kinds import SCORE_KINDS, ScoreKind, score_columns
+from varlm.tables.columns import score_names
+from varlm.tables.score_kinds import SCORE_KINDS, ScoreKind, Strands
 
 # What stands for a setting that is the family's, as an option of the step prepare_model.
 PUBLISHED = "published"
@@ -77,11 +78,11 @@ def window_of(config: Mapping[str, Any], model: Mapping[str, Any]) -> int | None
     return window
 
 
-def strands_of(config: Mapping[str, Any], model: Mapping[str, Any]) -> str | None:
+def strands_of(config: Mapping[str, Any], model: Mapping[str, Any]) -> Strands | None:
     """Return the strands that a model scores; None where nothing here tells."""
     family = family_of(config, model)
     published = None if family is None else family.strands
-    strands: str | None = model["strands"] or config["scoring"]["strands"] or published
+    strands: Strands | None = model["strands"] or config["scoring"]["strands"] or published
     return strands
 
 
@@ -91,6 +92,7 @@ def kind_of(config: Mapping[str, Any], model: Mapping[str, Any]) -> ScoreKind | 
     if model["score"] is None and family is None:
         return None
     kind = SCORE_KINDS[model["score"] or (family.scores[0] if family else "")]
+    kind = replace(kind, strands=strands_of(config, model) or kind.strands)
     return kind if family is None or family.alleles else replace(kind, alleles=None)
 
 
@@ -100,13 +102,16 @@ def model_kinds(config: Mapping[str, Any]) -> dict[str, ScoreKind | None]:
 
 
 def possible_kinds(kind: ScoreKind | None) -> list[ScoreKind]:
-    """Return the kinds that a model's score may be of."""
-    return [*SCORE_KINDS.values()] if kind is None else [kind]
+    """Return the kinds that a model's score may be of, on whichever strands."""
+    if kind is not None:
+        return [kind]
+    kinds = [*SCORE_KINDS.values()]
+    return [*kinds, *(replace(possible, strands="transcript") for possible in kinds)]
 
 
 def model_columns(kind: ScoreKind | None) -> list[str]:
     """Return the columns that a model makes or may make, after its name."""
-    names = (name for possible in possible_kinds(kind) for name, _ in score_columns(possible))
+    names = (name for possible in possible_kinds(kind) for name in score_names(possible))
     return list(dict.fromkeys(names))
 
 

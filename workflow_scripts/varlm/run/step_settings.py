@@ -10,6 +10,7 @@ from typing import Any
 from varlm.run.config_keys import LOOP, CohortFile, label_tables
 from varlm.run.model_settings import model_kinds
 from varlm.run.step_warnings import STEPS
+from varlm.tables.score_kinds import ScoreKind
 
 
 def shown_settings(config: Mapping[str, Any], addresses: Iterable[str]) -> str:
@@ -56,11 +57,18 @@ def checked_settings(config: Mapping[str, Any]) -> str:
 
 
 def _checked_models(config: Mapping[str, Any]) -> list[str] | dict[str, str | None]:
-    """Return the models' names, or, where not all scores are masked, name → kind, if known."""
-    kinds = {
-        name: None if kind is None else kind.name for name, kind in model_kinds(config).items()
-    }
+    """Return the models' names, or, where not all scores are masked, name → kind, if known.
+
+    Behind the kind of a model of the transcript's strand, that is said.
+    """
+    kinds = {name: _said(kind) for name, kind in model_kinds(config).items()}
     return list(kinds) if set(kinds.values()) <= {"masked"} else kinds
+
+
+def _said(kind: ScoreKind | None) -> str | None:
+    if kind is None:
+        return None
+    return f"{kind.name}/transcript" if kind.strands == "transcript" else kind.name
 
 
 def steps_of(config: Mapping[str, Any]) -> list[str]:

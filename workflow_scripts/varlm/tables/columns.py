@@ -77,6 +77,12 @@ STRAND: Row = (
 _ORIGIN = 3  # columns of VARIANT that say where an allele was read
 
 
+def score_names(kind: ScoreKind) -> list[str]:
+    """Return the columns of a model with this kind of score, after its name, in file order."""
+    strand = [STRAND[0]] if kind.strands == "transcript" else []
+    return [*(name for name, _ in score_columns(kind)), *strand]
+
+
 def kinds_of(models: Iterable[str] | Mapping[str, ScoreKind]) -> Mapping[str, ScoreKind]:
     """Return model → kind of its score; masked, where only names are given."""
     return models if isinstance(models, Mapping) else dict.fromkeys(models, SCORE_KINDS["masked"])
@@ -103,7 +109,7 @@ def annotated_names(
         *(
             f"{model}_{name}"
             for model, kind in kinds_of(models).items()
-            for name, _ in score_columns(kind)
+            for name in score_names(kind)
         ),
         *names[-_ORIGIN:],
     ]

@@ -5,10 +5,11 @@ Coordinates: `pos` is 1-based, as in VCF; `start` and `end` are 0-based and half
 
 from __future__ import annotations
 
-import itertools
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -19,6 +20,7 @@ from varlm.tables.score_kinds import SCORE_KINDS, ScoreKind, kind_in, score_colu
 
 CONSEQUENCES_CALLED = "varlm.consequences"  # Parquet metadata: whether there was an annotation
 MODEL_ABOUT = "varlm.model."  # and what is known of a model, after its name: JSON
+ALLELES_SCORED = "alleles"  # there: `ScoreKind.alleles`, where it is not what the kind has
 
 _STRING = pl.String()
 _U16, _U32 = pl.UInt16(), pl.UInt32()
@@ -226,7 +228,6 @@ SCORE_COLUMNS = columns.SCORE
 def annotated(
     models: Iterable[str] | Mapping[str, ScoreKind],
     extra: Iterable[Column] = (),
-    transcript: Collection[str] = (),
 ) -> Table:
     """Return the annotated table: variants, consequences, `extra` (INFO, tracks), scores, keys.
 
@@ -235,8 +236,6 @@ def annotated(
     models : mapping, or iterable of str
         Name → kind of its score, or names alone: all masked.
     extra : iterable of Column
-    transcript : collection of str
-        Of the models, those whose strand is that of the transcript.
     """
     head = VARIANTS.columns[:-3]
     return Table(
@@ -248,7 +247,7 @@ def annotated(
             *(
                 column
                 for model, kind in columns.kinds_of(models).items()
-                for column in _model_columns(model, kind, model in transcript)
+                for column in _model_columns(model, kind)
             ),
             *VARIANTS.columns[-3:],
         ),
@@ -256,13 +255,13 @@ def annotated(
     )
 
 
-def _model_columns(model: str, kind: ScoreKind, transcript: bool) -> Iterator[Column]:
+def _model_columns(model: str, kind: ScoreKind) -> Iterator[Column]:
     """Yield the columns of a model's score."""
     for name, meaning in score_columns(kind):
-        if transcript:
-            meaning = meaning.replace("strand mean", f"of the strand in {model}_strand")
+        if kind.strands == "transcript":
+            meaning = meaning.replace(kind.strand, f"of the strand in {model}_strand")
         yield Column(f"{model}_{name}", _F32, meaning)
-    if transcript:
+    if kind.strands == "transcript":
         name, _, meaning = columns.STRAND
         yield Column(f"{model}_{name}", _STRING, meaning)
 
@@ -278,16 +277,10 @@ def read_annotated_table(path: Path, models: Iterable[str]) -> Table:
     described = described_table("annotated", path)
     names = [column.name for column in described.columns]
     masked = SCORE_KINDS["masked"]  # of a model without columns, which the check below names
-    kinds = {model: kind_in(names, model) or masked for model in models}
-    behind = dict(itertools.pairwise(names))
-    transcript = [
-        model
-        for model, kind in kinds.items()
-        if behind.get(f"{model}_{score_columns(kind)[-1][0]}") == f"{model}_{columns.STRAND[0]}"
-    ]
-    plain = annotated(kinds, transcript=transcript)
+    kinds = {model: _kind_in(names, model) or masked for model in models}
+    plain = annotated(kinds)
     extra = [column for column in described.columns if column.name not in plain.schema]
-    table = annotated(kinds, extra, transcript)
+    table = annotated(kinds, extra)
     table.check_schema(pl.Schema(described.schema), path)
     return table
 
@@ -302,22 +295,37 @@ def read_kinds(path: Path, models: Iterable[str]) -> dict[str, ScoreKind]:
     UserError
         If the table has no score of a model.
     """
-    names, metadata = pl.read_parquet_schema(path).keys(), pl.read_parquet_metadata(path)
+    names, metadata = [*pl.read_parquet_schema(path)], pl.read_parquet_metadata(path)
     kinds = {}
     for model in models:
-        kind = kind_in(names, model)
+        kind = _kind_in(names, model)
         if kind is None:
             raise UserError(
                 f"{path}: no score of the model {model}; delete it and run the workflow again"
             )
-        kinds[model] = _named_kind(metadata.get(f"{MODEL_ABOUT}{model}"), kind)
+        about = json.loads(metadata.get(f"{MODEL_ABOUT}{model}", "{}"))
+        kinds[model] = _named_kind(about, kind)
     return kinds
 
 
-def _named_kind(about: str | None, kind: ScoreKind) -> ScoreKind:
+def _kind_in(names: Sequence[str], model: str) -> ScoreKind | None:
+    """Return the kind of a model's score by a table's columns; of the transcript's if one says."""
+    kind = kind_in(names, model)
+    if kind is None:
+        return None
+    behind = names.index(f"{model}_{score_columns(kind)[-1][0]}") + 1
+    of_transcript = names[behind : behind + 1] == [f"{model}_{columns.STRAND[0]}"]
+    return replace(kind, strands="transcript") if of_transcript else kind
+
+
+def _named_kind(about: Mapping[str, Any], kind: ScoreKind) -> ScoreKind:
     """Return the kind that a model's metadata names, if it has the columns of `kind`."""
-    named = SCORE_KINDS.get(json.loads(about).get("score", "")) if about else None
-    return named if named is not None and _names(named) == _names(kind) else kind
+    named = SCORE_KINDS.get(about.get("score", ""))
+    if named is not None and _names(named) == _names(kind):
+        kind = replace(named, strands=kind.strands)
+    if about.get("strands") == "forward":
+        kind = replace(kind, strands="forward")
+    return replace(kind, alleles=about.get(ALLELES_SCORED, kind.alleles))
 
 
 def _names(kind: ScoreKind) -> list[str]:

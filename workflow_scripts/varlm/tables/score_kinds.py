@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 LLR = "llr"
+Strands = Literal["both", "forward", "transcript"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +40,9 @@ class ScoreKind:
     alleles : str or None
         How indels and MNVs are scored: `pseudo` (a pseudo-log-likelihood ratio of two windows),
         `sequence` (the likelihoods of two whole windows), or None: they are not.
+    strands : str
+        Which strands' score it is: the mean of `both`, `forward`, or `transcript`: that of the
+        allele's transcript, which a column of its own names.
     """
 
     name: str
@@ -50,6 +54,7 @@ class ScoreKind:
     swap: Literal["negates", "same"] | None = "negates"
     distribution: bool = False
     alleles: Literal["pseudo", "sequence"] | None = None
+    strands: Strands = "both"
 
     @property
     def is_llr(self) -> bool:
@@ -64,11 +69,21 @@ class ScoreKind:
         return _TITLES.get(self.name, self.name.replace("_", " "))
 
     @property
+    def strand(self) -> str:
+        """Of which strand the score is, in words."""
+        return _STRANDS[self.strands]
+
+    @property
     def worst_first(self) -> bool:
         """Whether the most harmful score is the highest: the order of a list, descending."""
         return self.harmful == "high"
 
 
+_STRANDS = {
+    "both": "strand mean",
+    "forward": "forward strand",
+    "transcript": "strand of the transcript",
+}
 _TITLES = {
     "probability": "P(alt) − P(ref)",
     "cosine": "cosine distance",
@@ -168,7 +183,7 @@ def _llr_columns(kind: ScoreKind) -> tuple[Column, ...]:
     return (
         (
             LLR,
-            "log-likelihood ratio alt − ref, natural log, strand mean; negative: less likely"
+            f"log-likelihood ratio alt − ref, natural log, {kind.strand}; negative: less likely"
             + more,
         ),
         (f"{LLR}_fwd", "the forward strand's log-likelihood ratio, nats"),
@@ -179,7 +194,7 @@ def _llr_columns(kind: ScoreKind) -> tuple[Column, ...]:
 def _other_columns(kind: ScoreKind) -> tuple[Column, ...]:
     unit = f", {kind.unit}" if kind.unit else ""
     return (
-        (kind.column, f"{kind.meaning}, strand mean{unit}; {kind.harmful}: harmful"),
+        (kind.column, f"{kind.meaning}, {kind.strand}{unit}; {kind.harmful}: harmful"),
         (f"{kind.column}_fwd", f"the forward strand's{unit}"),
         (f"{kind.column}_rev", f"the reverse strand's{unit}; null when not scored"),
     )

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from varlm.report.distributions import LLR_BINS, Bins, bins_for, of_values, round_up
+from varlm.report.distributions import LLR_BINS, Bins, bins_for, has_llr_bins, of_values, round_up
 from varlm.tables.score_kinds import SCORE_KINDS
 
 
@@ -54,7 +54,8 @@ def test_widths_are_round_and_large_enough(value):
 def test_the_bins_of_log_ratios_are_those_of_old_reports():
     values = np.array([-3.0, 5.0])
     for kind in SCORE_KINDS.values():
-        assert (bins_for(kind, values) == LLR_BINS) == kind.is_llr
+        of_old = kind.is_llr and kind.name != "mean_likelihood"
+        assert (bins_for(kind, values) == LLR_BINS) == of_old
     assert (LLR_BINS.low, LLR_BINS.high, LLR_BINS.places) == (-100.0, 100.0, 2)
     assert LLR_BINS.middles[[0, -1]] == pytest.approx([-99.975, 99.975])
 
@@ -64,7 +65,8 @@ def test_decimals_tell_bins_apart(step, places):
     assert Bins(0.0, step, 10).places == places
 
 
-SCALED = [kind for kind in SCORE_KINDS.values() if not kind.is_llr and kind.name != "probability"]
+SCALED = [kind for kind in SCORE_KINDS.values() if not has_llr_bins(kind)]
+SCALED.remove(SCORE_KINDS["probability"])
 
 
 @pytest.mark.parametrize("kind", SCALED, ids=lambda kind: kind.name)

@@ -111,10 +111,9 @@ def test_the_page_says_what_each_score_is_and_lacks(mixed):
         "<dt>embedding</dt><dd>variant</dd>",
         "<dt>harmful</dt><dd>high scores</dd>",
         "<dt>score</dt><dd>LLR (nats): of the whole window</dd>",
-        f"splice: {others} indels and MNVs have no score",
-        f"bert: {others} indels and MNVs have no score",
+        f"splice (P(alt) − P(ref)), bert (cosine distance): {others} indels and MNVs have no score",
         '<td class="n">no score</td>',
-        "bert: no entropy, p(ref), p(alt) or sequence logos",
+        "bert (cosine distance): no entropy, p(ref), p(alt) or sequence logos",
         "The harmful end of the scores is low for LLR (gpn, hyena) and P(alt) − P(ref) (splice), "
         "and high for cosine distance (bert).",
         "<dt>Cosine distance: bert</dt>",
@@ -213,7 +212,7 @@ def test_a_report_of_any_kind_alone(tmp_path, score):
     charts = block(html, "charts")
     assert set(charts) == set(FIGURES)
     assert not any("parts" in chart for chart in charts.values())
-    assert ("have no score, for its score" in text) == (kind.alleles is None)
+    assert ("have no score, for the score is of single bases" in text) == (kind.alleles is None)
 
 
 @pytest.mark.usefixtures("quick")
@@ -240,7 +239,7 @@ def test_a_cohort_of_indels_alone_has_no_score_of_single_bases(tmp_path):
     )
     text = words(inputs.make())
     assert "No allele has a score, so there is no hit." in text
-    assert "m: 40 indels and MNVs have no score" in text
+    assert "m (cosine distance): 40 indels and MNVs have no score" in text
 
 
 @pytest.mark.usefixtures("quick")

@@ -10,7 +10,7 @@ import polars as pl
 
 from varlm.report.counts import ModelCounts
 from varlm.report.inputs import ReportInput
-from varlm.report.scales import ScoreColumns, score_columns
+from varlm.report.scales import Scale, ScoreColumns, score_columns, with_titles
 from varlm.report.text import cut, share
 from varlm.variants.accounting import AccountedContig, Accounting
 from varlm.variants.cohort import REASONS
@@ -136,13 +136,17 @@ def kind_rows(counts: Mapping[str, ModelCounts]) -> list[KindRow]:
 
 
 def alleles_unscored(counts: Mapping[str, ModelCounts]) -> Iterator[str]:
-    """Yield how many indels and MNVs a model has no score of, for its kind of score has none."""
+    """Yield how many indels and MNVs models have no score of, by their kinds of score."""
+    by_number: dict[int, dict[str, Scale]] = {}
     for model, of_model in counts.items():
-        if of_model.missing_alleles:
-            yield (
-                f"{model}: {of_model.missing_alleles:,} indels and MNVs have no score, for its "
-                f"score ({of_model.scale.kind.title}) is of single bases."
-            )
+        by_number.setdefault(of_model.missing_alleles, {})[model] = of_model.scale
+    by_number.pop(0, None)
+    for number, scales in by_number.items():
+        their = "the score is" if len(scales) == 1 else "their scores are"
+        yield (
+            f"{with_titles(scales)}: {number:,} indels and MNVs have no score, for {their} of "
+            "single bases."
+        )
 
 
 def _reasons(by_reason: Mapping[str, int], rejected: pl.DataFrame | None) -> Iterator[ReasonRow]:

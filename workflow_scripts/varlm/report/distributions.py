@@ -66,11 +66,17 @@ LLR_BINS = Bins(-100.0, 0.05, 4000)
 _PROBABILITY_BINS = Bins(-1.0, 0.0005, 4000)
 
 
+def has_llr_bins(kind: ScoreKind) -> bool:
+    """Whether the bins of a kind are `LLR_BINS`, whatever its scores."""
+    return kind.is_llr and kind.name != "mean_likelihood"
+
+
 def bins_for(kind: ScoreKind, values: NDArray[np.float64]) -> Bins:
     """Return the bins of a model's scores.
 
-    Those of log-ratios and probabilities are always the same. Distances and products have no
-    scale of their own, so that theirs are made to that of the background.
+    Those of log-ratios and probabilities are always the same. Distances, products and the mean of
+    a likelihood over a window's tokens, which is smaller the longer the window, have no scale of
+    their own, so that theirs are made to that of the background.
 
     Parameters
     ----------
@@ -78,7 +84,7 @@ def bins_for(kind: ScoreKind, values: NDArray[np.float64]) -> Bins:
     values : shape (n,)
         The background's scores or, where there is none, the cohort's; NaN is passed over.
     """
-    if kind.is_llr:
+    if has_llr_bins(kind):
         return LLR_BINS
     if kind.column == "probability":
         return _PROBABILITY_BINS

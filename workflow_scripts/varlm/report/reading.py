@@ -17,7 +17,7 @@ from varlm.genome.reference import Genome
 from varlm.models.prepared import PreparedModel
 from varlm.report.counts import GenomeBins, ModelCounts
 from varlm.report.counts import count as count_alleles
-from varlm.report.distributions import bins_for, of_values
+from varlm.report.distributions import bins_for, has_llr_bins, of_values
 from varlm.report.evaluation import read_evaluation
 from varlm.report.inputs import ReportInput, ReportModel, ReportOptions
 from varlm.report.rejected import read_examples
@@ -164,7 +164,7 @@ def _check_kind(annotated: Path, columns: Table, prepared: PreparedModel) -> Non
 def _scale(annotated: Path, prepared: PreparedModel, scores: NDArray[np.float64]) -> Scale:
     """Return the scale of a model's scores; without a background it is made to the cohort's."""
     kind = prepared.kind
-    if not len(scores) and not kind.is_llr:
+    if not len(scores) and not has_llr_bins(kind):
         column = f"{prepared.name}_{kind.column}"
         frame = pl.read_parquet(annotated, columns=[column])
         scores = frame[column].drop_nulls().to_numpy()

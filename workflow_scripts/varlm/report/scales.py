@@ -123,6 +123,14 @@ def score_columns(model: str, scale: Scale) -> ScoreColumns:
     return ScoreColumns(model, scale.kind.title, scale.axis, scale.tail_words)
 
 
+def with_titles(scales: Mapping[str, Scale]) -> str:
+    """Return the models' names, behind each or several alike what their score is called."""
+    by_title: dict[str, list[str]] = {}
+    for model, scale in scales.items():
+        by_title.setdefault(scale.kind.title, []).append(model)
+    return ", ".join(f"{', '.join(models)} ({title})" for title, models in by_title.items())
+
+
 def scales_of(models: Iterable[str] | Mapping[str, Scale]) -> Mapping[str, Scale]:
     """Return model → scale; that of masked LLRs, where only names are given."""
     return models if isinstance(models, Mapping) else dict.fromkeys(models, Scale())

@@ -22,7 +22,7 @@ from varlm.report.classes import (
 )
 from varlm.report.counts import ModelCounts
 from varlm.report.inputs import ReportInput
-from varlm.report.scales import Scale, ScoreColumns, score_columns
+from varlm.report.scales import Scale, ScoreColumns, score_columns, with_titles
 from varlm.report.text import cut, decimals, percent
 
 _CLASSES = 60  # rows of the table of classes
@@ -160,12 +160,13 @@ def genome_metrics(scales: Sequence[Scale]) -> list[tuple[str, str]]:
 
 def without_distribution(scales: Mapping[str, Scale]) -> list[str]:
     """Return which models give no probabilities, and so no entropy and no logos; or nothing."""
-    return [
-        f"{model}: no entropy, p(ref), p(alt) or sequence logos, for its score "
-        f"({scale.kind.title}) gives A, C, G and T no probabilities."
-        for model, scale in scales.items()
-        if not scale.kind.distribution
-    ]
+    without = {model: scale for model, scale in scales.items() if not scale.kind.distribution}
+    their = "the score gives" if len(without) == 1 else "their scores give"
+    text = (
+        f"{with_titles(without)}: no entropy, p(ref), p(alt) or sequence logos, for {their} A, C, "
+        "G and T no probabilities."
+    )
+    return [text] if without else []
 
 
 def bins_told(scales: Mapping[str, Scale]) -> str:

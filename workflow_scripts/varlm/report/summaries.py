@@ -13,7 +13,7 @@ from varlm.errors import UserError
 from varlm.files.json_record import JsonRecord, absent_if_none
 from varlm.report.classes import class_column
 from varlm.report.counts import ModelCounts
-from varlm.report.distributions import LLR_BINS, Bins, Distribution, distribution
+from varlm.report.distributions import LLR_BINS, Bins, Distribution, distribution, has_llr_bins
 from varlm.report.scales import Scale
 from varlm.scoring.plan_record import Counts
 from varlm.tables.score_kinds import SCORE_KINDS
@@ -167,7 +167,7 @@ def cohort_summary(
                 planned=plans[model],
                 classes=tuple(_histograms(of_model, column)),
                 score=None if of_model.scale.kind.name == "masked" else of_model.scale.kind.name,
-                bins=None if of_model.scale.kind.is_llr else of_model.scale.bins,
+                bins=None if has_llr_bins(of_model.scale.kind) else of_model.scale.bins,
             )
             for model, of_model in counts.items()
         },

@@ -26,18 +26,21 @@ def density_chart(
 ) -> Chart:
     """Return the chart of densities by class, against the background; `most` rows in all.
 
-    All models' scores are on one scale.
+    All models' scores are on one scale; each has curves as far as its own scores go.
     """
     labels = class_labels(counts, SHOWN_CLASSES)
     scale = next(iter(counts.values())).scale
     column = scale.kind.column
     curves = len(counts) * (len(labels.order) + 1)
-    points = _curve_points(counts, backgrounds, most // max(curves, 1))
+    points = {
+        model: _curve_points(of_model, backgrounds[model], most // max(curves, 1))
+        for model, of_model in counts.items()
+    }
     rows: list[Row] = [
         {"model": model, "class": label, column: score, "density": density}
         for model, label, values in labelled_scores(counts, backgrounds, labels)
         if values.total >= MIN_FOR_DENSITY
-        for score, density in _curve(values, points)
+        for score, density in _curve(values, points[model])
     ]
     behind = any(background.total for background in backgrounds.values())
     drawn = any(row["class"] != BACKGROUND_LABEL for row in rows)
@@ -54,15 +57,12 @@ def density_chart(
     )
 
 
-def _curve_points(
-    counts: Mapping[str, ModelCounts], backgrounds: Mapping[str, Distribution], most: int
-) -> NDArray[np.float64]:
-    """Return the scores at which curves are drawn, about `most`; shape (n,)."""
-    of_models = [of_model.all() for of_model in counts.values()]
-    everything = [*of_models, *(backgrounds[model] for model in counts)]
+def _curve_points(counts: ModelCounts, background: Distribution, most: int) -> NDArray[np.float64]:
+    """Return the scores at which a model's curves are drawn, about `most`; shape (n,)."""
+    everything = [counts.all(), background]
     ends = [d.quantile(share) for d in everything for share in (0.002, 0.998)]
     known = [end for end in ends if end is not None] or [-1.0, 1.0]
-    margin = 2 * of_models[0].bins.step
+    margin = 2 * everything[0].bins.step
     return np.linspace(min(known) - margin, max(known) + margin, max(min(90, most), 8))
 
 

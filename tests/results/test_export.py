@@ -197,7 +197,7 @@ def test_a_score_of_another_kind_is_the_same_in_every_output(pipeline, sequence,
     score = f"m_{kind.column}"
     assert 0 < others.height < table.height
     assert others[score].null_count() == (others.height if kind.alleles is None else 0)
-    said = f"{others.height} indels or MNVs have no score of model m: the kind {name} is not"
+    said = f"{others.height} indels or MNVs have no score of model m ({name}): its scores are of"
     assert (said in caplog.text) == (kind.alleles is None)
     snvs = table.filter(pl.col("kind") == "snv")
     assert snvs[score].null_count() == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 from varlm.annotation.bigwigs import BigWigColumns
@@ -62,8 +63,8 @@ def run(args: argparse.Namespace) -> None:
     ]
     sources = _sources(args, genome)
     count = write_annotated(args.variants, genome, store, models, sources, args.annotated)
+    _warn_of_unscored([model for model, _ in models], args.variants)
     for model, _ in models:
-        _warn_of_unscored(model, args.variants)
         if model.strands == "transcript":
             _warn_of_means(model, args.annotated, args.consequences is not None)
     names = ", ".join(model.name for model, _ in models)
@@ -92,14 +93,16 @@ def _percentiles(path: Path, kind: ScoreKind) -> Percentiles | None:
     return Percentiles(background["llr"].to_numpy(), kind) if background.height else None
 
 
-def _warn_of_unscored(model: PreparedModel, variants: Path) -> None:
-    """Say how many alleles have nulls, because the model's kind of score is not of such."""
-    if model.kind.alleles is None and (count := alleles_without_score(variants)):
+def _warn_of_unscored(models: Sequence[PreparedModel], variants: Path) -> None:
+    """Say how many alleles have nulls, because the models' kinds of score are not of such."""
+    without = [model for model in models if model.kind.alleles is None]
+    if without and (count := alleles_without_score(variants)):
         log.warning(
-            "%d indels or MNVs have no score of model %s: the kind %s is not defined for them",
+            "%d indels or MNVs have no score of %s %s: %s of single bases",
             count,
-            model.name,
-            model.kind.name,
+            "model" if len(without) == 1 else "the models",
+            ", ".join(f"{model.name} ({model.kind.name})" for model in without),
+            "its scores are" if len(without) == 1 else "their scores are",
         )
 
 

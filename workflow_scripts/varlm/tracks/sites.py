@@ -62,10 +62,15 @@ def worst_name(kind: ScoreKind) -> str:
 
 def _worst_track(kind: ScoreKind) -> Track:
     end = "highest" if kind.worst_first else "lowest"
-    score = "log-likelihood ratio (alt − ref, strand mean)"
+    score = f"log-likelihood ratio (alt − ref, {_strand(kind)})"
     if not kind.is_llr:
-        score = f"{kind.meaning} (strand mean; {kind.harmful}: harmful),"
+        score = f"{kind.meaning} ({_strand(kind)}; {kind.harmful}: harmful),"
     return Track(worst_name(kind), kind.unit, f"{end} {score} of the site's three SNVs")
+
+
+def _strand(kind: ScoreKind) -> str:
+    """Return of which strand a track is: a site has no transcript that could choose one."""
+    return "mean of both strands" if kind.strands == "transcript" else kind.strand
 
 
 _SITE_TRACKS = (

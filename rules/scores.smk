@@ -61,7 +61,7 @@ checkpoint plan:
         digests=expand(
             f"{RESULTS}/cohorts/{{cohort}}/variants.parquet.sha256", cohort=ALL_COHORTS
         ),
-        checked=ancient(rules.check_inputs.output.checked),
+        checked=checked,
     output:
         plan=directory(f"{RESULTS}/plan/{{model}}"),
     log:

@@ -149,7 +149,8 @@ def model_errors(config: Mapping[str, Any]) -> Iterator[str]:
             yield (
                 f"normalise.max_allele_length: {longest} is more than a quarter of the window of "
                 f"model {name} ({window} bp), which leaves too little context; lower it to "
-                f"{window // 4} or less, or set scoring.indels: skip"
+                f"{window // 4} or less, set models.{name}.window to {4 * longest} or more, or set "
+                "scoring.indels: skip"
             )
 
 

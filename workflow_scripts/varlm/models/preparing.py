@@ -277,7 +277,8 @@ def _options(where: str, family: Family, score: str, options: Mapping[str, str])
         values = OPTION_VALUES[name]
         if values is not None and options[name] not in values:
             raise UserError(
-                f"{where}.{name}: found {options[name]!r}, expected one of {', '.join(values)}"
+                f"{where}.{name}: found {options[name]!r}, expected one of {', '.join(values)}: "
+                "set one of these, or remove the key"
             )
     for name, default in defaults.items():
         if default is None and name not in options:

@@ -80,6 +80,7 @@ def rename(document, **letters: str) -> None:
     ("change_document", "message"),
     [
         (lambda d: rename(d, A="a"), "expected one id for each"),
+        (lambda d: rename(d, A="N"), "expected one id for each"),  # N is known, A is not
         (lambda d: d["model"].update(dropout=0.1), "BPE with dropout, expected BPE without"),
         (lambda d: d["model"].update(unk_token=None), "do not hold each of 25 letters"),
         (lambda d: d["model"].pop("vocab"), "not a readable tokeniser"),

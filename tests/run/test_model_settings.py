@@ -110,6 +110,37 @@ def test_keys_that_a_family_does_not_have(config, model, message):
     assert error.startswith(message)
 
 
+@pytest.mark.parametrize(
+    ("document", "family", "message"),
+    [
+        ({"model_type": "bert"}, None, "'bert', that of species_lm and splicebert; say in the con"),
+        ({"model_type": "t5"}, None, "'t5', of no family that varlm knows by it; it scores gpn, "),
+        ({"model_type": "gpt2"}, "llama", "'gpt2', that of gpt2, but the config says models.m.fam"),
+        ({"model_type": "VarlmGPT"}, "lstm", "'VarlmGPT', that of gpt, but the config says"),
+        ({"model_type": "GPN"}, "plantcaduceus", "'GPN', that of gpn, but the config says"),
+        ({"model_type": "gptneo"}, "gpt2", "'gptneo', expected gpt2 of the family gpt2 that the"),
+        (
+            {"auto_map": {"AutoModel": "bert_layers.B"}},
+            "gpn",
+            "auto_map names the code of dnabert2, but the config says models.m.family: gpn; corr",
+        ),
+        ({"model_type": "caduceus"}, "plantcaduceus", None),
+        ({"model_type": "bert"}, "splicebert", None),
+        ({"model_type": "anothers"}, "splicebert", None),
+        ({"model_type": "gpt2"}, "gpt2", None),
+    ],
+)
+def test_a_family_and_a_checkpoint_that_do_not_fit(config, tmp_path, document, family, message):
+    path = checkpoint(tmp_path / "model", document)
+    errors = [*model_errors(config({"path": path, "family": family}))]
+    if message is None:
+        assert errors == []
+    else:
+        (error,) = errors
+        assert error.startswith(f"models.m.path: {path}/config.json: ")
+        assert message in error
+
+
 def test_alleles_must_fit_the_window_of_each_model_that_scores_them(config):
     long = {"normalise": {"max_allele_length": 200}}
     (error,) = model_errors(config({"path": "owner/name"}, **long))

@@ -262,7 +262,10 @@ def test_weights_of_another_model_score_nothing(project, models):
     """And once the key is mended, the same folder goes on."""
     folder = shutil.copytree(models / "splice", project / "my models" / "Splice")
     tensors = load_file(folder / "model.safetensors")
-    save_file({**tensors, "more.weight": tensors["cls.predictions.bias"]}, folder / "x.safetensors")
+    save_file(
+        {**tensors, "more.weight": tensors["cls.predictions.bias"].clone()},
+        folder / "x.safetensors",
+    )
     (folder / "x.safetensors").replace(folder / "model.safetensors")
     entry = {"path": "my models/Splice", "family": "splicebert", "strands": "both"}
     write_config(project, models={"Splice": {**entry, "window": 700}}, scoring=SCORING)

@@ -1,5 +1,7 @@
 """What the scores of a report mean: each kind has its words."""
 
+from dataclasses import replace
+
 import pytest
 
 from varlm.report.glossary import glossary
@@ -32,6 +34,27 @@ def test_unlike_log_ratios_are_told_apart():
         "LLR (log-likelihood ratio): a, c",
         "LLR (log-likelihood ratio): b",
     ]
+
+
+def test_a_k_mer_is_another_hidden_thing_than_a_base():
+    ((_, joint),) = glossary({"m": KIND["masked"].of_bases()}).scores
+    assert "hidden k-mer" in joint
+    assert "have none" in joint
+    ((_, dense),) = glossary({"m": KIND["dense"].of_bases()}).scores
+    assert "pseudo" not in dense
+    assert "have none" in dense
+    both = glossary({"a": KIND["masked"], "b": KIND["masked"].of_bases()}).scores
+    assert [term[-1] for term, _ in both] == ["a", "b"]
+
+
+def test_which_strands_the_scores_are_of():
+    masked = KIND["masked"]
+    assert glossary({"a": masked, "b": KIND["dense"]}).strands == "the mean of both"
+    forward, transcript = (replace(masked, strands=name) for name in ("forward", "transcript"))
+    assert glossary({"a": forward}).strands == "that of the forward strand"
+    said = glossary({"a": masked, "b": forward, "c": transcript, "d": forward}).strands
+    assert said.startswith("the mean of both (a); that of the forward strand (b, d); that of the")
+    assert said.endswith("there are none (c)")
 
 
 def test_the_harmful_ends_are_one_sentence():

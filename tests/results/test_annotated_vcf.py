@@ -236,8 +236,10 @@ def test_which_strand_a_score_is_of_is_said_and_written():
 
 
 def test_a_family_without_alleles_says_that_they_are_missing():
-    text = score_tags(replace(SCORE_KINDS["masked"], alleles=None))["LLR"][1]
-    assert text.endswith("; missing for indels and MNVs")
+    text = score_tags(MASKED.of_bases())["LLR"][1]
+    assert text.endswith(
+        "; of the k-mer with the site, which is masked; missing for indels and MNVs"
+    )
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ class PreparedModel(JsonRecord):
     def kind(self) -> ScoreKind:
         """The kind of its score; without alleles where the family's authors score none."""
         kind = replace(SCORE_KINDS[self.score or "masked"], strands=self.strands)
-        return kind if self.known_as.alleles else replace(kind, alleles=None)
+        return kind if self.known_as.alleles else kind.of_bases()
 
     @property
     def known_as(self) -> Family:

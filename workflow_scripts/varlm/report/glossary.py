@@ -18,6 +18,13 @@ _PSEUDO = (
     "pseudo-log-likelihoods of the two sequences, and has a wider range: compare them among "
     "themselves."
 )
+_JOINT = (
+    "log p(k-mer with the alternate base) − log p(k-mer with the reference's), natural logarithm, "
+    "as the model predicts the hidden k-mer with the site from the sequence around it. −2 means "
+    "that the model holds the alternate k-mer e² ≈ 7 times less likely than the reference's; 0 "
+    "means equally likely. It is another number than the ratio of the two bases, whose "
+    "probabilities are sums over k-mers."
+)
 _WINDOW = (
     "log p(window with the alternate allele) − log p(window with the reference), natural logarithm,"
     " {} of the window, each predicted from those before it. Negative: the model finds the sequence"
@@ -100,6 +107,8 @@ class Glossary:
         A score at the harmful end, and at the other.
     worse : str
         What has the score of a worse variant.
+    strands : str
+        Which strand's the scores are, as the end of a sentence.
     distribution : bool
         Whether a model gives bases probabilities, so that there are entropies and logos.
     distance : bool
@@ -113,6 +122,7 @@ class Glossary:
     harmful: str
     harmless: str
     worse: str
+    strands: str
     distribution: bool
     distance: bool
 
@@ -128,21 +138,49 @@ def glossary(kinds: Mapping[str, ScoreKind]) -> Glossary:
         harmful="low LLR" if llrs else "score at the harmful end",
         harmless="An LLR near 0" if llrs else "A score at the other end",
         worse="a lower LLR" if llrs else "a more harmful score",
+        strands=_strands(kinds),
         distribution=any(kind.distribution for kind in kinds.values()),
         distance=any(kind.swap == "same" for kind in kinds.values()),
     )
 
 
 def _scores(kinds: Mapping[str, ScoreKind]) -> list[tuple[str, str]]:
-    by_name: dict[str, list[str]] = {}
+    by_entry: dict[tuple[str, str], list[str]] = {}
     for model, kind in kinds.items():
-        by_name.setdefault(kind.name, []).append(model)
-    if len(by_name) == 1:
-        return [_MEANINGS[name] for name in by_name]
+        by_entry.setdefault(_entry(kind), []).append(model)
+    if len(by_entry) == 1:
+        return list(by_entry)
     return [
-        (f"{_MEANINGS[name][0]}: {', '.join(models)}", _MEANINGS[name][1])
-        for name, models in by_name.items()
+        (f"{term}: {', '.join(models)}", meaning) for (term, meaning), models in by_entry.items()
     ]
+
+
+def _entry(kind: ScoreKind) -> tuple[str, str]:
+    """Return the term of a kind, and what it means."""
+    term, meaning = _MEANINGS[kind.name]
+    if kind.alleles is not None:
+        return term, meaning
+    if kind.name == "masked":
+        return term, _JOINT + _BASES_ONLY
+    return term, meaning.replace(_PSEUDO, _BASES_ONLY)
+
+
+_STRAND_OF = {
+    "both": "the mean of both",
+    "forward": "that of the forward strand",
+    "transcript": "that of the strand of the allele's transcripts, or the mean of both where they "
+    "lie on both or there are none",
+}
+
+
+def _strands(kinds: Mapping[str, ScoreKind]) -> str:
+    """Return which strand's the scores are, as the end of a sentence."""
+    by_strands: dict[str, list[str]] = {}
+    for model, kind in kinds.items():
+        by_strands.setdefault(kind.strands, []).append(model)
+    if len(by_strands) == 1:
+        return _STRAND_OF[next(iter(by_strands))]
+    return "; ".join(f"{_STRAND_OF[s]} ({', '.join(of)})" for s, of in by_strands.items())
 
 
 def _lead(kinds: Mapping[str, ScoreKind]) -> str:

@@ -60,7 +60,9 @@ def content(
         name, planned = safe_name(model), plans[model]
         scale = scales[model]
         score = f"{name}_median_{scale.kind.column}"
-        meaning = f"{scale.kind.unit.capitalize()}, strand mean".removeprefix(", ").capitalize()
+        meaning = f"{scale.kind.unit.capitalize()}, {scale.kind.strand}".removeprefix(
+            ", "
+        ).capitalize()
         columns[score] = (f"{name} median {_plain(scale.kind.title)}", meaning, median)
         decimals[score] = scale.bins.places
         for key, meaning, number in (

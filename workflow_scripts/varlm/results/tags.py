@@ -66,7 +66,7 @@ def value_type(tag: str) -> str:
 def _llr_tags(kind: ScoreKind) -> Tags:
     column, meaning = _LLR["LLR"]
     meaning = meaning.format(strand=kind.strand)
-    if kind.name != "masked":
+    if kind.name != "masked" or kind.alleles is None:
         meaning += f"; {kind.meaning}"
     return {**_LLR, "LLR": (column, meaning + ("" if kind.alleles else _NO_ALLELES))}
 

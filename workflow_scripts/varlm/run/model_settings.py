@@ -93,7 +93,7 @@ def kind_of(config: Mapping[str, Any], model: Mapping[str, Any]) -> ScoreKind | 
         return None
     kind = SCORE_KINDS[model["score"] or (family.scores[0] if family else "")]
     kind = replace(kind, strands=strands_of(config, model) or kind.strands)
-    return kind if family is None or family.alleles else replace(kind, alleles=None)
+    return kind if family is None or family.alleles else kind.of_bases()
 
 
 def model_kinds(config: Mapping[str, Any]) -> dict[str, ScoreKind | None]:

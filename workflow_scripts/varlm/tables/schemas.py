@@ -325,7 +325,7 @@ def _named_kind(about: Mapping[str, Any], kind: ScoreKind) -> ScoreKind:
         kind = replace(named, strands=kind.strands)
     if about.get("strands") == "forward":
         kind = replace(kind, strands="forward")
-    return replace(kind, alleles=about.get(ALLELES_SCORED, kind.alleles))
+    return kind if about.get(ALLELES_SCORED, kind.alleles) else kind.of_bases()
 
 
 def _names(kind: ScoreKind) -> list[str]:

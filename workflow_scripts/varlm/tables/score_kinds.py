@@ -8,7 +8,7 @@ strand (one for each of A, C, G, T there). Free of numpy and polars: `varlm.run`
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 LLR = "llr"
@@ -72,6 +72,16 @@ class ScoreKind:
     def strand(self) -> str:
         """Of which strand the score is, in words."""
         return _STRANDS[self.strands]
+
+    def of_bases(self) -> ScoreKind:
+        """Return the kind as a family has it that scores no indels and MNVs.
+
+        Where such a one masks a site, it is with all of a k-mer.
+        """
+        meaning = "of the k-mer with the site, which is masked"
+        return replace(
+            self, alleles=None, meaning=meaning if self.name == "masked" else self.meaning
+        )
 
     @property
     def worst_first(self) -> bool:
@@ -179,7 +189,7 @@ _SITE: tuple[Column, ...] = (
 
 
 def _llr_columns(kind: ScoreKind) -> tuple[Column, ...]:
-    more = "" if kind.name == "masked" else f"; {kind.meaning}"
+    more = "" if kind.name == "masked" and kind.alleles else f"; {kind.meaning}"
     return (
         (
             LLR,

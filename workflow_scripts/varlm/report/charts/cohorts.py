@@ -86,9 +86,12 @@ def shares_chart(summaries: Sequence[CohortSummary], models: Sequence[str]) -> C
 
 
 def _partial(summaries: Sequence[CohortSummary]) -> bool:
-    """Return whether a model's kind of score is of single bases alone."""
-    kinds = [model.scale.kind for summary in summaries for model in summary.models.values()]
-    return any(kind.alleles is None for kind in kinds)
+    """Return whether a model has no score of some of a cohort's alleles."""
+    return any(
+        model.scores.total < summary.accepted
+        for summary in summaries
+        for model in summary.models.values()
+    )
 
 
 def _cohorts(summaries: Sequence[CohortSummary]) -> list[str]:

@@ -13,7 +13,7 @@ from varlm.files.text import content
 from varlm.genome.bed import read_bed
 from varlm.genome.contig_names import ContigNames, read_aliases
 from varlm.genome.encoding import index_reference
-from varlm.models.checkpoint import describe
+from varlm.models.preparing import describe
 from varlm.run.checkpoint_folders import folder_problem
 from varlm.run.inputs import file_problem
 from varlm.vcf.lines import open_vcf

@@ -106,7 +106,7 @@ def test_the_reports_scores_are_those_of_the_stores_numbers(reported):
             np.median(others), abs=np.ptp(others) / 100
         )
     text = words(html)
-    assert "splice: 1 indels and MNVs have no score" in text
+    assert "splice (P(alt) − P(ref)), bert (cosine distance): 1 indels and MNVs have no" in text
     assert "The 25 alleles of the most harmful score of each model" in text
     parts = block(html, "charts")["llr_by_consequence"]["parts"]
     assert [part["models"] for part in parts] == [["splice"], ["bert"]]

@@ -54,7 +54,10 @@ def test_family_score_and_options_of_a_model_are_told():
     [
         ("both", "both, mean"),
         ("forward", "forward only"),
-        ("transcript", "both are read; that of the transcript counts"),
+        (
+            "transcript",
+            "that of the allele’s transcripts; both, mean, where there is none",
+        ),
     ],
 )
 def test_strands_are_told(strands, words):

@@ -365,7 +365,10 @@ def test_each_kind_of_score_has_its_own_tracks(folder):
     assert names == ["bert highest cosine distance"]
     assert all((folder / unquote(uri)).exists() for uri in locations(config))
     said = (folder / "README.txt").read_text()
-    assert "worst_cosine.bw\n                 highest score (mean of the strands)" in said
+    assert (
+        "worst_cosine.bw\n                 highest score (mean of the strands that are scored)"
+        in said
+    )
     assert "Of gpn, hyena alone." in said
     assert max(map(len, said.splitlines())) <= 140
 

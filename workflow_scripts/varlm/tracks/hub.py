@@ -144,8 +144,8 @@ def _files(models: Sequence[ModelTracks]) -> str:
 def _worst_lines(kind: ScoreKind) -> str:
     end = "highest" if kind.worst_first else "lowest"
     text = (
-        f"{end} score (mean of the strands) of the site's three SNVs: {kind.meaning}; "
-        f"{kind.harmful}: harmful"
+        f"{end} score (mean of the strands that are scored) of the site's three SNVs: "
+        f"{kind.meaning}; {kind.harmful}: harmful"
     )
     name = f"  {worst_name(kind)}.bw"
     lines = textwrap.wrap(text, width=83)

@@ -30,6 +30,12 @@ from varlm.tables.score_kinds import SCORE_KINDS
 torch.set_num_threads(1)
 
 
+@pytest.fixture(autouse=True)
+def without_onednn(monkeypatch):
+    """Products that torch counts: of those by oneDNN it counts nothing."""
+    monkeypatch.setattr(products, "_ONEDNN", False)
+
+
 @pytest.fixture(scope="module")
 def costs():
     from conftest import ROOT
@@ -104,8 +110,7 @@ def test_a_caduceus(costs, tmp_path, rcps):
     assert costs.caduceus({**config, "vocab_size": 16}, 30, 15).products == found
 
 
-def test_a_hyenadna(costs, tmp_path, monkeypatch):
-    monkeypatch.setattr(products, "_ONEDNN", False)  # of which torch counts nothing
+def test_a_hyenadna(costs, tmp_path):
     folder = hyenas.make_hyena(tmp_path / "model")
     found = count_site(folder, "hyenadna", 40, 20)
     assert costs.hyenadna({**hyenas.CONFIG, "vocab_size": 16}, 40, 20).products == found

@@ -67,22 +67,23 @@ def base_log_p(logits: torch.Tensor, tokeniser: KmerTokeniser) -> torch.Tensor:
     return (total / held).log()
 
 
-def marginal(
-    model: _Model, windows: NDArray[np.uint8], ids: torch.Tensor, index: int
-) -> torch.Tensor:
-    """Mask the tokens that hold a base and return its log p: A, C, G, T, shape (n, 4).
+def marginal(model: _Model, ids: torch.Tensor, index: int, *, masked: bool) -> torch.Tensor:
+    """Return log p of A, C, G, T at a base, the mean of p over the tokens that hold it: (n, 4).
 
     Parameters
     ----------
-    windows : uint8 ASCII, shape (n, W)
     ids : int64, shape (n, T), on the device
         Of the windows; not changed.
     index : int
         0-based in the windows.
+    masked : bool
+        Whether these tokens are masked.
     """
     tokeniser = model.tokeniser
-    cover = tokeniser.cover(index, windows.shape[1])
-    logits = model.logits(_masked(ids, cover, tokeniser), [token for token, _ in cover])
+    cover = tokeniser.cover(index, tokeniser.width(ids.shape[1]))
+    if masked:
+        ids = _masked(ids, cover, tokeniser)
+    logits = model.logits(ids, [token for token, _ in cover])
     p = marginals(logits[:, :, model.kmer_ids], tokeniser.k)
     places = torch.tensor([offset for _, offset in cover], device=p.device)
     return p[:, torch.arange(len(cover), device=p.device), places].mean(1).log()
@@ -97,7 +98,8 @@ def joint(
 
     Parameters
     ----------
-    windows, ids, index
+    windows : uint8 ASCII, shape (n, W)
+    ids, index
         As in `marginal`.
     middle : int
         Offset of the base in the k-mer that is read, where several tokens hold it.

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from varlm.models.kmers import base_log_p
+from varlm.models.kmers import base_log_p, marginal
 from varlm.models.tokens import KmerTokeniser
 
 # How a model may compute. float32: plain float32 sums, the reference. winograd: float32 with
@@ -180,7 +180,7 @@ class TokenModel(LanguageModel):
     def unmasked_logits(self, ids: torch.Tensor, index: int) -> torch.Tensor:
         """Logits at the base at `index`, nothing masked: see `LanguageModel`."""
         if self.tokeniser.k > 1:
-            return self.base_logits(ids)[:, index]
+            return marginal(self, ids, index, masked=False)
         return self.logits(ids, [index + len(self.tokeniser.prefix)])[:, 0, self.kmer_ids]
 
     @torch.inference_mode()

@@ -73,6 +73,11 @@ class KmerTokeniser:
         """Return the number of tokens of a window of `width` bp, special ones included."""
         return len(self.prefix) + (width - self.k) // self.stride + 1 + len(self.suffix)
 
+    def width(self, tokens: int) -> int:
+        """Return the width in bp of windows of so many tokens, special ones included."""
+        inner = tokens - len(self.prefix) - len(self.suffix)
+        return (inner - 1) * self.stride + self.k
+
     def encode(self, windows: NDArray[np.uint8]) -> NDArray[np.int64]:
         """ASCII windows (n, W) → ids (n, T)."""
         codes = CODES[windows].astype(np.int64)

@@ -103,7 +103,7 @@ def _masked(strand: _Strand) -> torch.Tensor:
 
 
 def _marginal(strand: _Strand) -> torch.Tensor:
-    return kmers.marginal(strand.model, strand.windows, strand.ids, strand.index)
+    return kmers.marginal(strand.model, strand.ids, strand.index, masked=True)
 
 
 def _dense(strand: _Strand) -> torch.Tensor:

@@ -80,6 +80,11 @@ class GPN(LanguageModel):
         """Logits at every base, nothing masked: see `LanguageModel`."""
         return self.network(ids.long(), None)[:, :, self._bases]
 
+    @torch.inference_mode()
+    def unmasked_logits(self, ids: torch.Tensor, index: int) -> torch.Tensor:
+        """Logits at the base at `index`, nothing masked: see `LanguageModel`."""
+        return self.network(ids.long(), index)[:, 0, self._bases]
+
     def modes(self) -> tuple[str, ...]:
         """Modes worth trying here: bfloat16 only where the processor computes in it."""
         convolutions = isinstance(self.module, ConvolutionalSkeleton) and not getattr(

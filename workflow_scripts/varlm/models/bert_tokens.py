@@ -7,7 +7,6 @@ which then have to agree: species are added tokens in some checkpoints. No torch
 from __future__ import annotations
 
 import itertools
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import Any
 
 from varlm.errors import UserError, first_few
 from varlm.genome.bases import BASES
+from varlm.models.checkpoint import read_object, token_text
 from varlm.models.tokens import KmerTokeniser
 
 FILES = ("vocab.txt", "added_tokens.json", "tokenizer.json", "tokenizer_config.json")
@@ -102,11 +102,11 @@ def read_vocabulary(folder: Path) -> Vocabulary:
     """
     ids: dict[str, int] = {}
     of_settings, added = folder / "tokenizer_config.json", folder / "added_tokens.json"
-    settings = _json(of_settings)
+    settings = read_object(of_settings, needed=False)
     for source, tokens in (
         ("vocab.txt", _lines(folder / "vocab.txt")),
         ("tokenizer.json", _tokenizer_json(folder / "tokenizer.json")),
-        ("added_tokens.json", _checked(added, _json(added))),
+        ("added_tokens.json", _checked(added, read_object(added, needed=False))),
         ("tokenizer_config.json", _added_tokens_decoder(of_settings, settings)),
     ):
         for token, number in tokens.items():
@@ -127,7 +127,9 @@ def read_vocabulary(folder: Path) -> Vocabulary:
                 f"{folder}: the tokens {by_id[number]!r} and {token!r} of its vocabulary both have "
                 f"the id {number}; {_AGAIN}"
             )
-    renamed = {role: _text(token) for role, token in settings.items() if role.endswith("_token")}
+    renamed = {
+        role: token_text(token) or "" for role, token in settings.items() if role.endswith("_token")
+    }
     return Vocabulary(folder, ids, {role: token for role, token in renamed.items() if token})
 
 
@@ -213,7 +215,7 @@ def _lines(path: Path) -> dict[str, int]:
 
 
 def _tokenizer_json(path: Path) -> dict[str, int]:
-    document = _json(path)
+    document = read_object(path, needed=False)
     model = document.get("model")
     vocabulary = model.get("vocab") if isinstance(model, dict) else None
     ids = dict(vocabulary) if isinstance(vocabulary, dict) else {}
@@ -232,7 +234,7 @@ def _added_tokens_decoder(path: Path, settings: Mapping[str, Any]) -> dict[str, 
         raise UserError(
             f"{path}: added_tokens_decoder is not token ids with their tokens; {_AGAIN}"
         )
-    return {_text(token): int(number) for number, token in decoder.items()}
+    return {token_text(token) or "": int(number) for number, token in decoder.items()}
 
 
 def _checked(path: Path, tokens: dict[str, Any]) -> dict[str, int]:
@@ -243,21 +245,3 @@ def _checked(path: Path, tokens: dict[str, Any]) -> dict[str, int]:
                 f"{path}: the token {token!r} has the id {number!r}, expected a number; {_AGAIN}"
             )
     return tokens
-
-
-def _text(token: Any) -> str:
-    """Return the text of a token of a JSON file, which may be within its settings."""
-    text = token.get("content") if isinstance(token, dict) else token
-    return text if isinstance(text, str) else ""
-
-
-def _json(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        return {}
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{path}: not readable as JSON ({error}); {_AGAIN}") from error
-    if not isinstance(document, dict):
-        raise UserError(f"{path}: found a {type(document).__name__}, expected a JSON object")
-    return document

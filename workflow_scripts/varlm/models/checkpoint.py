@@ -84,7 +84,7 @@ def read_config(folder: Path) -> dict[str, Any]:
             f"{folder}: no such folder; expected that of a checkpoint. Restore it (is it seen from "
             "this machine?), or name another"
         )
-    return _read_json(folder / "config.json")
+    return read_object(folder / "config.json")
 
 
 def weight_files(folder: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -122,7 +122,7 @@ def shard_map(index: Path) -> dict[str, str]:
     UserError
         If it is not such an index, or names a file outside its folder.
     """
-    weight_map = _read_json(index).get("weight_map")
+    weight_map = read_object(index).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
         raise UserError(f"{index}: no 'weight_map'; copy or download the file again")
     for name in weight_map.values():
@@ -218,11 +218,20 @@ def refuse_others(path: Path) -> None:
         raise UserError(f"{path}: found {found.what}, expected {kind}; {remedy}")
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_object(path: Path, *, needed: bool = True) -> dict[str, Any]:
+    """Return the JSON object that a file of a checkpoint holds; empty where it may be missing.
+
+    Raises
+    ------
+    UserError
+        If it is needed and not there, or holds anything else.
+    """
     if not path.is_file():
+        if not needed:
+            return {}
         raise UserError(
-            f"{path}: not found; a checkpoint needs the config.json, tokenizer.json and weights "
-            "of the Hugging Face layout"
+            f"{path}: not found; a checkpoint needs config.json, the files of its tokeniser and "
+            "weights, in the Hugging Face layout (docs/models.md)"
         )
     refuse_others(path)
     try:
@@ -237,3 +246,10 @@ def _read_json(path: Path) -> dict[str, Any]:
             "the file again"
         )
     return document
+
+
+def token_text(token: object) -> str | None:
+    """Return the text of a token as JSON files of tokenisers have it, bare or with settings."""
+    if isinstance(token, Mapping):
+        token = token.get("content")
+    return token if isinstance(token, str) else None

@@ -235,9 +235,8 @@ def prepare(
             f"else the {row.window} bp that are published)"
         )
     settings = _options(where, row, kind, options)
-    # What was there before families and kinds of score keeps its key and its file.
-    is_new = bool(row.network.startswith("networks") or not row.network) or kind != "masked"
-    shown = (kind, settings) if is_new else (None, None)
+    is_bare = row.bare_key and kind == "masked"
+    shown = (None, None) if is_bare else (kind, settings)
     sides = strands or row.strands
     return PreparedModel(
         name=name,
@@ -258,7 +257,7 @@ def prepare(
             score=shown[0],
             options=shown[1],
         ),
-        family=row.name if is_new else None,
+        family=None if is_bare else row.name,
         score=shown[0],
         options=shown[1],
     )

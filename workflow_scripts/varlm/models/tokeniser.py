@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from varlm.errors import UserError
 from varlm.genome.bases import BASES
+from varlm.models import checkpoint
 
 
 @dataclass(frozen=True)
@@ -125,13 +126,5 @@ def read_tokens(folder: Path) -> Tokens:
 
 def _special(folder: Path, name: str, default: str) -> str:
     """Return the text of a special token that tokenizer_config.json may rename."""
-    path = folder / "tokenizer_config.json"
-    if not path.is_file():
-        return default
-    try:
-        token = json.loads(path.read_text(encoding="utf-8")).get(name)
-    except (ValueError, AttributeError) as error:
-        raise UserError(f"{path}: not readable as a JSON object ({error})") from error
-    if isinstance(token, dict):
-        token = token.get("content")
-    return token if isinstance(token, str) else default
+    settings = checkpoint.read_object(folder / "tokenizer_config.json", needed=False)
+    return checkpoint.token_text(settings.get(name)) or default

@@ -55,6 +55,9 @@ class Family:
     effort : float
         Time that a bp takes on a CPU for each weight, in that of a matrix product: what the first
         shards' size is estimated by. Tokens of several bp take less, scans more.
+    bare_key : bool
+        Whether masked scores have the store's key of before there were families and kinds of score,
+        which names neither.
     version : int
         Raise this when the code changes a score of this family by more than rounding.
     """
@@ -74,6 +77,7 @@ class Family:
     identity: str = ""
     typed: bool = False
     effort: float = 1.0
+    bare_key: bool = False
     version: int = 1
 
     def option_defaults(self, score: str) -> dict[str, str | int | None]:
@@ -95,6 +99,7 @@ FAMILIES: dict[str, Family] = {
             model_types=("GPN", "ConvNet", "GPNRoFormer"),
             network="gpn.model",
             identity="single_bases",
+            bare_key=True,
             typed=True,
             scores=(*_MASKED, *_COMPARED[3:]),
         ),
@@ -104,6 +109,7 @@ FAMILIES: dict[str, Family] = {
             model_types=("VarlmLSTM",),
             network="causal",
             identity="single_bases",
+            bare_key=True,
             typed=True,
             scores=("masked", "likelihood", "mean_likelihood"),
         ),
@@ -113,6 +119,7 @@ FAMILIES: dict[str, Family] = {
             model_types=("VarlmGPT",),
             network="causal",
             identity="single_bases",
+            bare_key=True,
             typed=True,
             scores=("masked", "likelihood", "mean_likelihood"),
         ),
@@ -122,6 +129,7 @@ FAMILIES: dict[str, Family] = {
             model_types=("VarlmMarkov",),
             network="markov",
             identity="single_bases",
+            bare_key=True,
             typed=True,
             scores=("masked", "likelihood", "mean_likelihood"),
         ),
@@ -199,38 +207,19 @@ FAMILIES: dict[str, Family] = {
             alleles=False,
             strands="forward",
         ),
-        Family(
-            name="gpt2",
-            title="GPT-2 over nucleotides",
-            model_types=("gpt2",),
-            network="networks.causal_transformer",
-            identity="causal_transformer",
-            typed=True,
-            scores=("likelihood", "mean_likelihood", *_COMPARED[:3]),
-            ends="clipped",
-            options={"counted": "nucleotides"},
-        ),
-        Family(
-            name="llama",
-            title="Llama over nucleotides",
-            model_types=("llama",),
-            network="networks.causal_transformer",
-            identity="causal_transformer",
-            typed=True,
-            scores=("likelihood", "mean_likelihood", *_COMPARED[:3]),
-            ends="clipped",
-            options={"counted": "nucleotides"},
-        ),
-        Family(
-            name="mistral",
-            title="Mistral over nucleotides",
-            model_types=("mistral",),
-            network="networks.causal_transformer",
-            identity="causal_transformer",
-            typed=True,
-            scores=("likelihood", "mean_likelihood", *_COMPARED[:3]),
-            ends="clipped",
-            options={"counted": "nucleotides"},
+        *(
+            Family(
+                name=name,
+                title=f"{title} over nucleotides",
+                model_types=(name,),
+                network="networks.causal_transformer",
+                identity="causal_transformer",
+                scores=("likelihood", "mean_likelihood", *_COMPARED[:3]),
+                ends="clipped",
+                options={"counted": "nucleotides"},
+                typed=True,
+            )
+            for name, title in (("gpt2", "GPT-2"), ("llama", "Llama"), ("mistral", "Mistral"))
         ),
     )
 }

@@ -8,7 +8,6 @@ never asked for a genome.
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 
 from varlm.errors import UserError
 from varlm.genome.bases import BASES
+from varlm.models.checkpoint import read_object, token_text
 from varlm.models.tokens import KmerTokeniser
 
 FILES = ("tokenizer.json", "tokenizer_config.json")
@@ -48,10 +48,8 @@ class _Text:
 
     def special(self, name: str) -> int | None:
         """Id of a special token that tokenizer_config.json names."""
-        token = self.settings.get(name)
-        if isinstance(token, dict):
-            token = token.get("content")
-        return self.encoder.token_to_id(token) if isinstance(token, str) else None
+        token = token_text(self.settings.get(name))
+        return None if token is None else self.encoder.token_to_id(token)
 
 
 def read_tokeniser(
@@ -105,20 +103,13 @@ def _read_text(folder: Path) -> _Text:
         )
     import tokenizers
 
-    settings: Any = {}
     try:
         encoder = tokenizers.Tokenizer.from_file(str(path))
     except Exception as error:  # tokenizers raises the bare class
         raise UserError(
             f"{path}: not a readable tokeniser ({error}); copy or download the file again"
         ) from error
-    if settings_path.is_file():
-        try:
-            settings = json.loads(settings_path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise UserError(f"{settings_path}: not readable as JSON ({error})") from error
-    if not isinstance(settings, dict):
-        raise UserError(f"{settings_path}: expected a JSON object; copy the file again")
+    settings = read_object(settings_path, needed=False)
     encoder.no_padding()
     encoder.no_truncation()
     return _Text(path, encoder, settings)

@@ -10,13 +10,13 @@ become ids through a table, so that either case serves.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from varlm.errors import UserError
 from varlm.genome.bases import BASES
+from varlm.models.checkpoint import read_object, token_text
 from varlm.models.tokens import KmerTokeniser
 
 FILES = ("tokenizer_config.json", "tokenizer.json", "vocab.json")
@@ -39,19 +39,19 @@ def read_characters(folder: Path) -> KmerTokeniser:
     """
     if (folder / "tokenizer.json").is_file():
         return _of_tokenizer(folder)
-    settings = _read_object(folder / "tokenizer_config.json")
+    settings = read_object(folder / "tokenizer_config.json")
     path = folder / "vocab.json"
     if path.is_file():
-        vocabulary = _ids(path, _read_object(path).items())
+        vocabulary = _ids(path, read_object(path).items())
     else:
         path = folder / "tokenizer_config.json"
         vocabulary = _by_rule(path, settings)
     letters = _letters(vocabulary)
-    suffix = vocabulary.get(_token(settings, "sep_token", "[SEP]"))
+    suffix = vocabulary.get(token_text(settings.get("sep_token")) or "[SEP]")
     if suffix is None:
         raise UserError(f"{path}: has no id for the separator after a sequence; {_AGAIN}")
-    unknown = vocabulary.get(_token(settings, "unk_token", "[UNK]"))
-    mask = vocabulary.get(_token(settings, "mask_token", "[MASK]"))
+    unknown = vocabulary.get(token_text(settings.get("unk_token")) or "[UNK]")
+    mask = vocabulary.get(token_text(settings.get("mask_token")) or "[MASK]")
     _check(path, letters, (unknown, mask, suffix))
     other = letters.get("N", unknown)
     if other is None:
@@ -133,10 +133,10 @@ def _of_tokenizer(folder: Path) -> KmerTokeniser:
     except Exception as error:  # tokenizers raises the bare class
         raise UserError(f"{path}: not a readable tokeniser ({error}); {_AGAIN}") from error
     settings_path = folder / "tokenizer_config.json"
-    settings = _read_object(settings_path) if settings_path.is_file() else {}
+    settings = read_object(settings_path, needed=False)
     vocabulary = tokeniser.get_vocab(with_added_tokens=True)
-    unknown = vocabulary.get(_token(settings, "unk_token", "[UNK]"))
-    mask = vocabulary.get(_token(settings, "mask_token", "[MASK]"))
+    unknown = vocabulary.get(token_text(settings.get("unk_token")) or "[UNK]")
+    mask = vocabulary.get(token_text(settings.get("mask_token")) or "[MASK]")
     letters = _asked(path, tokeniser, unknown)
     text = "ACGTNNGATTACA"
     cased = text if _knows(tokeniser, "A", unknown) else text.lower()
@@ -178,23 +178,3 @@ def _asked(path: Path, tokeniser: Any, unknown: int | None) -> dict[str, int]:
             )
         letters[letter] = ids[0]
     return letters
-
-
-def _token(settings: Mapping[str, Any], name: str, default: str) -> str:
-    """Return the text of a special token."""
-    token = settings.get(name)
-    if isinstance(token, Mapping):
-        token = token.get("content")
-    return token if isinstance(token, str) else default
-
-
-def _read_object(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise UserError(f"{path}: not found; the tokeniser of this model family needs it")
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{path}: not readable as JSON ({error}); {_AGAIN}") from error
-    if not isinstance(document, dict):
-        raise UserError(f"{path}: found no JSON object; {_AGAIN}")
-    return document

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from varlm.errors import UserError, first_few
 from varlm.genome.bases import BASES
+from varlm.models.checkpoint import read_object, token_text
 from varlm.models.tokens import KmerTokeniser
 
 K = 6
@@ -122,15 +122,7 @@ def _lines(path: Path) -> list[str]:
 def _special(folder: Path, name: str) -> str | None:
     """Return the text of a special token, by the first file that names it; null there: none."""
     for file in FILES[1:]:
-        path = folder / file
-        if not path.is_file():
-            continue
-        try:
-            document = json.loads(path.read_text(encoding="utf-8"))
-            token = document.get(name)
-        except (ValueError, AttributeError) as error:
-            raise UserError(f"{path}: not readable as a JSON object ({error})") from error
-        if name in document:
-            text = token.get("content") if isinstance(token, dict) else token
-            return text if isinstance(text, str) else None
+        settings = read_object(folder / file, needed=False)
+        if name in settings:
+            return token_text(settings[name])
     return None

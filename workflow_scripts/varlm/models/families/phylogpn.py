@@ -5,7 +5,6 @@ Its tokeniser is a class of its authors with the ids in the code; files that say
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 from varlm.errors import UserError
 from varlm.genome.bases import BASES
+from varlm.models.checkpoint import read_object
 from varlm.models.tokens import KmerTokeniser
 
 FILES = ("tokenizer_config.json", "vocab.json")
@@ -107,8 +107,9 @@ def read_tokeniser(
 
 def _stored_ids(folder: Path) -> dict[str, int]:
     """Return the ids that files give to the letters, as far as any does."""
-    vocabulary = _read(folder / "vocab.json")
-    added = _read(folder / "tokenizer_config.json").get("added_tokens_decoder")
+    vocabulary = read_object(folder / "vocab.json", needed=False)
+    settings = read_object(folder / "tokenizer_config.json", needed=False)
+    added = settings.get("added_tokens_decoder")
     for number, token in (added if isinstance(added, dict) else {}).items():
         content = token.get("content") if isinstance(token, dict) else None
         if content is not None and str(number).isdigit():
@@ -116,19 +117,6 @@ def _stored_ids(folder: Path) -> dict[str, int]:
     return {
         letter: vocabulary[letter] for letter in _IDS if isinstance(vocabulary.get(letter), int)
     }
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """Return a JSON object; empty where there is no file."""
-    if not path.is_file():
-        return {}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{path}: not readable as JSON ({error}); copy the file again") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{path}: expected a JSON object; copy the file again")
-    return content
 
 
 def window_problem(window: int, config: Mapping[str, Any], tokeniser: KmerTokeniser) -> str | None:

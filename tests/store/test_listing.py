@@ -3,6 +3,7 @@
 import logging
 
 from making.store import KEY, MODEL, allele_rows, background_rows, make_store, site_rows
+from varlm.cli import main
 from varlm.genome.reference import Genome
 from varlm.store import Store
 from varlm.store.listing import describe
@@ -71,3 +72,11 @@ def test_damaged_files_are_named_and_not_counted(tmp_path, caplog):
         model = describe(Store(tmp_path), KEY)
     assert model.commits == 1
     assert str(commit) in caplog.text
+
+
+def test_models_of_one_checkpoint_are_told_apart_by_kind_and_options(tmp_path, capsys):
+    kind = {"family": "species_lm", "score": "influence", "options": {"species": "homo_sapiens"}}
+    Store(tmp_path).commit(KEY, {**MODEL, **kind}, [("SQ.a", site_rows([1]))])
+    assert main(["store", "ls", str(tmp_path)]) == 0
+    assert "family species_lm  score influence" in (out := capsys.readouterr().out)
+    assert "species homo_sapiens" in out

@@ -119,7 +119,9 @@ def _ls(args: argparse.Namespace) -> int:
 def _show_model(model: Model, limit: int | None) -> list[str]:
     """Return the lines that tell of one model."""
     lines = [f"{', '.join(model.names) or '(no name)'}  key {model.key}"]
-    lines += [f"  {'  '.join(f'{name} {value}' for name, value in model.settings.items())}"]
+    settings = {name: value for name, value in model.settings.items() if name != "options"}
+    settings |= model.settings.get("options", {})
+    lines += [f"  {'  '.join(f'{name} {value}' for name, value in settings.items())}"]
     for source in model.sources:
         revision = f"  revision {source['revision']}" if source["revision"] else ""
         lines.append(f"  path {source['path']}{revision}")

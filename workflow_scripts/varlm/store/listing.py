@@ -20,7 +20,10 @@ from varlm.store.verification import sound_commits
 
 log = logging.getLogger("varlm")
 
-_SETTINGS = ("model_type", "window", "strands", "precision", "scoring_version")
+_SETTINGS = (
+    *("model_type", "family", "score", "window", "strands", "precision", "scoring_version"),
+    "options",
+)
 
 
 @dataclass
@@ -74,7 +77,8 @@ class Model:
     names : list of str
         What runs called it.
     settings : dict
-        window, strands, precision, model_type, scoring_version, where the commits tell.
+        window, strands, precision, model_type, scoring_version, and of other than masked scores
+        family, score and options, where the commits tell.
     sources : list of dict
         path and revision, of each checkpoint that runs took it from.
     contigs : list of ContigFiles

@@ -406,8 +406,6 @@ def test_a_missing_or_unreadable_vocabulary_is_an_error(tmp_path):
     (folder / "tokenizer_config.json").write_text("[]")
     message = r"tokenizer_config\.json: found a list, expected a JSON object"
     with pytest.raises(UserError, match=message):
-        UserError, match=r"tokenizer_config\.json: found a list, expected a JSON object"
-    ):
         family.read_tokeniser(folder, {}, {})
 
 

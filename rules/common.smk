@@ -342,13 +342,14 @@ def stored(wildcards):
     added. `ancient` is no way out: Snakemake 9.27 then also passes over inputs that did change.
     Every rule below the commit takes it, or Snakemake runs it for what it thought before. A contig
     has other scores once it is called circular; where none is, an input that says so would make
-    the tables of older results anew for nothing.
+    the tables of older results anew for nothing: which it is, a checkpoint tells.
     """
     for model in [wildcards.model] if "model" in wildcards.keys() else MODELS:
         checkpoints.commit.get(model=model)
-    listed = Path(CIRCULAR_CONTIGS)
-    is_empty = listed.exists() and not json.loads(listed.read_text("utf-8"))["contigs"]
-    return [] if is_empty else [CIRCULAR_CONTIGS]
+    listed = Path(checkpoints.find_circular.get().output.circular)
+    return (
+        [CIRCULAR_CONTIGS] if json.loads(listed.read_text("utf-8"))["contigs"] else []
+    )
 
 
 def planned_scores(wildcards):

@@ -2,12 +2,10 @@
 # Produces: {results}/checked_inputs.json, for which the plan waits
 
 
-# A checkpoint, so that the plan waits for it and yet is not out of date after it (`checked` in
-# common.smk): a table of labels that was edited while shards are scored makes none of them anew.
-# `ancient` is no way out: where this alone is to run again, Snakemake 9.27 passes over all that lies
-# below it, a new model too, and says that it is done. Headers and small tables: seconds, less than
-# a scheduler would let it wait.
-checkpoint check_inputs:
+# The plan waits for it, and is not made again where it is (`checked` in common.smk): a table of labels
+# that was edited while shards are scored makes none of them anew. Headers and small tables: seconds,
+# less than a scheduler would let it wait.
+rule check_inputs:
     input:
         contigs=rules.index_reference.output.contigs,
         aliases=inputs(CONFIG["reference"]["aliases"]),

@@ -330,9 +330,16 @@ def checkpoint_files(wildcards):
 
 
 def checked(wildcards):
-    """Wait until the inputs of later steps were looked at; return no file, as `stored` does not."""
-    checkpoints.check_inputs.get()
-    return []
+    """Return what says that the inputs of later steps were looked at: the plan waits for it.
+
+    A plan that is there is not made anew by it (`ancient`). Below an ancient input that is to be made
+    anew, Snakemake 9.27 looks at nothing else, and would pass over a model that has no plan yet.
+    """
+    path = str(
+        rules.check_inputs.output.checked
+    )  # a text: `ancient` marks what it is given
+    is_planned = Path(f"{RESULTS}/plan/{wildcards.model}/plan.json").is_file()
+    return ancient(path) if is_planned else path
 
 
 def stored(wildcards):
@@ -342,14 +349,13 @@ def stored(wildcards):
     added. `ancient` is no way out: Snakemake 9.27 then also passes over inputs that did change.
     Every rule below the commit takes it, or Snakemake runs it for what it thought before. A contig
     has other scores once it is called circular; where none is, an input that says so would make
-    the tables of older results anew for nothing: which it is, a checkpoint tells.
+    the tables of older results anew for nothing.
     """
     for model in [wildcards.model] if "model" in wildcards.keys() else MODELS:
         checkpoints.commit.get(model=model)
-    listed = Path(checkpoints.find_circular.get().output.circular)
-    return (
-        [CIRCULAR_CONTIGS] if json.loads(listed.read_text("utf-8"))["contigs"] else []
-    )
+    listed = Path(CIRCULAR_CONTIGS)
+    is_empty = listed.exists() and not json.loads(listed.read_text("utf-8"))["contigs"]
+    return [] if is_empty else [CIRCULAR_CONTIGS]
 
 
 def planned_scores(wildcards):

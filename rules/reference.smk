@@ -33,7 +33,7 @@ CIRCULAR_BY = CONFIG["reference"]["annotation"] if CIRCULAR == "auto" else None
 
 
 # A second or two, less than a scheduler would let it wait.
-checkpoint find_circular:
+rule find_circular:
     input:
         contigs=rules.index_reference.output.contigs,
         annotation=inputs(CIRCULAR_BY),

@@ -43,7 +43,7 @@ def test_nothing_is_scored_before_every_input_is_looked_at(tmp_path):
     # All is well now, and a fault that comes later scores nothing either.
     write_config(tmp_path, annotate={"info": ["X"]}, evaluate={})
     output = snakemake(tmp_path, "--", "results/commits/tiny.json")
-    assert output.index("checkpoint check_inputs:") < output.index("checkpoint plan:")
+    assert output.index("rule check_inputs:") < output.index("checkpoint plan:")
     assert "rule score:" in output
     write_config(tmp_path, annotate={"info": ["Y"]}, evaluate={})
     output = snakemake(tmp_path, check=False)

@@ -94,20 +94,22 @@ def test_another_label_table_is_measured_anew_and_null_runs_nothing(finished):
     folder, _ = finished
     # Named in the config, the table is the same.
     configure(folder, labels={**LABELS, "assay": {"table": "assay.tsv", "column": "effect"}})
-    assert "rule evaluate:" not in snakemake(folder, "--dry-run", *TARGETS)
+    assert "rule evaluate:" not in snakemake(folder, *TARGETS)
     configure(folder)
+    assert "rule evaluate:" not in snakemake(folder, *TARGETS)
     assert "Nothing to be done" in snakemake(folder, "--dry-run", *TARGETS)
     text = (folder / "assay.tsv").read_text()
     (folder / "assay.tsv").write_text(text + "chr1\t1\tN\tA\t0.5\n")
-    jobs = snakemake(folder, "--dry-run", *TARGETS)
+    jobs = snakemake(folder, *TARGETS)
     assert "rule evaluate:" in jobs
     assert "rule annotate:" not in jobs
     (folder / "assay.tsv").write_text(text)
     configure(folder, seed=2)
-    assert "rule evaluate:" in snakemake(folder, "--dry-run", *TARGETS)
+    assert "rule evaluate:" in snakemake(folder, *TARGETS)
     write_config(folder)
     assert "rule evaluate:" not in snakemake(folder, "--dry-run", reports=True)
     configure(folder)
+    snakemake(folder, *TARGETS)
 
 
 def test_a_label_of_an_unknown_cohort_and_a_missing_table_are_errors(finished):

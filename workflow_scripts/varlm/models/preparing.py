@@ -19,13 +19,7 @@ from varlm.errors import UserError
 from varlm.files.whole import sha256
 from varlm.models.checkpoint import check_headers, read_config, refuse_others, weight_files
 from varlm.models.prepared import SCORING_VERSION, Precision, PreparedModel, Strands
-from varlm.run.model_families import (
-    FAMILIES,
-    OPTION_VALUES,
-    Family,
-    families_like,
-    family_problem,
-)
+from varlm.run.model_families import FAMILIES, Family, families_like, family_problem
 
 _NONE: Mapping[str, str] = MappingProxyType({})
 
@@ -222,19 +216,17 @@ def prepare(
         raise UserError(str(error).replace("models.NAME", where)) from error
     row = files.family
     kind = score or row.scores[0]
-    if kind not in row.scores:
-        raise UserError(
-            f"{where}.score: found {kind!r}; {row.title} has {', '.join(row.scores)}: "
-            "set one of these, or remove the key"
-        )
+    for key, problem in row.problems(kind, options):
+        raise UserError(f"{where}.{key}: {problem}")
     width = window or row.window
-    problem = identity_of(row).window_problem(width, files.config, files.tokens)
-    if problem is not None:
+    unfit = identity_of(row).window_problem(width, files.config, files.tokens)
+    if unfit is not None:
         raise UserError(
-            f"{where}.window: found {width}; {problem} (without this key, scoring.window counts, "
+            f"{where}.window: found {width}; {unfit} (without this key, scoring.window counts, "
             f"else the {row.window} bp that are published)"
         )
-    settings = _options(where, row, kind, options)
+    defaults = row.option_defaults(kind)
+    settings = {option: str(options.get(option, default)) for option, default in defaults.items()}
     is_bare = row.bare_key and kind == "masked"
     shown = (None, None) if is_bare else (kind, settings)
     sides = strands or row.strands
@@ -261,25 +253,3 @@ def prepare(
         score=shown[0],
         options=shown[1],
     )
-
-
-def _options(where: str, family: Family, score: str, options: Mapping[str, str]) -> dict[str, str]:
-    """Return every option of a family and a kind of score, with its default where none is given."""
-    defaults = family.option_defaults(score)
-    for name in options:
-        if name not in defaults:
-            raise UserError(
-                f"{where}.{name}: found {options[name]!r}; {family.title} with the score {score} "
-                f"has {'the options ' + ', '.join(defaults) if defaults else 'no options'}: "
-                "remove the key"
-            )
-        values = OPTION_VALUES[name]
-        if values is not None and options[name] not in values:
-            raise UserError(
-                f"{where}.{name}: found {options[name]!r}, expected one of {', '.join(values)}: "
-                "set one of these, or remove the key"
-            )
-    for name, default in defaults.items():
-        if default is None and name not in options:
-            raise UserError(f"{where}.{name}: missing; {family.title} needs it: set it")
-    return {name: str(options.get(name, default)) for name, default in defaults.items()}

@@ -7,11 +7,11 @@ defaults are those of its authors' own scores; docs/models.md says where they ar
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-# Of all four ways to answer a site with one masked or unmasked pass, or with one pass an allele.
+# Kinds of score: of one pass over a site; of four, each with another base there; of whole windows.
 _MASKED = ("masked", "dense", "probability")
 _COMPARED = ("cosine", "euclidean", "inner_product", "influence", "divergence")
 _CAUSAL = ("mean_likelihood", "likelihood")
@@ -82,7 +82,45 @@ class Family:
 
     def option_defaults(self, score: str) -> dict[str, str | int | None]:
         """Return every option of the family with a kind of score → its default."""
-        return {**self.options, **KIND_OPTIONS.get(score, {})}
+        own = {n: v for n, v in self.options.items() if n != "counted" or score in _CAUSAL}
+        return {**own, **KIND_OPTIONS.get(score, {})}
+
+    def problems(self, score: str, options: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+        """Yield what a model's keys say that the family does not have: key, and what is wrong.
+
+        Parameters
+        ----------
+        score : str
+            Kind of score.
+        options : mapping
+            Option → value, of those that are set.
+        """
+        if score not in self.scores:
+            known = ", ".join(self.scores)
+            yield (
+                "score",
+                f"found {score!r}; {self.title} has {known}: set one of these, or remove the key",
+            )
+            return
+        defaults = self.option_defaults(score)
+        for name, value in options.items():
+            values = OPTION_VALUES[name]
+            if name not in defaults:
+                of_it = f"the options {', '.join(defaults)}" if defaults else "no options"
+                yield (
+                    name,
+                    f"found {value!r}; {self.title} with the score {score} has {of_it}: remove the "
+                    "key",
+                )
+            elif values is not None and value not in values:
+                yield (
+                    name,
+                    f"found {value!r}, expected one of {', '.join(values)}: set one of these, or "
+                    "remove the key",
+                )
+        for name, default in defaults.items():
+            if default is None and name not in options:
+                yield name, f"missing; {self.title} needs it: set it"
 
     @property
     def module(self) -> str:

@@ -125,12 +125,17 @@ def indels_of(config: Mapping[str, Any]) -> str:
 
 def prepare_flags(model: Mapping[str, Any]) -> list[str]:
     """Return what a model's own keys say, as options of the step prepare_model."""
-    options = [f"{name}={model[name]}" for name in OPTION_VALUES if model[name] is not None]
+    options = [f"{name}={value}" for name, value in _options(model).items()]
     return [
         *(word for option in options for word in ("--option", option)),
         *(["--family", model["family"]] if model["family"] is not None else []),
         *(["--score", model["score"]] if model["score"] is not None else []),
     ]
+
+
+def _options(model: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that a model's own keys set."""
+    return {name: model[name] for name in OPTION_VALUES if model[name] is not None}
 
 
 def model_errors(config: Mapping[str, Any]) -> Iterator[str]:
@@ -140,8 +145,9 @@ def model_errors(config: Mapping[str, Any]) -> Iterator[str]:
         problem = _checkpoint_problem(model)
         if problem is not None:
             yield problem.replace("models.NAME", f"models.{name}")
-        else:
-            yield from _family_errors(f"models.{name}", model, family_of(config, model))
+        elif (family := family_of(config, model)) is not None:
+            problems = family.problems(model["score"] or family.scores[0], _options(model))
+            yield from (f"models.{name}.{key}: {text}" for key, text in problems)
         kind = kind_of(config, model)
         window = window_of(config, model) or _UNKNOWN_WINDOW
         is_scored = config["scoring"]["indels"] == "score" and (kind is None or kind.alleles)
@@ -152,26 +158,3 @@ def model_errors(config: Mapping[str, Any]) -> Iterator[str]:
                 f"{window // 4} or less, set models.{name}.window to {4 * longest} or more, or set "
                 "scoring.indels: skip"
             )
-
-
-def _family_errors(key: str, model: Mapping[str, Any], family: Family | None) -> Iterator[str]:
-    """Yield which keys of a model its family does not have."""
-    if family is None:
-        return
-    score = model["score"] or family.scores[0]
-    if score not in family.scores:
-        yield (
-            f"{key}.score: found {score!r}; {family.title} has {', '.join(family.scores)}: set one "
-            "of these, or remove the key"
-        )
-        return
-    known = family.option_defaults(score)
-    for option in OPTION_VALUES:
-        if model[option] is not None and option not in known:
-            of_it = f"the options {', '.join(known)}" if known else "no options"
-            yield (
-                f"{key}.{option}: found {model[option]!r}; {family.title} with the score {score} "
-                f"has {of_it}: remove the key"
-            )
-        if option in known and known[option] is None and model[option] is None:
-            yield f"{key}.{option}: missing; {family.title} needs it: set it"

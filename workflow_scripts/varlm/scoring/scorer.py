@@ -176,10 +176,9 @@ class Scorer:
         ratio = np.full((len(pairs), 2), np.nan)
         both = [*pairs.reference, *pairs.alternate]
         for side in range(self.sides):
-            strands = [window[None] for window in both]
             if side == 1:
-                strands = [reverse_complement(window) for window in strands]
-            totals = self._likelihoods([window[0] for window in strands])
+                both = [reverse_complement(window[None])[0] for window in both]
+            totals = self._likelihoods(both)
             ratio[:, side] = totals[len(pairs) :] - totals[: len(pairs)]
         if self.progress is not None:
             self.progress(len(pairs))

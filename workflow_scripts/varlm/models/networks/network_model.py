@@ -7,6 +7,7 @@ computes, and what it is called in the log is told here.
 from __future__ import annotations
 
 import copy
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import torch
@@ -20,7 +21,7 @@ from varlm.models.tokens import KmerTokeniser
 _TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
-class Network(nn.Module):
+class Network(nn.Module, ABC):
     """A module that answers at tokens, in the type of its parameters."""
 
     def cast(self, dtype: torch.dtype) -> None:
@@ -33,13 +34,13 @@ class Network(nn.Module):
         for parameter in self.parameters():
             parameter.data = parameter.data.to(dtype)
 
+    @abstractmethod
     def logits(self, ids: torch.Tensor, at: Sequence[int] | None = None) -> torch.Tensor:
         """Logits over the vocabulary at tokens: (n, T) → (n, len(at) or T, V)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def hidden(self, ids: torch.Tensor, at: Sequence[int] | None = None) -> torch.Tensor:
         """Last hidden states at tokens: (n, T) → (n, len(at) or T, C)."""
-        raise NotImplementedError
 
 
 class NetworkModel(TokenModel):

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from making.closed_forms import CausalClosedForm, ClosedForm, tokeniser
 from making.scoring import allele_ratios, ascii_array, site_logits
+from varlm.genome.tiles import Tiles
 from varlm.scoring import formulas
 from varlm.scoring.recipe import Recipe
 from varlm.scoring.scorer import Scorer
@@ -162,7 +163,7 @@ def scorer(model, kind, *, options=None, centre="right", clipped=False, batch_si
 
 SINGLE = ("bases", "bases between ends", "bases, an id for what is past the end")
 KINDS = [
-    *product(MODELS, ("masked", "dense", "inner_product", "euclidean")),
+    *product(MODELS, ("masked", "inner_product", "euclidean")),
     *product(MODELS, ("marginal",)),
     *product(SINGLE, ("probability",)),
     *product(("bases", "codons", "overlapping pairs"), ("cosine",)),
@@ -196,6 +197,41 @@ def test_each_kind_is_its_definition(name, kind, text, data):
             for base in "ACGT"
         ]
         np.testing.assert_allclose(numbers[strand], expected, atol=2e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", MODELS)
+@given(text=TEXTS, data=st.data())
+@settings(max_examples=20)
+def test_dense_numbers_are_those_of_the_tile(name, text, data):
+    """Of every position, on both strands, at both ends of the contig and in a last short tile."""
+    model = MODELS[name]
+    k = model.tokeniser.k
+    size = data.draw(st.integers(2, 12))
+    context = data.draw(st.integers(k, 8))
+    if model.tokeniser.stride > 1:
+        size, context = size * k, context * k
+    tiles = Tiles(size, context)
+    recipe = Recipe(SCORE_KINDS["dense"], tiles=tiles)
+    tiled = Scorer(model, batch_size=3, recipe=recipe)
+    numbers = site_logits(tiled, ascii_array(text), range(len(text)), 0)
+    some = data.draw(st.lists(st.integers(0, len(text) - 1), min_size=1, max_size=9))
+    alone = site_logits(replace(tiled, batch_size=2), ascii_array(text), some, 0)
+    np.testing.assert_allclose(alone, numbers[some], atol=1e-5)
+    for pos in range(len(text)):
+        start = pos // size * size
+        middle = (start + min(start + size, len(text))) // 2
+        around = context + size // 2
+        padded = "-" * around + text + "-" * tiles.window
+        forward = padded[middle : middle + tiles.window]
+        index = pos - middle + around
+        for strand in (0, 1):
+            window = forward if strand == 0 else reverse(forward)
+            place = index if strand == 0 else tiles.window - 1 - index
+            oracle = Oracle(model, window, place, reverse_strand=strand == 1, options={})
+            expected = [
+                oracle.dense(base if strand == 0 else base.translate(COMPLEMENT)) for base in "ACGT"
+            ]
+            np.testing.assert_allclose(numbers[pos, strand], expected, atol=2e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", CAUSAL)
@@ -299,7 +335,7 @@ def test_swapping_ref_and_alt_does_what_the_kind_says(name, kind, text, data):
         numbers = site_logits(scorer(model, kind), ascii_array(sequence), [pos], width)
         indices = [np.array(["ACGT".index(base)]) for base in (ref, other)]
         scores.append(formulas.score_by_strand(what, numbers, *indices)[0])
-    if what.swap == "negates" and kind != "dense":  # a base that is seen speaks of itself
+    if what.swap == "negates":
         np.testing.assert_allclose(scores[0], -scores[1], atol=1e-4)
     elif what.swap == "same":
         np.testing.assert_allclose(scores[0], scores[1], atol=1e-4)

@@ -108,9 +108,12 @@ def test_the_pruned_forward_pass_equals_gpns_own(model, mode, tolerance, length)
         torch.testing.assert_close(
             model.site_logits(ids, index), direct(model, ids, index), atol=tolerance, rtol=0
         )
-    torch.testing.assert_close(
-        model.base_logits(ids), direct(model, ids, None), atol=tolerance, rtol=0
-    )
+    whole = direct(model, ids, None)
+    torch.testing.assert_close(model.base_logits(ids), whole, atol=tolerance, rtol=0)
+    for start, stop in ((0, length // 2), (length // 4, length - length // 4), (3, length)):
+        torch.testing.assert_close(
+            model.tile_logits(ids, start, stop), whole[:, start:stop], atol=tolerance, rtol=0
+        )
 
 
 @pytest.mark.slow

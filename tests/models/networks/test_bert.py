@@ -336,7 +336,7 @@ def test_marginals_of_single_bases_are_their_softmax(tmp_path):
     model = load_model(tmp_path, family="species_lm", options=HUMAN)
     windows = drawn(21)
     ids = torch.from_numpy(model.encode(windows))
-    marginal = kmers.marginal(model, ids, 10, masked=True)
+    marginal = kmers.marginal(model, ids, 10)
     assert torch.allclose(marginal, model.site_logits(ids, 10).log_softmax(-1), atol=1e-5)
 
 
@@ -409,7 +409,7 @@ def strand_numbers(row, windows, strand):
 def log_ratios(model, windows, ids, index, strand):
     k = model.tokeniser.k
     middle = k // 2 - 1 if strand == "fwd" else k // 2
-    yield "marginal", lambda: kmers.marginal(model, ids, index, masked=True)
+    yield "marginal", lambda: kmers.marginal(model, ids, index)
     yield "joint", lambda: kmers.joint(model, windows, ids, index, middle)
     yield "prob_diff", lambda: model.site_probabilities(ids, index)
     yield "llr", lambda: model.site_logits(ids, index)

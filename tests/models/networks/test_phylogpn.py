@@ -68,16 +68,17 @@ def test_logits_are_those_of_the_formulas(model, tensors):
     assert torch.allclose(logits, transcribed(tensors, ids), atol=1e-5)
 
 
-def test_a_site_is_answered_by_the_base_at_its_index(model):
+def test_a_tile_is_answered_by_the_bases_at_its_indices(model):
     ids = torch.from_numpy(model.encode(random_windows(2, 30)))
     whole = model.base_logits(ids)
     for index in range(HALO, 30 - HALO):
-        site = model.unmasked_logits(ids, index)
+        site = model.tile_logits(ids, index, index + 1)[:, 0]
         assert torch.allclose(site, whole[:, index - HALO], atol=1e-5)
         assert torch.allclose(model.logits(ids, [index])[:, 0], site, atol=1e-5)
-    for index in (HALO - 1, 30 - HALO):
-        with pytest.raises(ValueError, match="it needs 8 on each side"):
-            model.unmasked_logits(ids, index)
+    assert torch.allclose(model.tile_logits(ids, HALO, 30 - HALO), whole, atol=1e-5)
+    for start, stop in ((HALO - 1, HALO), (HALO, 31 - HALO)):
+        with pytest.raises(ValueError, match="they need 8 on each side"):
+            model.tile_logits(ids, start, stop)
 
 
 def test_palindromic_norms_make_both_strands_equal(tmp_path, tensors):
@@ -89,7 +90,7 @@ def test_palindromic_norms_make_both_strands_equal(tmp_path, tensors):
     for stored, equal in ((palindromic, True), (tensors, False)):
         loaded = load_model(write_phylogpn(tmp_path / str(equal), stored))
         forward, reverse = (
-            loaded.unmasked_logits(torch.from_numpy(loaded.encode(strand)), HALO)
+            loaded.tile_logits(torch.from_numpy(loaded.encode(strand)), HALO, HALO + 1)[:, 0]
             for strand in (windows, reverse_complement(windows))
         )
         assert torch.allclose(forward, reverse.flip(1), atol=1e-5) == equal
@@ -195,7 +196,8 @@ def test_scores_are_those_of_the_authors(checkpoint):
     assert (windows[:, halo] == np.frombuffer(b"ACGT", np.uint8)[codes[0]]).all()
     rows, strands = np.arange(len(windows)), {}
     for name, strand in (("fwd", windows), ("rev", reverse_complement(windows))):
-        logits = loaded.unmasked_logits(torch.from_numpy(loaded.encode(strand)), halo).numpy()
+        ids = torch.from_numpy(loaded.encode(strand))
+        logits = loaded.tile_logits(ids, halo, halo + 1)[:, 0].numpy()
         ref, alt = codes if name == "fwd" else [3 - code for code in codes]
         strands[name] = logits[rows, alt] - logits[rows, ref]
         np.testing.assert_allclose(strands[name], sites[name], rtol=0, atol=1e-4)

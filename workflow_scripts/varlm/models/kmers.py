@@ -67,8 +67,8 @@ def base_log_p(logits: torch.Tensor, tokeniser: KmerTokeniser) -> torch.Tensor:
     return (total / held).log()
 
 
-def marginal(model: _Model, ids: torch.Tensor, index: int, *, masked: bool) -> torch.Tensor:
-    """Return log p of A, C, G, T at a base, the mean of p over the tokens that hold it: (n, 4).
+def marginal(model: _Model, ids: torch.Tensor, index: int) -> torch.Tensor:
+    """Mask the tokens that hold a base; log p of A, C, G, T there, the mean of p over them: (n, 4).
 
     Parameters
     ----------
@@ -76,14 +76,10 @@ def marginal(model: _Model, ids: torch.Tensor, index: int, *, masked: bool) -> t
         Of the windows; not changed.
     index : int
         0-based in the windows.
-    masked : bool
-        Whether these tokens are masked.
     """
     tokeniser = model.tokeniser
     cover = tokeniser.cover(index, tokeniser.width(ids.shape[1]))
-    if masked:
-        ids = _masked(ids, cover, tokeniser)
-    logits = model.logits(ids, [token for token, _ in cover])
+    logits = model.logits(_masked(ids, cover, tokeniser), [token for token, _ in cover])
     p = marginals(logits[:, :, model.kmer_ids], tokeniser.k)
     places = torch.tensor([offset for _, offset in cover], device=p.device)
     return p[:, torch.arange(len(cover), device=p.device), places].mean(1).log()

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from varlm.models.kmers import base_log_p, marginal
+from varlm.models.kmers import base_log_p
 from varlm.models.tokens import KmerTokeniser
 
 # How a model may compute. float32: plain float32 sums, the reference. winograd: float32 with
@@ -72,9 +72,12 @@ class LanguageModel(ABC):
     def base_logits(self, ids: torch.Tensor) -> torch.Tensor:
         """Logits of A, C, G, T at every base, nothing masked: float32, (batch, length, 4)."""
 
-    def unmasked_logits(self, ids: torch.Tensor, index: int) -> torch.Tensor:
-        """Logits of A, C, G, T at the base at `index`, nothing masked: float32, (batch, 4)."""
-        return self.base_logits(ids)[:, index]
+    def tile_logits(self, ids: torch.Tensor, start: int, stop: int) -> torch.Tensor:
+        """Logits of A, C, G, T at the bases from `start` to before `stop`, nothing masked.
+
+        0-based in the windows; float32, shape (batch, stop − start, 4).
+        """
+        return self.base_logits(ids)[:, start:stop]
 
     def site_probabilities(self, ids: torch.Tensor, index: int) -> torch.Tensor:
         """Mask the base at `index` and return P of A, C, G, T: float32, (batch, 4)."""
@@ -170,18 +173,22 @@ class TokenModel(LanguageModel):
     @torch.inference_mode()
     def base_logits(self, ids: torch.Tensor) -> torch.Tensor:
         """Logits at every base, nothing masked: see `LanguageModel`."""
-        tokens = range(len(self.tokeniser.prefix), ids.shape[1] - len(self.tokeniser.suffix))
-        kmers = self.logits(ids, tokens)[:, :, self.kmer_ids]
-        if self.tokeniser.k == 1:
-            return kmers
-        return base_log_p(kmers, self.tokeniser)
+        return self.tile_logits(ids, 0, self.tokeniser.width(ids.shape[1]))
 
     @torch.inference_mode()
-    def unmasked_logits(self, ids: torch.Tensor, index: int) -> torch.Tensor:
-        """Logits at the base at `index`, nothing masked: see `LanguageModel`."""
-        if self.tokeniser.k > 1:
-            return marginal(self, ids, index, masked=False)
-        return self.logits(ids, [index + len(self.tokeniser.prefix)])[:, 0, self.kmer_ids]
+    def tile_logits(self, ids: torch.Tensor, start: int, stop: int) -> torch.Tensor:
+        """Logits at bases, nothing masked: see `LanguageModel`."""
+        k, stride = self.tokeniser.k, self.tokeniser.stride
+        # The tokens that hold any of the bases.
+        first = max(-(-(start - k + 1) // stride), 0)
+        last = min((stop - 1) // stride, (self.tokeniser.width(ids.shape[1]) - k) // stride)
+        before = len(self.tokeniser.prefix)
+        tokens = range(first + before, last + 1 + before)
+        kmers = self.logits(ids, tokens)[:, :, self.kmer_ids]
+        if k == 1:
+            return kmers
+        begin = start - first * stride
+        return base_log_p(kmers, self.tokeniser)[:, begin : begin + stop - start]
 
     @torch.inference_mode()
     def variant_embeddings(

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from varlm.errors import UserError
 from varlm.files.whole import sha256
+from varlm.genome.tiles import Tiles
 from varlm.models.checkpoint import check_headers, read_config, refuse_others, weight_files
 from varlm.models.prepared import SCORING_VERSION, Precision, PreparedModel, Strands
 from varlm.run.model_families import FAMILIES, Family, families_like, family_problem
@@ -227,6 +228,8 @@ def prepare(
         )
     defaults = row.option_defaults(kind)
     settings = {option: str(options.get(option, default)) for option, default in defaults.items()}
+    if kind == "dense" and row.tile is None:  # where the grid lies changes the numbers
+        settings["tile"] = str(Tiles.within(width).size)
     is_bare = row.bare_key and kind == "masked"
     shown = (None, None) if is_bare else (kind, settings)
     sides = strands or row.strands

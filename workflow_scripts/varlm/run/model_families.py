@@ -41,6 +41,9 @@ class Family:
         Where the site lies in an even window of W bp: right (index W//2) or left (W//2 − 1).
     ends : str
         What a window past an end of the contig is there: padded, or clipped.
+    tile : int or None
+        bp that one pass of dense scoring answers, of a network that reads a window on each side of
+        them; None: the middle half of a window.
     alleles : bool
         Whether indels and MNVs are scored where the kind of score defines that: not by k-mers, and
         not where a window has one answer.
@@ -72,6 +75,7 @@ class Family:
     centre: Literal["right", "left"] = "right"
     ends: Literal["padded", "clipped"] = "padded"
     options: Mapping[str, str | int | None] = field(default_factory=dict)
+    tile: int | None = None
     alleles: bool = True
     network: str = ""
     identity: str = ""
@@ -242,6 +246,7 @@ FAMILIES: dict[str, Family] = {
             model_types=("phylogpn",),
             scores=("dense",),
             window=481,
+            tile=512,
             alleles=False,
             strands="forward",
         ),

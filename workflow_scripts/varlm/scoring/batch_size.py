@@ -48,16 +48,17 @@ def choose_device(name: str = "auto") -> torch.device:
     return torch.device(name)
 
 
-def default_batch(model: LanguageModel, window: int) -> int:
+def default_batch(model: LanguageModel, window: int, *, everywhere: bool = False) -> int:
     """Windows a batch: a power of two that depends on nothing but the model and the device.
 
     Not measured: another batch size gives other roundings, and runs should repeat bit for bit.
     On a CPU one layer's values should stay in the cache (within 10 % of the best of 4 … 64 for
-    64 and for 512 channels on Zen 3); a GPU wants to be filled.
+    64 and for 512 channels on Zen 3); a GPU wants to be filled. Where the positions of a window
+    are answered `everywhere`, each layer is as large as the first: fewer windows fit.
     """
     per_window = 4 * window * model.channels
     if model.device.type == "cpu":
-        wanted = min(_CPU_BYTES / per_window, 32)
+        wanted = min(_CPU_BYTES / per_window / (4 if everywhere else 1), 32)
     else:
         wanted = min(_GPU_BYTES / per_window, 4096)
     return 1 << max(int(wanted).bit_length() - 1, 0)

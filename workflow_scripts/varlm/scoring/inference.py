@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from varlm.errors import UserError
 from varlm.genome.reference import Genome
 from varlm.genome.sequences import SequencePairs, sequence_pairs
+from varlm.genome.tiles import Tiles
 from varlm.genome.windows import CHUNK, AlleleWindows, Bytes, allele_windows, site_windows
 from varlm.models.tokens import PAD
 from varlm.run import heartbeat
@@ -51,8 +52,46 @@ class Kind:
 
 
 def _score_sites(scorer: Scorer, genome: Genome, rows: pl.DataFrame, window: int) -> pl.DataFrame:
+    if scorer.recipe.tiles is not None:
+        return formulas.logit_columns(_tile_answers(scorer, genome, rows, scorer.recipe.tiles))
     windows = site_windows_of(genome, rows, window, scorer.recipe.before(window))
     return formulas.logit_columns(scorer.sites(windows, _locator(rows)))
+
+
+def _tile_answers(
+    scorer: Scorer, genome: Genome, rows: pl.DataFrame, tiles: Tiles
+) -> NDArray[np.float32]:
+    """Return the numbers of sites, each from its tile, which is read once: (rows, 2, 4)."""
+    windows, first, tile_of, places = [], [], [], []
+    count = row = 0
+    for contig, part in _by_contig(rows):
+        positions = _starts(part)
+        sequence, circular = genome.sequence(contig), genome[contig].circular
+        numbers, starts, which = np.unique(
+            tiles.of(positions), return_index=True, return_inverse=True
+        )
+        windows.append(tiles.windows(sequence, numbers, circular, PAD))
+        first.append(row + starts)
+        tile_of.append(count + which)
+        places.append(tiles.places(positions, len(sequence)))
+        count, row = count + len(numbers), row + part.height
+    which, row_of = np.concatenate(tile_of), np.concatenate(first)
+    locate = _locator(rows)
+    answers = scorer.tiles(
+        np.concatenate(windows),
+        lambda tile: f"the tile of {locate(int(row_of[tile]))}",
+        np.bincount(which),
+    )
+    return answers[which, np.concatenate(places)]
+
+
+def tile_windows_of(genome: Genome, rows: pl.DataFrame, tiles: Tiles) -> Bytes:
+    """Return forward-strand windows of the rows' tiles, in their order: (rows, tiles.window)."""
+    parts = []
+    for contig, part in _by_contig(rows):
+        sequence, circular = genome.sequence(contig), genome[contig].circular
+        parts.append(tiles.windows(sequence, tiles.of(_starts(part)), circular, PAD))
+    return np.concatenate(parts)
 
 
 def _score_alleles(scorer: Scorer, genome: Genome, rows: pl.DataFrame, window: int) -> pl.DataFrame:
@@ -107,10 +146,12 @@ def score_missing(
         heartbeat.beat()
 
     scorer.progress = batch_done
+    ends = _window_ends(rows, scorer.recipe.tiles if kind is SITES else None)
     batches = 1
     while done < rows.height:
         started = time.monotonic()
-        part = rows[done : done + batches * scorer.batch_size]
+        windows = int(np.searchsorted(ends, done, side="right")) + batches * scorer.batch_size
+        part = rows[done : int(ends[min(windows, len(ends)) - 1])]
         scores = kind.score(scorer, genome, part, window)
         seconds = time.monotonic() - started
         partial.add(scores, seconds, scorer.batch_size)
@@ -119,6 +160,16 @@ def score_missing(
             batches *= 2
         elif seconds > INTERVAL:
             batches = max(batches // 2, 1)
+
+
+def _window_ends(rows: pl.DataFrame, tiles: Tiles | None) -> NDArray[np.int64]:
+    """Return the row behind the last one of each window: of each row, or of each tile."""
+    if tiles is None or rows.is_empty():
+        return np.arange(1, rows.height + 1)
+    tile = tiles.of(_starts(rows))
+    contig = rows["contig"].rle_id().to_numpy()
+    last = (np.diff(tile) != 0) | (np.diff(contig) != 0)
+    return np.append(np.flatnonzero(last) + 1, rows.height)
 
 
 def spread(rows: pl.DataFrame, size: int) -> pl.DataFrame:

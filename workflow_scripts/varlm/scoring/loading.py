@@ -13,7 +13,7 @@ from varlm.genome.reference import Genome
 from varlm.models.prepared import PreparedModel
 from varlm.run import heartbeat
 from varlm.scoring.hardware import Hardware
-from varlm.scoring.inference import site_windows_of, spread
+from varlm.scoring.inference import site_windows_of, spread, tile_windows_of
 from varlm.scoring.partial_scores import Method, PartialScores
 from varlm.scoring.recipe import Recipe
 
@@ -67,15 +67,19 @@ def load_scorer(
         hardware.batch_size,
         before,
         heartbeat.halvings(),
-        lambda: _fitting(loaded, model.window * recipe.passes),
+        lambda: _fitting(loaded, model, recipe),
     )
     scorer = Scorer(loaded, model.strands, batch_size, recipe=recipe)
     # Spread over the shard; a share of it, as the sample is computed in float32 as well.
     sample = spread(rows, min(SAMPLE, max(8, rows.height // 32), rows.height))
-    windows = site_windows_of(genome, sample, model.window, recipe.before(model.window))
+    if recipe.tiles is not None:
+        windows = tile_windows_of(genome, sample, recipe.tiles)
+    else:
+        windows = site_windows_of(genome, sample, model.window, recipe.before(model.window))
     precision = _precision(model, before, rows.height)
     choice = tune(scorer, windows, precision)
-    log.info("%s; %d windows a batch", choice.summary(len(windows)), batch_size)
+    sites = len(windows) * (1 if recipe.tiles is None else recipe.tiles.size)
+    log.info("%s; %d windows a batch", choice.summary(sites), batch_size)
     heartbeat.beat()
     partial.begin(
         Method(
@@ -141,7 +145,11 @@ def _precision(model: PreparedModel, before: Method | None, rows: int) -> str:
     return "float32" if is_plain and model.precision == "auto" else model.precision
 
 
-def _fitting(model: LanguageModel, window: int) -> int:
+def _fitting(loaded: LanguageModel, model: PreparedModel, recipe: Recipe) -> int:
     from varlm.scoring.batch_size import default_batch, fitting_batch
 
-    return fitting_batch(model, window, default_batch(model, window))
+    if recipe.tiles is not None:
+        window = recipe.tiles.window
+        return fitting_batch(loaded, window, default_batch(loaded, window, everywhere=True))
+    window = model.window * recipe.passes
+    return fitting_batch(loaded, window, default_batch(loaded, window))

@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from varlm.genome.bases import BASES, CODES
+from varlm.genome.tiles import Tiles
 from varlm.models import kmers
 from varlm.models.language_model import LanguageModel, TokenModel
 from varlm.scoring.recipe import Recipe
@@ -33,6 +34,8 @@ def site_numbers(
 ) -> torch.Tensor:
     """Return the numbers of A, C, G, T at a site, as written in the windows: float, (n, 4).
 
+    Of dense scores, which are of whole tiles, `tile_numbers` is asked.
+
     Parameters
     ----------
     model : LanguageModel
@@ -45,6 +48,24 @@ def site_numbers(
         Whether that is the reverse strand.
     """
     return _NUMBERS[recipe.kind.name](_Strand(model, recipe, windows, index, reverse))
+
+
+def tile_numbers(model: LanguageModel, tiles: Tiles, windows: Bytes) -> torch.Tensor:
+    """Return the numbers of A, C, G, T at all positions of tiles, as written in the windows.
+
+    Parameters
+    ----------
+    model : LanguageModel
+    tiles : Tiles
+    windows : uint8 ASCII, shape (n, tiles.window)
+        Of the strand that is read.
+
+    Returns
+    -------
+    float, shape (n, tiles.size, 4)
+    """
+    stop = tiles.context + tiles.size
+    return model.tile_logits(token_ids(model, windows), tiles.context, stop)
 
 
 def token_ids(model: LanguageModel, windows: Bytes) -> torch.Tensor:
@@ -103,12 +124,7 @@ def _masked(strand: _Strand) -> torch.Tensor:
 
 
 def _marginal(strand: _Strand) -> torch.Tensor:
-    return kmers.marginal(strand.model, strand.ids, strand.index, masked=True)
-
-
-def _dense(strand: _Strand) -> torch.Tensor:
-    logits: torch.Tensor = strand.model.unmasked_logits(strand.ids, strand.index)
-    return logits
+    return kmers.marginal(strand.model, strand.ids, strand.index)
 
 
 def _likelihood(strand: _Strand) -> torch.Tensor:
@@ -177,7 +193,6 @@ def _divergence(strand: _Strand) -> torch.Tensor:
 _NUMBERS: dict[str, Callable[[_Strand], torch.Tensor]] = {
     "masked": _masked,
     "marginal": _marginal,
-    "dense": _dense,
     "likelihood": _likelihood,
     "mean_likelihood": _mean_likelihood,
     "probability": _probability,

@@ -60,6 +60,7 @@ def plan_of(
     tally: Tally,
     repairs: Repairs,
     unscored: dict[str, int] | None = None,
+    beyond: int | None = None,
 ) -> Plan:
     """Return what `plan.json` says: what is wanted, what the store held of it, what it had lost.
 
@@ -75,6 +76,8 @@ def plan_of(
         Of the model's part of the store, before it was asked.
     unscored : dict, optional
         Cohort → alleles that its kind of score is not defined for.
+    beyond : int, optional
+        Sites that tiles answer beyond those that were asked for.
     """
     cohorts = dict(tally.cohorts)
     background = cohorts.pop(BACKGROUND_ROWS, None)
@@ -89,4 +92,5 @@ def plan_of(
         damaged=repairs.damaged,
         recovered=len(repairs.recovered),
         unscored=unscored,
+        beyond=beyond,
     )

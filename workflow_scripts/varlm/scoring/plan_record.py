@@ -52,6 +52,9 @@ class Plan(JsonRecord):
     unscored : dict or None
         Cohort → unique indels and MNVs that the model's kind of score is not defined for, and
         that are no `alleles` of its counts; None of a kind that is defined for all.
+    beyond : int or None
+        Sites in the shards that nobody asked for, which their tiles answer as well; None where
+        scores are not of tiles.
     """
 
     MADE_BY = "plan"
@@ -67,3 +70,4 @@ class Plan(JsonRecord):
     damaged: dict[str, str]
     recovered: int
     unscored: dict[str, int] | None = absent_if_none()  # noqa: RUF009
+    beyond: int | None = absent_if_none()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Self
 
+from varlm.genome.tiles import Tiles
 from varlm.models.prepared import PreparedModel
 from varlm.tables.score_kinds import SCORE_KINDS, ScoreKind
 
@@ -25,18 +26,27 @@ class Recipe:
         Where the site lies in an even window of W bp: right (index W//2) or left (W//2 − 1).
     clipped : bool
         Whether what is past a contig's end is left out of a window; else it is padded.
+    tiles : Tiles or None
+        Of which all positions are answered at once; None: each site has a window of its own.
     """
 
     kind: ScoreKind = _MASKED
     options: Mapping[str, str] = field(default_factory=dict)
     centre: Literal["right", "left"] = "right"
     clipped: bool = False
+    tiles: Tiles | None = None
 
     @classmethod
     def of(cls, model: PreparedModel) -> Self:
         """Return that of a prepared model."""
         family = model.known_as
-        return cls(model.kind, model.options or {}, family.centre, family.ends == "clipped")
+        return cls(
+            model.kind,
+            model.options or {},
+            family.centre,
+            family.ends == "clipped",
+            Tiles.within(model.window, family.tile) if model.kind.name == "dense" else None,
+        )
 
     def before(self, window: int) -> int:
         """Return how many bases of a window lie on the left of its site: the site's index."""
@@ -53,6 +63,8 @@ class Recipe:
 
         Of a likelihood what is before the site is read once, and what comes after it four times.
         """
+        if self.tiles is not None:
+            return 1 / self.tiles.size
         return 2.5 if self.kind.name in _CAUSAL else self.passes
 
 

@@ -22,7 +22,7 @@ from varlm.genome.windows import AlleleWindows, Bytes, reverse_complement
 from varlm.models.language_model import LanguageModel
 from varlm.models.prepared import Strands
 from varlm.models.tokens import PAD
-from varlm.scoring.numbers import site_numbers, token_ids
+from varlm.scoring.numbers import site_numbers, tile_numbers, token_ids
 from varlm.scoring.recipe import Recipe
 
 log = logging.getLogger(__name__)
@@ -93,6 +93,60 @@ class Scorer:
             numbers[target, : answers.shape[1]] = answers
         _check_finite(numbers[:, : self.sides], locate)
         return numbers
+
+    def tiles(
+        self, windows: Bytes, locate: Locate, sites: NDArray[np.integer] | None = None
+    ) -> NDArray[np.float32]:
+        """Return the numbers of all positions of tiles, of forward-strand windows.
+
+        Parameters
+        ----------
+        windows : uint8 ASCII, shape (n, recipe.tiles.window)
+        locate : function
+            For messages: what a tile is called.
+        sites : integers, shape (n,), optional
+            How many of each tile's positions are wanted, for `progress`; all without it.
+
+        Returns
+        -------
+        float32, shape (n, recipe.tiles.size, 2, 4)
+            As of `sites`, of each position.
+
+        Raises
+        ------
+        UserError
+            If a number is NaN or infinite; the message names the tile.
+        """
+        tiles = self.recipe.tiles
+        if tiles is None:
+            raise ValueError(f"{self.recipe.kind.name} is no score of tiles")
+        self._check(windows.shape[1])
+        done = np.arange(len(windows) + 1) * tiles.size
+        if sites is not None:
+            done[1:] = np.cumsum(sites)
+        rows = 0
+
+        def progress(count: int) -> None:
+            nonlocal rows
+            if self.progress is not None:
+                self.progress(int(done[rows + count] - done[rows]))
+            rows += count
+
+        numbers = np.full((len(windows), tiles.size, 2, 4), np.nan, dtype=np.float32)
+        answers = self._run(self.tile_pass, windows, progress=progress)
+        numbers[:, :, : self.sides] = answers.transpose(0, 2, 1, 3)
+        _check_finite(numbers[:, :, : self.sides], locate)
+        return numbers
+
+    def tile_pass(self, batch: Bytes) -> torch.Tensor:
+        """Return the numbers of a batch of tiles: (n, strands, size, 4)."""
+        tiles = self.recipe.tiles
+        assert tiles is not None
+        strands = [tile_numbers(self.model, tiles, batch)]
+        if self.sides == 2:
+            reverse = tile_numbers(self.model, tiles, reverse_complement(batch))
+            strands.append(reverse.flip(1)[..., _REVERSED])
+        return torch.stack(strands, dim=1)
 
     def _site_pass(self, left: int, right: int, width: int) -> Callable[[Bytes], torch.Tensor]:
         """Return what makes numbers (n, strands, 4) of windows of which the ends are cut off."""
@@ -221,13 +275,15 @@ class Scorer:
         windows: Bytes,
         *,
         whole: bool = True,
-        progress: bool = True,
+        progress: bool | Callable[[int], None] = True,
         dtype: torch.dtype = torch.float32,
     ) -> NDArray[Any]:
         """Apply `forward` to batches of one shape and return all rows.
 
         The last batch is filled up, so that it is computed as the others are; where few rows are
         of a shape (not `whole`), to the next power of two only.
+
+        `progress`: whether the scorer's is told how many windows are done, or another function.
 
         Results stay on the device until all batches are under way, so that a GPU need not wait
         for copies back; the caller passes no more than about `varlm.genome.windows.CHUNK` windows.
@@ -247,8 +303,9 @@ class Scorer:
                 self._halve(error)
                 continue
             start += filled
-            if progress and self.progress is not None:
-                self.progress(filled)
+            tell = self.progress if progress is True else progress
+            if tell:
+                tell(filled)
         rows: NDArray[Any] = torch.cat(parts).to(dtype).cpu().numpy()
         return rows
 

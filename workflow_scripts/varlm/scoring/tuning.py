@@ -69,7 +69,7 @@ def tune(scorer: Scorer, windows: Bytes, precision: str) -> Choice:
     scorer : Scorer
         With the model.
     windows : uint8 ASCII, shape (n, W)
-        A sample of the run's own forward-strand windows, n ≥ 1.
+        A sample of the run's own forward-strand windows, n ≥ 1; of tiles, where scores are.
     precision : str
         'auto', or one of `varlm.models.language_model.MODES` but winograd.
 
@@ -169,7 +169,10 @@ def _set_mode(model: LanguageModel, mode: str) -> None:
 
 
 def _sample(scorer: Scorer, windows: Bytes) -> NDArray[np.float32]:
-    return replace(scorer, progress=None).sites(windows, _sample_name)
+    quiet = replace(scorer, progress=None)
+    if scorer.recipe.tiles is not None:
+        return quiet.tiles(windows, _sample_name).reshape(-1, 2, 4)
+    return quiet.sites(windows, _sample_name)
 
 
 def _sample_name(row: int) -> str:
@@ -179,10 +182,14 @@ def _sample_name(row: int) -> str:
 def _seconds(scorer: Scorer, batch: Bytes) -> float:
     """Time one forward pass of `batch`: the faster of two, after one to warm up."""
     index = scorer.recipe.before(batch.shape[1])
+    one_strand = replace(scorer, strands="forward")
     times = []
     for _ in range(3):
         start = time.perf_counter()
-        site_numbers(scorer.model, scorer.recipe, batch, index).cpu()
+        if scorer.recipe.tiles is not None:
+            one_strand.tile_pass(batch).cpu()
+        else:
+            site_numbers(scorer.model, scorer.recipe, batch, index).cpu()
         times.append(time.perf_counter() - start)
         if times[-1] > 20:
             break

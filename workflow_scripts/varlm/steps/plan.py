@@ -13,7 +13,9 @@ from varlm.models.prepared import PreparedModel
 from varlm.scoring import planning, shard_size
 from varlm.scoring.cutting import shards
 from varlm.scoring.plan_folder import plan_of, write_shards
+from varlm.scoring.recipe import Recipe
 from varlm.scoring.unscored import alleles_without_score
+from varlm.scoring.whole_tiles import WholeTiles
 from varlm.steps.options import add_model_options, add_store_option
 from varlm.store import Store
 from varlm.store.repair import repair
@@ -62,12 +64,16 @@ def run(args: argparse.Namespace) -> None:
     else:
         size = shard_size.fixed(int(args.sites_per_shard))
     tally = planning.Tally()
-    rows = planning.storable(planning.new_rows(wanted, genome, store, key, tally), store, key)
+    rows = planning.new_rows(wanted, genome, store, key, tally)
+    tiles = Recipe.of(model).tiles
+    whole = None if tiles is None else WholeTiles(tiles, genome, store, key)
+    rows = planning.storable(rows if whole is None else whole.of(rows), store, key)
     count = write_shards(shards(rows, size.part), args.plan / "shards", size)
     unscored = None
     if model.kind.alleles is None:
         unscored = {name: alleles_without_score(path) for name, path in cohorts.items()}
-    plan = plan_of(model, size, count, tally, repairs, unscored)
+    beyond = None if whole is None else whole.beyond
+    plan = plan_of(model, size, count, tally, repairs, unscored, beyond)
     plan.write(args.plan / "plan.json")
     log.info(
         "model %s: %d sites (%d in the store) and %d indels or MNVs (%d in the store); "
@@ -79,6 +85,12 @@ def run(args: argparse.Namespace) -> None:
         plan.total.alleles_from_store,
         plan.shards,
     )
+    if beyond:
+        log.info(
+            "model %s: %d more sites, which the tiles of those to score answer as well",
+            plan.model,
+            beyond,
+        )
     if unscored and (left := sum(unscored.values())):
         log.info(
             "model %s: %d indels or MNVs of the cohorts are left out: the kind %s is not defined "

@@ -104,22 +104,22 @@ class ConvolutionalNetwork:
         self.post = [pointwise(layer.post, dtype, device) for layer in layers]
         self.ffn = [pointwise(layer.ffn, dtype, device) if layer.ffn else None for layer in layers]
         self.head = pointwise(head, dtype, device)
-        self._plans: dict[tuple[int, int | None], list[Stage]] = {}
+        self._plans: dict[tuple[int, range], list[Stage]] = {}
 
-    def __call__(self, ids: torch.Tensor, index: int | None) -> torch.Tensor:
+    def __call__(self, ids: torch.Tensor, wanted: range) -> torch.Tensor:
         """Return the logits of the whole vocabulary.
 
         Parameters
         ----------
         ids : int64, shape (batch, length)
-        index : int or None
-            The position wanted; None: all.
+        wanted : range
+            Positions, 0-based.
 
         Returns
         -------
-        float32, shape (batch, 1 or length, vocabulary)
+        float32, shape (batch, len(wanted), vocabulary)
         """
-        stage, *stages = self._stages(ids.shape[1], index)
+        stage, *stages = self._stages(ids.shape[1], wanted)
         x = self.embedding[ids[:, stage.kept]]
         x += self.post[0](self.first(ids, stage))
         self._feed_forward(0, x)
@@ -143,8 +143,8 @@ class ConvolutionalNetwork:
             return conv.winograd(stage.tile, reach)(x, stage.before, stage.count)
         return conv.taps(x, stage, reach)
 
-    def _stages(self, length: int, index: int | None) -> list[Stage]:
-        key = length, index
+    def _stages(self, length: int, wanted: range) -> list[Stage]:
+        key = length, wanted
         if key not in self._plans:
             tiles = [self._tile(layer, length) for layer in range(len(self.reaches))]
 
@@ -154,8 +154,7 @@ class ConvolutionalNetwork:
                     return False
                 return winograd.products(tile, hull, reach.dilation) < 0.7 * needed * reach.taps
 
-            outputs = np.arange(length) if index is None else np.array([index])
-            plans = plan(self.reaches, outputs, length, hull_pays)
+            plans = plan(self.reaches, np.array(wanted), length, hull_pays)
             plans[0] = np.arange(length)  # the first layer reads tokens, which are all there
             self._plans[key] = [
                 self._stage(layer, inputs, outputs, tiles[layer])

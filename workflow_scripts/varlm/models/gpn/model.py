@@ -73,17 +73,17 @@ class GPN(LanguageModel):
         """Mask the base at `index` and return its logits: see `LanguageModel`."""
         ids = ids.long()  # a copy: uint8 comes in
         ids[:, index] = self.tokens.mask
-        return self.network(ids, index)[:, 0, self._bases]
+        return self.network(ids, range(index, index + 1))[:, 0, self._bases]
 
     @torch.inference_mode()
     def base_logits(self, ids: torch.Tensor) -> torch.Tensor:
         """Logits at every base, nothing masked: see `LanguageModel`."""
-        return self.network(ids.long(), None)[:, :, self._bases]
+        return self.tile_logits(ids, 0, ids.shape[1])
 
     @torch.inference_mode()
-    def unmasked_logits(self, ids: torch.Tensor, index: int) -> torch.Tensor:
-        """Logits at the base at `index`, nothing masked: see `LanguageModel`."""
-        return self.network(ids.long(), index)[:, 0, self._bases]
+    def tile_logits(self, ids: torch.Tensor, start: int, stop: int) -> torch.Tensor:
+        """Logits at bases, nothing masked: see `LanguageModel`."""
+        return self.network(ids.long(), range(start, stop))[:, :, self._bases]
 
     def modes(self) -> tuple[str, ...]:
         """Modes worth trying here: bfloat16 only where the processor computes in it."""

@@ -53,25 +53,30 @@ class RoFormerNetwork:
         self.layers = [self._layer(layer) for layer in encoder.layer]
         self.head = [self._module(module) for module in head]
 
-    def __call__(self, ids: torch.Tensor, index: int | None) -> torch.Tensor:
-        """Return the vocabulary's logits: float32, (batch, 1 or length, vocabulary)."""
+    def __call__(self, ids: torch.Tensor, wanted: range) -> torch.Tensor:
+        """Return the vocabulary's logits: float32, (batch, len(wanted), vocabulary).
+
+        Parameters
+        ----------
+        ids : int64, shape (batch, length)
+        wanted : range
+            Positions, 0-based.
+        """
         x = self.embedding[ids]
+        everywhere = range(ids.shape[1])
         for number, layer in enumerate(self.layers):
             last = number == len(self.layers) - 1
-            x = self._attend(layer, x, index if last else None)
+            x = self._attend(layer, x, wanted if last else everywhere)
             x = layer["out_norm"](x + layer["out"](layer["act"](layer["up"](x))))
-        if index is not None and not self.layers:
-            x = x[:, index : index + 1]
+        if not self.layers:
+            x = x[:, wanted.start : wanted.stop]
         for module in self.head:
             x = module(x)
         return x
 
-    def _attend(
-        self, layer: dict[str, Pointwise], x: torch.Tensor, index: int | None
-    ) -> torch.Tensor:
-        asking = x if index is None else x[:, index : index + 1]
-        first = 0 if index is None else index
-        query = self._rotate(self._split(layer["query"](asking)), first)
+    def _attend(self, layer: dict[str, Pointwise], x: torch.Tensor, wanted: range) -> torch.Tensor:
+        asking = x[:, wanted.start : wanted.stop]
+        query = self._rotate(self._split(layer["query"](asking)), wanted.start)
         key = self._rotate(self._split(layer["key"](x)), 0)
         value = self._split(layer["value"](x))
         if self.rotary_value:

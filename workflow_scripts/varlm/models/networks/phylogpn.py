@@ -175,21 +175,21 @@ class PhyloGPN(NetworkModel):
         """Logits of the bases that have `halo` others on each side: (n, W − 2·halo, 4)."""
         return self.logits(ids)
 
-    def unmasked_logits(self, ids: torch.Tensor, index: int) -> torch.Tensor:
-        """Logits at the base at `index`, from what the model sees of it: (n, 4).
+    def tile_logits(self, ids: torch.Tensor, start: int, stop: int) -> torch.Tensor:
+        """Logits at bases, from what the model sees of them: see `LanguageModel`.
 
         Raises
         ------
         ValueError
-            If it has less than `halo` bases on a side.
+            If they have less than `halo` bases on a side.
         """
-        start, end = index - self.halo, index + self.halo + 1
-        if start < 0 or end > ids.shape[1]:
+        first, last = start - self.halo, stop + self.halo
+        if first < 0 or last > ids.shape[1]:
             raise ValueError(
-                f"the base at {index} of a window of {ids.shape[1]} bp; it needs {self.halo} "
-                "on each side"
+                f"the bases from {start} to {stop - 1} of a window of {ids.shape[1]} bp; they need "
+                f"{self.halo} on each side"
             )
-        return self.base_logits(ids[:, start:end])[:, 0]
+        return self.base_logits(ids[:, first:last])
 
 
 def load(folder: Path, device: torch.device, expected: Mapping[str, str] | None = None) -> PhyloGPN:

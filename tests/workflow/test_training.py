@@ -74,6 +74,8 @@ def test_one_run_trains_and_scores(folder):
     model = json.loads((folder / "results/models/mine.json").read_text())
     assert model["window"] == 64
     assert model["folder"].endswith("results/training/mine/checkpoint")
+    said = [folder / f"results/training/{name}/checkpoint/corruption.json" for name in train]
+    assert [path.is_file() for path in said] == [True, False]  # a chain hides no base
 
     done = run(folder, "--", "trained")
     assert done.returncode == 0, done.stderr

@@ -9,7 +9,7 @@ from pathlib import Path
 from varlm.errors import UserError
 from varlm.files.whole import sha256
 from varlm.models.checkpoint import read_config, weight_files
-from varlm.run.checkpoint_folders import COMMIT, HUB_ID, TOKENISER
+from varlm.run.checkpoint_folders import COMMIT, CORRUPTION, HUB_ID, TOKENISER
 
 _DESCRIPTION = ("config.json", *TOKENISER)
 
@@ -94,7 +94,7 @@ def _downloaded(path: str, revision: str, cache_dir: Path | None) -> Path:
         )
 
     try:
-        folder = fetch(*_DESCRIPTION, "*.safetensors", "model.safetensors.index.json")
+        folder = fetch(*_DESCRIPTION, CORRUPTION, "*.safetensors", "model.safetensors.index.json")
         try:
             weight_files(folder)
         except UserError:

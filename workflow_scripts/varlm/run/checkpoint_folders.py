@@ -28,13 +28,18 @@ HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 COMMIT = re.compile(r"[0-9a-f]{40}")
 _SUFFIXES = {".json", ".safetensors", ".bin"}
 
+# How a training hid bases (`varlm.models.corruption`): no part of what masked scores are made of.
+CORRUPTION = "corruption.json"
+
 
 def files_of(folder: str) -> list[str]:
-    """Return the files of a checkpoint folder; none where there is no such folder (a hub id)."""
+    """Return the files that count of a checkpoint folder; none where none is (a hub id)."""
     return sorted(
         str(file)
         for file in Path(folder).glob("*")
-        if (file.suffix in _SUFFIXES or file.name in TOKENISER) and file.is_file()
+        if (file.suffix in _SUFFIXES or file.name in TOKENISER)
+        and file.name != CORRUPTION
+        and file.is_file()
     )
 
 

@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> None:
     trained = _train(args, model, corpus)
     if trained is not None:
         _write_curve(args.curve, trained.curve)
-        write_checkpoint(args.out, trained.config, trained.tensors, corpus.window)
+        write_checkpoint(args.out, trained.config, trained.tensors, corpus.window, trained.hidden)
 
 
 def _train(args: argparse.Namespace, model: Mapping[str, Any], corpus: Corpus) -> Trained | None:

@@ -12,11 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from varlm.genome.bases import CODE_COMPLEMENT
+from varlm.models.corruption import Corruption
 from varlm.training.corpus import BASE, SOFT_MASKED, Corpus
 
 # The tokens of GPN: [PAD] 0, [MASK] 1, [UNK] 2, a 3, c 4, g 5, t 6.
 MASK, UNK, FIRST_BASE = 1, 2, 3
 _TOKENS = np.array([3, 4, 5, 6, UNK], dtype=np.int64)
+
+# BERT's; a random base may be the true one.
+CORRUPTION = Corruption(masked=0.8, random=0.1, kept=0.1, symbols=4)
 
 
 @dataclass(frozen=True)
@@ -122,7 +126,7 @@ def masked(
     weights: NDArray[np.float32],
     random: np.random.Generator,
     share: float,
-    hidden: tuple[float, float] = (0.8, 0.1),
+    hidden: tuple[float, float] = (CORRUPTION.masked, CORRUPTION.random),
 ) -> Batch:
     """Choose bases to predict, and hide them.
 
@@ -133,15 +137,16 @@ def masked(
     share : float
         Of the bases, how many are predicted.
     hidden : pair of float
-        Of those, the shares that become [MASK] and a random base; the rest stays (BERT's 80 %,
-        10 % and 10 %).
+        Of those, the shares that become [MASK] and a random base; the rest stays.
     """
     targets = _TOKENS[bases]
     chosen = (random.random(bases.shape, dtype=np.float32) < share) & (bases < 4)
     fate = random.random(bases.shape, dtype=np.float32)
     inputs = np.where(chosen & (fate < hidden[0]), MASK, targets)
     swapped = chosen & (fate >= hidden[0]) & (fate < sum(hidden))
-    inputs[swapped] = random.integers(FIRST_BASE, FIRST_BASE + 4, int(swapped.sum()))
+    inputs[swapped] = random.integers(
+        FIRST_BASE, FIRST_BASE + CORRUPTION.symbols, int(swapped.sum())
+    )
     return Batch(inputs, targets, np.where(chosen, weights, np.float32(0)))
 
 

@@ -10,15 +10,23 @@ from typing import Any
 import torch
 
 from varlm.files.whole import atomic_path
+from varlm.models.corruption import Corruption
+from varlm.run.checkpoint_folders import CORRUPTION
 
 # The vocabulary of GPN's published checkpoints.
 TOKENS = ("[PAD]", "[MASK]", "[UNK]", "a", "c", "g", "t")
 
 
 def write_checkpoint(
-    folder: Path, config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], window: int
+    folder: Path,
+    config: Mapping[str, Any],
+    tensors: Mapping[str, torch.Tensor],
+    window: int,
+    hidden: Corruption | None = None,
 ) -> None:
     """Write config.json, tokenizer.json, tokenizer_config.json and model.safetensors.
+
+    And corruption.json, of a model that was trained to predict hidden bases.
 
     Parameters
     ----------
@@ -28,6 +36,8 @@ def write_checkpoint(
     tensors : name → tensor
     window : int
         Length of the windows that it was trained on, bp.
+    hidden : Corruption, optional
+        How the bases were hidden that it learnt to predict.
     """
     from safetensors.torch import save
 
@@ -46,6 +56,9 @@ def write_checkpoint(
     for name, content in texts.items():
         with atomic_path(folder / name) as temporary:
             temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    (folder / CORRUPTION).unlink(missing_ok=True)  # a training before may have written it
+    if hidden is not None:
+        hidden.write(folder / CORRUPTION)
     with atomic_path(folder / "model.safetensors") as temporary:
         # Not save_file, whose file nobody else may read.
         plain = {name: tensor.float().contiguous() for name, tensor in tensors.items()}

@@ -11,7 +11,9 @@ from typing import Any
 import torch
 
 from varlm.errors import UserError
+from varlm.models.corruption import Corruption
 from varlm.models.markov import MODEL_TYPE, order_of, table_name
+from varlm.training.batches import CORRUPTION
 from varlm.training.corpus import Corpus
 from varlm.training.families import new_network
 from varlm.training.loop import Row, Training, identity
@@ -35,11 +37,14 @@ class Trained:
         Name → tensor.
     curve : list of dict
         The rows of the learning curve.
+    hidden : Corruption or None
+        How the bases were hidden that it learnt to predict; None where none were.
     """
 
     config: dict[str, Any]
     tensors: dict[str, torch.Tensor]
     curve: list[Row]
+    hidden: Corruption | None = None
 
 
 def count_chain(corpus: Corpus, model: Mapping[str, Any], start: Path | None) -> Trained:
@@ -116,6 +121,7 @@ def train_network(
     count = sum(p.numel() for p in family.network.parameters())
     log.info("%s, %.3g M parameters, on %s", family.name, count / 1e6, processes.device)
     training.run(state, on_row=lambda _: on_row(training.curve))
-    trained = Trained(family.config, training.best_tensors(), training.curve)
+    hidden = None if family.network.causal else CORRUPTION
+    trained = Trained(family.config, training.best_tensors(), training.curve, hidden)
     processes.leave()
     return trained if processes.first else None

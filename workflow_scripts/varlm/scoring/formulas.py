@@ -78,6 +78,27 @@ def llr_by_strand(logits: NDArray[Any], ref: NDArray[Any], alt: NDArray[Any]) ->
     return values[rows, :, alt] - values[rows, :, ref]
 
 
+def on_masked_scale(numbers: NDArray[Any], ref: NDArray[Any], constant: float) -> NDArray[Any]:
+    """Return dense numbers on the scale of masked ones: the reference's is lower by a constant.
+
+    A model that sees the reference's base holds it likelier, by the same factor everywhere
+    (`varlm.models.corruption`).
+
+    Parameters
+    ----------
+    numbers : shape (n, 2, 4)
+        Of each site.
+    ref : indices 0…3 into A, C, G, T, shape (n,)
+    constant : float
+        Nats; 0 for numbers that are no dense ones, which are returned as they are.
+    """
+    if not constant:
+        return numbers
+    lowered = np.array(numbers, dtype=np.float64)
+    lowered[np.arange(len(lowered)), :, ref] -= constant
+    return lowered
+
+
 def score_by_strand(
     kind: ScoreKind, numbers: NDArray[Any], ref: NDArray[Any], alt: NDArray[Any]
 ) -> Floats:

@@ -20,6 +20,13 @@ def add_store_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--store", type=Path, required=True, help="folder of the score store")
 
 
+def add_dense_option(parser: argparse.ArgumentParser) -> None:
+    """Declare the option of every step that makes scores of dense models' numbers."""
+    parser.add_argument(
+        "--dense", type=Path, action="append", default=[], help="dense/{model}.json; repeat"
+    )
+
+
 def add_hardware_options(parser: argparse.ArgumentParser) -> None:
     """Declare the options of every step that loads a model."""
     parser.add_argument("--threads", type=int, default=1, help="processor cores to use")

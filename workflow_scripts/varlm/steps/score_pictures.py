@@ -9,9 +9,11 @@ from pathlib import Path
 from varlm.files.whole import check_digest
 from varlm.genome.reference import Genome
 from varlm.models.prepared import PreparedModel
-from varlm.report.picture_sites import Positions, hit_positions, picture_sites
+from varlm.report.picture_sites import hit_positions, on_masked_scale
 from varlm.results.top_hits import pictured, top_hits
-from varlm.steps.options import add_hardware_options, hardware
+from varlm.scoring.dense_scale import constants
+from varlm.scoring.stored_sites import Positions, sites_through_store
+from varlm.steps.options import add_dense_option, add_hardware_options, hardware
 from varlm.store import Store
 from varlm.tables.parquet import write_table
 from varlm.tables.schemas import PICTURES, read_annotated_table
@@ -32,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--store", type=Path, required=True, help="folder of the score store")
     parser.add_argument("--pictures", type=int, required=True, help="hits to picture")
     parser.add_argument("--flank", type=int, required=True, help="positions on each side")
+    add_dense_option(parser)
     parser.add_argument("--sites", type=Path, required=True, help="output: site logits")
     add_hardware_options(parser)
 
@@ -55,8 +58,9 @@ def run(args: argparse.Namespace) -> None:
     if args.pictures:
         hits = top_hits(args.annotated, [model.name], args.pictures)[model.name]
         wanted = hit_positions(pictured(hits, args.pictures), contigs, genome, args.flank)
-    pictures = picture_sites(wanted, genome, store, model, chosen)
-    write_table(pictures.sites, args.sites, PICTURES)
+    constant = constants([model], args.dense)[model.name]
+    pictures = sites_through_store(wanted, genome, store, model, chosen)
+    write_table(on_masked_scale(pictures.sites, genome, constant), args.sites, PICTURES)
     log.info(
         "model %s: %d sites around top hits, %d of them in the store",
         model.name,

@@ -14,7 +14,7 @@ import polars as pl
 from varlm.files.whole import write_digest
 from varlm.models.prepared import PreparedModel
 from varlm.scoring.plan_record import Plan
-from varlm.scoring.planning import BACKGROUND_ROWS, Tally
+from varlm.scoring.planning import BACKGROUND_ROWS, DENSE_ROWS, Tally
 from varlm.scoring.shard_size import ShardSize
 from varlm.store.repair import Repairs
 from varlm.tables.parquet import read_table, write_table
@@ -81,6 +81,7 @@ def plan_of(
     """
     cohorts = dict(tally.cohorts)
     background = cohorts.pop(BACKGROUND_ROWS, None)
+    cohorts.pop(DENSE_ROWS, None)
     return Plan(
         model=model.name,
         key=model.key,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from varlm.errors import UserError
 from varlm.genome.reference import Genome
 from varlm.models.prepared import PreparedModel
-from varlm.scoring import background
+from varlm.scoring import background, dense_scale
 from varlm.scoring.plan_record import Counts
 from varlm.scoring.together import Repeats, batches, unknown_of_many
 from varlm.store import ALLELE_KEY, Store
@@ -28,6 +28,7 @@ ALLELE_COST = 2
 BLOCK = 500_000  # rows of a cohort read at a time
 # What the tally calls the background's sites; no cohort can be called so.
 BACKGROUND_ROWS = "(background)"
+DENSE_ROWS = "(dense)"  # likewise those that are scored both ways
 
 _WANTED = ["pos", "ref", "alt", "kind"]
 
@@ -226,8 +227,11 @@ def wanted_rows(
     genome: Genome,
     store: Store,
     model: PreparedModel,
+    dense_sites: int = 0,
 ) -> dict[str, Wanted]:
     """Return what is wanted: by cohorts, and by the background where the store lacks it.
+
+    And, of dense scores, the sites on which they are compared with masked ones.
 
     Parameters
     ----------
@@ -237,6 +241,8 @@ def wanted_rows(
         `scoring.background_sites`; 0: no background.
     model : PreparedModel
         Its kind of score says whether indels and MNVs can have one.
+    dense_sites : int
+        `scoring.dense.sites`; counts for dense scores alone.
     """
     alleles = model.kind.alleles is not None
     wanted: dict[str, Wanted] = {name: CohortRows(path, alleles) for name, path in cohorts.items()}
@@ -244,6 +250,8 @@ def wanted_rows(
         chosen = background.choose(genome, background_sites, model.strands)
         if store.read_background(model.key, chosen.digest) is None:
             wanted[BACKGROUND_ROWS] = SiteRows(chosen.sites)
+    if dense_sites and dense_scale.has_scale(model):
+        wanted[DENSE_ROWS] = SiteRows(dense_scale.sample(genome, dense_sites))
     return wanted
 
 

@@ -35,6 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--background-sites", type=int, default=0, help="random sites to rank scores among"
     )
     parser.add_argument(
+        "--dense-sites", type=int, default=0, help="random sites to score masked too"
+    )
+    parser.add_argument(
         "--sites-per-shard", required=True, help="sites in a shard, or auto: by --minutes"
     )
     parser.add_argument("--minutes", type=float, default=10.0, help="of a shard's work, with auto")
@@ -56,7 +59,9 @@ def run(args: argparse.Namespace) -> None:
     genome, store, key = Genome.open(args.reference), Store(args.store), model.key
     repairs = repair(store, key, model.to_json(), genome.stored_as)
     cohorts = dict(zip(args.cohort, args.variants, strict=True))
-    wanted = planning.wanted_rows(cohorts, args.background_sites, genome, store, model)
+    wanted = planning.wanted_rows(
+        cohorts, args.background_sites, genome, store, model, args.dense_sites
+    )
     if args.sites_per_shard == "auto":
         jobs = shard_size.score_jobs(args.device)
         runs = shard_size.last_runs(args.committed)

@@ -67,7 +67,7 @@ def test_fault_55_names_and_info_that_a_spreadsheet_would_run():
     values = {"gene": "=cmd|' /C calc'!A0", "info_CSQ": ["@x\ty"], "nearest_gene": "+1"}
     values["strand"] = "-"
     frame = pl.DataFrame({name: [values.get(name)] for name in table.names}, table.schema)
-    text = tsv_rows(flat(frame, table), markings(frame.lazy(), table, 10))
+    text = tsv_rows(flat(frame, table), markings(frame.lazy(), table, 10)).decode()
     shown = dict(zip(table.names, text.rstrip("\n").split("\t"), strict=True))
     assert shown["gene"].startswith("'=")
     assert shown["info_CSQ"] == "'@x\\x09y"

@@ -53,7 +53,7 @@ def export_tsv(table: Path, models: Sequence[str], path: Path, index: Kind | Non
             out.write(("\t".join(schema.names) + "\n").encode())
             for start in range(0, total, ROWS):
                 rows = frame.slice(start, ROWS).collect(engine="in-memory")
-                out.write(tsv_rows(flat(rows, schema), escapes).encode())
+                out.write(tsv_rows(flat(rows, schema), escapes))
         check_lines(temporary, total + 1)
         layout = {"seq_col": 0, "start_col": 1, "end_col": 1, "line_skip": 1}
         with placed_index(temporary, path, last, index, layout):

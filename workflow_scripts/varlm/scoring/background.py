@@ -200,6 +200,9 @@ class Percentiles:
         # As they are stored: a background site ranks as itself.
         values = self._sign * np.asarray(scores, dtype=np.float32)
         before = np.searchsorted(self._sorted, values, side="left")
-        not_behind = np.searchsorted(self._sorted, values, side="right")
+        not_behind = before.copy()
+        # Few are ties: of these alone it must be known where they end.
+        tied = np.flatnonzero(self._sorted.take(before, mode="clip") == values)
+        not_behind[tied] = np.searchsorted(self._sorted, values[tied], side="right")
         percent = 50.0 * (before + not_behind) / len(self._sorted)
         return np.where(np.isnan(values), np.nan, percent)

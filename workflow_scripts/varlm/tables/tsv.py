@@ -5,6 +5,7 @@ A missing value is an empty cell, which no text is (`varlm.tables.spreadsheet`).
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -17,16 +18,18 @@ SEPARATOR = "\t"
 
 def tsv_rows(
     rows: pl.DataFrame, markings: Mapping[str, Marking], float_precision: int | None = None
-) -> str:
-    """Return rows as text, without a header; the columns of `markings` are escaped."""
+) -> bytes:
+    """Return rows as UTF-8, without a header; the columns of `markings` are escaped."""
     safe = [spreadsheet_safe(rows[name], marking) for name, marking in markings.items()]
-    text: str = rows.with_columns(safe).write_csv(
+    text = io.BytesIO()  # half the time of asking for a str, which has to be encoded again
+    rows.with_columns(safe).write_csv(
+        text,
         include_header=False,
         separator=SEPARATOR,
         quote_style="never",
         float_precision=float_precision,
     )
-    return text
+    return text.getvalue()
 
 
 def write_tsv(frame: pl.DataFrame, path: Path, float_precision: int | None = None) -> None:
@@ -34,8 +37,7 @@ def write_tsv(frame: pl.DataFrame, path: Path, float_precision: int | None = Non
     header = SEPARATOR.join(frame.columns) + "\n"
     texts = frame.select(pl.col(pl.String))
     markings = {column.name: column_marking([column]) for column in texts.iter_columns()}
-    text = tsv_rows(frame, markings, float_precision)
-    path.write_text(header + text, encoding="utf-8", newline="\n")
+    path.write_bytes(header.encode() + tsv_rows(frame, markings, float_precision))
 
 
 def read_tsv(

@@ -37,7 +37,7 @@ def write_rejected(rejected: pl.DataFrame, path: Path) -> None:
     ):
         out.write(("\t".join(REJECTED.names) + "\n").encode())
         for batch in rejected.iter_slices(_BATCH):
-            out.write(tsv_rows(batch, markings).encode())
+            out.write(tsv_rows(batch, markings))
 
 
 def read_rejected(path: Path) -> pl.DataFrame:

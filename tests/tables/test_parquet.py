@@ -1,5 +1,8 @@
 """Tables in Parquet: signed for users, as narrow as the table says in memory, old ones read."""
 
+import os
+from pathlib import Path
+
 import duckdb
 import pandas as pd
 import polars as pl
@@ -7,7 +10,15 @@ import pytest
 
 from making.unsigned import make_unsigned
 from varlm.errors import UserError
-from varlm.tables.parquet import Column, Table, described_table, read_table, scan_table, write_table
+from varlm.tables.parquet import (
+    Column,
+    Table,
+    described_table,
+    on_its_own,
+    read_table,
+    scan_table,
+    write_table,
+)
 from varlm.tables.schemas import BACKGROUND, CONTIGS, PICTURES, SHARD, VARIANTS, annotated
 
 KEYS = ["file", "record", "allele"]
@@ -97,3 +108,19 @@ def test_a_column_of_a_track_is_signed_too(tmp_path):
     frame = pl.DataFrame({"bed_distance": [0, 5, None]}, table.schema)
     write_table(frame, tmp_path / "t.parquet", table)
     assert described_table("t", tmp_path / "t.parquet").schema == {"bed_distance": pl.Int64}
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="resident memory is read there")
+def test_a_picked_row_keeps_no_piece_in_memory():
+    def resident():
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
+    def piece(number):
+        letters = (f"{number}:{row:05}" + "x" * 1000 for row in range(2000))
+        return pl.DataFrame({"text": [*letters, "a text of its own"]})[-1:]
+
+    before = resident()
+    kept = [on_its_own(piece(number)) for number in range(100)]
+    assert pl.concat(kept)["text"].to_list() == ["a text of its own"] * 100
+    assert resident() - before < 60e6  # of 200 MB that went by

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from varlm.genome.bases import IS_ACGT
 from varlm.genome.reference import Contig, Genome
-from varlm.tables.parquet import ROW_GROUP
+from varlm.tables.parquet import ROW_GROUP, on_its_own
 from varlm.tables.schemas import read_kinds
 from varlm.tables.score_kinds import ScoreKind
 
@@ -39,11 +39,12 @@ def top_hits(annotated: Path, models: Sequence[str], count: int) -> dict[str, pl
         rows = keys.slice(start, _ROWS).collect(engine="in-memory").with_row_index("row", start)
         for model, kind in kinds.items():
             score = scores[model]
-            both = rows.filter(pl.col(score).is_not_null())
-            if (known := worst.get(model)) is not None:
-                both = _with(known, both, score, kind, count)
+            known = worst.get(model)
+            both = rows if known is None else pl.concat([known, rows])
             descending = [kind.worst_first, *(False for _ in _ORDER)]
-            worst[model] = both.sort(score, *_ORDER, descending=descending).head(count)
+            both = _worst(both, score, kind, count)
+            ordered = both.sort(score, *_ORDER, descending=descending)
+            worst[model] = on_its_own(ordered.head(count))
     row_numbers = pl.concat(hits["row"] for hits in worst.values()).unique().sort()
     whole = _rows(frame, row_numbers)
     return {
@@ -62,18 +63,18 @@ def _rows(frame: pl.LazyFrame, row_numbers: pl.Series) -> pl.DataFrame:
         start = int(piece) * ROW_GROUP
         inside = numbers[(numbers >= start) & (numbers < start + ROW_GROUP)]
         rows = frame.slice(start, ROW_GROUP).collect(engine="in-memory")
-        parts.append(rows.with_row_index("row", start)[inside - start])
+        parts.append(on_its_own(rows.with_row_index("row", start)[inside - start]))
     return pl.concat(parts)
 
 
-def _with(
-    known: pl.DataFrame, rows: pl.DataFrame, score: str, kind: ScoreKind, count: int
-) -> pl.DataFrame:
-    """Return the worst so far and the rows that may be among them, so that few are sorted."""
-    if known.height == count:
-        last = known[score][-1]
-        rows = rows.filter(pl.col(score) >= last if kind.worst_first else pl.col(score) <= last)
-    return pl.concat([known, rows])
+def _worst(rows: pl.DataFrame, score: str, kind: ScoreKind, count: int) -> pl.DataFrame:
+    """Return the rows that may be among the `count` worst, equal ones too, so that few are sorted.
+
+    Rows without a score are none.
+    """
+    if kind.worst_first:
+        return rows.filter(pl.col(score) >= pl.col(score).top_k(count).min())
+    return rows.filter(pl.col(score) <= pl.col(score).bottom_k(count).max())
 
 
 def pictured(hits: pl.DataFrame, count: int) -> pl.DataFrame:

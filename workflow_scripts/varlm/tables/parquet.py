@@ -7,6 +7,7 @@ wide; reading takes files of either kind, and so those of older versions.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,6 +143,16 @@ def read_table(path: Path, table: Table) -> pl.DataFrame:
         return scan_table(path, table).collect(engine="in-memory")
     except pl.exceptions.PolarsError as error:
         raise _unreadable(path, table, error) from error
+
+
+def on_its_own(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return a copy that keeps nothing in memory but its own rows.
+
+    Rows that are picked of a table share its texts: a few of each piece keep all pieces in memory.
+    """
+    file = io.BytesIO()
+    rows.write_ipc(file)
+    return pl.read_ipc(file)
 
 
 def _unreadable(path: Path, table: Table, error: Exception) -> UserError:

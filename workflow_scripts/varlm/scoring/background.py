@@ -30,6 +30,7 @@ from varlm.tables.score_kinds import ScoreKind
 log = logging.getLogger("varlm")
 
 SEED = 0
+PREFIX = "BG."  # of a background's digest
 
 _SITES = {"contig": pl.String(), "pos": pl.UInt32(), "base": pl.UInt8()}
 
@@ -70,7 +71,7 @@ def choose(genome: Genome, count: int, strands: Strands = "both") -> Background:
     of_strand = ["forward"] if strands == "transcript" else []
     text = "\n".join(["varlm background 1", *of_strand, str(count), str(SEED), *sequences])
     short = hashlib.sha512(text.encode()).digest()[:24]
-    digest = "BG." + base64.urlsafe_b64encode(short).decode()
+    digest = PREFIX + base64.urlsafe_b64encode(short).decode()
     return Background(digest, genome, count, strands)
 
 

@@ -24,13 +24,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
+import polars as pl
 from tqdm import tqdm
 
 from varlm import __version__
 from varlm.errors import UserError
 from varlm.files.whole import atomic_path
 from varlm.store.identity import one_model, portable
-from varlm.store.layout import KINDS, PACKED, Part, layout_of
+from varlm.store.layout import KINDS, PACKED, Kind, Part, layout_of
 from varlm.store.manifest import LOST
 from varlm.store.part_file import part_of, write_rows
 from varlm.store.store import Store
@@ -85,8 +86,7 @@ def export(
 
 def _export(store: Store, archive: Path, keys: list[str], digests: set[str] | None) -> Exported:
     parts: dict[str, list[Part]] = {}
-    models: dict[str, dict[str, Any]] = {}
-    cut: dict[str, bytes] = {}  # SHA-256 → content of parts that are no files
+    cut: dict[str, bytes] = {}
     for key in keys:
         store.manifest.forget(key)
         chosen = [part for part in store.parts(key) if digests is None or part.contig in digests]
@@ -94,12 +94,37 @@ def _export(store: Store, archive: Path, keys: list[str], digests: set[str] | No
             chosen.append(part)
             cut[part.sha256] = content
         if chosen:
-            parts[key] = sorted(chosen, key=lambda part: (part.contig, part.sha256))
-            models[key] = _portable_model(store, key)
+            parts[key] = chosen
     if not parts:
         raise UserError(f"{store.root}: no scores to export; check --key and --contig")
+    return write_archive(store, archive, parts, cut)
+
+
+def write_archive(
+    store: Store, archive: Path, parts: Mapping[str, list[Part]], cut: Mapping[str, bytes]
+) -> Exported:
+    """Write an archive of parts, whole or not at all.
+
+    Parameters
+    ----------
+    store : Store
+    archive : Path
+    parts : mapping
+        Model key → its parts, in any order, at least one.
+    cut : mapping
+        SHA-256 → content of the parts that are no files of the store.
+
+    Raises
+    ------
+    UserError
+        If a part is damaged or lost.
+    """
+    parts = {
+        key: sorted(of_model, key=lambda part: (part.contig, part.sha256))
+        for key, of_model in parts.items()
+    }
     exported = [part for of_model in parts.values() for part in of_model]
-    text = _manifest_text(parts, models)
+    text = _manifest_text(parts, {key: _portable_model(store, key) for key in parts})
     total = sum(part.bytes for part in exported)
     with (
         atomic_path(archive) as temporary,
@@ -124,10 +149,15 @@ def _cut_parts(store: Store, key: str, digests: set[str] | None) -> Iterator[tup
         wanted = [contig for contig in store.packed_runs(key, kind) if contig in (digests or ())]
         if wanted:
             rows = store.read_packed(key, kind, wanted).sort(kind.packed.key)
-            content = io.BytesIO()
-            write_rows(content, key, kind, PACKED, rows)
-            digest = hashlib.sha256(content.getvalue()).hexdigest()
-            yield part_of(kind, PACKED, rows, digest, content.tell()), content.getvalue()
+            yield made_part(key, kind, PACKED, rows)
+
+
+def made_part(key: str, kind: Kind, contig: str, rows: pl.DataFrame) -> tuple[Part, bytes]:
+    """Return a part of rows (sorted, unique) and its content; equal rows make equal bytes."""
+    content = io.BytesIO()
+    write_rows(content, key, kind, contig, rows)
+    digest = hashlib.sha256(content.getvalue()).hexdigest()
+    return part_of(kind, contig, rows, digest, content.tell()), content.getvalue()
 
 
 def _portable_model(store: Store, key: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from varlm.errors import UserError, first_few
 from varlm.genome.reference import Genome
 from varlm.store.archive import export
+from varlm.store.backgrounds import digests_of, export_backgrounds
 from varlm.store.compaction import compact
 from varlm.store.identity import names, one_model
 from varlm.store.importing import import_archive
@@ -53,7 +54,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     out = add("export", "write a store, or some of it, as one archive for another machine")
     out.add_argument("archive", type=Path, metavar="ARCHIVE.tar", help="output")
     out.add_argument(
-        "--contig", action="append", metavar="DIGEST", help="only this contig; may be repeated"
+        "--contig",
+        action="append",
+        metavar="DIGEST",
+        help="only this contig, or with --background this background; may be repeated",
+    )
+    out.add_argument(
+        "--model", action="append", metavar="NAME", help="only this model; may be repeated"
+    )
+    out.add_argument(
+        "--background",
+        action="store_true",
+        help="only the backgrounds, which percentiles rank among, and the scores of their sites",
+    )
+    out.add_argument(
+        "--reference",
+        type=Path,
+        help="with --background: only those of this genome (results/reference)",
     )
     into = add("import", "add the rows of an archive that a store lacks", with_key=False)
     into.add_argument("archive", type=Path, metavar="ARCHIVE.tar", help="written by export")
@@ -239,17 +256,15 @@ def _compact(args: argparse.Namespace) -> int:
 
 def _export(args: argparse.Namespace) -> int:
     store, keys = _open(args)
+    keys = _named(store, keys, args.model)
     if args.contig:
-        models = [describe(store, key) for key in keys]
-        largest = [contig.contig for model in models for contig in model.contigs]
-        have = {*largest, *(digest for model in models for digest in model.backgrounds)}
-        absent = sorted(set(args.contig) - have)
-        if absent:
-            raise UserError(
-                f"{args.store}: no scores of contig {first_few(absent)}; among those there are: "
-                f"{first_few(dict.fromkeys(largest), 10)} (varlm store ls --all shows every one)"
-            )
-    done = export(store, args.archive, keys, args.contig)
+        _check_contigs(args, store, keys)
+    if args.background:
+        done = export_backgrounds(store, args.archive, keys, _backgrounds(args, store, keys))
+    elif args.reference is not None:
+        raise UserError("--reference chooses backgrounds: give --background too, or leave it out")
+    else:
+        done = export(store, args.archive, keys, args.contig)
     log.info(
         "%s: %d models, %d parts, %d rows, %s",
         args.archive,
@@ -259,6 +274,51 @@ def _export(args: argparse.Namespace) -> int:
         _bytes(done.bytes),
     )
     return 0
+
+
+def _named(store: Store, keys: list[str], wanted: Sequence[str] | None) -> list[str]:
+    """Return the keys of the models that runs called by these names; None: of all."""
+    if not wanted:
+        return keys
+    called = {key: names(commit.model for commit in sound_commits(store, key)) for key in keys}
+    known = {name for of_key in called.values() for name in of_key}
+    for name in wanted:
+        if name not in known:
+            raise UserError(
+                f"{store.root}: --model {name}: no model was called so; there are: "
+                f"{first_few(sorted(known), 10) or 'none with a name'}"
+            )
+    return [key for key, of_key in called.items() if set(of_key) & set(wanted)]
+
+
+def _check_contigs(args: argparse.Namespace, store: Store, keys: Sequence[str]) -> None:
+    """Raise `UserError` where a contig, or background, is asked for that the models lack."""
+    models = [describe(store, key) for key in keys]
+    backgrounds = [digest for model in models for digest in model.backgrounds]
+    largest = [contig.contig for model in models for contig in model.contigs]
+    have = backgrounds if args.background else [*largest, *backgrounds]
+    absent = sorted(set(args.contig) - set(have))
+    if absent:
+        what = "background" if args.background else "contig"
+        raise UserError(
+            f"{args.store}: no scores of {what} {first_few(absent)}; among those there are: "
+            f"{first_few(dict.fromkeys(have), 10)} (varlm store ls --all shows every one)"
+        )
+
+
+def _backgrounds(args: argparse.Namespace, store: Store, keys: Sequence[str]) -> set[str] | None:
+    """Return the digests of the backgrounds that are meant; None: all."""
+    chosen = set(args.contig) if args.contig else None
+    if args.reference is None:
+        return chosen
+    genome = Genome.open(args.reference).stored_as
+    digests = {digest for key in keys for digest in digests_of(store, key, genome)}
+    if not digests:
+        raise UserError(
+            f"{args.store}: no background of the genome {args.reference}; leave --reference out "
+            "for those of every genome"
+        )
+    return digests if chosen is None else digests & chosen
 
 
 def _import(args: argparse.Namespace) -> int:

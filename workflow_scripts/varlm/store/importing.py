@@ -7,7 +7,7 @@ import io
 import json
 import re
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
@@ -38,7 +38,47 @@ class Imported:
     parts: int = 0
 
 
-def import_archive(store: Store, archive: Path) -> list[Imported]:
+@dataclass(frozen=True)
+class Archived:
+    """What an archive says that it has of one model.
+
+    Attributes
+    ----------
+    model : dict
+        What the model is.
+    rows : dict
+        Digest of a contig or of a background, or `layout.PACKED` → number of rows.
+    """
+
+    model: dict[str, Any]
+    rows: dict[str, int]
+
+
+def list_archive(archive: Path) -> dict[str, Archived]:
+    """Return model key → what an archive has of it, by its manifest; parts are not looked at.
+
+    Raises
+    ------
+    UserError
+        If the archive's beginning is damaged, or is not one of `export`.
+    """
+    with _Archive(archive) as source:
+        source.check(parts=False)
+        archived = {}
+        for key, parts in source.parts.items():
+            rows: dict[str, int] = {}
+            for part in parts:
+                rows[part.contig] = rows.get(part.contig, 0) + part.rows
+            archived[key] = Archived(source.models[key], rows)
+        return archived
+
+
+def import_archive(
+    store: Store,
+    archive: Path,
+    keys: Collection[str] | None = None,
+    contigs: Collection[str] | None = None,
+) -> list[Imported]:
     """Add an archive's rows to a store, those that it lacks.
 
     The whole archive is checked before anything is written. Then each model's parts come in one
@@ -49,6 +89,11 @@ def import_archive(store: Store, archive: Path) -> list[Imported]:
     store : Store
         Need not exist.
     archive : Path
+    keys : collection of str, optional
+        Model keys to import; all by default.
+    contigs : collection of str, optional
+        Digests of contigs and backgrounds whose parts to import, and `layout.PACKED`; all by
+        default.
 
     Raises
     ------
@@ -61,16 +106,21 @@ def import_archive(store: Store, archive: Path) -> list[Imported]:
         imported = []
         with tqdm(total=source.size, unit="B", unit_scale=True, desc="import", disable=None) as bar:
             for key in source.models:
-                imported.append(_import_model(store, source, key, bar))
+                if keys is None or key in keys:
+                    imported.append(_import_model(store, source, key, contigs, bar))
         return imported
 
 
-def _import_model(store: Store, source: _Archive, key: str, bar: tqdm[Any]) -> Imported:
+def _import_model(
+    store: Store, source: _Archive, key: str, contigs: Collection[str] | None, bar: tqdm[Any]
+) -> Imported:
     imported = Imported(key)
     with store.committing(key, source.models[key]) as commit:
         listed = {part.sha256 for part in store.parts(key)}
         for part in source.parts[key]:
             bar.update(part.bytes)
+            if contigs is not None and part.contig not in contigs:
+                continue
             if part.sha256 in listed and store.manifest.faults(key, [part]) == [None]:
                 new = 0
             else:
@@ -117,17 +167,25 @@ class _Archive:
         """The size of all parts, bytes."""
         return sum(part.bytes for parts in self.parts.values() for part in parts)
 
-    def check(self) -> None:
-        """Check the whole archive: its members, their checksums, and what the parts hold."""
+    def check(self, *, parts: bool = True) -> None:
+        """Check the whole archive: its members, their checksums, and what the parts hold.
+
+        Parameters
+        ----------
+        parts : bool
+            False: the manifest alone.
+        """
         try:
             with tarfile.open(fileobj=self._file, mode="r:") as tar:
                 self._read_manifest(tar)
+                if not parts:
+                    return
                 total = self.size
                 with tqdm(
                     total=total, unit="B", unit_scale=True, desc="check", disable=None
                 ) as bar:
-                    for key, parts in self.parts.items():
-                        for part in parts:
+                    for key, of_model in self.parts.items():
+                        for part in of_model:
                             self._check_part(tar, key, part)
                             bar.update(part.bytes)
                 self._check_end(tar)

@@ -12,6 +12,7 @@ FILES = [
     "resources/demo/genome.fa",
     "resources/demo/model/config.json",
     "resources/demo/model/model.safetensors",
+    "resources/models/yeast/background.varlm.tar",
     "resources/models/yeast/config.json",
     "resources/models/yeast/model.safetensors",
 ]

@@ -45,7 +45,7 @@ onerror:
 wildcard_constraints:
     training="|".join(map(re.escape, TRAIN)) or "(?!)",
     cohort="|".join(map(re.escape, ALL_COHORTS)),
-    model="|".join(map(re.escape, MODELS)),
+    model="|".join(map(re.escape, MODELS)) or "(?!)",
     shard=r"\d+",
 
 
@@ -75,6 +75,8 @@ rule tables:
             cohort=COHORTS,
             index=["", f".{INDEX}"],
         ),
+        # With models the plan waits for it.
+        [] if MODELS else f"{RESULTS}/checked_inputs.json",
 
 
 # The models of the config key train, with their cards: `snakemake … -- trained`.

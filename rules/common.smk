@@ -153,6 +153,7 @@ except UserError as error:
 # Every cohort of the results, and those whose sites the tracks show.
 ALL_COHORTS = [*COHORTS, *SATURATED]
 DRAWN_COHORTS = {"auto": SATURATED, "all": ALL_COHORTS, "none": []}[CONFIG["tracks"]]
+DRAWN_COHORTS = DRAWN_COHORTS if CONFIG["models"] else []
 # What the wildcard may be where a VCF is needed and where there is none: "(?!)" matches nothing,
 # where an empty pattern would be no constraint.
 VCF_COHORTS = "|".join(map(re.escape, COHORTS)) or "(?!)"
@@ -349,8 +350,10 @@ def stored(wildcards):
     added. `ancient` is no way out: Snakemake 9.27 then also passes over inputs that did change.
     Every rule below the commit takes it, or Snakemake runs it for what it thought before. A contig
     has other scores once it is called circular; where none is, an input that says so would make
-    the tables of older results anew for nothing.
+    the tables of older results anew for nothing. Without models there is nothing to wait for.
     """
+    if not MODELS:
+        return []
     for model in [wildcards.model] if "model" in wildcards.keys() else MODELS:
         checkpoints.commit.get(model=model)
     listed = Path(CIRCULAR_CONTIGS)

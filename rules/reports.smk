@@ -3,7 +3,7 @@
 #           {results}/index.html, scripts/vega.js
 
 
-# Name of each figure's file and its title; varlm.report.charts draws them.
+# Name of each figure's file and its title; varlm.report.charts draws them. They are of models.
 FIGURES = {
     "llr_by_consequence": "Scores by consequence",
     "llr_density": "Scores against the background",
@@ -12,6 +12,7 @@ FIGURES = {
     "strand_agreement": "Agreement of the strands",
     "percentiles": "Percentiles",
 }
+FIGURES = FIGURES if MODELS else {}
 
 
 # Loads the model only where the store lacks sites around the top hits.

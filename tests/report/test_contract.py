@@ -13,6 +13,7 @@ from varlm.report.charts.chart import Chart
 from varlm.report.charts.evaluation import EvaluationChart
 from varlm.report.cohort import ReportPage
 from varlm.report.comparison import IndexPage
+from varlm.report.published import PublishedChart
 from varlm.report.scores import CohortCharts
 
 PAGES = {"report.html.j2": ReportPage, "index.html.j2": IndexPage}
@@ -20,7 +21,7 @@ PAGES = {"report.html.j2": ReportPage, "index.html.j2": IndexPage}
 RENDERED = {"data", "policy", "scripts", "styles"}
 # What charts are drawn from; the template shows the rest of them.
 DRAWN = {(Chart, name) for name in ("rows", "draw", "models", "parts")}
-DRAWN |= {(EvaluationChart, "specification")}
+DRAWN |= {(EvaluationChart, "specification"), (PublishedChart, "specification")}
 
 
 def parsed(name):

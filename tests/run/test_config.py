@@ -80,7 +80,8 @@ def test_all_errors_at_once(load):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"models": {}}, "models: found {}; name at least one"),
+        ({"models": {}}, "models: missing; set it. Without a model there is nothing to tell"),
+        ({"models": None}, "neither annotate.scores .* nor reference.annotation"),
         ({"normalise": {"min_af": 0.5, "max_af": 0.1}}, "min_af: 0.5 is above"),
         ({"store": "results"}, "also the folder of the results"),
         (

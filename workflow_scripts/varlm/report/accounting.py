@@ -109,16 +109,24 @@ def accounting_section(inputs: ReportInput) -> AccountingSection:
         accepted=accounting.accepted,
         rejected=accounting.rejected,
         models=[score_columns(name, scale) for name, scale in inputs.scales.items()],
-        kinds=kind_rows(inputs.counts),
+        kinds=kind_rows(inputs.counts, inputs.classes),
         unscored=list(alleles_unscored(inputs.counts)),
         reasons=list(_reasons(accounting.by_reason, inputs.rejected)),
         contigs=contig_names(accounting),
     )
 
 
-def kind_rows(counts: Mapping[str, ModelCounts]) -> list[KindRow]:
-    """Return the accepted alleles by kind, the most numerous first; `counts` is by model."""
-    numbers = next(iter(counts.values())).totals("kind")
+def kind_rows(counts: Mapping[str, ModelCounts], classes: ModelCounts) -> list[KindRow]:
+    """Return the accepted alleles by kind, the most numerous first.
+
+    Parameters
+    ----------
+    counts : mapping
+        Model → its counts.
+    classes : ModelCounts
+        Those of any score.
+    """
+    numbers = classes.totals("kind")
     total = sum(numbers.values())
     by_model = [(of_model.scale, of_model.by("classes", "kind")) for of_model in counts.values()]
     return [

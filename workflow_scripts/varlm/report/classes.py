@@ -23,6 +23,7 @@ class ClassScores:
     median: float | None
     tail: float | None
     extreme: float | None
+    alleles: int = 0
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def class_name(name: object, column: str) -> str:
 def class_scores(values: Distribution, background: Distribution, scale: Scale) -> ClassScores:
     """Return the quantiles of some scores, and how many of them are harmful for the genome."""
     extreme = scale.share_extreme(values, background)
-    return ClassScores(values.quantile(0.5), values.quantile(scale.tail), extreme)
+    return ClassScores(values.quantile(0.5), values.quantile(scale.tail), extreme, values.total)
 
 
 def class_table(

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from varlm import __version__
 from varlm.report import multiqc, page
 from varlm.report.accounting import AccountingSection, accounting_section
+from varlm.report.charts.chart import Chart
 from varlm.report.counts import ModelCounts
 from varlm.report.evaluation import EvaluationSection, evaluation_section
 from varlm.report.facts import RunSection, run_section
@@ -21,6 +22,7 @@ from varlm.report.logo import glyphs
 from varlm.report.model_facts import ModelFacts, model_facts
 from varlm.report.overview import Card, Notice, notices, summary_cards
 from varlm.report.pictures import LogoGroup, logo_groups
+from varlm.report.published import PublishedSection, published_section, specifications
 from varlm.report.scores import ScoresSection, scores_section, without_distribution
 from varlm.report.summaries import CohortSummary, cohort_summary
 
@@ -37,8 +39,8 @@ class ReportPage:
     summary : list of Card
     warnings : list of Notice
         The first ones; `warnings_total` is how many there are.
-    run, accounting, scores, hits
-        Sections; each is built by the module of its class.
+    run, accounting, scores, published, hits
+        Sections; each is built by the module of its class. `scores` are those of models.
     models : list of ModelFacts
     model_options : list of (value, name)
         The choices of model.
@@ -48,7 +50,8 @@ class ReportPage:
     glyphs : Markup
         The letters that the pictures use.
     evaluation : EvaluationSection, optional
-    glossary : Glossary
+    glossary : Glossary, optional
+        Of models' scores.
     """
 
     title: str
@@ -61,13 +64,14 @@ class ReportPage:
     models: list[ModelFacts]
     model_options: list[tuple[str, str]]
     accounting: AccountingSection
-    scores: ScoresSection
+    scores: ScoresSection | None
+    published: PublishedSection | None
     hits: HitsSection
     pictures: list[LogoGroup]
     no_pictures: list[str]
     glyphs: Markup
     evaluation: EvaluationSection | None
-    glossary: Glossary
+    glossary: Glossary | None
 
 
 @dataclass(frozen=True)
@@ -90,18 +94,20 @@ def make_report(inputs: ReportInput, vega: str | None = None) -> CohortReport:
     UserError
         If the evaluation's table and counts are not of one run.
     """
+    hits = {model.name: model.hits for model in inputs.models} or inputs.hits
     table = hit_table(
-        union({model.name: model.hits for model in inputs.models}),
+        union(hits) if hits else inputs.table.empty(),
         inputs.table,
         {name: scale.kind for name, scale in inputs.scales.items()},
         inputs.options.browsers,
         inputs.contigs,
+        published=inputs.published_columns,
     )
     contents = report_page(inputs, table)
     medians = {name: _median(counts) for name, counts in inputs.counts.items()}
     return CohortReport(
         page.render("report.html.j2", contents, _data(inputs, contents, table), vega=vega),
-        {chart.name: chart.figure_spec(inputs.names) for chart in contents.scores.charts.all()},
+        {chart.name: chart.figure_spec(inputs.names) for chart in _charts(contents)},
         multiqc.content(inputs.cohort, inputs.accounting, inputs.plans, medians, inputs.scales),
         cohort_summary(inputs.accounting, inputs.plans, inputs.counts, contents.warnings_total),
     )
@@ -122,13 +128,29 @@ def report_page(inputs: ReportInput, table: HitTable) -> ReportPage:
         model_options=[(name, name) for name in inputs.names],
         accounting=accounting_section(inputs),
         scores=scores_section(inputs),
-        hits=hits_section(table, inputs.options.top_hits, list(inputs.scales.values())),
+        published=published_section(inputs),
+        hits=_hits(inputs, table),
         pictures=logo_groups(inputs),
         no_pictures=without_distribution(inputs.scales) if inputs.options.pictures else [],
         glyphs=glyphs(),
         evaluation=evaluation_section(*inputs.evaluation) if inputs.evaluation else None,
         glossary=glossary({model.name: model.prepared.kind for model in inputs.models}),
     )
+
+
+def _hits(inputs: ReportInput, table: HitTable) -> HitsSection:
+    """Return the words of the top hits: those of models, or else of the tables' scores."""
+    wanted = inputs.options.top_hits
+    if inputs.models:
+        return hits_section(table, wanted, list(inputs.scales.values()))
+    scales = [score.counts.scale for score in inputs.published]
+    if not scales:
+        return HitsSection(0, "", [])
+    return hits_section(table, wanted, scales, "column of published scores")
+
+
+def _charts(contents: ReportPage) -> list[Chart]:
+    return contents.scores.charts.all() if contents.scores else []
 
 
 def _median(counts: ModelCounts) -> float | None:
@@ -138,11 +160,11 @@ def _median(counts: ModelCounts) -> float | None:
 
 def _data(inputs: ReportInput, contents: ReportPage, table: HitTable) -> Mapping[str, Any]:
     """Return what the page's scripts read."""
-    charts = contents.scores.charts.all()
-    specifications = {c.name: c.page_spec(inputs.names) for c in charts if not c.empty}
+    charts = {c.name: c.page_spec(inputs.names) for c in _charts(contents) if not c.empty}
+    charts |= specifications(contents.published)
     if contents.evaluation:
-        specifications |= {c.name: c.specification for c in contents.evaluation.charts}
+        charts |= {c.name: c.specification for c in contents.evaluation.charts}
     return {
-        "charts": specifications,
+        "charts": charts,
         "hits-data": {"gzip": table.data, "file": f"{inputs.cohort}.top_hits"},
     }

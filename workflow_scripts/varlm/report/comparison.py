@@ -13,7 +13,7 @@ from varlm.report.charts.cohorts import medians_chart, score_chart, shares_chart
 from varlm.report.classes import class_scores
 from varlm.report.distributions import Distribution
 from varlm.report.overview import Card
-from varlm.report.scales import ScoreColumns, score_columns
+from varlm.report.scales import Scale, ScoreColumns, score_columns
 from varlm.report.summaries import CohortSummary, ModelSummary
 from varlm.report.text import count, percent
 
@@ -126,23 +126,35 @@ def index_page(
         summary=[
             Card("cohorts", count(len(summaries))),
             Card("alleles", count(sum(summary.alleles_in for summary in summaries))),
-            Card("scored", count(sum(summary.accepted for summary in summaries))),
+            Card(
+                "scored" if models else "accepted",
+                count(sum(summary.accepted for summary in summaries)),
+            ),
             Card("rejected", count(sum(summary.rejected for summary in summaries))),
         ],
         rows=[cohort_row(summary, backgrounds) for summary in summaries],
         reasons=sorted({name for summary in summaries for name in summary.rejected_by_reason}),
-        charts=[
-            by_scale(
-                scales,
-                lambda alike, _: score_chart(
-                    shown, {model: backgrounds[model] for model in alike}, scales[alike[0]]
-                ),
-            ),
-            shares_chart(shown, models),
-            by_scale(scales, lambda alike, _: medians_chart(shown, alike, scales[alike[0]])),
-        ],
+        charts=_charts(shown, backgrounds, scales) if models else [],
         left_out=len(summaries) - len(shown),
     )
+
+
+def _charts(
+    shown: Sequence[CohortSummary],
+    backgrounds: Mapping[str, Distribution],
+    scales: Mapping[str, Scale],
+) -> list[Chart]:
+    """Return the charts of cohorts by model."""
+    return [
+        by_scale(
+            scales,
+            lambda alike, _: score_chart(
+                shown, {model: backgrounds[model] for model in alike}, scales[alike[0]]
+            ),
+        ),
+        shares_chart(shown, list(backgrounds)),
+        by_scale(scales, lambda alike, _: medians_chart(shown, alike, scales[alike[0]])),
+    ]
 
 
 def cohort_row(summary: CohortSummary, backgrounds: Mapping[str, Distribution]) -> CohortRow:

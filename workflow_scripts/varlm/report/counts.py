@@ -134,6 +134,32 @@ def strand_step(scale: Scale) -> float:
     return scale.bins.step * _STRAND_BINS
 
 
+@dataclass(frozen=True)
+class Counted:
+    """A score that is counted: its scale, and the columns that it has; None: it has none.
+
+    Without a `score` only classes are counted, all of them unscored.
+    """
+
+    scale: Scale
+    score: str | None = None
+    forward: str | None = None
+    reverse: str | None = None
+    percentile: str | None = None
+
+    @classmethod
+    def of(cls, model: str, scale: Scale) -> Counted:
+        """Return the score of a model."""
+        score = f"{model}_{scale.kind.column}"
+        return cls(scale, score, f"{score}_fwd", f"{score}_rev", f"{model}_percentile")
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that there are."""
+        names = (self.score, self.forward, self.reverse, self.percentile)
+        return [name for name in names if name is not None]
+
+
 @dataclass
 class _Tally:
     """Adds up the counts of one table, slice by slice."""
@@ -178,6 +204,7 @@ def count(
     models: Iterable[str] | Mapping[str, Scale],
     bins: GenomeBins,
     contig_of_chrom: Mapping[str, str],
+    others: Mapping[str, Counted] | None = None,
 ) -> dict[str, ModelCounts]:
     """Count the annotated table (`schemas.annotated`) for each model, in one pass.
 
@@ -189,9 +216,11 @@ def count(
         What is shown along the genome; other contigs are left out there only.
     contig_of_chrom : mapping
         CHROM as in the table → name in the reference.
+    others : mapping, optional
+        Name → what else is counted likewise.
     """
-    scales = scales_of(models)
-    tallies = {model: _ModelTally(model, scale) for model, scale in scales.items()}
+    counted = {model: Counted.of(model, scale) for model, scale in scales_of(models).items()}
+    tallies = {name: _ModelTally(what) for name, what in {**counted, **(others or {})}.items()}
     index = {name: i for i, name in enumerate(bins.contigs)}
     chroms = {chrom: index[contig] for chrom, contig in contig_of_chrom.items() if contig in index}
     frame = pl.scan_parquet(annotated).select(
@@ -200,7 +229,7 @@ def count(
         "consequence",
         "kind",
         "af",
-        *(name for tally in tallies.values() for name in tally.columns),
+        *(name for tally in tallies.values() for name in tally.counted.columns),
     )
     total = int(frame.select(pl.len()).collect().item())
     contig = pl.col("chrom").replace_strict(
@@ -227,13 +256,16 @@ def _af_interval() -> pl.Expr:
     return pl.when(af.is_not_null() & af.is_not_nan()).then(above)
 
 
-class _ModelTally:
-    """The tallies of one model."""
+def _column(name: str | None) -> pl.Expr:
+    return pl.lit(None, pl.Float64) if name is None else pl.col(name)
 
-    def __init__(self, model: str, scale: Scale):
-        self.scale = scale
-        score = f"{model}_{scale.kind.column}"
-        self.columns = (score, f"{score}_fwd", f"{score}_rev", f"{model}_percentile")
+
+class _ModelTally:
+    """The tallies of one score."""
+
+    def __init__(self, counted: Counted):
+        self.counted = counted
+        self.scale = scale = counted.scale
         self.classes = _Tally(("consequence", "kind", "bin"))
         self.by_af = _Tally(("af", "bin"))
         self.genome = _Tally(("contig", "window", "bin"))
@@ -243,17 +275,17 @@ class _ModelTally:
         self.moments = _Moments((scale.bins.low + scale.bins.high) / 2)
 
     def add(self, rows: pl.DataFrame) -> None:
-        score, forward, reverse, percentile = self.columns
+        counted, bins = self.counted, self.scale.bins
         own = rows.select(
             "consequence",
             "kind",
             "af",
             "contig",
             "window",
-            self.scale.bins.index(score).alias("bin"),
-            pl.col(forward).alias("x"),
-            pl.col(reverse).alias("y"),
-            pl.col(percentile).floor().clip(0, 99).cast(pl.Int64).alias("percentile"),
+            (bins.index(counted.score) if counted.score else pl.lit(None, pl.Int64)).alias("bin"),
+            _column(counted.forward).alias("x"),
+            _column(counted.reverse).alias("y"),
+            _column(counted.percentile).floor().clip(0, 99).cast(pl.Int64).alias("percentile"),
         )
         known = own.filter(pl.col("bin").is_not_null())
         self.unscored.add(own.filter(pl.col("bin").is_null()))

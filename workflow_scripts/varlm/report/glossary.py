@@ -127,8 +127,10 @@ class Glossary:
     distance: bool
 
 
-def glossary(kinds: Mapping[str, ScoreKind]) -> Glossary:
-    """Return what the scores of a report mean; `kinds` is by model."""
+def glossary(kinds: Mapping[str, ScoreKind]) -> Glossary | None:
+    """Return what the scores of a report mean; `kinds` is by model, None of none."""
+    if not kinds:
+        return None
     llrs = all(kind.is_llr for kind in kinds.values())
     return Glossary(
         lead=_lead(kinds),

@@ -51,15 +51,31 @@ class HitTable:
 
 @dataclass(frozen=True)
 class HitsSection:
-    """What the section "Top hits" says: rows there are, which they are, and notes."""
+    """What the section "Top hits" says: rows there are, which they are, and notes.
+
+    `which` is "" where there is no score, and no such section.
+    """
 
     total: int
     which: str
     notes: list[str]
 
 
-def hits_section(table: HitTable, wanted: int, scales: Sequence[Scale]) -> HitsSection:
-    """Return the words around a table of hits; `wanted` hits of each model were asked for."""
+def hits_section(
+    table: HitTable, wanted: int, scales: Sequence[Scale], ranked_by: str = "model"
+) -> HitsSection:
+    """Return the words around a table of hits.
+
+    Parameters
+    ----------
+    table : HitTable
+    wanted : int
+        Hits of each model that were asked for.
+    scales : sequence of Scale
+        Of each model's scores.
+    ranked_by : str
+        What has hits: a model, or else a column.
+    """
     notes = []
     if table.rows < table.total:
         notes.append(
@@ -71,10 +87,10 @@ def hits_section(table: HitTable, wanted: int, scales: Sequence[Scale]) -> HitsS
             f"{table.cut_cells:,} cells are cut to {table.text_limit} characters (…); "
             "annotated.tsv.gz has them whole."
         )
-    return HitsSection(table.total, _which(table.total, wanted, scales), notes)
+    return HitsSection(table.total, _which(table.total, wanted, scales, ranked_by), notes)
 
 
-def _which(total: int, wanted: int, scales: Sequence[Scale]) -> str:
+def _which(total: int, wanted: int, scales: Sequence[Scale], ranked_by: str) -> str:
     """Return which alleles the rows are and their order, as a sentence."""
     ends = {("highest" if s.kind.worst_first else "lowest", s.kind.title) for s in scales}
     of, first = "the most harmful score", "most harmful"
@@ -84,13 +100,13 @@ def _which(total: int, wanted: int, scales: Sequence[Scale]) -> str:
     if total < wanted:
         some = " with a score" if any(scale.kind.alleles is None for scale in scales) else ""
         return f"All alleles{some} ({total:,}), the {first} first."
-    whose = "each model" if len(scales) > 1 else "the model"
+    whose = f"each {ranked_by}" if len(scales) > 1 else f"the {ranked_by}"
     rows = f" ({total:,} rows)" if total != wanted else ""
     return f"The {wanted:,} alleles of {of} of {whose}{rows}, the {first} first."
 
 
 def union(hits: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
-    """Return the rows that are a hit of any model, once each, the best rank first."""
+    """Return the rows that are a hit of any score, once each, the best rank first."""
     ranked = [rows.with_row_index("rank") for rows in hits.values()]
     key = ("file", "record", "allele")
     best = pl.concat(ranked).sort("rank", maintain_order=True)
@@ -104,6 +120,7 @@ def hit_table(
     links: Sequence[BrowserLink],
     contig_of_chrom: Mapping[str, str],
     budget: int = BUDGET,
+    published: Sequence[str] = (),
 ) -> HitTable:
     """Return the table for the page, at most `budget` bytes.
 
@@ -115,8 +132,10 @@ def hit_table(
         The annotated table's schema, INFO and tracks among its columns.
     models : mapping, or iterable of str
         Name → kind of its score, or names alone: all masked.
+    published : sequence of str
+        Columns of tables of scores, which are shown at first, like those of models.
     """
-    columns = _columns(rows, table, kinds_of(models))
+    columns = _columns(rows, table, kinds_of(models), published)
     kept = rows
     for limit in TEXT_LIMITS:
         data, cut_cells = _pack(kept, columns, links, contig_of_chrom, limit)
@@ -129,18 +148,19 @@ def hit_table(
 
 
 def _columns(
-    rows: pl.DataFrame, table: Table, kinds: Mapping[str, ScoreKind]
+    rows: pl.DataFrame, table: Table, kinds: Mapping[str, ScoreKind], published: Sequence[str]
 ) -> list[dict[str, Any]]:
     """Return the columns in the page's order: name, meaning, kind and whether shown at first."""
     scored = [f"{m}_{name}" for m, kind in kinds.items() for name, _ in score_columns(kind)]
     plain = set(annotated(kinds).names)
-    extra = [column.name for column in table.columns if column.name not in plain]
+    extra = [name for name in table.names if name not in plain and name not in published]
     main = [
         *_FIRST,
         *_CONSEQUENCE_FIRST,
         "af",
         *(f"{model}_{kind.column}" for model, kind in kinds.items()),
         *(f"{model}_percentile" for model in kinds),
+        *published,
     ]
     rest = [
         *(name for name in scored if name not in main),

@@ -14,6 +14,7 @@ from varlm.report.counts import GenomeBins, ModelCounts
 from varlm.report.distributions import Distribution
 from varlm.report.links import BrowserLink
 from varlm.report.scales import Scale
+from varlm.run.score_tables import ScoreTable
 from varlm.run.step_warnings import StepWarning
 from varlm.scoring.commit_record import CommitRecord
 from varlm.scoring.plan_record import Counts, Plan
@@ -79,6 +80,34 @@ class ReportModel:
 
 
 @dataclass(frozen=True)
+class ReportScore:
+    """A column of a table of scores that says which end is harmful.
+
+    Attributes
+    ----------
+    name : str
+        Of its column in the annotated table.
+    counts : ModelCounts
+        The cohort's alleles, counted.
+    background : Distribution
+        Scores of random SNVs of the genome; empty where the table has too few of them.
+    """
+
+    name: str
+    counts: ModelCounts
+    background: Distribution
+
+
+@dataclass(frozen=True)
+class ReportTable:
+    """A table of published scores: what the config says, what was matched, and its scores."""
+
+    table: ScoreTable
+    record: Mapping[str, Any]
+    scores: Sequence[ReportScore]
+
+
+@dataclass(frozen=True)
 class ReportInput:
     """What a report is made of.
 
@@ -102,6 +131,12 @@ class ReportInput:
         `schemas.EVALUATION`, and evaluation.json.
     warnings : sequence of StepWarning
         What the steps of the cohort warned of.
+    tables : sequence of ReportTable
+        Published scores, in the config's order.
+    alleles : ModelCounts, optional
+        Alleles by class, where there is no model.
+    hits : mapping
+        Score of a table → the rows with its most harmful values, where there is no model.
     """
 
     cohort: str
@@ -116,6 +151,9 @@ class ReportInput:
     rejected: pl.DataFrame | None = None
     evaluation: tuple[pl.DataFrame, Mapping[str, Any]] | None = None
     warnings: Sequence[StepWarning] = ()
+    tables: Sequence[ReportTable] = ()
+    alleles: ModelCounts | None = None
+    hits: Mapping[str, pl.DataFrame] = field(default_factory=dict)
 
     @property
     def names(self) -> list[str]:
@@ -141,6 +179,25 @@ class ReportInput:
     def plans(self) -> dict[str, Counts]:
         """Model → the cohort's counts in its plan."""
         return {model.name: model.plan.cohorts[self.cohort] for model in self.models}
+
+    @property
+    def published(self) -> list[ReportScore]:
+        """The scores of all tables, in order."""
+        return [score for table in self.tables for score in table.scores]
+
+    @property
+    def published_columns(self) -> list[str]:
+        """The columns of all tables of scores, their percentiles too, in order."""
+        names = [name for table in self.tables for name in table.table.possible_names]
+        return [name for name in names if name in self.table.names]
+
+    @property
+    def classes(self) -> ModelCounts:
+        """Counts by class, of whichever score: each has all alleles."""
+        counts = [*self.counts.values(), *(score.counts for score in self.published)]
+        if self.alleles is not None:
+            counts.insert(0, self.alleles)
+        return counts[0]
 
     @property
     def contigs(self) -> Mapping[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,15 @@ from numpy.typing import NDArray
 from varlm.errors import UserError
 from varlm.genome.reference import Genome
 from varlm.models.prepared import PreparedModel
-from varlm.report.counts import GenomeBins, ModelCounts
+from varlm.report.counts import Counted, GenomeBins, ModelCounts
 from varlm.report.counts import count as count_alleles
 from varlm.report.distributions import bins_for, has_llr_bins, of_values
 from varlm.report.evaluation import read_evaluation
 from varlm.report.inputs import ReportInput, ReportModel, ReportOptions
+from varlm.report.published_reading import PublishedScores
 from varlm.report.rejected import read_examples
 from varlm.report.scales import Scale
-from varlm.results.top_hits import top_hits
+from varlm.results.top_hits import most_harmful, top_hits
 from varlm.run.step_settings import steps_of
 from varlm.run.step_warnings import STEPS, Configured, StepWarning, step_warnings
 from varlm.scoring.commit_record import CommitRecord
@@ -67,6 +68,8 @@ class ReportFiles:
         evaluation.tsv and evaluation.json.
     results : Path, optional
         The folder whose logs tell what the steps warned of.
+    scores, ranks : mapping
+        Table of published scores → what was matched of it (JSON), and the background's scores.
     """
 
     annotated: Path
@@ -77,6 +80,8 @@ class ReportFiles:
     annotation: Path | None = None
     evaluation: tuple[Path, Path] | None = None
     results: Path | None = None
+    scores: Mapping[str, Path] = field(default_factory=dict)
+    ranks: Mapping[str, Path] = field(default_factory=dict)
 
 
 def read_inputs(
@@ -115,9 +120,17 @@ def read_inputs(
         scores = read_table(paths.background, BACKGROUND)["llr"].to_numpy()
         scales[prepared.name] = _scale(files.annotated, prepared, scores)
         backgrounds[prepared.name] = of_values(scores, scales[prepared.name].bins)
-    counts = count_alleles(files.annotated, scales, bins, accounting.contig_of_chrom)
+    published = PublishedScores.read(files.annotated, files.ranks)
+    counts = count_alleles(
+        files.annotated,
+        scales,
+        bins,
+        accounting.contig_of_chrom,
+        published.counted if names or published.counted else {"": Counted(Scale())},
+    )
     _check_rows(files.annotated, counts, accounting)
     hits = top_hits(files.annotated, names, options.top_hits)
+    ends = {} if names else published.ends
     models = [
         ReportModel(
             prepared=prepared,
@@ -147,6 +160,9 @@ def read_inputs(
         ),
         evaluation=evaluation,
         warnings=_warnings(files.results, cohort, names, settings) if files.results else [],
+        tables=published.tables(files.annotated, files.scores, counts),
+        alleles=counts.get(""),
+        hits=most_harmful(files.annotated, ends, options.top_hits),
     )
 
 
@@ -198,7 +214,7 @@ def _genome_bins(accounting: Accounting, lengths: Mapping[str, int], models: int
     present = [
         entry.contig for entry in accounting.contigs if entry.contig is not None and entry.records
     ]
-    windows = min(_GENOME_BINS // models, accounting.accepted // _PER_WINDOW)
+    windows = min(_GENOME_BINS // max(models, 1), accounting.accepted // _PER_WINDOW)
     return GenomeBins.choose(lengths, present, max(windows, _FEWEST_WINDOWS))
 
 

@@ -43,7 +43,8 @@ class Scale:
     @property
     def spread(self) -> Literal["linear", "sqrt"]:
         """How an axis of scores is spread: distances have long tails, and may be zero."""
-        return "sqrt" if self.kind.worst_first else "linear"
+        is_distance = self.kind.worst_first and self.kind.name in SCORE_KINDS
+        return "sqrt" if is_distance else "linear"
 
     @property
     def heading(self) -> str:
@@ -58,7 +59,9 @@ class Scale:
     @property
     def further(self) -> str:
         """Where the harmful end is and what it means, as a sentence."""
-        means = _FURTHER.get(self.kind.column, "a larger change to the model")
+        of_model = self.kind.name in SCORE_KINDS
+        distance = "a larger change to the model" if of_model else "more harmful"
+        means = _FURTHER.get(self.kind.column, distance)
         return f"Further {'right' if self.kind.worst_first else 'left'}: {means}."
 
     @property

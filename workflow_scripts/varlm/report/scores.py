@@ -98,8 +98,10 @@ class ScoresSection:
     exactness: str
 
 
-def scores_section(inputs: ReportInput) -> ScoresSection:
-    """Return what the counts of a cohort show."""
+def scores_section(inputs: ReportInput) -> ScoresSection | None:
+    """Return what the counts of a cohort show; None without a model."""
+    if not inputs.models:
+        return None
     counts = inputs.counts
     annotated = class_column(counts) == CONSEQUENCE
     totals = class_table(counts, inputs.backgrounds)

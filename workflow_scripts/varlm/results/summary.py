@@ -23,6 +23,8 @@ ROWS = (
 def summarise(accountings: Sequence[Accounting], plans: Sequence[Plan]) -> list[dict[str, str]]:
     """Return one row per cohort and model, as text, with the same columns in each.
 
+    Without a model it is one row per cohort, with the counts of its alleles.
+
     `alleles_in`, `accepted`, `rejected` count ALT alleles; `sites` and `alleles` count unique SNV
     sites and unique indels and MNVs, split by whether they were scored or in the store;
     `background_scored` counts the sites scored for percentiles, `damaged_files` the files of the
@@ -43,6 +45,8 @@ def summarise(accountings: Sequence[Accounting], plans: Sequence[Plan]) -> list[
         for plan in plans:
             _check_plan(plan, accounting)
             rows.append(_row(accounting, plan, reasons, unscored))
+        if not plans:
+            rows.append({**_counted(accounting), **_rejected(accounting, reasons)})
     return rows
 
 
@@ -50,16 +54,24 @@ def _row(
     accounting: Accounting, plan: Plan, reasons: Sequence[str], unscored: bool
 ) -> dict[str, str]:
     counts = asdict(plan.cohorts[accounting.cohort])
+    cohort, *numbers = _counted(accounting).items()
     return {
-        "cohort": accounting.cohort,
-        "model": plan.model,
-        **{name: str(getattr(accounting, name)) for name in COUNTS},
+        **dict([cohort, ("model", plan.model), *numbers]),
         **{name: str(counts[name]) for name in ROWS},
         **({"alleles_without_score": str(_unscored(plan, accounting))} if unscored else {}),
         "background_scored": str(plan.background.sites_scored if plan.background else 0),
         "damaged_files": str(len(plan.damaged)),
-        **{f"rejected_{reason}": str(accounting.by_reason.get(reason, 0)) for reason in reasons},
+        **_rejected(accounting, reasons),
     }
+
+
+def _counted(accounting: Accounting) -> dict[str, str]:
+    numbers = {name: str(getattr(accounting, name)) for name in COUNTS}
+    return {"cohort": accounting.cohort, **numbers}
+
+
+def _rejected(accounting: Accounting, reasons: Sequence[str]) -> dict[str, str]:
+    return {f"rejected_{reason}": str(accounting.by_reason.get(reason, 0)) for reason in reasons}
 
 
 def _unscored(plan: Plan, accounting: Accounting) -> int:

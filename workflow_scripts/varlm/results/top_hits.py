@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,6 @@ from varlm.genome.bases import IS_ACGT
 from varlm.genome.reference import Contig, Genome
 from varlm.tables.parquet import ROW_GROUP, on_its_own
 from varlm.tables.schemas import read_kinds
-from varlm.tables.score_kinds import ScoreKind
 
 # Beyond the score, what decides between equal ones: two runs show the same rows.
 _ORDER = ("chrom", "pos", "ref", "alt", "file", "record", "allele")
@@ -30,28 +29,36 @@ def top_hits(annotated: Path, models: Sequence[str], count: int) -> dict[str, pl
     table at a time.
     """
     kinds = read_kinds(annotated, models)
+    ends = {model: (f"{model}_{kind.column}", kind.harmful) for model, kind in kinds.items()}
+    return most_harmful(annotated, ends, count)
+
+
+def most_harmful(
+    annotated: Path, ends: Mapping[str, tuple[str, str]], count: int
+) -> dict[str, pl.DataFrame]:
+    """Return `top_hits` of any scores; `ends` is name → column, and its harmful end."""
+    if not ends:
+        return {}
     frame = pl.scan_parquet(annotated)
     total = int(frame.select(pl.len()).collect().item())
-    scores = {model: f"{model}_{kind.column}" for model, kind in kinds.items()}
-    keys = frame.select(*scores.values(), *_ORDER)
+    keys = frame.select(*dict.fromkeys(column for column, _ in ends.values()), *_ORDER)
     worst: dict[str, pl.DataFrame] = {}
     for start in range(0, max(total, 1), _ROWS):
         rows = keys.slice(start, _ROWS).collect(engine="in-memory").with_row_index("row", start)
-        for model, kind in kinds.items():
-            score = scores[model]
-            known = worst.get(model)
+        for name, (score, end) in ends.items():
+            known = worst.get(name)
             both = rows if known is None else pl.concat([known, rows])
-            descending = [kind.worst_first, *(False for _ in _ORDER)]
-            both = _worst(both, score, kind, count)
+            both = _worst(both, score, end, count)
+            descending = [end == "high", *(False for _ in _ORDER)]
             ordered = both.sort(score, *_ORDER, descending=descending)
-            worst[model] = on_its_own(ordered.head(count))
+            worst[name] = on_its_own(ordered.head(count))
     row_numbers = pl.concat(hits["row"] for hits in worst.values()).unique().sort()
     whole = _rows(frame, row_numbers)
     return {
-        model: hits.select("row")
+        name: hits.select("row")
         .join(whole, on="row", how="left", maintain_order="left")
         .drop("row")
-        for model, hits in worst.items()
+        for name, hits in worst.items()
     }
 
 
@@ -67,12 +74,12 @@ def _rows(frame: pl.LazyFrame, row_numbers: pl.Series) -> pl.DataFrame:
     return pl.concat(parts)
 
 
-def _worst(rows: pl.DataFrame, score: str, kind: ScoreKind, count: int) -> pl.DataFrame:
+def _worst(rows: pl.DataFrame, score: str, end: str, count: int) -> pl.DataFrame:
     """Return the rows that may be among the `count` worst, equal ones too, so that few are sorted.
 
     Rows without a score are none.
     """
-    if kind.worst_first:
+    if end == "high":
         return rows.filter(pl.col(score) >= pl.col(score).top_k(count).min())
     return rows.filter(pl.col(score) <= pl.col(score).bottom_k(count).max())
 

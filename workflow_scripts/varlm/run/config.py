@@ -47,6 +47,7 @@ def checked_config(
     errors += _missing_inputs(written)
     config: dict[str, Any] = deepcopy(dict(written))
     if not errors:
+        config["models"] = config.get("models") or {}
         config = _with_defaults(config, schema)
         config["regions"] = _regions(config["regions"])
         errors = list(cross_checks(config))

@@ -14,6 +14,8 @@ from varlm.run.config_keys import (
     is_address,
 )
 from varlm.run.model_settings import model_columns, model_kinds, possible_kinds
+from varlm.run.score_checks import score_errors
+from varlm.run.score_tables import score_tables
 from varlm.tables.columns import annotated_names
 
 
@@ -30,6 +32,7 @@ def cross_checks(config: Mapping[str, Any]) -> Iterator[str]:
     yield from _tag_clashes(config)
     yield from _case_clashes(config)
     yield from _column_clashes(config)
+    yield from score_errors(config)
     yield from _training_checks(config)
     if config["evaluate"] is not None:
         yield from _evaluation_errors(config)
@@ -115,10 +118,11 @@ def _start_errors(name: str, trained: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _case_clashes(config: Mapping[str, Any]) -> Iterator[str]:
-    """Say which models have one name in two cases: one folder on some disks, one column in SQL."""
-    for key in ("models", "train"):
+    """Say what has one name in two cases: one file on some disks, one column in SQL."""
+    named = {"annotate.scores": config["annotate"]["scores"]}
+    for key, names in {**{key: config[key] for key in ("models", "train")}, **named}.items():
         first: dict[str, str] = {}
-        for name in config[key]:
+        for name in names:
             other = first.setdefault(name.casefold(), name)
             if other != name:
                 yield f"{key}: {other} and {name} differ only in case; rename one"
@@ -142,6 +146,11 @@ def _column_clashes(config: Mapping[str, Any]) -> Iterator[str]:
     for key, suffixes in (("intervals", INTERVAL_SUFFIXES), ("bigwigs", ("",))):
         for name in annotate[key]:
             entries.append((f"annotate.{key}.{name}", [name + suffix for suffix in suffixes]))
+    for table in score_tables(config):
+        for score in table.columns:
+            names = [table.column_name(score)]
+            names += [table.percentile_name(score)] if score in table.ranked else []
+            entries.append((f"annotate.scores.{table.name}.columns.{score.name}", names))
     for key, columns in entries:
         for column in columns:
             other, maker = makers.setdefault(column.casefold(), (column, f"{key} makes"))
@@ -183,10 +192,15 @@ def _evaluation_errors(config: Mapping[str, Any]) -> Iterator[str]:
     }
     for pair in evaluate["combine"]:
         for name in pair:
-            known = [*models, *own, *evaluate["scores"]]
+            known = [*models, *own, *evaluate["scores"], *_table_scores(config)]
             yield from _unknown("evaluate.combine", "model or score", name, known)
         if len({own.get(name, name) for name in pair}) < len(pair):
             yield f"evaluate.combine: {pair[0]} and {pair[1]} are one score; combine two"
+
+
+def _table_scores(config: Mapping[str, Any]) -> list[str]:
+    """Return the columns of tables of scores that are compared by themselves."""
+    return [table.column_name(c) for table in score_tables(config) for c in table.ranked]
 
 
 def _label_errors(key: str, label: Mapping[str, Any], carried: Collection[str]) -> Iterator[str]:
@@ -231,5 +245,6 @@ def _columns(config: Mapping[str, Any]) -> list[str]:
             *(f"info_{tag}" for tag in annotate["info"]),
             *(name + suffix for name in annotate["intervals"] for suffix in INTERVAL_SUFFIXES),
             *annotate["bigwigs"],
+            *(name for table in score_tables(config) for name in table.possible_names),
         ],
     )

@@ -116,9 +116,14 @@ def model_columns(kind: ScoreKind | None) -> list[str]:
 
 
 def indels_of(config: Mapping[str, Any]) -> str:
-    """Return what becomes of indels and MNVs: score, skip, or undefined: by no model's score."""
+    """Return what becomes of indels and MNVs: score, skip, or undefined: by no model's score.
+
+    Without a model they are taken, for other steps tell of them.
+    """
     if config["scoring"]["indels"] == "skip":
         return "skip"
+    if not config["models"]:
+        return "score"
     kinds = model_kinds(config).values()
     return "score" if any(kind is None or kind.alleles for kind in kinds) else "undefined"
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, Self
 
 ColumnType = Literal["float", "integer", "text"]
 Rule = Literal["max", "min", "first", "list"]
@@ -65,3 +67,88 @@ class ScoreTable:
     key: Mapping[str, Source] | None = None
     base: Literal[0, 1] = 1
     missing: tuple[str, ...] = ("", ".", "NA", "nan")
+
+    @property
+    def by_contig(self) -> bool:
+        """Whether it is of one file a contig."""
+        return CONTIG in self.path
+
+    @property
+    def ranked(self) -> tuple[ScoreColumn, ...]:
+        """The columns that have percentiles, where the table knows enough of the genome."""
+        return tuple(column for column in self.columns if column.harmful is not None)
+
+    @property
+    def possible_names(self) -> list[str]:
+        """The columns that it makes or may make in the annotated table, in their order."""
+        return [
+            name
+            for column in self.columns
+            for name in (
+                self.column_name(column),
+                *([self.percentile_name(column)] if column in self.ranked else []),
+            )
+        ]
+
+    def column_name(self, column: ScoreColumn) -> str:
+        """Return what a column is called in the annotated table, and in INFO."""
+        return f"{self.name}_{column.name}"
+
+    def percentile_name(self, column: ScoreColumn) -> str:
+        """Return what the percentiles of a column are called there."""
+        return f"{self.column_name(column)}_percentile"
+
+    def percentile_meaning(self, column: ScoreColumn) -> str:
+        """Return what the percentiles of a column are."""
+        worse = {"high": "higher", "low": "lower"}[column.harmful or "low"]
+        return (
+            f"percentage of random SNVs of the genome with a {worse} {self.column_name(column)}, "
+            "which is more harmful, ties half, 0 to 100"
+        )
+
+    def to_json(self) -> str:
+        """Return the table as a line of JSON, for a step's command line."""
+        return json.dumps(dataclasses.asdict(self), ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Return the table that `to_json` wrote."""
+        values = json.loads(text)
+        values["columns"] = tuple(ScoreColumn(**column) for column in values["columns"])
+        return cls(**{**values, "missing": tuple(values["missing"])})
+
+
+CONTIG = "{contig}"  # in a path: one file a contig
+
+
+def score_tables(config: Mapping[str, Any]) -> tuple[ScoreTable, ...]:
+    """Return the tables of a config, whole and with its defaults, in its order."""
+    return tuple(
+        ScoreTable(
+            name=name,
+            path=entry["path"],
+            columns=tuple(_columns(entry["columns"])),
+            key=entry["key"] or None,
+            base=entry["base"],
+            missing=tuple(entry["missing"]),
+        )
+        for name, entry in config["annotate"]["scores"].items()
+    )
+
+
+def _columns(entries: Mapping[str, Any]) -> Iterator[ScoreColumn]:
+    for name, entry in entries.items():
+        if not isinstance(entry, Mapping):
+            yield ScoreColumn(name=name, source=entry)
+            continue
+        settings = {key: value for key, value in entry.items() if key != "column"}
+        settings["rule"] = entry["rule"] or _usual_rule(entry)
+        yield ScoreColumn(name=name, source=entry["column"], **settings)
+
+
+def _usual_rule(entry: Mapping[str, Any]) -> Rule:
+    """Return the rule of a column that names none: its most harmful value, of texts all."""
+    if entry["type"] == "text":
+        return "list"
+    rules: dict[str | None, Rule] = {"high": "max", "low": "min", None: "first"}
+    return rules[entry["harmful"]]

@@ -9,13 +9,19 @@ from typing import Any
 
 from varlm.run.config_keys import LOOP, CohortFile, label_tables
 from varlm.run.model_settings import model_kinds
+from varlm.run.score_tables import score_tables
 from varlm.run.step_warnings import STEPS
 from varlm.tables.score_kinds import ScoreKind
 
 
 def shown_settings(config: Mapping[str, Any], addresses: Iterable[str]) -> str:
-    """Return the config for the reports, without what addresses have after "?": maybe a token."""
-    text = json.dumps(config, sort_keys=True)
+    """Return the config for the reports, without what addresses have after "?": maybe a token.
+
+    A config that names no table of scores is shown as before there was that key: its reports are
+    not made again for it.
+    """
+    annotate = {key: value for key, value in config["annotate"].items() if key != "scores" or value}
+    text = json.dumps({**config, "annotate": annotate}, sort_keys=True)
     for address in addresses:
         text = text.replace(address, re.sub(r"\?.*", "?…", address))
     return text
@@ -51,9 +57,15 @@ def checked_settings(config: Mapping[str, Any]) -> str:
             **{key: annotate[key] for key in ("info", "intervals", "bigwigs")},
             "browsers": config["report"]["browsers"],
             "evaluate": config["evaluate"],
+            **({"scores": score_settings(config)} if annotate.get("scores") else {}),
         },
         sort_keys=True,
     )
+
+
+def score_settings(config: Mapping[str, Any]) -> list[str]:
+    """Return the tables of scores, each as `ScoreTable.from_json` reads it."""
+    return [table.to_json() for table in score_tables(config)]
 
 
 def _checked_models(config: Mapping[str, Any]) -> list[str] | dict[str, str | None]:
@@ -75,10 +87,14 @@ def steps_of(config: Mapping[str, Any]) -> list[str]:
     """Return the steps whose results a config asks for, in flow order."""
     annotate, regions = config["annotate"], config["regions"]
     drawn = config["tracks"] == "all" or (config["tracks"] == "auto" and regions is not None)
+    drawn = drawn and bool(config["models"])
     asked_for = {
         "index_annotation": config["reference"]["annotation"],
         "call_consequences": config["reference"]["annotation"],
         "carry_info": annotate["info"],
+        "join_scores": annotate.get("scores"),  # none in what a report is shown
+        "rank_scores": annotate.get("scores"),
+        "find_circular": config["models"],
         "saturate": regions is not None,
         "export_regions": regions is not None,
         "evaluate": config["evaluate"] is not None,

@@ -1,4 +1,4 @@
-"""Join a cohort's alleles with the store's scores, consequences, INFO fields and tracks."""
+"""Join a cohort's alleles with the store's scores, consequences, INFO fields, tracks and tables."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reference", type=Path, required=True, help="the reference folder")
     parser.add_argument("--store", type=Path, required=True, help="folder of the score store")
     parser.add_argument(
-        "--model", type=Path, action="append", required=True, help="models/{model}.json; repeat"
+        "--model", type=Path, action="append", default=[], help="models/{model}.json; repeat"
     )
     parser.add_argument(
-        "--background", type=Path, action="append", required=True, help="of each model, in order"
+        "--background", type=Path, action="append", default=[], help="of each model, in order"
     )
     parser.add_argument("--consequences", type=Path, help="consequences.parquet")
     parser.add_argument("--info", type=Path, help="info.parquet")
@@ -67,8 +67,8 @@ def run(args: argparse.Namespace) -> None:
     for model, _ in models:
         if model.strands == "transcript":
             _warn_of_means(model, args.annotated, args.consequences is not None)
-    names = ", ".join(model.name for model, _ in models)
-    log.info("%s: %d alleles, models %s", args.annotated, count, names)
+    names = ", ".join(model.name for model, _ in models) or "none"
+    log.info("%s: %d alleles, models: %s", args.annotated, count, names)
 
 
 def _sources(args: argparse.Namespace, genome: Genome) -> Sources:

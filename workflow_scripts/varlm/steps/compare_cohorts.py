@@ -22,9 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--summary", type=Path, action="append", required=True, help="a cohort's report.json"
     )
-    parser.add_argument("--model", action="append", required=True, help="model name; repeat")
+    parser.add_argument("--model", action="append", default=[], help="model name; repeat")
     parser.add_argument(
-        "--background", type=Path, action="append", required=True, help="of each model, in order"
+        "--background", type=Path, action="append", default=[], help="of each model, in order"
     )
     parser.add_argument("--vega", type=Path, help="what bundle_scripts wrote; made here without")
     parser.add_argument("--index", type=Path, required=True, help="output: index.html")

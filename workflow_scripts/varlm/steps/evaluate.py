@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--accounting", type=Path, required=True, help="accounting.json")
     parser.add_argument("--cohort", required=True, help="cohort name")
     parser.add_argument(
-        "--model", action="append", required=True, help="a model's name, the first first; repeat"
+        "--model", action="append", default=[], help="a model's name, the first first; repeat"
     )
     parser.add_argument("--settings", required=True, help="the config's `evaluate`, JSON")
     parser.add_argument(

@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--accounting", type=Path, required=True, help="accounting.json")
     parser.add_argument("--reference", type=Path, required=True, help="the reference folder")
     parser.add_argument("--vcf", type=Path, action="append", required=True, help="cohort file")
-    parser.add_argument("--model", action="append", required=True, help="model name; repeat")
+    parser.add_argument("--model", action="append", default=[], help="model name; repeat")
     parser.add_argument("--tsv", type=Path, required=True, help="output .tsv.gz")
     parser.add_argument("--out-vcf", type=Path, required=True, help="output .vcf.gz")
 

@@ -16,7 +16,7 @@ log = logging.getLogger("varlm")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the step's options."""
     parser.add_argument("--annotated", type=Path, required=True, help="annotated.parquet")
-    parser.add_argument("--model", action="append", required=True, help="model name; repeat")
+    parser.add_argument("--model", action="append", default=[], help="model name; repeat")
     parser.add_argument("--tsv", type=Path, required=True, help="output .tsv.gz")
 
 

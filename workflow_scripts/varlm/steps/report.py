@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("pictures", "pictures/{model}.parquet"),
     ):
         parser.add_argument(
-            f"--{name}", type=Path, action="append", required=True, help=f"{what}; repeat"
+            f"--{name}", type=Path, action="append", default=[], help=f"{what}; repeat"
+        )
+    for name, what in (
+        ("scores", "what was matched of a table of published scores: scores/{NAME}.json"),
+        ("ranks", "its scores of the background: background/scores/{NAME}.parquet"),
+    ):
+        parser.add_argument(
+            f"--{name}", action="append", default=[], metavar="NAME=FILE", help=f"{what}; repeat"
         )
     parser.add_argument("--annotation-summary", type=Path, help="what the annotation holds, JSON")
     parser.add_argument("--evaluation", type=Path, help="evaluation.tsv")
@@ -74,6 +82,8 @@ def run(args: argparse.Namespace) -> None:
         annotation=args.annotation_summary,
         evaluation=(args.evaluation, args.evaluation_summary) if args.evaluation else None,
         results=args.results,
+        scores=_named(args.scores),
+        ranks=_named(args.ranks),
     )
     options = ReportOptions(args.top_hits, args.pictures_count, args.flank, browsers)
     vega = args.vega and args.vega.read_text("utf-8")
@@ -87,6 +97,10 @@ def run(args: argparse.Namespace) -> None:
         temporary.write_text(report.html, encoding="utf-8")
     size = args.report.stat().st_size / 1e6
     log.info("%s: %.1f MB, %d figures", args.report, size, len(report.figures))
+
+
+def _named(entries: Sequence[str]) -> dict[str, Path]:
+    return {name: Path(path) for name, path in (entry.split("=", 1) for entry in entries)}
 
 
 def _settings(text: str) -> dict[str, Any]:

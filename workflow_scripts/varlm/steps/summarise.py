@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--accounting", type=Path, action="append", required=True, help="accounting.json; repeat"
     )
     parser.add_argument(
-        "--plan", type=Path, action="append", required=True, help="plan.json of a model; repeat"
+        "--plan", type=Path, action="append", default=[], help="plan.json of a model; repeat"
     )
     parser.add_argument("--summary", type=Path, required=True, help="output .tsv")
 

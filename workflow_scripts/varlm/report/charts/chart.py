@@ -128,6 +128,12 @@ def by_scale(scales: Mapping[str, Scale], draw: Callable[[Sequence[str], int], C
     return replace(charts[0], empty=empty, parts=tuple(charts))
 
 
+def page_chart(chart: Chart) -> dict[str, Any]:
+    """Return what the page draws of a chart that no choice changes: all its rows."""
+    whole = chart.draw(alt.Data(name="rows"), chart.rows, True)
+    return _specification(whole.properties(width="container"), {"rows": chart.rows})
+
+
 def _specification(chart: Any, rows: Mapping[str, list[Row]]) -> dict[str, Any]:
     specification: dict[str, Any] = chart.to_dict(format="vega-lite")
     # Altair's own config (its default theme) gives way to ours, on the page and in the figures.

@@ -113,3 +113,15 @@ BEFORE = Method("float32", 8, "cpu", asked=None, halvings=1)
 )
 def test_only_halvings_that_are_news_count(asked, before, halvings, size):
     assert first_batch(asked, before, halvings, lambda: 64) == size
+
+
+@pytest.mark.parametrize("has", [True, False])
+def test_a_job_on_a_card_without_tf32_does_not_go_on_in_it(tmp_path, start, has):
+    left = open_partial_scores(tmp_path / "partial", {})
+    left.begin(Method("tf32", 4, "cpu"))
+    left._lock.release()
+    model = Small(limit=100, batches=1000)
+    model.modes = lambda: ("float32", "tf32") if has else ("float32",)
+    model.set_mode = lambda mode: setattr(model, "mode", mode)
+    start(model, None)
+    assert (model.mode, sizes(model) == {4}) == (("tf32", True) if has else ("float32", False))

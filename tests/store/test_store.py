@@ -336,7 +336,8 @@ def test_layout_1_is_read_and_added_to(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("precision", "nats"), [("float32", 1e-3), ("auto", 0.2), ("bfloat16", 0.2), (None, 0.2)]
+    ("precision", "nats"),
+    [("float32", 1e-3), ("auto", 0.2), ("tf32", 0.2), ("bfloat16", 0.2), (None, 0.2)],
 )
 def test_the_precision_setting_says_what_two_values_may_differ_by(tmp_path, precision, nats):
     model = MODEL | {"precision": precision}

@@ -18,7 +18,7 @@ from varlm.tables.score_kinds import Strands as Strands
 # Raise this when the code changes a score by more than rounding: every store row is then stale.
 SCORING_VERSION = 1
 
-Precision = Literal["auto", "float32", "bfloat16", "float16"]
+Precision = Literal["auto", "float32", "tf32", "bfloat16", "float16"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 

@@ -7,6 +7,7 @@ import logging
 import torch
 
 from varlm.errors import UserError
+from varlm.models import tf32
 from varlm.models.language_model import LanguageModel
 from varlm.run.devices import cuda_devices, lease
 from varlm.run.memory import available_memory
@@ -25,7 +26,7 @@ _LAYERS_HELD = 24
 def choose_device(name: str = "auto") -> torch.device:
     """Return the device: `auto` is CUDA, else Apple's MPS, else the CPU.
 
-    TF32 is switched off: float32 means float32.
+    TF32 is switched off until a model is set to it: float32 means float32.
 
     Raises
     ------
@@ -43,9 +44,9 @@ def choose_device(name: str = "auto") -> torch.device:
         present = ", ".join(kind for kind, there in available.items() if there)
         raise UserError(f"scoring.device: {name!r} is not available here; available: {present}")
     torch.set_float32_matmul_precision("highest")
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.allow_tf32 = False
-    return torch.device(name)
+    device = torch.device(name)
+    tf32.allow("float32", device)
+    return device
 
 
 def default_batch(model: LanguageModel, window: int, *, everywhere: bool = False) -> int:

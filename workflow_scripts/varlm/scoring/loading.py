@@ -60,7 +60,7 @@ def load_scorer(
     device = take_device(hardware.device)
     loaded = _load(model, device, rows.height)
     before = partial.method
-    if before is not None and before.device != device.type:
+    if before is not None and not _can_go_on(before, loaded):
         before = None
     recipe = Recipe.of(model)
     batch_size = first_batch(
@@ -115,6 +115,13 @@ def first_batch(
     if before is not None and before.asked == asked:
         return max(before.batch_size >> max(halvings - before.halvings, 0), 1)
     return max((asked or fitting()) >> halvings, 1)
+
+
+def _can_go_on(before: Method, model: LanguageModel) -> bool:
+    """Whether this device computes as the job before did."""
+    if before.device != model.device.type:
+        return False
+    return before.mode != "tf32" or "tf32" in model.modes()  # not every CUDA device has it
 
 
 def _load(model: PreparedModel, device: torch.device, rows: int) -> LanguageModel:

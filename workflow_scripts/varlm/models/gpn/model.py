@@ -25,6 +25,7 @@ from varlm.models.gpn.options import read_options
 from varlm.models.gpn.roformer import RoFormerNetwork
 from varlm.models.gpn.skeleton import ConvolutionalSkeleton, RoFormerSkeleton
 from varlm.models.language_model import MODES, LanguageModel
+from varlm.models.tf32 import allow, has_tf32
 from varlm.models.tokeniser import Tokens, read_tokens
 
 log = logging.getLogger(__name__)
@@ -86,13 +87,14 @@ class GPN(LanguageModel):
         return self.network(ids.long(), range(start, stop))[:, :, self._bases]
 
     def modes(self) -> tuple[str, ...]:
-        """Modes worth trying here: bfloat16 only where the processor computes in it."""
+        """Modes worth trying here: types only where the device computes in them."""
         convolutions = isinstance(self.module, ConvolutionalSkeleton) and not getattr(
             self.module.options, "depthwise", False
         )
         return (
             "float32",
             *(("winograd",) if convolutions else ()),
+            *(("tf32",) if has_tf32(self.device) else ()),
             *(("bfloat16",) if has_bfloat16(self.device) else ()),
         )
 
@@ -100,6 +102,7 @@ class GPN(LanguageModel):
         """Lay the weights out for `mode`; the layout before is freed."""
         if mode not in MODES or (mode == "winograd" and isinstance(self.module, RoFormerSkeleton)):
             raise ValueError(f"a {self.module.options.name} has no mode {mode!r}")
+        allow(mode, self.device)
         self.mode = mode
         self.network = self._network(mode)
 
@@ -108,7 +111,7 @@ class GPN(LanguageModel):
         table = module.embedding()
         if isinstance(module, ConvolutionalSkeleton):
             return ConvolutionalNetwork(table, module.layers(), module.head, mode, self.device)
-        dtype = torch.float32 if mode == "float32" else getattr(torch, mode)
+        dtype = torch.float32 if mode in ("float32", "tf32") else getattr(torch, mode)
         return RoFormerNetwork(
             table, module.model.encoder, module.options, module.head, dtype, self.device
         )

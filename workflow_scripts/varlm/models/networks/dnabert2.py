@@ -20,6 +20,7 @@ from varlm.models.bpe import BpeTokeniser, Pieces
 from varlm.models.families.dnabert2 import read_tokeniser
 from varlm.models.language_model import LanguageModel, Place
 from varlm.models.networks.mosaic_bert import MosaicBert, read_options
+from varlm.models.tf32 import allow
 
 # Windows of one number of tokens that are computed at once, by device; a last few are filled up.
 # Where a row lies in a matrix changes its rounding on a processor, which gains little by more
@@ -91,14 +92,15 @@ class DnaBert2(LanguageModel):
 
     def set_mode(self, mode: str) -> None:
         """Compute in `mode` from now on."""
-        if mode not in ("float32", "bfloat16", "float16"):
+        if mode not in ("float32", "tf32", "bfloat16", "float16"):
             raise ValueError(f"DNABERT-2 has no mode {mode!r}")
+        allow(mode, self.device)
         self.mode = mode
 
     def _hidden(self, batch: list[Pieces], tokens: list[int]) -> torch.Tensor:
         ids = torch.from_numpy(np.stack([window.ids for window in batch])).to(self.device)
         at = torch.tensor(tokens, device=self.device)
-        reduced = None if self.mode == "float32" else getattr(torch, self.mode)
+        reduced = getattr(torch, self.mode) if self.mode in ("bfloat16", "float16") else None
         with torch.autocast(self.device.type, reduced, enabled=reduced is not None):
             return self.network.hidden(ids, at).float()
 

@@ -16,9 +16,15 @@ from torch import nn
 from varlm.models.gpn.model import has_bfloat16
 from varlm.models.language_model import TokenModel
 from varlm.models.networks import products
+from varlm.models.tf32 import allow, has_tf32
 from varlm.models.tokens import KmerTokeniser
 
-_TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+_TYPES = {
+    "float32": torch.float32,
+    "tf32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
 
 
 class Network(nn.Module, ABC):
@@ -96,13 +102,18 @@ class NetworkModel(TokenModel):
         return self.network.hidden(ids, at).float()
 
     def modes(self) -> tuple[str, ...]:
-        """Modes worth trying here: bfloat16 only where the device computes in it."""
-        return ("float32", *(("bfloat16",) if has_bfloat16(self.device) else ()))
+        """Modes worth trying here: types only where the device computes in them."""
+        return (
+            "float32",
+            *(("tf32",) if has_tf32(self.device) else ()),
+            *(("bfloat16",) if has_bfloat16(self.device) else ()),
+        )
 
     def set_mode(self, mode: str) -> None:
         """Cast the parameters for `mode`; the copy before is freed."""
         if mode not in _TYPES:
             raise ValueError(f"a {self.title} has no mode {mode!r}")
+        allow(mode, self.device)
         self.mode = mode
         self.network = self.reference
         if mode != "float32" or self.device.type != "cpu":

@@ -439,6 +439,15 @@ def test_auto_does_not_take_a_mode_that_is_no_faster():
     assert choice.differences == {}
 
 
+@pytest.mark.parametrize(("rows", "mode"), [(100, "bfloat16"), (10**6, "fused"), (None, "fused")])
+def test_a_mode_that_is_compiled_is_tried_where_there_is_work_for_it(rows, mode):
+    model = Moody({"bfloat16": 0.01, "fused": 0.01})
+    model.sleep |= {"bfloat16": 0.01, "fused": 0.002}
+    choice = tune(Scorer(model, "both", 8), SAMPLE, "auto", rows)
+    assert choice.mode == model.mode == mode
+    assert ("fused" in choice.rates) == (mode == "fused")
+
+
 ALLELES = allele_windows(
     ascii_array("ACGTTGCATGACCAGTTACG"), np.array([7, 9]), ["A", "GA"], ["ACC", "TC"], 16
 )

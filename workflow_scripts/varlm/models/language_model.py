@@ -16,8 +16,9 @@ from varlm.models.tokens import KmerTokeniser
 
 # How a model may compute. float32: plain float32 sums, the reference. winograd: float32 with
 # fewer multiplications and more rounding. The others: matrix products in that type, of which tf32
-# is float32 to all but the GPU's multiplications (`varlm.models.tf32`).
-MODES = ("float32", "winograd", "tf32", "bfloat16", "float16")
+# is float32 to all but the GPU's multiplications (`varlm.models.tf32`); fused: bfloat16, compiled
+# (`varlm.models.gpn.fused`).
+MODES = ("float32", "winograd", "tf32", "bfloat16", "float16", "fused")
 
 Place = Literal["variant", "first"]
 """Of which base an embedding is: the variant, or the window's first."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -77,7 +78,7 @@ def load_scorer(
     else:
         windows = site_windows_of(genome, sample, model.window, recipe.before(model.window))
     precision = _precision(model, before, rows.height)
-    choice = tune(scorer, windows, precision)
+    choice = tune(scorer, windows, precision, math.ceil(rows.height * recipe.work))
     sites = len(windows) * (1 if recipe.tiles is None else recipe.tiles.size)
     log.info("%s; %d windows a batch", choice.summary(sites), batch_size)
     heartbeat.beat()
@@ -121,7 +122,8 @@ def _can_go_on(before: Method, model: LanguageModel) -> bool:
     """Whether this device computes as the job before did."""
     if before.device != model.device.type:
         return False
-    return before.mode != "tf32" or "tf32" in model.modes()  # not every CUDA device has it
+    # Not every machine with a CUDA device has these.
+    return before.mode not in ("tf32", "fused") or before.mode in model.modes()
 
 
 def _load(model: PreparedModel, device: torch.device, rows: int) -> LanguageModel:

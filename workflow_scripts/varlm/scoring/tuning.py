@@ -23,10 +23,14 @@ log = logging.getLogger(__name__)
 # winograd: rounding, a few 1e-5 a layer. bfloat16: operands of 8 significant bits. tf32 and
 # float16: of 11, a quarter to an eighth of bfloat16's error; tf32 emulated on a CPU is off by 0.004
 # on the yeast model, 0.006 on the 65.9 M shape and 0.015 on a RoFormer of 12 × 768.
-TOLERANCE = {"winograd": 1e-3, "tf32": 0.02, "bfloat16": 0.05, "float16": 0.02}
+# fused computes as bfloat16 does.
+TOLERANCE = {"winograd": 1e-3, "tf32": 0.02, "bfloat16": 0.05, "float16": 0.02, "fused": 0.05}
 
 # A mode must be this much faster than float32 to be chosen: less is noise.
 _GAIN = 1.1
+
+# Seconds of work from which a mode that is compiled first (20 to 60 s) can pay.
+_COMPILED = {"fused": 180}
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ class Choice:
         return text
 
 
-def tune(scorer: Scorer, windows: Bytes, precision: str) -> Choice:
+def tune(scorer: Scorer, windows: Bytes, precision: str, work: int | None = None) -> Choice:
     """Choose the mode, by measuring where there is a choice, and leave the model in it.
 
     With precision `auto`, a mode other than float32 is taken only if it is faster and agrees
@@ -73,7 +77,10 @@ def tune(scorer: Scorer, windows: Bytes, precision: str) -> Choice:
     windows : uint8 ASCII, shape (n, W)
         A sample of the run's own forward-strand windows, n ≥ 1; of tiles, where scores are.
     precision : str
-        'auto', or one of `varlm.models.language_model.MODES` but winograd.
+        'auto', or one of `varlm.models.language_model.MODES`.
+    work : int, optional
+        How many windows are to be computed, on each strand; by default, more than enough for any
+        mode to pay.
 
     Raises
     ------
@@ -91,6 +98,8 @@ def tune(scorer: Scorer, windows: Bytes, precision: str) -> Choice:
         rates[chosen] = scorer.batch_size / _seconds(scorer, batch)
         reference = _sample(scorer, windows)
     for mode in modes[1:]:
+        if work is not None and work * scorer.sides < _COMPILED.get(mode, 0) * rates[chosen]:
+            continue
         _set_mode(model, mode)
         rates[mode] = scorer.batch_size / _seconds(scorer, batch)
         if rates[mode] < _GAIN * rates[chosen]:

@@ -10,8 +10,7 @@ layout (batch, positions, channels).
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -21,7 +20,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from varlm.models.gpn import winograd
+from varlm.models.gpn import fused, winograd
+from varlm.models.gpn.pointwise import Pointwise, pointwise, type_of_products
 from varlm.models.gpn.reach import Positions, Reach, contiguous, plan
 
 
@@ -91,7 +91,7 @@ class ConvolutionalNetwork:
         device: torch.device,
     ):
         self.mode, self.device = mode, device
-        dtype = getattr(torch, mode) if mode in ("bfloat16", "float16") else torch.float32
+        dtype = type_of_products(mode)
         self.embedding = embedding.to(device)
         self.reaches = [
             Reach(layer.conv.kernel_size[0], layer.conv.dilation[0]) for layer in layers
@@ -100,10 +100,11 @@ class ConvolutionalNetwork:
         table = pointwise(first.pre, torch.float32, device)(self.embedding)
         self.first = _TableConv(table, first.conv)
         self.pre = [pointwise(layer.pre, dtype, device) for layer in rest]
-        self.convs = [_Conv(layer.conv, dtype, device) for layer in rest]
+        self.convs = [_Conv(layer.conv, dtype, device, mode == "fused") for layer in rest]
         self.post = [pointwise(layer.post, dtype, device) for layer in layers]
         self.ffn = [pointwise(layer.ffn, dtype, device) if layer.ffn else None for layer in layers]
         self.head = pointwise(head, dtype, device)
+        self._add = fused.compiled(_add) if mode == "fused" else _add
         self._plans: dict[tuple[int, range], list[Stage]] = {}
 
     def __call__(self, ids: torch.Tensor, wanted: range) -> torch.Tensor:
@@ -121,19 +122,13 @@ class ConvolutionalNetwork:
         """
         stage, *stages = self._stages(ids.shape[1], wanted)
         x = self.embedding[ids[:, stage.kept]]
-        x += self.post[0](self.first(ids, stage))
-        self._feed_forward(0, x)
+        x = self._add(x, self.first(ids, stage), None, self.post[0], self.ffn[0])
         for layer, stage in enumerate(stages, start=1):
             y = self._convolve(layer, self.pre[layer - 1](x), stage)
-            x = x[:, stage.kept]
-            x += self.post[layer](y)
-            self._feed_forward(layer, x)
-        return self.head(x).float()
-
-    def _feed_forward(self, layer: int, x: torch.Tensor) -> None:
-        ffn = self.ffn[layer]
-        if ffn is not None:
-            x += ffn(x)
+            bias = self.convs[layer - 1].late_bias
+            x = self._add(x[:, stage.kept], y, bias, self.post[layer], self.ffn[layer])
+        logits: torch.Tensor = self.head(x)
+        return logits.float()
 
     def _convolve(self, layer: int, x: torch.Tensor, stage: Stage) -> torch.Tensor:
         conv, reach = self.convs[layer - 1], self.reaches[layer]
@@ -141,6 +136,8 @@ class ConvolutionalNetwork:
             return conv.gathered(x, stage)
         if stage.tile is not None:
             return conv.winograd(stage.tile, reach)(x, stage.before, stage.count)
+        if conv.kernel is not None:
+            return conv.stretch(x, stage, reach)
         return conv.taps(x, stage, reach)
 
     def _stages(self, length: int, wanted: range) -> list[Stage]:
@@ -230,18 +227,26 @@ class _TableConv:
 class _Conv:
     """One convolution's weights, laid out for products with rows of positions."""
 
-    def __init__(self, conv: nn.Conv1d, dtype: torch.dtype, device: torch.device):
+    def __init__(
+        self, conv: nn.Conv1d, dtype: torch.dtype, device: torch.device, in_one_kernel: bool
+    ):
         if conv.groups not in (1, conv.out_channels):
             raise ValueError(f"a convolution in {conv.groups} groups is no layer of GPN")
         self.source, self.groups = conv, conv.groups
         self.dtype, self.device = dtype, device
         self.bias = None if conv.bias is None else conv.bias.detach().to(device)
         self._winograd: dict[winograd.Tile, winograd.WinogradConv] = {}
+        self.kernel: torch.Tensor | None = None
+        self.late_bias: torch.Tensor | None = None  # what the caller adds
+        if in_one_kernel and conv.groups == 1:
+            kernel = conv.weight.detach().to(device, dtype)[:, :, None]
+            self.kernel = kernel.contiguous(memory_format=torch.channels_last)
+            self.bias, self.late_bias = None, self.bias
 
     @property
     def needs_one_product(self) -> bool:
         """Whether sums over the taps must not be rounded to the type of the products."""
-        return self.groups == 1 and self.dtype != torch.float32
+        return self.groups == 1 and self.dtype != torch.float32 and self.kernel is None
 
     @cached_property
     def weight(self) -> torch.Tensor:
@@ -286,6 +291,12 @@ class _Conv:
                 part.addcmul_(rows, self.weight[tap])
         return out
 
+    def stretch(self, x: torch.Tensor, stage: Stage, reach: Reach) -> torch.Tensor:
+        """Convolve a whole stretch in one kernel; the bias is left to the caller."""
+        assert stage.before is not None
+        assert self.kernel is not None
+        return fused.convolve_stretch(x, self.kernel, reach.dilation, stage.before, stage.count)
+
     def gathered(self, x: torch.Tensor, stage: Stage) -> torch.Tensor:
         """Convolve at scattered positions: the rows that each output reads, side by side."""
         assert stage.reads is not None
@@ -301,25 +312,15 @@ class _Conv:
         return y if self.bias is None else y.add_(self.bias)
 
 
-def pointwise(
-    modules: Iterable[nn.Module], dtype: torch.dtype, device: torch.device
-) -> Callable[[torch.Tensor], torch.Tensor]:
-    """Compose modules that work on each position by itself: linear, LayerNorm, GELU, dropout.
-
-    Linear layers compute in `dtype`, everything else in float32.
-    """
-    steps: list[nn.Module] = []
-    for module in modules:
-        if isinstance(module, nn.Dropout | nn.Identity):
-            continue  # inference
-        if not isinstance(module, nn.Linear | nn.LayerNorm | nn.GELU):
-            raise TypeError(f"{type(module).__name__} is no layer of GPN that varlm knows")
-        module = copy.deepcopy(module).to(device).requires_grad_(False)
-        steps.append(module.to(dtype) if isinstance(module, nn.Linear) else module)
-
-    def apply(x: torch.Tensor) -> torch.Tensor:
-        for step in steps:
-            x = step(x.to(dtype)).float() if isinstance(step, nn.Linear) else step(x)
-        return x
-
-    return apply
+def _add(
+    x: torch.Tensor,
+    y: torch.Tensor,
+    bias: torch.Tensor | None,
+    post: Pointwise,
+    ffn: Pointwise | None,
+) -> torch.Tensor:
+    """Add a layer's convolution y to its input x, and the feed-forward part; x is used up."""
+    x += post(y.float() if bias is None else y + bias)
+    if ffn is not None:
+        x += ffn(x)
+    return x

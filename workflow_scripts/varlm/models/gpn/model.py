@@ -21,6 +21,7 @@ from varlm.errors import UserError
 from varlm.models import checkpoint, weights
 from varlm.models.gpn import skeleton
 from varlm.models.gpn.convolutional import ConvolutionalNetwork
+from varlm.models.gpn.fused import can_fuse
 from varlm.models.gpn.options import read_options
 from varlm.models.gpn.roformer import RoFormerNetwork
 from varlm.models.gpn.skeleton import ConvolutionalSkeleton, RoFormerSkeleton
@@ -96,6 +97,7 @@ class GPN(LanguageModel):
             *(("winograd",) if convolutions else ()),
             *(("tf32",) if has_tf32(self.device) else ()),
             *(("bfloat16",) if has_bfloat16(self.device) else ()),
+            *(("fused",) if has_bfloat16(self.device) and can_fuse(self.device) else ()),
         )
 
     def set_mode(self, mode: str) -> None:
@@ -111,9 +113,8 @@ class GPN(LanguageModel):
         table = module.embedding()
         if isinstance(module, ConvolutionalSkeleton):
             return ConvolutionalNetwork(table, module.layers(), module.head, mode, self.device)
-        dtype = torch.float32 if mode in ("float32", "tf32") else getattr(torch, mode)
         return RoFormerNetwork(
-            table, module.model.encoder, module.options, module.head, dtype, self.device
+            table, module.model.encoder, module.options, module.head, mode, self.device
         )
 
 

@@ -7,16 +7,16 @@ wanted position asks, which is exact.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from varlm.models.gpn import fused
 from varlm.models.gpn.options import RoFormerOptions
-
-Pointwise = Callable[[torch.Tensor], torch.Tensor]
+from varlm.models.gpn.pointwise import Pointwise, type_of_products
 
 
 class RoFormerNetwork:
@@ -29,8 +29,8 @@ class RoFormerNetwork:
         Loaded; copied to `device`.
     options : RoFormerOptions
     head : modules that work on each position by itself
-    dtype : torch.dtype
-        Of the matrix products; the sums between layers stay in float32.
+    mode : str
+        One of `varlm.models.language_model.MODES`, but winograd.
     """
 
     def __init__(
@@ -39,10 +39,10 @@ class RoFormerNetwork:
         encoder: Any,
         options: RoFormerOptions,
         head: Iterable[nn.Module],
-        dtype: torch.dtype,
+        mode: str,
         device: torch.device,
     ):
-        self.dtype, self.device = dtype, device
+        self.dtype, self.device = type_of_products(mode), device
         self.embedding = embedding.to(device)
         self.heads = options.num_attention_heads
         self.rotary_value = options.rotary_value
@@ -52,6 +52,7 @@ class RoFormerNetwork:
         self.cos: torch.Tensor = cos.repeat_interleave(2, dim=-1)
         self.layers = [self._layer(layer) for layer in encoder.layer]
         self.head = [self._module(module) for module in head]
+        self._step = fused.compiled(self._through) if mode == "fused" else self._through
 
     def __call__(self, ids: torch.Tensor, wanted: range) -> torch.Tensor:
         """Return the vocabulary's logits: float32, (batch, len(wanted), vocabulary).
@@ -66,15 +67,24 @@ class RoFormerNetwork:
         everywhere = range(ids.shape[1])
         for number, layer in enumerate(self.layers):
             last = number == len(self.layers) - 1
-            x = self._attend(layer, x, wanted if last else everywhere)
-            x = layer["out_norm"](x + layer["out"](layer["act"](layer["up"](x))))
+            x = self._step(layer, x, wanted if last else everywhere)
         if not self.layers:
             x = x[:, wanted.start : wanted.stop]
         for module in self.head:
             x = module(x)
         return x
 
-    def _attend(self, layer: dict[str, Pointwise], x: torch.Tensor, wanted: range) -> torch.Tensor:
+    def _through(
+        self, layer: Mapping[str, Pointwise], x: torch.Tensor, wanted: range
+    ) -> torch.Tensor:
+        """Return what a layer makes of its input, at the positions wanted."""
+        x = self._attend(layer, x, wanted)
+        y: torch.Tensor = layer["out_norm"](x + layer["out"](layer["act"](layer["up"](x))))
+        return y
+
+    def _attend(
+        self, layer: Mapping[str, Pointwise], x: torch.Tensor, wanted: range
+    ) -> torch.Tensor:
         asking = x[:, wanted.start : wanted.stop]
         query = self._rotate(self._split(layer["query"](asking)), wanted.start)
         key = self._rotate(self._split(layer["key"](x)), 0)
@@ -84,7 +94,8 @@ class RoFormerNetwork:
         query, key, value = (part.to(self.dtype) for part in (query, key, value))
         mixed = F.scaled_dot_product_attention(query, key, value)
         mixed = mixed.transpose(1, 2).flatten(2).float()
-        return layer["attention_norm"](asking + layer["attention_out"](mixed))
+        y: torch.Tensor = layer["attention_norm"](asking + layer["attention_out"](mixed))
+        return y
 
     def _split(self, x: torch.Tensor) -> torch.Tensor:
         return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)
@@ -111,12 +122,7 @@ class RoFormerNetwork:
         return {name: self._module(module) for name, module in modules.items()}
 
     def _module(self, module: nn.Module) -> Pointwise:
-        if not isinstance(module, nn.Linear):
-            return _frozen(module, self.device, torch.float32)
-        linear = _frozen(module, self.device, self.dtype)
-        return lambda x: linear(x.to(self.dtype)).float()
-
-
-def _frozen(module: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Module:
-    copied = copy.deepcopy(module).to(device)
-    return (copied.to(dtype) if isinstance(module, nn.Linear) else copied).requires_grad_(False)
+        copied = copy.deepcopy(module).to(self.device).requires_grad_(False)
+        if isinstance(module, nn.Linear):
+            copied = copied.to(self.dtype)
+        return Pointwise([copied], self.dtype)

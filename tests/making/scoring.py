@@ -30,9 +30,9 @@ def ascii_array(text: str) -> np.ndarray:
     return np.frombuffer(text.encode(), np.uint8)
 
 
-def toy_model(folder: Path, window: int, **changes) -> PreparedModel:
+def toy_model(folder: Path, window: int, score: str = "masked", **changes) -> PreparedModel:
     """The checkpoint in `folder` as prepare_model describes it: both strands, in float32."""
-    settings = {"window": window, "strands": "both", "precision": "float32"}
+    settings = {"window": window, "strands": "both", "precision": "float32", "score": score}
     model = preparing.prepare(folder, name="toy", path=str(folder), revision=None, **settings)
     return replace(model, **changes)
 
@@ -85,12 +85,19 @@ class Job:
     Its settings, model and shard lie in `folder`; the outputs of a run in `folder/NAME`.
     """
 
-    def __init__(self, folder: Path, reference: Path, sites: int, insertions: int = 8):
+    def __init__(
+        self,
+        folder: Path,
+        reference: Path,
+        sites: int,
+        insertions: int = 8,
+        score: str = "masked",
+    ):
         self.folder = folder
         self.reference = reference
         self.processes: list[subprocess.Popen] = []
         checkpoint_folder = make_checkpoint(folder / "model", CONFIGS["legacy"])
-        toy_model(checkpoint_folder, WINDOW).write(folder / "model.json")
+        toy_model(checkpoint_folder, WINDOW, score=score).write(folder / "model.json")
         rows = [("one", pos, None, None) for pos in range(1, sites + 1)]
         for pos in range(100, 100 * insertions + 100, 100):
             ref = CONTIG[pos - 1]

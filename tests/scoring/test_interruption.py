@@ -85,6 +85,21 @@ def test_fault_29_killed_at_random_moments_loses_at_most_one_interval(job):
         assert "rows are scored already" in job.log("random")
 
 
+def test_fault_29_tiles_killed_three_times_give_the_same_scores(tmp_path, job):
+    """Dense scores: a job goes on in the middle of a tile that another had begun with."""
+    tiled = Job(tmp_path, job.reference, sites=39_990, score="dense")
+    assert tiled.start("whole").wait() == 0
+    for _ in range(3):
+        process = tiled.start("killed", supervise=False)
+        before = scored_so_far(tiled, "killed")
+        wait_until(lambda b=before, p=process: scored_so_far(tiled, "killed") > b or p.poll() == 0)
+        process.kill()
+        process.wait()
+    finish(tiled, "killed")
+    assert resumed(tiled, "killed") > 0
+    tiled.end()
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_fault_30_a_signal_ends_the_job_and_its_child_and_keeps_the_scores(job, number):
     name = number.name

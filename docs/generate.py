@@ -28,6 +28,7 @@ import model_pages
 from varlm.results import summary
 from varlm.results.tags import ANNOTATION_TAGS, REJECTED_TAG, score_tags
 from varlm.run.warnings_table import COLUMNS as WARNING_COLUMNS
+from varlm.scoring.dense_scale import DenseScale
 from varlm.scoring.plan_record import Counts, Plan
 from varlm.tables import parquet, schemas
 from varlm.tables.columns import STRAND
@@ -227,6 +228,11 @@ FILES = (
     ),
     ("cohorts/{cohort}/{cohort}_mqc.json", "custom content for MultiQC"),
     (
+        "dense/{model}.json",
+        "with `models.NAME.score: dense`: the constant between dense and masked LLRs, and how well "
+        "they agree, by what the annotation has at the sites",
+    ),
+    (
         "training/{training}/checkpoint/",
         "with `train`: config.json, tokeniser and weights, at the point with the lowest "
         "validation loss, or of the last step where no contig is for validation "
@@ -327,6 +333,14 @@ SUMMARY = {
     "alleles_from_store": "and found in the store",
     "background_scored": "sites scored for percentiles",
     "damaged_files": "files of the store that were set aside",
+    "dense_constant": "nats that are added to dense LLRs, which bring them to the scale of masked "
+    "ones. This and the next are there where a model has dense scores, and empty for others",
+    "dense_constant_from": "`checkpoint`, which says how it was trained; `measured` on the sites; "
+    "or `none`: it is not known, and 0",
+    "dense_sites": "random sites that were scored both ways; empty where none were",
+    "dense_spearman": "over their SNVs, the rank correlation of dense and masked LLRs",
+    "dense_pearson": "their correlation",
+    "dense_rmse": "root of their mean squared difference after the constant, nats",
     "rejected_REASON": "rejected alleles by reason, a column for each that occurs",
 }
 
@@ -455,7 +469,8 @@ def check_summary() -> None:
         damaged={},
         recovered=0,
     )
-    (row,) = summary.summarise([alleles], [plan])
+    scale = DenseScale(model="m", key="", masked_key=None, constant=0, origin="none", by_class={})
+    (row,) = summary.summarise([alleles], [plan], {"m": scale})
     if list(row) != list(SUMMARY):
         raise SystemExit(f"docs/generate.py: SUMMARY is not the columns of summary.tsv: {[*row]}")
 

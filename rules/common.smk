@@ -60,6 +60,7 @@ from varlm import __version__
 from varlm.errors import UserError
 from varlm.run import checkpoint_folders, environment, step_settings
 from varlm.run.config_keys import REGIONS_COHORT, label_tables
+from varlm.run.dense_models import may_be_dense, prepared_dense
 from varlm.run.fingerprint import fingerprints as known_by
 from varlm.run.index_kind import index_kind
 from varlm.run.inputs import (
@@ -359,6 +360,40 @@ def stored(wildcards):
     listed = Path(CIRCULAR_CONTIGS)
     is_empty = listed.exists() and not json.loads(listed.read_text("utf-8"))["contigs"]
     return [] if is_empty else [CIRCULAR_CONTIGS]
+
+
+def dense_scales(wildcards):
+    """Return what brings dense scores to the scale of masked ones: of a model, or of all.
+
+    None of models whose scores are others. What nothing told of a hub's model before the run is
+    read in what prepare_model wrote, which is there once its scores are in the store.
+    """
+    scales = []
+    for model in [wildcards.model] if "model" in wildcards.keys() else MODELS:
+        is_dense = may_be_dense(CONFIG, MODELS[model])
+        if is_dense is None:
+            checkpoints.commit.get(model=model)
+            is_dense = prepared_dense(Path(f"{RESULTS}/models/{model}.json"))
+        scales += [f"{RESULTS}/dense/{model}.json"] if is_dense else []
+    return scales
+
+
+def corruption_content(wildcards):
+    """Return what is known of the file that says how a model's training hid bases, if it is here.
+
+    That of a model that is trained here is not, before the run.
+    """
+    path = MODELS[wildcards.model]["path"]
+    file = Path(path, checkpoint_folders.CORRUPTION)
+    is_here = MODELS[wildcards.model]["train"] is None and file.is_file()
+    return fingerprints(str(file)) if is_here else []
+
+
+def dense_sites(model):
+    """Return as an option of the plan how many sites are scored both ways, if any."""
+    is_masked_alone = may_be_dense(CONFIG, MODELS[model]) is False
+    sites = CONFIG["scoring"]["dense"]["sites"]
+    return [] if is_masked_alone else flags("--dense-sites", [sites])
 
 
 def planned_scores(wildcards):

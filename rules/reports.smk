@@ -23,6 +23,7 @@ rule score_pictures:
         accounting=f"{RESULTS}/cohorts/{{cohort}}/accounting.json",
         model=rules.prepare_model.output.model,
         genome=rules.index_reference.output.genome,
+        dense=dense_scales,
         stored=stored,
     output:
         sites=f"{RESULTS}/cohorts/{{cohort}}/pictures/{{model}}.parquet",
@@ -36,7 +37,10 @@ rule score_pictures:
     resources:
         gpu=GPU,
     params:
-        reference=subpath(input.genome, parent=True),
+        reference=lambda wildcards, input: [
+            str(Path(input.genome).parent),
+            *flags("--dense", input.dense),
+        ],
         models=flags("--name", MODELS),
         store=STORE,
         pictures=CONFIG["report"]["pictures"],
@@ -116,6 +120,7 @@ rule report:
         ),
         exported=f"{RESULTS}/cohorts/{{cohort}}/annotated.tsv.gz",
         vega=rules.bundle_scripts.output.vega,
+        dense=dense_scales,
         stored=stored,
     output:
         **{
@@ -154,6 +159,7 @@ rule report:
             *flags("--committed", expand(f"{RESULTS}/commits/{{m}}.json", m=MODELS)),
             *flags("--background", input.backgrounds),
             *flags("--pictures", input.pictures),
+            *flags("--dense", input.dense),
         ],
         annotation=lambda wildcards, input: flags(
             "--annotation-summary",

@@ -15,6 +15,7 @@ rule annotate:
         intervals=inputs(*CONFIG["annotate"]["intervals"].values()),
         bigwigs=inputs(*CONFIG["annotate"]["bigwigs"].values()),
         aliases=inputs(CONFIG["reference"]["aliases"]),
+        dense=dense_scales,
         stored=stored,
     output:
         annotated=f"{RESULTS}/cohorts/{{cohort}}/annotated.parquet",
@@ -39,6 +40,7 @@ rule annotate:
         beside=lambda wildcards, input: [
             *flags("--consequences", input.consequences[:1]),
             *flags("--info", input.info[:1]),
+            *flags("--dense", input.dense),
         ],
         tracks=lambda wildcards, input: [
             *flags(
@@ -114,6 +116,7 @@ rule summarise:
         ),
         plans=expand(f"{RESULTS}/plan/{{model}}", model=MODELS),
         committed=expand(rules.commit.output.committed, model=MODELS),
+        dense=dense_scales,
     output:
         summary=f"{RESULTS}/summary.tsv",
     log:
@@ -124,9 +127,10 @@ rule summarise:
         "../envs/tables.yaml"
     params:
         accounting=lambda wildcards, input: flags("--accounting", input.accounting),
-        plans=lambda wildcards, input: flags(
-            "--plan", [f"{p}/plan.json" for p in input.plans]
-        ),
+        plans=lambda wildcards, input: [
+            *flags("--plan", [f"{p}/plan.json" for p in input.plans]),
+            *flags("--dense", input.dense),
+        ],
     shell:
         """
         python "$VARLM" summarise \

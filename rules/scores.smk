@@ -1,5 +1,6 @@
 # Requires: {results}/reference/, every cohort's variants.parquet, the checkpoints, the store
-# Produces: rows in the store, {results}/commits/{model}.json, {results}/background/{model}.parquet
+# Produces: rows in the store, {results}/commits/{model}.json, {results}/background/{model}.parquet,
+#           {results}/dense/{model}.json
 
 
 # The only rule that uses the network, where a model comes from the hub and is not in its cache: it
@@ -73,7 +74,12 @@ checkpoint plan:
     params:
         reference=subpath(input.contigs, parent=True),
         cohorts=flags("--cohort", ALL_COHORTS),
-        variants=lambda wildcards, input: flags("--variants", input.variants),
+        # (Options of dense models are in words that depend on inputs: a command that has another
+        # text, or other words of its own, would make what is there anew.)
+        variants=lambda wildcards, input: [
+            *flags("--variants", input.variants),
+            *dense_sites(wildcards.model),
+        ],
         store=STORE,
         background_sites=CONFIG["scoring"]["background_sites"],
         sites_per_shard=CONFIG["shards"]["sites_per_shard"],
@@ -172,10 +178,64 @@ checkpoint commit:
         """
 
 
+# Of dense models only: the same sites masked, and what is between the two. Once per model and
+# genome; loads the model where the store lacks a site.
+rule measure_dense:
+    input:
+        stored=stored,
+        model=rules.prepare_model.output.model,
+        genome=rules.index_reference.output.genome,
+        annotation=(
+            f"{RESULTS}/reference/annotation"
+            if CONFIG["reference"]["annotation"]
+            else []
+        ),
+    output:
+        scale=f"{RESULTS}/dense/{{model}}.json",
+    log:
+        f"{RESULTS}/logs/measure_dense/{{model}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/measure_dense/{{model}}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    threads: SCORING_THREADS
+    resources:
+        gpu=GPU,
+    params:
+        reference=subpath(input.genome, parent=True),
+        store=STORE,
+        sites=CONFIG["scoring"]["dense"]["sites"],
+        least_spearman=CONFIG["scoring"]["dense"]["least_spearman"],
+        annotation=lambda wildcards, input: flags(
+            "--annotation", [input.annotation or None]
+        ),
+        upstream=CONFIG["annotate"]["upstream"],
+        content=corruption_content,
+        device=CONFIG["scoring"]["device"],
+        batch_size=CONFIG["scoring"]["batch_size"],
+    shell:
+        """
+        python "$VARLM" measure_dense \
+            --model {input.model:q} \
+            --reference {params.reference:q} \
+            --store {params.store:q} \
+            --sites {params.sites:q} \
+            --least-spearman {params.least_spearman:q} \
+            {params.annotation:q} \
+            --upstream {params.upstream:q} \
+            --device {params.device:q} \
+            --batch-size {params.batch_size:q} \
+            --threads {threads} \
+            --scale {output.scale:q} \
+            2>{log:q}
+        """
+
+
 # Once per model and genome: what other cohorts commit leaves the background as it is.
 rule calibrate:
     input:
         stored=stored,
+        dense=dense_scales,
         model=rules.prepare_model.output.model,
         contigs=rules.index_reference.output.contigs,
     output:
@@ -188,7 +248,10 @@ rule calibrate:
         "../envs/tables.yaml"
     params:
         store=STORE,
-        reference=subpath(input.contigs, parent=True),
+        reference=lambda wildcards, input: [
+            str(Path(input.contigs).parent),
+            *flags("--dense", input.dense),
+        ],
         sites=CONFIG["scoring"]["background_sites"],
     shell:
         """

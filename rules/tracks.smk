@@ -14,6 +14,7 @@ rule draw_tracks:
             f"{RESULTS}/cohorts/{{cohort}}/variants.parquet.sha256",
             cohort=DRAWN_COHORTS,
         ),
+        dense=dense_scales,
     output:
         tracks=directory(f"{RESULTS}/tracks/{{model}}"),
     log:
@@ -26,7 +27,10 @@ rule draw_tracks:
     params:
         reference=subpath(input.contigs, parent=True),
         store=STORE,
-        variants=lambda wildcards, input: flags("--variants", input.variants),
+        variants=lambda wildcards, input: [
+            *flags("--variants", input.variants),
+            *flags("--dense", input.dense),
+        ],
     shell:
         """
         python "$VARLM" draw_tracks \

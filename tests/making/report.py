@@ -134,6 +134,8 @@ class ReportInputs:
             words += ["--committed", f / "commits" / f"{model}.json"]
             words += ["--background", f / "background" / f"{model}.parquet"]
             words += ["--pictures", f / "pictures" / f"{model}.parquet"]
+            if (dense := f / "dense" / f"{model}.json").exists():
+                words += ["--dense", dense]
         for browser in self.browsers:
             words += ["--browser", browser]
         words += ["--results", f, "--cohort", self.cohort, "--settings", f / "settings.json"]

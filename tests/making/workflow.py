@@ -77,7 +77,7 @@ def snakemake_command(folder, *arguments, config="mine.yaml", reports=False):
     command = [sys.executable, "-m", "snakemake", "--snakefile", root / "Snakefile"]
     command += ["--directory", folder, "--configfile", folder / config, "--cores", "2"]
     # A second thread is no gain for such small models, and a loss on a busy machine.
-    command += ["--set-threads", "score=1", "score_pictures=1"]
+    command += ["--set-threads", "score=1", "score_pictures=1", "measure_dense=1"]
     command += ["--workflow-profile", root / "profiles/default", *arguments]
     if not reports and "--" not in arguments:
         command += ["--", "tables"]

@@ -3,12 +3,14 @@
 import csv
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from making.records import accounting, plan
+from making.records import accounting, plan, prepared_model
 from varlm.cli import main
 from varlm.errors import UserError
-from varlm.results.summary import summarise
+from varlm.results.summary import DENSE, summarise
+from varlm.scoring.dense_scale import measured, unmeasured
 
 COUNTS = plan().cohorts["c"]
 
@@ -48,6 +50,30 @@ def test_one_row_per_cohort_and_model(tmp_path):
     }
     assert rows[2]["rejected_too_long"] == "3"
     assert rows[2]["rejected_symbolic"] == "0"
+
+
+def test_dense_scores_are_told_where_a_model_has_them(tmp_path):
+    """Numbers as numbers, which a spreadsheet reads, and nothing where there is none."""
+    model = prepared_model(name="d")
+    dense = np.arange(9.0).reshape(3, 3)
+    scales = [measured(model, model, 1.5, (dense, dense + 2)), unmeasured(model, model, None)]
+    expected = [
+        ["1.5", "checkpoint", "3", "1.0", "1.0", "0.5"],
+        ["0.0", "none", "", "", "", ""],
+    ]
+    accounting().write(tmp_path / "a.json")
+    step = ["summarise", "--accounting", str(tmp_path / "a.json")]
+    for name in ("d", "m"):
+        plan(name).write(tmp_path / f"{name}.plan.json")
+        step += ["--plan", str(tmp_path / f"{name}.plan.json")]
+    for scale, values in zip(scales, expected, strict=True):
+        scale.write(tmp_path / "d.json")
+        more = ["--dense", str(tmp_path / "d.json"), "--summary", str(tmp_path / "summary.tsv")]
+        assert main([*step, *more]) == 0
+        with (tmp_path / "summary.tsv").open(newline="") as file:
+            rows = list(csv.DictReader(file, delimiter="\t"))
+        assert [[row[name] for name in DENSE] for row in rows] == [values, [""] * 6]
+        assert list(rows[0])[-8:] == [*DENSE, "rejected_breakend", "rejected_symbolic"]
 
 
 def test_alleles_for_which_a_kind_of_score_is_not_defined_are_counted_apart():

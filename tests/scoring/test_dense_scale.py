@@ -143,7 +143,7 @@ def test_a_checkpoint_that_changed_is_not_compared(checkpoint, tmp_path):
     dense = toy_model(checkpoint, 32, family="gpn", score="dense", options={})
     other = make_checkpoint(tmp_path / "other", CONFIGS["legacy"], seed=1)
     shutil.copy(other / "model.safetensors", checkpoint)
-    with pytest.raises(UserError, match="model.safetensors changed since the step prepare_model"):
+    with pytest.raises(UserError, match=r"model\.safetensors changed since the step prepare_model"):
         dense_scale.masked_model(dense)
 
 

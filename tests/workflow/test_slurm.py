@@ -37,7 +37,7 @@ OPTIONS = (
     *("--slurm-init-seconds-before-status-checks", "13", "--latency-wait", "10"),
 )
 # Local runs score with as many threads as jobs do, four if there are: sums' last bits depend on it.
-LOCAL = ("--cores", "all", "--set-threads", "score=4", "score_pictures=4")
+LOCAL = ("--cores", "all", "--set-threads", "score=4", "score_pictures=4", "measure_dense=4")
 LONGEST = 900  # seconds of a run; on an idle machine the longest takes some two minutes
 
 # Python's own hook, which runs in each step of the workflow before varlm does. TROUBLE is

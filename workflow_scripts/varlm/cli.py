@@ -28,6 +28,7 @@ STEPS = {
     "plan": "all cohorts' alleles → shards of what the store does not hold yet",
     "score": "a shard → site logits and allele log-likelihood ratios",
     "commit": "the scores of all shards → the store, every planned row exactly once",
+    "measure_dense": "random sites scored densely and masked → how well one stands for the other",
     "calibrate": "random sites of the genome in the store → the background of percentiles",
     "index_annotation": "GFF3 or GTF → gene models, as the caller of consequences reads them",
     "call_consequences": "a cohort's alleles and the gene models → consequences on each transcript",

@@ -38,13 +38,15 @@ class ScoreSource(Protocol):
 class Model:
     """A model's name in the columns, its key in the store, what ranks its scores, and their kind.
 
-    Without `percentiles` nothing does.
+    Without `percentiles` nothing does. `constant` brings dense numbers to the scale of masked ones
+    (`formulas.on_masked_scale`); it is 0 of others.
     """
 
     name: str
     key: str
     percentiles: Percentiles | None = None
     kind: ScoreKind = formulas.MASKED
+    constant: float = 0.0
 
 
 def score_columns(
@@ -119,8 +121,8 @@ def _score_columns(
         keys = rows.select(*contig, "pos", "ref", "alt")
         joined = keys.join(sites(keys), on=[*contig, "pos"], how="left", maintain_order="left")
         _check_found(joined, LOGIT_COLUMNS[0], model, rows)
-        numbers = formulas.site_logits(joined)
         ref = formulas.base_index(_first_letters(joined["ref"]))
+        numbers = formulas.on_masked_scale(formulas.site_logits(joined), ref, model.constant)
         alt = formulas.base_index(_first_letters(joined["alt"]))
         chosen = None if strand is None else strand[snv]
         for name, column in formulas.snv_scores(numbers, ref, alt, kind, chosen).items():

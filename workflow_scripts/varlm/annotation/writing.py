@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import polars as pl
@@ -22,6 +23,8 @@ from varlm.store import Store
 from varlm.tables.parquet import Table, meanings, write_pieces
 from varlm.tables.schemas import ALLELES_SCORED, CONSEQUENCES_CALLED, MODEL_ABOUT
 
+_NONE: Mapping[str, float] = MappingProxyType({})
+
 
 def write_annotated(
     variants: Path,
@@ -30,6 +33,7 @@ def write_annotated(
     models: Sequence[tuple[PreparedModel, Percentiles | None]],
     sources: Sources,
     path: Path,
+    constants: Mapping[str, float] = _NONE,
 ) -> int:
     """Write `annotated.parquet` and its digest; return its rows.
 
@@ -42,16 +46,21 @@ def write_annotated(
         `schemas.VARIANTS`.
     models : sequence of tuple
         Each model, and what ranks its scores, if anything.
+    constants : mapping
+        Model → what brings its dense numbers to the scale of masked ones; none of others.
 
     Raises
     ------
     UserError
         If the store lacks a score, rows were lost on the way, or two columns have one name.
     """
-    scored = [Model(model.name, model.key, ranks, model.kind) for model, ranks in models]
+    scored = [
+        Model(model.name, model.key, ranks, model.kind, constants.get(model.name, 0.0))
+        for model, ranks in models
+    ]
     table = annotated_table(scored, sources)
     rows = annotate(variants, genome, store, scored, sources)
-    metadata = _metadata([model for model, _ in models], sources, table)
+    metadata = _metadata([model for model, _ in models], constants, sources, table)
     with lost_rows_told(store.root):
         count = write_pieces(rows, path, table, metadata)
     check_count(path, count, variants)
@@ -69,15 +78,24 @@ def check_count(path: Path, count: int, variants: Path) -> None:
         )
 
 
-def _metadata(models: Sequence[PreparedModel], sources: Sources, table: Table) -> dict[str, str]:
+def _metadata(
+    models: Sequence[PreparedModel],
+    constants: Mapping[str, float],
+    sources: Sources,
+    table: Table,
+) -> dict[str, str]:
     return {
         "varlm": __version__,
         CONSEQUENCES_CALLED: "yes" if sources.consequences else "no",
-        **{f"{MODEL_ABOUT}{model.name}": json.dumps(_about(model)) for model in models},
+        **{
+            f"{MODEL_ABOUT}{model.name}": json.dumps(_about(model, constants.get(model.name)))
+            for model in models
+        },
         **meanings(table),
     }
 
 
-def _about(model: PreparedModel) -> dict[str, Any]:
+def _about(model: PreparedModel, constant: float | None) -> dict[str, Any]:
     unscored = {} if model.kind.alleles else {ALLELES_SCORED: None}
-    return {**model.provenance(), "files": model.files, **unscored}
+    scale = {"constant": constant} if constant else {}
+    return {**model.provenance(), **scale, "files": model.files, **unscored}

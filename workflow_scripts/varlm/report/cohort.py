@@ -13,6 +13,7 @@ from varlm.report import multiqc, page
 from varlm.report.accounting import AccountingSection, accounting_section
 from varlm.report.charts.chart import Chart
 from varlm.report.counts import ModelCounts
+from varlm.report.dense import DenseModel, dense_models
 from varlm.report.evaluation import EvaluationSection, evaluation_section
 from varlm.report.facts import RunSection, run_section
 from varlm.report.glossary import Glossary, glossary
@@ -42,6 +43,8 @@ class ReportPage:
     run, accounting, scores, published, hits
         Sections; each is built by the module of its class. `scores` are those of models.
     models : list of ModelFacts
+    dense : list of DenseModel
+        Those with dense scores.
     model_options : list of (value, name)
         The choices of model.
     pictures : list of LogoGroup
@@ -62,6 +65,7 @@ class ReportPage:
     warnings_total: int
     run: RunSection
     models: list[ModelFacts]
+    dense: list[DenseModel]
     model_options: list[tuple[str, str]]
     accounting: AccountingSection
     scores: ScoresSection | None
@@ -125,6 +129,7 @@ def report_page(inputs: ReportInput, table: HitTable) -> ReportPage:
         warnings_total=len(listed),
         run=run_section(inputs),
         models=[model_facts(model, inputs.cohort) for model in inputs.models],
+        dense=dense_models(inputs.models),
         model_options=[(name, name) for name in inputs.names],
         accounting=accounting_section(inputs),
         scores=scores_section(inputs),

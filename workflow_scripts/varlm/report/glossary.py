@@ -52,8 +52,9 @@ _MEANINGS = {
     "dense": (
         _LLR,
         _AT_SITE.format("the base")
-        + " Nothing is hidden: the model sees the reference there, so that all LLRs are lower than "
-        "those of a hidden base." + _PSEUDO,
+        + " Nothing is hidden: one pass answers many sites. That the model sees the reference "
+        "there makes it likelier by the same factor everywhere; of models that can hide a base the "
+        "LLRs are corrected for that, and are on the scale of those of a hidden one." + _PSEUDO,
     ),
     "likelihood": (_LLR, _WINDOW.format("the sum over the tokens")),
     "mean_likelihood": (_LLR, _WINDOW.format("the mean over the tokens")),

@@ -17,6 +17,7 @@ from varlm.report.scales import Scale
 from varlm.run.score_tables import ScoreTable
 from varlm.run.step_warnings import StepWarning
 from varlm.scoring.commit_record import CommitRecord
+from varlm.scoring.dense_scale import DenseScale
 from varlm.scoring.plan_record import Counts, Plan
 from varlm.tables.parquet import Table
 from varlm.variants.accounting import Accounting
@@ -58,6 +59,8 @@ class ReportModel:
         The rows of the annotated table with the lowest LLR, the lowest first.
     sites : polars.DataFrame
         `schemas.SITES`: logits around the hits that are pictured.
+    dense : DenseScale, optional
+        How its dense scores are beside masked ones; None of other scores.
     """
 
     prepared: PreparedModel
@@ -67,6 +70,7 @@ class ReportModel:
     counts: ModelCounts
     hits: pl.DataFrame
     sites: pl.DataFrame
+    dense: DenseScale | None = None
 
     @property
     def name(self) -> str:

@@ -27,6 +27,7 @@ from varlm.results.top_hits import most_harmful, top_hits
 from varlm.run.step_settings import steps_of
 from varlm.run.step_warnings import STEPS, Configured, StepWarning, step_warnings
 from varlm.scoring.commit_record import CommitRecord
+from varlm.scoring.dense_scale import DenseScale, read_scales
 from varlm.scoring.plan_record import Plan
 from varlm.tables.parquet import Table, read_table
 from varlm.tables.schemas import BACKGROUND, PICTURES, read_annotated_table
@@ -70,6 +71,8 @@ class ReportFiles:
         The folder whose logs tell what the steps warned of.
     scores, ranks : mapping
         Table of published scores → what was matched of it (JSON), and the background's scores.
+    dense : sequence of Path
+        dense/{model}.json of each model with dense scores.
     """
 
     annotated: Path
@@ -82,6 +85,7 @@ class ReportFiles:
     results: Path | None = None
     scores: Mapping[str, Path] = field(default_factory=dict)
     ranks: Mapping[str, Path] = field(default_factory=dict)
+    dense: Sequence[Path] = ()
 
 
 def read_inputs(
@@ -131,6 +135,7 @@ def read_inputs(
     _check_rows(files.annotated, counts, accounting)
     hits = top_hits(files.annotated, names, options.top_hits)
     ends = {} if names else published.ends
+    dense = read_scales(files.dense)
     models = [
         ReportModel(
             prepared=prepared,
@@ -140,6 +145,7 @@ def read_inputs(
             counts=counts[name],
             hits=hits[name],
             sites=read_table(paths.pictures, PICTURES),
+            dense=_of_its_key(dense.get(name), prepared),
         )
         for name, (prepared, plan, commit), paths in zip(names, records, files.models, strict=True)
     ]
@@ -250,6 +256,16 @@ def _check_model(prepared: PreparedModel, plan: Plan, commit: CommitRecord, coho
             f"report: the plan of the model {name!r} does not know the cohort "
             f"{cohort!r}; run the workflow again"
         )
+
+
+def _of_its_key(scale: DenseScale | None, prepared: PreparedModel) -> DenseScale | None:
+    """Return what is said of a model's dense scores; `UserError` where it is of other scores."""
+    if scale is not None and scale.key != prepared.key:
+        raise UserError(
+            f"report: dense/{prepared.name}.json is of the key {scale.key}, expected "
+            f"{prepared.key}; run the workflow again"
+        )
+    return scale
 
 
 def _check_rows(annotated: Path, counts: Mapping[str, ModelCounts], accounting: Accounting) -> None:

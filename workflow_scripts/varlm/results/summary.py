@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from varlm.errors import UserError
+from varlm.scoring.dense_scale import DenseScale
 from varlm.scoring.plan_record import Plan
 from varlm.variants.accounting import Accounting
 
@@ -19,9 +20,27 @@ ROWS = (
     "alleles_from_store",
 )
 
+# A count as text, so that it stays what it is; numbers of other kinds, and what there is not.
+Cell = str | float | None
 
-def summarise(accountings: Sequence[Accounting], plans: Sequence[Plan]) -> list[dict[str, str]]:
-    """Return one row per cohort and model, as text, with the same columns in each.
+# Of models with dense scores: how these are brought to the scale of masked ones, and how well they
+# stand for them.
+DENSE = (
+    "dense_constant",
+    "dense_constant_from",
+    "dense_sites",
+    "dense_spearman",
+    "dense_pearson",
+    "dense_rmse",
+)
+
+
+def summarise(
+    accountings: Sequence[Accounting],
+    plans: Sequence[Plan],
+    scales: Mapping[str, DenseScale] | None = None,
+) -> list[dict[str, Cell]]:
+    """Return one row per cohort and model, with the same columns in each.
 
     Without a model it is one row per cohort, with the counts of its alleles.
 
@@ -30,7 +49,15 @@ def summarise(accountings: Sequence[Accounting], plans: Sequence[Plan]) -> list[
     `background_scored` counts the sites scored for percentiles, `damaged_files` the files of the
     store that were set aside, both of the model's plan;
     `alleles_without_score` counts, where there are any, the unique indels and MNVs for which the
-    model's kind of score is not defined; `rejected_{reason}` follows for every reason that occurs.
+    model's kind of score is not defined; `DENSE` are there where a model has dense scores, and
+    empty for others; `rejected_{reason}` follows for every reason that occurs.
+
+    Parameters
+    ----------
+    accountings : sequence of Accounting
+    plans : sequence of Plan
+    scales : mapping, optional
+        Model → how its dense scores are beside masked ones; of dense ones alone.
 
     Raises
     ------
@@ -39,20 +66,20 @@ def summarise(accountings: Sequence[Accounting], plans: Sequence[Plan]) -> list[
     """
     reasons = sorted({reason for accounting in accountings for reason in accounting.by_reason})
     unscored = any(sum((plan.unscored or {}).values()) for plan in plans)
-    rows = []
+    rows: list[dict[str, Cell]] = []
     for accounting in accountings:
         _check_accounting(accounting)
         for plan in plans:
             _check_plan(plan, accounting)
-            rows.append(_row(accounting, plan, reasons, unscored))
+            row = _row(accounting, plan, unscored)
+            row |= _dense_columns(scales.get(plan.model)) if scales else {}
+            rows.append({**row, **_rejected(accounting, reasons)})
         if not plans:
             rows.append({**_counted(accounting), **_rejected(accounting, reasons)})
     return rows
 
 
-def _row(
-    accounting: Accounting, plan: Plan, reasons: Sequence[str], unscored: bool
-) -> dict[str, str]:
+def _row(accounting: Accounting, plan: Plan, unscored: bool) -> dict[str, Cell]:
     counts = asdict(plan.cohorts[accounting.cohort])
     cohort, *numbers = _counted(accounting).items()
     return {
@@ -61,7 +88,6 @@ def _row(
         **({"alleles_without_score": str(_unscored(plan, accounting))} if unscored else {}),
         "background_scored": str(plan.background.sites_scored if plan.background else 0),
         "damaged_files": str(len(plan.damaged)),
-        **_rejected(accounting, reasons),
     }
 
 
@@ -72,6 +98,16 @@ def _counted(accounting: Accounting) -> dict[str, str]:
 
 def _rejected(accounting: Accounting, reasons: Sequence[str]) -> dict[str, str]:
     return {f"rejected_{reason}": str(accounting.by_reason.get(reason, 0)) for reason in reasons}
+
+
+def _dense_columns(scale: DenseScale | None) -> dict[str, Cell]:
+    if scale is None:
+        return dict.fromkeys(DENSE)
+    of = scale.overall
+    measured = (of.spearman, of.pearson, of.rmse) if of else (None, None, None)
+    numbers = [None if value is None else round(value, 4) for value in (scale.constant, *measured)]
+    sites = of.sites if of else None
+    return dict(zip(DENSE, (numbers[0], scale.origin, sites, *numbers[1:]), strict=True))
 
 
 def _unscored(plan: Plan, accounting: Accounting) -> int:

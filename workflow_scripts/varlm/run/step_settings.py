@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from varlm.run.config_keys import LOOP, CohortFile, label_tables
+from varlm.run.dense_models import any_dense
 from varlm.run.model_settings import model_kinds
 from varlm.run.score_tables import score_tables
 from varlm.run.step_warnings import STEPS
@@ -17,11 +18,13 @@ from varlm.tables.score_kinds import ScoreKind
 def shown_settings(config: Mapping[str, Any], addresses: Iterable[str]) -> str:
     """Return the config for the reports, without what addresses have after "?": maybe a token.
 
-    A config that names no table of scores is shown as before there was that key: its reports are
-    not made again for it.
+    A config that names no table of scores is shown as before there was that key, and without what
+    is of dense scores where no model has such: its reports are not made again for it.
     """
     annotate = {key: value for key, value in config["annotate"].items() if key != "scores" or value}
-    text = json.dumps({**config, "annotate": annotate}, sort_keys=True)
+    scoring = {k: value for k, value in config["scoring"].items() if k != "dense"}
+    scoring = config["scoring"] if any_dense(config) else scoring
+    text = json.dumps({**config, "annotate": annotate, "scoring": scoring}, sort_keys=True)
     for address in addresses:
         text = text.replace(address, re.sub(r"\?.*", "?…", address))
     return text
@@ -98,6 +101,7 @@ def steps_of(config: Mapping[str, Any]) -> list[str]:
         "saturate": regions is not None,
         "export_regions": regions is not None,
         "evaluate": config["evaluate"] is not None,
+        "measure_dense": any_dense(config),
         "draw_tracks": drawn,
         "build_hub": drawn,
     }

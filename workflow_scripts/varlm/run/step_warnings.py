@@ -46,6 +46,7 @@ STEPS = {
     "prepare_model": ("reading the model", MODEL),
     "plan": ("planning what to score", MODEL),
     "commit": ("storing the scores", MODEL),
+    "measure_dense": ("comparing dense and masked scores", MODEL),
     "calibrate": ("ranking the background", MODEL),
     "score": ("scoring", SHARD),
     "score_pictures": ("scoring the pictures of the report", BOTH),

@@ -75,10 +75,22 @@ def choose(genome: Genome, count: int, strands: Strands = "both") -> Background:
     return Background(digest, genome, count, strands)
 
 
-def kept_scores(background: Background, store: Store, model: PreparedModel) -> pl.DataFrame:
+def kept_scores(
+    background: Background, store: Store, model: PreparedModel, constant: float = 0.0
+) -> pl.DataFrame:
     """Return the scores (`BACKGROUND`) that the store keeps, or those of its sites, to be kept.
 
-    They are kept where the store can be written.
+    They are kept where the store can be written, as the numbers there have them. Returned, the
+    constant between dense and masked LLRs is added. (Rounded before and after, a score may differ
+    by half a rank from that of the annotated table, whose numbers are rounded once.)
+
+    Parameters
+    ----------
+    background : Background
+    store : Store
+    model : PreparedModel
+    constant : float
+        Nats (`varlm.scoring.dense_scale`); 0 of other than dense scores.
 
     Raises
     ------
@@ -93,6 +105,9 @@ def kept_scores(background: Background, store: Store, model: PreparedModel) -> p
             rows = background_scores(background, store, model.key, model.kind)
         if store.writable(model.key):
             store.commit(model.key, model.to_json(), background=[(background.digest, rows)])
+    if constant:
+        score = pl.col("llr").cast(pl.Float64) + constant
+        rows = rows.with_columns(score.cast(pl.Float32).alias("llr"))
     log.info(
         "model %s: background of %d SNVs (%s), %s quartiles %s",
         model.name,

@@ -18,7 +18,9 @@ from varlm.genome.contig_names import ContigNames
 from varlm.genome.reference import Genome
 from varlm.models.prepared import PreparedModel
 from varlm.scoring.background import Percentiles
+from varlm.scoring.dense_scale import constants
 from varlm.scoring.unscored import alleles_without_score
+from varlm.steps.options import add_dense_option
 from varlm.store import Store
 from varlm.tables.parquet import read_table
 from varlm.tables.schemas import BACKGROUND, CONSEQUENCES
@@ -38,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--background", type=Path, action="append", default=[], help="of each model, in order"
     )
+    add_dense_option(parser)
     parser.add_argument("--consequences", type=Path, help="consequences.parquet")
     parser.add_argument("--info", type=Path, help="info.parquet")
     parser.add_argument(
@@ -62,7 +65,15 @@ def run(args: argparse.Namespace) -> None:
         )
     ]
     sources = _sources(args, genome)
-    count = write_annotated(args.variants, genome, store, models, sources, args.annotated)
+    count = write_annotated(
+        args.variants,
+        genome,
+        store,
+        models,
+        sources,
+        args.annotated,
+        constants([model for model, _ in models], args.dense),
+    )
     _warn_of_unscored([model for model, _ in models], args.variants)
     for model, _ in models:
         if model.strands == "transcript":

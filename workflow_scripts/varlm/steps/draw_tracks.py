@@ -10,7 +10,9 @@ from varlm import __version__
 from varlm.files.whole import check_digest
 from varlm.genome.reference import Genome
 from varlm.models.prepared import PreparedModel
+from varlm.scoring.dense_scale import constants
 from varlm.scoring.lost_rows import lost_rows_told
+from varlm.steps.options import add_dense_option
 from varlm.store import Store
 from varlm.tracks.model_tracks import DrawnTracks
 from varlm.tracks.sites import draw_tracks
@@ -26,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--variants", type=Path, action="append", required=True, help="variants.parquet; repeat"
     )
+    add_dense_option(parser)
     parser.add_argument("--threads", type=int, default=1, help="files written at a time")
     parser.add_argument("--tracks", type=Path, required=True, help="output folder")
 
@@ -37,7 +40,15 @@ def run(args: argparse.Namespace) -> None:
         check_digest(path)
     genome, store = Genome.open(args.reference), Store(args.store)
     with lost_rows_told(f"{args.store}: model {model.name}"):
-        drawn = draw_tracks(args.variants, genome, store, model, args.tracks, args.threads)
+        drawn = draw_tracks(
+            args.variants,
+            genome,
+            store,
+            model,
+            args.tracks,
+            args.threads,
+            constants([model], args.dense)[model.name],
+        )
     described = {"varlm": __version__, "model": model.name, **model.provenance(), **drawn}
     path = args.tracks / "tracks.json"
     DrawnTracks.from_json(described, path).write(path)

@@ -16,6 +16,7 @@ from varlm.report.cohort import make_report
 from varlm.report.inputs import ReportOptions
 from varlm.report.links import BrowserLink
 from varlm.report.reading import ModelFiles, ReportFiles, read_inputs, read_object
+from varlm.steps.options import add_dense_option
 
 log = logging.getLogger("varlm")
 
@@ -43,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             f"--{name}", action="append", default=[], metavar="NAME=FILE", help=f"{what}; repeat"
         )
+    add_dense_option(parser)
     parser.add_argument("--annotation-summary", type=Path, help="what the annotation holds, JSON")
     parser.add_argument("--evaluation", type=Path, help="evaluation.tsv")
     parser.add_argument("--evaluation-summary", type=Path, help="evaluation.json, with it")
@@ -84,6 +86,7 @@ def run(args: argparse.Namespace) -> None:
         results=args.results,
         scores=_named(args.scores),
         ranks=_named(args.ranks),
+        dense=args.dense,
     )
     options = ReportOptions(args.top_hits, args.pictures_count, args.flank, browsers)
     vega = args.vega and args.vega.read_text("utf-8")

@@ -9,7 +9,9 @@ import polars as pl
 
 from varlm.files.whole import atomic_path
 from varlm.results.summary import summarise
+from varlm.scoring.dense_scale import read_scales
 from varlm.scoring.plan_record import Plan
+from varlm.steps.options import add_dense_option
 from varlm.tables.tsv import write_tsv
 from varlm.variants.accounting import Accounting
 
@@ -22,11 +24,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--plan", type=Path, action="append", default=[], help="plan.json of a model; repeat"
     )
+    add_dense_option(parser)
     parser.add_argument("--summary", type=Path, required=True, help="output .tsv")
 
 
 def run(args: argparse.Namespace) -> None:
     """Write `summary.tsv`."""
-    rows = summarise([*map(Accounting.read, args.accounting)], [*map(Plan.read, args.plan)])
+    rows = summarise(
+        [*map(Accounting.read, args.accounting)],
+        [*map(Plan.read, args.plan)],
+        read_scales(args.dense),
+    )
     with atomic_path(args.summary) as temporary:
         write_tsv(pl.DataFrame(rows), temporary)

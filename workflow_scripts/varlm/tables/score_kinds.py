@@ -115,7 +115,11 @@ SCORE_KINDS: dict[str, ScoreKind] = {
     for kind in (
         _llr("masked", "the site is masked", alleles="pseudo"),
         _llr("marginal", "of one base: the k-mers over it are masked and marginalised"),
-        _llr("dense", "nothing is masked", alleles="pseudo"),
+        _llr(
+            "dense",
+            "nothing is masked; on the scale of masked LLRs, of models that have such",
+            alleles="pseudo",
+        ),
         _llr("likelihood", "of the whole window", alleles="sequence"),
         _llr(
             "mean_likelihood",

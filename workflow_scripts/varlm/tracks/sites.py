@@ -152,8 +152,11 @@ def spool_values(
     store: SiteSource,
     model: StoredModel,
     spool: Spool,
+    constant: float = 0.0,
 ) -> dict[str, tuple[float, float]]:
     """Write the values of all tracks at all SNV sites to a spool; return their extremes.
+
+    The constant is that of `formulas.on_masked_scale`, of dense scores.
 
     Returns
     -------
@@ -176,8 +179,9 @@ def spool_values(
                 f"{int(lacking.sum())} sites are not in the store, the first of them "
                 f"{sites[int(lacking.argmax())]}"
             )
-        numbers = formulas.site_logits(stored)
-        values = site_values(numbers, _reference_bases(sites, genome), model.kind)
+        ref = _reference_bases(sites, genome)
+        numbers = formulas.on_masked_scale(formulas.site_logits(stored), ref, constant)
+        values = site_values(numbers, ref, model.kind)
         wrong = ~np.isfinite(list(values.values())).all(axis=0)
         if wrong.any():
             raise LookupError(
@@ -226,6 +230,7 @@ def draw_tracks(
     model: StoredModel,
     folder: Path,
     processes: int = 1,
+    constant: float = 0.0,
 ) -> dict[str, Any]:
     """Write the bigWigs of one model into `folder` and return what they hold.
 
@@ -240,6 +245,8 @@ def draw_tracks(
         Key in the store and kind of score.
     processes : int
         Files that are written at a time.
+    constant : float
+        What brings dense scores to the scale of masked ones, nats; 0 of others.
 
     Returns
     -------
@@ -261,7 +268,7 @@ def draw_tracks(
         tracks = tracks_of(model.kind)
         names = [track.name for track in tracks]
         with Spool(work, names) as spool:
-            extremes = spool_values(variants, genome, store, model, spool)
+            extremes = spool_values(variants, genome, store, model, spool, constant)
         files = write_bigwigs(spool, processes) if spool.count else {}
         for name in names:
             path = folder / f"{name}.bw"

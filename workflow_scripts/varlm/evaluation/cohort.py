@@ -29,7 +29,8 @@ from varlm.variants.accounting import Accounting
 log = logging.getLogger(__name__)
 
 _ALLELE = ("chrom", "pos", "ref", "alt")
-_NEEDED = (*_ALLELE, "input_pos", "input_ref", "input_alt", "af", "consequence")
+_AS_GIVEN = ("input_pos", "input_ref", "input_alt")
+_ROWS = 500_000  # read at a time
 _INFO = "info_"  # prefix of the columns of INFO fields, which the regions do not have
 _EXAMPLES = 3
 
@@ -84,10 +85,15 @@ def evaluate(inputs: EvaluationInput) -> Evaluated:
     scores, absent = checked_scores(kinds, config, schema)
     specs = label_specs(inputs.cohort, config, inputs.tables)
     check_label_columns(specs, schema, inputs.cohort)
-    table = _read_columns(inputs.annotated, scores, specs)
-    summary: dict[str, Any] = {"cohort": inputs.cohort, "alleles_in": table.height}
+    total = int(pl.scan_parquet(inputs.annotated).select(pl.len()).collect().item())
+    summary: dict[str, Any] = {"cohort": inputs.cohort, "alleles_in": total}
+    chosen = _chosen(config["contigs"], inputs.accounting)
+    # Tables of labels are matched with all of the cohort: what matches nothing is counted.
+    early = chosen if all(spec.table is None for spec in specs) else None
+    table = _read_columns(inputs.annotated, scores, specs, early)
     table, labelled = _labelled(table, specs, inputs)
-    table = _on_contigs(table, config["contigs"], inputs.accounting)
+    if chosen is not None and early is None:
+        table = table.filter(pl.col("chrom").is_in(chosen))
     summary["on_other_contigs"] = summary["alleles_in"] - table.height
     before = table.height
     table = table.unique(_ALLELE, keep="first", maintain_order=True)
@@ -172,18 +178,38 @@ def _has_info(schema: Mapping[str, pl.DataType]) -> bool:
 
 
 def _read_columns(
-    annotated: Path, scores: Sequence[Score], specs: Sequence[LabelSpec]
+    annotated: Path,
+    scores: Sequence[Score],
+    specs: Sequence[LabelSpec],
+    chroms: Sequence[str] | None,
 ) -> pl.DataFrame:
-    """Return the columns that are measured, matched or counted, in the table's order."""
+    """Return the columns that are measured, matched or counted, in the table's order.
+
+    Texts that are compared with nothing but themselves are categories: a fourth of the memory, of
+    which the SNVs of a whole genome need 100 bytes each otherwise. `chroms`: those wanted; None:
+    all.
+    """
     needed = {
-        *_NEEDED,
+        *_ALLELE,
+        *("af", "consequence"),
+        *(_AS_GIVEN if any(spec.table for spec in specs) else ()),
         *(COUNT, NUMBER, ANCESTRAL),
         *(spec.column for spec in specs if spec.table is None),
         *(score.column for score in scores if score.column),
     }
     frame = pl.scan_parquet(annotated)
     columns = [name for name in frame.collect_schema() if name in needed]
-    return frame.select(columns).collect(engine="in-memory")
+    wanted = frame.select(columns)
+    total = int(frame.select(pl.len()).collect().item())
+    pieces = []
+    for start in range(0, max(total, 1), _ROWS):
+        piece = wanted.slice(start, _ROWS)
+        if chroms is not None:
+            piece = piece.filter(pl.col("chrom").is_in(chroms))
+        if not specs and ANCESTRAL not in columns:
+            piece = piece.with_columns(pl.col(pl.String).cast(pl.Categorical))
+        pieces.append(piece.collect(engine="in-memory"))
+    return pl.concat(pieces)
 
 
 def _is_info(spec: LabelSpec) -> bool:
@@ -199,16 +225,13 @@ def _without_info(scores: Sequence[Score], has_info: bool) -> tuple[list[Score],
     return [score for score in scores if score.name not in absent], sorted(absent)
 
 
-def _on_contigs(
-    table: pl.DataFrame, configured: Sequence[object] | None, accounting: Accounting
-) -> pl.DataFrame:
-    """Return the alleles on some contigs, named as in the VCF or as in the reference."""
+def _chosen(configured: Sequence[object] | None, accounting: Accounting) -> list[str] | None:
+    """Return CHROM of contigs that are named as in the VCF or as in the reference; None: all."""
     if configured is None:
-        return table
+        return None
     check_contigs(configured, accounting)
     contigs, names = accounting.contig_of_chrom, {str(name) for name in configured}
-    chosen = [chrom for chrom, contig in contigs.items() if {chrom, contig} & names]
-    return table.filter(pl.col("chrom").is_in(chosen))
+    return [chrom for chrom, contig in contigs.items() if {chrom, contig} & names]
 
 
 def check_contigs(configured: Sequence[object], accounting: Accounting) -> None:

@@ -170,7 +170,7 @@ def comparison(
         scores of the site do not, and what is neither has no value there.
     """
     rows = np.flatnonzero(members)
-    alleles = table[rows]
+    alleles = table.select({score.column for score in scores if score.column})[rows]
     by_name: dict[str, Floats] = {}
     missing: dict[str, int] = {}
     unturned: dict[str, int] = {}

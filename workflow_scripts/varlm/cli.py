@@ -33,6 +33,8 @@ STEPS = {
     "index_annotation": "GFF3 or GTF → gene models, as the caller of consequences reads them",
     "call_consequences": "a cohort's alleles and the gene models → consequences on each transcript",
     "carry_info": "a cohort's VCF files → chosen INFO fields of each allele",
+    "join_scores": "a cohort's alleles and a table of published scores → its columns",
+    "rank_scores": "random sites of the genome in a table of scores → background of percentiles",
     "annotate": "a cohort's alleles, the store, consequences, tracks → the annotated table",
     "export": "the annotated table → TSV and the cohort's own VCF with scores in INFO",
     "export_regions": "the annotated table of the regions → TSV",

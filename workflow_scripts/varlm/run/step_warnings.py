@@ -24,6 +24,7 @@ _LONGEST = 600  # characters of one there
 
 # Step → what it does, in words, in flow order; by what its logs are named.
 RUN, COHORT, MODEL, TRAINING, BOTH, SHARD = "run", "cohort", "model", "training", "both", "shard"
+TABLE, COHORT_TABLE = "table", "cohort_table"  # of published scores
 STEPS = {
     "prepare_training": ("preparing the training", TRAINING),
     "train": ("training", TRAINING),
@@ -37,6 +38,8 @@ STEPS = {
     "check_inputs": ("looking at the inputs", RUN),
     "call_consequences": ("calling consequences", COHORT),
     "carry_info": ("reading INFO fields", COHORT),
+    "join_scores": ("looking alleles up in published scores", COHORT_TABLE),
+    "rank_scores": ("ranking published scores", TABLE),
     "annotate": ("joining the annotated table", COHORT),
     "export": ("writing the annotated VCF and TSV", COHORT),
     "export_regions": ("writing the annotated TSV", COHORT),
@@ -84,13 +87,14 @@ class Configured:
 
     Attributes
     ----------
-    steps, cohorts, models, trainings : collection of str
+    steps, cohorts, models, trainings, tables : collection of str
     """
 
     steps: Collection[str]
     cohorts: Collection[str]
     models: Collection[str]
     trainings: Collection[str] = ()
+    tables: Collection[str] = ()
 
 
 class StepFormatter(logging.Formatter):
@@ -170,6 +174,12 @@ def _logs_of(
         for cohort in configured.cohorts:
             for model in configured.models:
                 yield f"{step}/{cohort}.{model}.log", cohort, model
+    elif scope == TABLE:
+        yield from ((f"{step}/{table}.log", None, None) for table in configured.tables)
+    elif scope == COHORT_TABLE:
+        for cohort in configured.cohorts:
+            for table in configured.tables:
+                yield f"{step}/{cohort}.{table}.log", cohort, None
     else:
         for model in configured.models:
             planned = _planned(results, model)

@@ -1,0 +1,1 @@
+"""Tables of scores that others have published: read, and joined to alleles by exact allele."""

@@ -1,0 +1,52 @@
+"""Whether a table is of the reference's assembly: by the REF of its rows."""
+
+from __future__ import annotations
+
+from varlm.annotation.published.rows import Checked
+from varlm.errors import UserError
+from varlm.genome.reference import Genome
+from varlm.run.score_tables import ScoreTable
+
+MOST_WRONG = 0.1  # as normalise.max_ref_mismatch has it where no config does
+# Fewer wrong REFs are counted, but are no sign, unless no REF is right.
+MANY, ALL = 10, 3
+_SHOWN = 20  # bases of a REF in a message
+
+
+def check_assembly(table: ScoreTable, checked: Checked, genome: Genome) -> None:
+    """Raise `UserError` if too many rows have a REF that the reference does not have there."""
+    wrong, all_refs = checked.wrong, checked.refs
+    if wrong <= MOST_WRONG * all_refs or (wrong < MANY and (wrong < all_refs or wrong < ALL)):
+        return
+    contig, pos, ref = checked.examples[0]
+    there = _bases(genome, contig, pos, len(ref))
+    shift = _better_shift(checked, genome)
+    cause = (
+        "The table is of another assembly: give the table for this reference"
+        if shift is None
+        else f"They are right {'a base further on' if shift > 0 else 'a base before'}: set "
+        f"annotate.scores.{table.name}.base to {0 if shift > 0 else 1}"
+    )
+    raise UserError(
+        f"{table.path}: annotate.scores.{table.name}: {wrong} of {all_refs} rows "
+        f"({100 * wrong / all_refs:.1f} %) at the cohort's alleles have a REF that the reference "
+        f"does not have there, as at {contig}:{pos}: REF is {ref[:_SHOWN]!r}, expected "
+        f"{there[:_SHOWN]!r}; at most {100 * MOST_WRONG:g} % may. {cause}"
+    )
+
+
+def _better_shift(checked: Checked, genome: Genome) -> int | None:
+    """Return 1 or −1 if most of the wrong REFs are right a base further on, or before."""
+    examples = checked.examples
+    for shift in (1, -1):
+        right = sum(_bases(genome, c, pos + shift, len(ref)) == ref for c, pos, ref in examples)
+        # By chance, a third are: the wrong base is not the one that is there.
+        if right > 0.9 * len(examples):
+            return shift
+    return None
+
+
+def _bases(genome: Genome, contig: str, pos: int, length: int) -> str:
+    """Return bases of the reference from a 1-based position on."""
+    sequence = genome.sequence(contig)
+    return sequence[max(0, pos - 1) : max(0, pos - 1 + length)].tobytes().decode("ascii")

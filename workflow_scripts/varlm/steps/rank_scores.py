@@ -1,0 +1,27 @@
+"""Look random sites of the genome up in a table of published scores, for percentiles."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from varlm.annotation.published.ranking import rank_scores
+from varlm.genome.reference import Genome
+from varlm.run.score_tables import ScoreTable
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the step's options."""
+    parser.add_argument("--reference", type=Path, required=True, help="the reference folder")
+    parser.add_argument("--aliases", type=Path, help="contig aliases")
+    parser.add_argument("--table", required=True, help="the table, as JSON")
+    parser.add_argument("--sites", type=int, required=True, help="random sites; 0: none")
+    parser.add_argument("--scores", type=Path, required=True, help="output table")
+    parser.add_argument("--record", type=Path, required=True, help="output shares (JSON)")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Write the scores of the background's SNVs; no rows where the table has too few of them."""
+    table = ScoreTable.from_json(args.table)
+    genome = Genome.open(args.reference)
+    rank_scores(genome, args.aliases, table, args.sites, args.scores).write(args.record)

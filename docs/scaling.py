@@ -17,6 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "workflow_scripts"))
 
+from varlm.genome.tiles import Tiles
 from varlm.scoring.planning import ALLELE_COST
 from varlm.scoring.shard_size import wanted_size
 
@@ -122,7 +123,7 @@ _DEFAULTS = {
 }
 
 
-def flops(config: dict, window: int, index: int | None) -> int:
+def flops(config: dict, window: int, index: int | range | None) -> int:
     """Return the floating-point operations of one window on one strand, plain float32.
 
     Those of matrix products, two for each multiplication and addition, as varlm computes them:
@@ -134,11 +135,13 @@ def flops(config: dict, window: int, index: int | None) -> int:
         As config.json of a checkpoint of the family GPN.
     window : int
         bp.
-    index : int or None
-        The position asked for (a site); None: all (an indel or MNV).
+    index : int, range or None
+        The position asked for (a site), or several (a tile); None: all (an indel or MNV).
     """
     full = {**_DEFAULTS[config["model_type"]], **config}
-    asked = range(window) if index is None else [index]
+    asked: Sequence[int] = range(window) if index is None else [index]
+    if isinstance(index, range):
+        asked = index
     if full.get("encoder") == "roformer":
         return 2 * (_roformer(full, window, len(asked)) + len(asked) * _head(full))
     return 2 * (_convolutional(full, window, list(asked)) + len(asked) * _head(full))
@@ -205,6 +208,13 @@ def site_flops(model: str) -> int:
     """Operations of one site, both strands."""
     config = MODELS[model]
     return flops(config, WINDOW, WINDOW // 2) + flops(config, WINDOW, WINDOW // 2 - 1)
+
+
+def dense_flops(model: str) -> float:
+    """Operations of one site by dense scoring: its share of a tile's, both strands."""
+    tiles = Tiles.within(WINDOW)
+    answered = range(tiles.context, tiles.context + tiles.size)
+    return STRANDS * flops(MODELS[model], tiles.window, answered) / tiles.size
 
 
 def allele_flops(model: str) -> int:

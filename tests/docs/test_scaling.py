@@ -39,6 +39,9 @@ def test_operations_are_those_that_torch_counts(scaling, tmp_path, name, window)
     for index in (window // 2, window // 2 - 1, 0):
         expected = counted(lambda index=index: model.site_logits(ids, index))
         assert scaling.flops(CONFIGS[name], window, index) == expected, index
+    tile = range(window // 4, window - window // 4)
+    expected = counted(lambda: model.tile_logits(ids, tile.start, tile.stop))
+    assert scaling.flops(CONFIGS[name], window, tile) == expected
     whole = counted(lambda: model.base_logits(ids))
     assert scaling.flops(CONFIGS[name], window, None) == whole
 

@@ -233,21 +233,6 @@ def test_alleles_do_not_depend_on_the_batch_size(model):
     np.testing.assert_allclose(found[0], found[1], atol=1e-4, rtol=0)
 
 
-@pytest.mark.gpu
-def test_a_gpu_gives_the_cpus_numbers(tmp_path):
-    if not torch.cuda.is_available():
-        pytest.skip("no CUDA device")
-    for name, config in CONFIGS.items():
-        folder = make_checkpoint(tmp_path / name, config)
-        here = site_logits(Scorer(load_model(folder)), SEQUENCE, POSITIONS, 64)
-        model = load_model(folder, device=batch_size_module.choose_device("cuda"))
-        tolerances = {"float32": 1e-4, "winograd": 1e-3, "bfloat16": 0.3}
-        for mode in model.modes():
-            model.set_mode(mode)
-            found = site_logits(Scorer(model), SEQUENCE, POSITIONS, 64)
-            np.testing.assert_allclose(found, here, atol=tolerances[mode], rtol=0)
-
-
 # Faults
 
 

@@ -36,7 +36,7 @@ def make_project(folder, regions, **changes):
             "window": 64,
             "precision": "float32",
             "background_sites": 40,
-            # dense
+            "dense": {"sites": 40},
         },
         "shards": {"sites_per_shard": 5000},
     }
@@ -75,7 +75,7 @@ def test_the_size_of_shards_does_not_count(whole, tmp_path):
 
 
 def test_regions_cut_in_pieces_give_the_same_and_keep_what_tiles_answer(whole, tmp_path):
-    """In another order, with one store: a tile that was answered for one is not read for the next."""
+    """In another order, with one store: what a tile answered for one is not read again."""
     tables, beyond = [], []
     for number, bed in enumerate((PIECES[2], *PIECES[:2])):
         project = make_project(tmp_path / str(number), "regions.bed", store="../store")

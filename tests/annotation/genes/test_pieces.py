@@ -128,10 +128,10 @@ def test_pieces_are_bounded_by_rows_and_exons(tmp_path, monkeypatch):
     making.write_variants(path, alleles, contigs)
     monkeypatch.setattr(pieces, "EXONS", 10)
     exons = {"a": 4, "b": 6, "c": 1, "d": 99}
-    assert list(spans_of(path, 15, exons)) == [(0, 6), (6, 9), (9, 12), (12, 15)]
-    assert list(spans_of(path, 15, {}, 7)) == [(0, 6), (6, 12), (12, 15)]
+    assert list(spans_of(pl.scan_parquet(path), 15, exons)) == [(0, 6), (6, 9), (9, 12), (12, 15)]
+    assert list(spans_of(pl.scan_parquet(path), 15, {}, 7)) == [(0, 6), (6, 12), (12, 15)]
     monkeypatch.setattr(pieces, "ROWS", 4)
-    assert list(spans_of(path, 15, {})) == [(0, 4), (4, 8), (8, 12), (12, 15)]
+    assert list(spans_of(pl.scan_parquet(path), 15, {})) == [(0, 4), (4, 8), (8, 12), (12, 15)]
 
 
 def test_the_first_base_of_each_contig_is_one(tmp_path):
@@ -139,7 +139,7 @@ def test_the_first_base_of_each_contig_is_one(tmp_path):
     alleles = [(name, 1, "AC", "C") for name in "ab"] + [("b", 1, "A", "G")]
     path = tmp_path / "variants.parquet"
     making.write_variants(path, alleles, contigs)
-    piece = read_piece(path, 0, 3, {"a": 0, "b": 1})
+    piece = read_piece(pl.scan_parquet(path), 0, 3, {"a": 0, "b": 1})
     assert piece.which.tolist() == [0, 1, 2]  # alike, but on two contigs
     start, end = changed_span(piece)
     where = sorted(zip(start.tolist(), end.tolist(), strict=True))

@@ -67,13 +67,14 @@ def call_consequences(
         ThreadPoolExecutor(csq.workers()) as pool,
     ):
         reference = csq_input.Reference(genome.fasta, genome.contigs, Path(folder))
+        rows = pl.scan_parquet(variants)  # one for all pieces, which reads the file's footer once
         waiting: deque[_Batch] = deque()
-        for batch in caller.batches(variants, reference, Path(folder), pool):
+        for batch in caller.batches(rows, reference, Path(folder), pool):
             waiting.append(batch)
             if len(waiting) > csq.workers():
-                yield from caller.tables(variants, waiting.popleft())
+                yield from caller.tables(rows, waiting.popleft())
         while waiting:
-            yield from caller.tables(variants, waiting.popleft())
+            yield from caller.tables(rows, waiting.popleft())
 
 
 def write_consequences(
@@ -126,10 +127,14 @@ class _Caller:
         self._contigs: ContigArrays | None = None
 
     def batches(
-        self, variants: Path, reference: csq_input.Reference, folder: Path, pool: ThreadPoolExecutor
+        self,
+        variants: pl.LazyFrame,
+        reference: csq_input.Reference,
+        folder: Path,
+        pool: ThreadPoolExecutor,
     ) -> Iterator[_Batch]:
         """Yield batches, csq at work on them."""
-        total = int(pl.scan_parquet(variants).select(pl.len()).collect().item())
+        total = int(variants.select(pl.len()).collect().item())
         size = min(BATCH, -(-total // csq.workers()))
         pieces: list[tuple[int, int]] = []
         asked: dict[int, list[pl.DataFrame]] = {code: [] for code in self.codes}
@@ -210,7 +215,7 @@ class _Caller:
             }
         )
 
-    def tables(self, variants: Path, batch: _Batch) -> Iterator[pl.DataFrame]:
+    def tables(self, variants: pl.LazyFrame, batch: _Batch) -> Iterator[pl.DataFrame]:
         """Yield the tables of a batch's pieces, once csq is done."""
         calls = csq.joined([call.result() for call in batch.calls] or [csq.EMPTY])
         for start, end in batch.pieces:

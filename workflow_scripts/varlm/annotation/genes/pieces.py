@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -43,7 +42,7 @@ class Piece:
 
 
 def spans_of(
-    variants: Path, total: int, exons: Mapping[str, int], rows: int = ROWS
+    variants: pl.LazyFrame, total: int, exons: Mapping[str, int], rows: int = ROWS
 ) -> Iterator[tuple[int, int]]:
     """Yield the row numbers [start, end) of pieces, at most `ROWS` rows each.
 
@@ -51,11 +50,13 @@ def spans_of(
 
     Parameters
     ----------
+    variants : polars.LazyFrame
+        `variants.parquet`: one scan for all pieces, which reads the file's footer once.
     exons : mapping
         Contig → its exons; one that is not there has none.
     """
     for start in range(0, total, ROWS):
-        contigs = pl.scan_parquet(variants).slice(start, ROWS).select("contig").collect()["contig"]
+        contigs = variants.slice(start, ROWS).select("contig").collect()["contig"]
         at = low = start
         held = 0
         for contig, length in _runs(contigs):
@@ -72,20 +73,17 @@ def _runs(contigs: pl.Series) -> Iterator[tuple[str, int]]:
     return zip(runs.field("value").to_list(), runs.field("len").to_list(), strict=True)
 
 
-def read_piece(variants: Path, start: int, end: int, numbers: Mapping[str, int]) -> Piece:
+def read_piece(variants: pl.LazyFrame, start: int, end: int, numbers: Mapping[str, int]) -> Piece:
     """Read rows [start, end) and tell the distinct alleles among them.
 
     Parameters
     ----------
+    variants : polars.LazyFrame
+        As of `spans_of`.
     numbers : mapping
         Contig → its number in the genome.
     """
-    rows = (
-        pl.scan_parquet(variants)
-        .slice(start, end - start)
-        .select("contig", "pos", "ref", "alt")
-        .collect()
-    )
+    rows = variants.slice(start, end - start).select("contig", "pos", "ref", "alt").collect()
     runs = list(_runs(rows["contig"]))
     contigs = {contig: numbers[contig] for contig, _ in runs}
     contig = np.repeat(

@@ -25,6 +25,7 @@ from making.workflow import (
     write_fasta,
     write_sheet,
 )
+from varlm.scoring.brought_background import FILE
 
 TABLES = [f"cohorts/{cohort}/annotated.{kind}" for cohort in "ab" for kind in ("parquet", "tsv.gz")]
 
@@ -78,7 +79,7 @@ def test_of_resources_it_lists_what_a_config_may_name_and_no_more(root):
         for folder in models
         for path in folder.iterdir()
         if path.name
-        in {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
+        in {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", FILE}
     ]
     demo = root / "resources/demo"
     inputs = [path for path in demo.glob("*") if path.suffix in {".fa", ".gff3", ".vcf", ".gz"}]

@@ -32,7 +32,8 @@ def results(tmp_path):
 
 
 def warned(folder, cohorts=("a", "b"), models=("m",), steps=STEPS, **more):
-    told = step_warnings(folder, Configured(list(steps), cohorts, models, ("t",)), **more)
+    configured = Configured(list(steps), cohorts, models, ("t",), ("cadd",))
+    told = step_warnings(folder, configured, **more)
     return [(w.step, w.cohort, w.model, w.text) for w in told]
 
 
@@ -59,6 +60,17 @@ def test_each_log_is_of_its_step_cohort_and_model(results):
         ("score_pictures", "a.b", "m", "dots"),
     ]
     assert warned(folder, with_shards=False)[2:] == [("normalise", "a", None, "one")]
+
+
+def test_logs_of_published_scores_are_of_a_table(results):
+    folder = results(rank_scores__cadd=["few"], rank_scores__gone=["x"])
+    (folder / "logs/join_scores").mkdir()
+    for name in ("a.cadd", "b.gone"):
+        (folder / f"logs/join_scores/{name}.log").write_text(f"{WHEN} WARNING cadd: 3 rows\n")
+    assert warned(folder) == [
+        ("join_scores", "a", None, "cadd: 3 rows"),
+        ("rank_scores", None, None, "few"),
+    ]
 
 
 def test_what_a_cohort_is_told_by_several_steps_is_told_once(results):

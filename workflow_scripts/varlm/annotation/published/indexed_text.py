@@ -12,6 +12,7 @@ from varlm.errors import UserError
 _RAW = 1 << 18, 1 << 21  # compressed bytes read at a time, at first and at most
 _BLOCKS = 2, 128  # blocks of 64 kB inflated at a time: a few alleles need little
 _SHOWN = 60  # characters of a line in a message
+_FAR = 1 << 62  # a position behind all
 
 
 class IndexedText:
@@ -51,11 +52,14 @@ class IndexedText:
         UserError
             If the table is damaged, or the index is not its own.
         """
-        rest = b""
+        rest, begun = b"", False
         for text, is_last in self._texts(contig, first):
             block = rest + text
             end = len(block) if is_last else block.rfind(b"\n") + 1
             lines, rest = block[:end], block[end:]
+            if not begun and (lines or is_last):
+                begun = True
+                self._check_first(lines[: lines.find(b"\n") + 1] or lines, contig)
             low = self._behind(lines, contig, first - 1)
             high = self._behind(lines, contig, last)
             if low < high:
@@ -101,6 +105,15 @@ class IndexedText:
                 high = middle - 1
         return low
 
+    def _check_first(self, line: bytes, contig: str) -> None:
+        """Raise `UserError` unless the line that the index leads to is a row of the contig."""
+        if not line or self._is_behind(line, contig, _FAR):
+            raise UserError(
+                f"{self._path}: where its index has rows of {contig!r} there is "
+                f"{_shown(line) if line else 'nothing'}; the index is another file's: make it "
+                "again with tabix"
+            )
+
     def _behind(self, lines: bytes, contig: str, position: int) -> int:
         """Return where the first line begins that is behind a position; bisects whole lines."""
         low, high = 0, len(lines)
@@ -122,7 +135,10 @@ class IndexedText:
             return fields[layout.contig].decode() != contig or int(fields[layout.pos]) > position
         except (IndexError, ValueError):
             raise UserError(
-                f"{self._path}: found the line {line[:_SHOWN].decode('utf-8', 'replace')!r}, "
-                f"expected a position in column {layout.pos + 1}, as its index says; make the "
-                "index again with tabix"
+                f"{self._path}: found the line {_shown(line)}, expected a position in column "
+                f"{layout.pos + 1}, as its index says; make the index again with tabix"
             ) from None
+
+
+def _shown(line: bytes) -> str:
+    return repr(line[:_SHOWN].decode("utf-8", "replace"))

@@ -21,12 +21,11 @@ from varlm.annotation.published.vcf_rows import IndexedVcf, all_vcf_rows
 from varlm.annotation.published.wanted import Wanted
 from varlm.errors import UserError, first_few
 from varlm.genome.contig_names import ContigNames
-from varlm.run.score_tables import ScoreTable
+from varlm.run.score_tables import CONTIG, ScoreTable
 from varlm.tables.parquet import Column, Table, write_pieces
 
 log = logging.getLogger(__name__)
 
-CONTIG = "{contig}"  # in a path: one file a contig
 _BLOCK = 1 << 22  # bytes of lines read as rows at a time
 _GAP = 1000  # bp that are read on over: a new place costs as much
 _SEPARATOR = ";"  # between several values in one cell of a table of text, as dbNSFP writes them
@@ -65,7 +64,7 @@ def opened(table: ScoreTable, names: ContigNames, scratch: Path) -> OpenTable:
         reference.
     """
     source: Source
-    if CONTIG in table.path:
+    if table.by_contig:
         source = _pattern(table, names, scratch)
     else:
         source = _source(Path(table.path), table, scratch)

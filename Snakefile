@@ -46,6 +46,7 @@ wildcard_constraints:
     training="|".join(map(re.escape, TRAIN)) or "(?!)",
     cohort="|".join(map(re.escape, ALL_COHORTS)),
     model="|".join(map(re.escape, MODELS)) or "(?!)",
+    table="|".join(map(re.escape, TABLES)) or "(?!)",
     shard=r"\d+",
 
 

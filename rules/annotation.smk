@@ -1,6 +1,7 @@
-# Requires: reference.annotation, {results}/reference/, each cohort's variants.parquet and VCFs
+# Requires: reference.annotation, {results}/reference/, each cohort's variants.parquet and VCFs,
+#           tables of published scores
 # Produces: {results}/reference/annotation/, {results}/cohorts/{cohort}/consequences.parquet,
-#           info.parquet
+#           info.parquet, scores/{table}.parquet and .json, {results}/background/scores/{table}.parquet
 
 
 rule index_annotation:
@@ -101,5 +102,79 @@ rule carry_info:
             {params.vcf:q} \
             {params.fields:q} \
             --info {output.info:q} \
+            2>{log:q}
+        """
+
+
+# Needs no scores of models: it runs beside the scoring.
+rule join_scores:
+    input:
+        variants=f"{RESULTS}/cohorts/{{cohort}}/variants.parquet",
+        digest=f"{RESULTS}/cohorts/{{cohort}}/variants.parquet.sha256",
+        contigs=rules.index_reference.output.contigs,
+        aliases=inputs(CONFIG["reference"]["aliases"]),
+        table=lambda wildcards: score_files(wildcards.table),
+    output:
+        scores=f"{RESULTS}/cohorts/{{cohort}}/scores/{{table}}.parquet",
+        digest=f"{RESULTS}/cohorts/{{cohort}}/scores/{{table}}.parquet.sha256",
+        record=f"{RESULTS}/cohorts/{{cohort}}/scores/{{table}}.json",
+    log:
+        f"{RESULTS}/logs/join_scores/{{cohort}}.{{table}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/join_scores/{{cohort}}.{{table}}.tsv"
+    conda:
+        "../envs/tables.yaml"
+    params:
+        content=lambda wildcards: table_content(wildcards.table),
+        reference=subpath(input.contigs, parent=True),
+        aliases=lambda wildcards, input: flags("--aliases", input.aliases),
+        table=lambda wildcards, input: step_settings.joined_table(
+            CONFIG, wildcards.table, input.table
+        ),
+    shell:
+        """
+        python "$VARLM" join_scores \
+            --variants {input.variants:q} \
+            --reference {params.reference:q} \
+            {params.aliases:q} \
+            --table {params.table:q} \
+            --scores {output.scores:q} \
+            --record {output.record:q} \
+            2>{log:q}
+        """
+
+
+# Once per table and genome, as `calibrate` of a model.
+rule rank_scores:
+    input:
+        contigs=rules.index_reference.output.contigs,
+        aliases=inputs(CONFIG["reference"]["aliases"]),
+        table=lambda wildcards: score_files(wildcards.table),
+    output:
+        scores=f"{RESULTS}/background/scores/{{table}}.parquet",
+        record=f"{RESULTS}/background/scores/{{table}}.json",
+    log:
+        f"{RESULTS}/logs/rank_scores/{{table}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/rank_scores/{{table}}.tsv"
+    conda:
+        "../envs/tables.yaml"
+    params:
+        content=lambda wildcards: table_content(wildcards.table),
+        reference=subpath(input.contigs, parent=True),
+        aliases=lambda wildcards, input: flags("--aliases", input.aliases),
+        table=lambda wildcards, input: step_settings.joined_table(
+            CONFIG, wildcards.table, input.table
+        ),
+        sites=CONFIG["scoring"]["background_sites"],
+    shell:
+        """
+        python "$VARLM" rank_scores \
+            --reference {params.reference:q} \
+            {params.aliases:q} \
+            --table {params.table:q} \
+            --sites {params.sites:q} \
+            --scores {output.scores:q} \
+            --record {output.record:q} \
             2>{log:q}
         """

@@ -79,6 +79,7 @@ from varlm.run.model_settings import (
     strands_of,
     window_of,
 )
+from varlm.run.score_files import table_files
 from varlm.run.options import (
     area_flags,
     expected_flags,
@@ -173,6 +174,9 @@ AT_ONCE = GPU and getattr(workflow.global_resources.get("gpu"), "value", None)
 SCORING_THREADS = step_settings.threads_of_a_job(CORES, AT_ONCE)
 
 MODELS = CONFIG["models"]
+# Tables of published scores, and those of them that have percentiles.
+TABLES = CONFIG["annotate"]["scores"]
+RANKED = step_settings.ranked_tables(CONFIG)
 # `prefix:` and `replace_prefix:` of a module move the results, and nothing else: inputs and the
 # store stay where the config says. From here on no path is modified any more, or Snakemake would
 # prefix the paths of `expand(rules.x.output.y)` twice, and those in params never.
@@ -216,7 +220,8 @@ def tell_warnings():
     """Write what the steps warned of as a table, and list it on the terminal."""
     from varlm.run.warnings_table import write_warnings
 
-    configured = Configured(step_settings.steps_of(CONFIG), ALL_COHORTS, MODELS, TRAIN)
+    steps = step_settings.steps_of(CONFIG)
+    configured = Configured(steps, ALL_COHORTS, MODELS, TRAIN, TABLES)
     warnings = step_warnings(Path(RESULTS), configured)
     table = f"{RESULTS}/warnings.tsv"
     try:
@@ -298,6 +303,54 @@ def beside(kind):
         return [path, f"{path}.sha256"] if is_asked_for else []
 
     return files
+
+
+def score_files(name):
+    """Return an input function: the files of a table of published scores, with their indexes."""
+    return [located(path) for path in table_files(TABLES[name]["path"])]
+
+
+def table_content(name):
+    """Return what the files of a table of published scores are known by."""
+    return fingerprints(
+        *table_files(TABLES[name]["path"]), CONFIG["reference"]["aliases"]
+    )
+
+
+def joined(wildcards):
+    """Return what was looked up in tables of published scores for a cohort's alleles."""
+    paths = expand(
+        f"{RESULTS}/cohorts/{wildcards.cohort}/scores/{{table}}.parquet", table=TABLES
+    )
+    return [*paths, *(f"{path}.sha256" for path in paths), *ranks()]
+
+
+def joined_flags(cohort):
+    """Return that as options of the step annotate; nothing where there are no tables."""
+    return [
+        *flags("--score-table", step_settings.shown_tables(CONFIG)),
+        *flags(
+            "--scores",
+            expand(
+                f"{RESULTS}/cohorts/{cohort}/scores/{{table}}.parquet", table=TABLES
+            ),
+        ),
+        *flags("--ranks", named(RANKED, ranks())),
+    ]
+
+
+def ranks():
+    """Return the background's scores of the tables that have percentiles."""
+    return expand(f"{RESULTS}/background/scores/{{table}}.parquet", table=RANKED)
+
+
+def records(cohorts):
+    """Return what was matched of each table of scores, for some cohorts."""
+    return expand(
+        f"{RESULTS}/cohorts/{{cohort}}/scores/{{table}}.json",
+        cohort=cohorts,
+        table=TABLES,
+    )
 
 
 def shown_settings():

@@ -119,6 +119,8 @@ rule report:
             else [rules.evaluate.output.table, rules.evaluate.output.summary]
         ),
         exported=f"{RESULTS}/cohorts/{{cohort}}/annotated.tsv.gz",
+        records=lambda wildcards: records([wildcards.cohort]),
+        ranks=ranks(),
         vega=rules.bundle_scripts.output.vega,
         dense=dense_scales,
         stored=stored,
@@ -160,6 +162,8 @@ rule report:
             *flags("--background", input.backgrounds),
             *flags("--pictures", input.pictures),
             *flags("--dense", input.dense),
+            *flags("--scores", named(TABLES, input.records)),
+            *flags("--ranks", named(RANKED, input.ranks)),
         ],
         annotation=lambda wildcards, input: flags(
             "--annotation-summary",

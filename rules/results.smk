@@ -1,5 +1,5 @@
-# Requires: {results}/cohorts/{cohort}/variants.parquet, consequences.parquet and info.parquet
-#           where wanted, the store, BED and bigWig files, the cohort's VCFs
+# Requires: {results}/cohorts/{cohort}/variants.parquet, consequences.parquet, info.parquet and
+#           scores/{table}.parquet where wanted, the store, BED and bigWig files, the cohort's VCFs
 # Produces: annotated.parquet; annotated.tsv.gz and annotated.vcf.gz, each + index; summary.tsv
 
 
@@ -12,6 +12,7 @@ rule annotate:
         backgrounds=expand(rules.calibrate.output.background, model=MODELS),
         consequences=beside("consequences"),
         info=beside("info"),
+        scores=joined,
         intervals=inputs(*CONFIG["annotate"]["intervals"].values()),
         bigwigs=inputs(*CONFIG["annotate"]["bigwigs"].values()),
         aliases=inputs(CONFIG["reference"]["aliases"]),
@@ -41,6 +42,7 @@ rule annotate:
             *flags("--consequences", input.consequences[:1]),
             *flags("--info", input.info[:1]),
             *flags("--dense", input.dense),
+            *joined_flags(wildcards.cohort),
         ],
         tracks=lambda wildcards, input: [
             *flags(
@@ -117,6 +119,7 @@ rule summarise:
         plans=expand(f"{RESULTS}/plan/{{model}}", model=MODELS),
         committed=expand(rules.commit.output.committed, model=MODELS),
         dense=dense_scales,
+        records=records(ALL_COHORTS),
     output:
         summary=f"{RESULTS}/summary.tsv",
     log:
@@ -130,6 +133,10 @@ rule summarise:
         plans=lambda wildcards, input: [
             *flags("--plan", [f"{p}/plan.json" for p in input.plans]),
             *flags("--dense", input.dense),
+            *flags(
+                "--scores",
+                named([c for c in ALL_COHORTS for _ in TABLES], input.records),
+            ),
         ],
     shell:
         """

@@ -2,20 +2,84 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from varlm.annotation.published.values import score_table
 from varlm.errors import UserError
 from varlm.run.score_tables import ScoreColumn, ScoreTable
-from varlm.tables.parquet import Column, described_table
-from varlm.tables.score_kinds import ScoreKind
+from varlm.scoring.background import Percentiles
+from varlm.tables.parquet import Column, Table, described_table
 
 SCORES_ABOUT = "varlm.scores."  # Parquet metadata: what the config says of a table, after its name
+
+
+@dataclass(frozen=True)
+class JoinedScores:
+    """A table of scores, looked up for a cohort's alleles.
+
+    Attributes
+    ----------
+    table : ScoreTable
+    path : Path
+        `scores/{NAME}.parquet`, whose rows are those of `variants.parquet`, in their order.
+    joined : Table
+        Its schema.
+    percentiles : dict
+        Column → what ranks its scores, of those that are ranked.
+    """
+
+    table: ScoreTable
+    path: Path
+    joined: Table
+    percentiles: Mapping[str, Percentiles] = field(default_factory=dict)
+
+    @classmethod
+    def open(cls, table: ScoreTable, path: Path, ranks: Path | None = None) -> JoinedScores:
+        """Open what was looked up, and `ranks`, the background's scores.
+
+        Raises
+        ------
+        UserError
+            If the file has other columns than the table should have.
+        """
+        joined = described_table("scores", path)
+        expected = [table.column_name(column) for column in table.columns]
+        if joined.names != expected:
+            raise UserError(
+                f"{path}: found the columns {', '.join(joined.names)}, expected "
+                f"{', '.join(expected)}; delete it and run the workflow again"
+            )
+        percentiles = {}
+        for column in table.ranked:
+            values = rank_values(ranks, table.column_name(column))
+            if values.size:
+                percentiles[table.column_name(column)] = Percentiles(values, harmful=column.harmful)
+        return cls(table, path, joined, percentiles)
+
+    @property
+    def columns(self) -> Iterator[Column]:
+        """Its columns in the annotated table, behind each that of its percentiles, if any."""
+        for column, described in zip(self.table.columns, self.joined.columns, strict=True):
+            yield described
+            if described.name in self.percentiles:
+                yield percentile_column(self.table, column)
+
+    def ranked(self, rows: pl.DataFrame) -> list[pl.Series]:
+        """Return the percentiles of alleles, `rows` of the table; null where there is no score."""
+        series = []
+        for column in self.table.ranked:
+            name = self.table.column_name(column)
+            if name in self.percentiles:
+                scores = rows[name].cast(pl.Float32).fill_null(np.nan).to_numpy()
+                ranks = pl.Series(self.percentiles[name](scores)).fill_nan(None)
+                series.append(ranks.cast(pl.Float32).alias(self.table.percentile_name(column)))
+        return series
 
 
 @dataclass(frozen=True)
@@ -41,24 +105,18 @@ class JoinedColumn:
     percentile: Column | None = None
 
 
+def possible_columns(table: ScoreTable) -> Iterator[Column]:
+    """Yield the columns that a table makes or may make in the annotated table."""
+    schema = score_table(table)
+    for column, described in zip(table.columns, schema.columns, strict=True):
+        yield described
+        if column in table.ranked:
+            yield percentile_column(table, column)
+
+
 def percentile_column(table: ScoreTable, column: ScoreColumn) -> Column:
     """Return the column of a score's percentiles."""
     return Column(table.percentile_name(column), pl.Float32(), table.percentile_meaning(column))
-
-
-def published_kind(table: ScoreTable, column: ScoreColumn) -> ScoreKind:
-    """Return the kind of score that a column of a table is: its harmful end, and no more."""
-    name = table.column_name(column)
-    return ScoreKind(
-        name=name,
-        column=name,
-        meaning=f"{column.source} of the table {table.name}",
-        unit=column.unit,
-        harmful=column.harmful or "low",
-        difference=False,
-        swap=None,
-        alleles="sequence",
-    )
 
 
 def rank_values(ranks: Path | None, column: str) -> NDArray[np.float64]:
@@ -78,11 +136,8 @@ def rank_values(ranks: Path | None, column: str) -> NDArray[np.float64]:
 
 
 def scores_metadata(tables: Sequence[ScoreTable]) -> dict[str, str]:
-    """Return the annotated table's metadata of tables of scores; an address less its query."""
-    return {
-        f"{SCORES_ABOUT}{table.name}": replace(table, path=table.path.partition("?")[0]).to_json()
-        for table in tables
-    }
+    """Return the annotated table's metadata of tables of scores."""
+    return {f"{SCORES_ABOUT}{table.name}": table.to_json() for table in tables}
 
 
 def joined_tables(annotated: Path) -> list[ScoreTable]:

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from varlm.annotation.joined_scores import JoinedScores
 from varlm.annotation.scores import Model, ScoreSource, mixed_score_columns, score_columns
 from varlm.errors import UserError
 from varlm.genome.reference import Genome
@@ -68,17 +69,28 @@ class Sources:
     info : Beside, optional
         INFO fields carried along, one column each.
     tracks : sequence of Track
+    scores : sequence of JoinedScores
+        Tables of published scores.
     """
 
     consequences: Beside | None = None
     info: Beside | None = None
     tracks: Sequence[Track] = ()
+    scores: Sequence[JoinedScores] = ()
 
     @property
     def columns(self) -> tuple[Column, ...]:
         """The columns besides those that every annotated table has."""
         carried = self.info.table.columns if self.info else ()
-        return (*carried, *(column for track in self.tracks for column in track.columns))
+        tracks = (column for track in self.tracks for column in track.columns)
+        scores = (column for table in self.scores for column in table.columns)
+        return (*carried, *tracks, *scores)
+
+    @property
+    def beside(self) -> list[Beside]:
+        """The tables whose rows are those of the alleles."""
+        tables = [Beside(table.path, table.joined) for table in self.scores]
+        return [*(source for source in (self.consequences, self.info) if source), *tables]
 
 
 NOTHING = Sources()
@@ -97,7 +109,7 @@ def annotated_table(models: Sequence[Model], sources: Sources) -> Table:
         twice = next(name for name in table.names if table.names.count(name) > 1)
         raise UserError(
             f"two columns of the annotated table would be called {twice}; give the model, the "
-            "INFO field or the track another name in the config"
+            "INFO field, the track or the table another name in the config"
         )
     return table
 
@@ -120,9 +132,8 @@ def annotate(
         If a table beside the variants has another number of rows.
     """
     table = annotated_table(models, sources)
-    beside = [source for source in (sources.consequences, sources.info) if source]
     nothing = [] if sources.consequences else _nulls(CONSEQUENCES)
-    for piece in pieces(variants, beside):
+    for piece in pieces(variants, sources.beside):
         start = piece["pos"].to_numpy().astype(np.int64) - 1
         end = start + piece["ref"].str.len_bytes().to_numpy()
         contig = piece["contig"][0]
@@ -136,7 +147,8 @@ def annotate(
             digests = pl.Series([genome[contig].stored_as for contig, _ in runs])
             digests = digests.gather(np.repeat(np.arange(len(runs)), [count for _, count in runs]))
             scores = [mixed_score_columns(piece, store, model, digests) for model in models]
-        columns = [column for group in (*of_tracks, *scores) for column in group]
+        ranks = [joined.ranked(piece) for joined in sources.scores]
+        columns = [column for group in (*of_tracks, *ranks, *scores) for column in group]
         yield piece.with_columns(*columns, *nothing).select(table.names)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from varlm import __version__
+from varlm.annotation.joined_scores import scores_metadata
 from varlm.annotation.scores import Model
 from varlm.annotation.table import Sources, annotate, annotated_table
 from varlm.errors import UserError
@@ -91,6 +92,7 @@ def _metadata(
             f"{MODEL_ABOUT}{model.name}": json.dumps(_about(model, constants.get(model.name)))
             for model in models
         },
+        **scores_metadata([joined.table for joined in sources.scores]),
         **meanings(table),
     }
 

@@ -7,6 +7,7 @@ What is damaged further on is still that step's to find.
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,6 +19,8 @@ from varlm.annotation import bigwigs, intervals
 from varlm.annotation.bigwigs import BigWigColumns
 from varlm.annotation.info_fields import declared_fields
 from varlm.annotation.intervals import check_intervals
+from varlm.annotation.joined_scores import possible_columns
+from varlm.annotation.published.tables import opened
 from varlm.errors import UserError
 from varlm.evaluation.cohort import (
     check_contigs,
@@ -31,6 +34,7 @@ from varlm.report.links import BrowserLink
 from varlm.results.annotated_vcf import check_tags
 from varlm.run.config_keys import CohortFile, label_tables
 from varlm.run.model_settings import model_columns
+from varlm.run.score_tables import ScoreTable
 from varlm.run.step_settings import evaluate_settings
 from varlm.tables.parquet import Column
 from varlm.tables.schemas import annotated
@@ -62,6 +66,8 @@ class UserInputs:
     located : mapping
         Path or address as the config or the sheet says → where the file lies on this machine; what
         is not in it lies where it says.
+    scores : list of str
+        Tables of published scores, JSON.
     """
 
     models: list[str] | dict[str, str | None]
@@ -72,12 +78,28 @@ class UserInputs:
     evaluate: dict[str, Any] | None
     cohorts: Mapping[str, Sequence[CohortFile]]
     located: Mapping[str, str] = field(default_factory=dict)
+    scores: list[str] = field(default_factory=list)
+
+    @property
+    def tables(self) -> list[ScoreTable]:
+        """The tables of scores."""
+        return [ScoreTable.from_json(text) for text in self.scores]
 
     @property
     def kinds(self) -> dict[str, ScoreKind]:
         """Model → kind of its score; masked, where it is not known."""
         known = self.models if isinstance(self.models, dict) else dict.fromkeys(self.models)
         return {model: _kind(said or "masked") for model, said in known.items()}
+
+    @property
+    def published(self) -> dict[str, str]:
+        """Columns of tables of scores that say which end is harmful, and the end."""
+        return {
+            table.column_name(column): column.harmful
+            for table in self.tables
+            for column in table.columns
+            if column.harmful is not None
+        }
 
     @property
     def possible(self) -> list[Column]:
@@ -121,7 +143,8 @@ def faults(
         for cohort, files in inputs.cohorts.items()
         for fault in _cohort_faults(inputs, cohort, files, accountings(cohort), tables)
     )
-    return list(dict.fromkeys([*_track_faults(inputs, names), *of_cohorts]))
+    of_run = [*_track_faults(inputs, names), *_score_faults(inputs, names)]
+    return list(dict.fromkeys([*of_run, *of_cohorts]))
 
 
 def _fault(check: Callable[..., object], *arguments: Any) -> Iterator[str]:
@@ -141,6 +164,13 @@ def _track_faults(inputs: UserInputs, names: ContigNames) -> Iterator[str]:
         yield from _fault(BrowserLink.parse, f"{name}={address}")
 
 
+def _score_faults(inputs: UserInputs, names: ContigNames) -> Iterator[str]:
+    for table in inputs.tables:
+        path = str(inputs.file(table.path))
+        with tempfile.TemporaryDirectory() as scratch:
+            yield from _fault(opened, replace(table, path=path), names, Path(scratch))
+
+
 def _cohort_faults(
     inputs: UserInputs,
     cohort: str,
@@ -157,7 +187,8 @@ def _cohort_faults(
         return
     yield from _fault(check_samples, headings)
     for heading in headings:
-        yield from _fault(check_tags, heading, inputs.kinds)
+        tags = [name for table in inputs.tables for name in table.possible_names]
+        yield from _fault(check_tags, heading, inputs.kinds, tags)
     info: list[Column] | None = []
     for tag in inputs.info if files else []:
         try:
@@ -188,7 +219,7 @@ def _evaluation_faults(
     specs = label_specs(cohort, config, paths)
     if info is not None:
         schema = _schema(inputs, info)
-        yield from _fault(checked_scores, inputs.kinds, config, schema)
+        yield from _fault(checked_scores, inputs.kinds, config, schema, inputs.published)
         yield from _fault(check_label_columns, specs, schema, cohort)
     for spec in specs:
         if spec.table is not None:
@@ -202,6 +233,7 @@ def _schema(inputs: UserInputs, info: Sequence[Column]) -> dict[str, pl.DataType
         *inputs.possible,
         *(column for name in inputs.intervals for column in intervals.columns(name)),
         *(column for name in inputs.bigwigs for column in bigwigs.columns(name)),
+        *(column for table in inputs.tables for column in possible_columns(table)),
     ]
     return annotated(inputs.kinds, extra).schema
 

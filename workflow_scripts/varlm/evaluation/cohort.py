@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 
+from varlm.annotation.joined_scores import joined_columns
 from varlm.errors import UserError, first_few
 from varlm.evaluation.compared import Score, check_columns, compared_scores
 from varlm.evaluation.labels import (
@@ -82,7 +83,12 @@ def evaluate(inputs: EvaluationInput) -> Evaluated:
     config = inputs.config
     schema = pl.scan_parquet(inputs.annotated).collect_schema()
     kinds = read_kinds(inputs.annotated, inputs.models)
-    scores, absent = checked_scores(kinds, config, schema)
+    published = {
+        column.name: column.column.harmful
+        for column in joined_columns(inputs.annotated)
+        if column.column.harmful is not None
+    }
+    scores, absent = checked_scores(kinds, config, schema, published)
     specs = label_specs(inputs.cohort, config, inputs.tables)
     check_label_columns(specs, schema, inputs.cohort)
     total = int(pl.scan_parquet(inputs.annotated).select(pl.len()).collect().item())
@@ -126,6 +132,7 @@ def checked_scores(
     models: Iterable[str] | Mapping[str, ScoreKind],
     config: Mapping[str, Any],
     schema: Mapping[str, pl.DataType],
+    published: Mapping[str, str] | None = None,
 ) -> tuple[list[Score], list[str]]:
     """Return the scores that a cohort's table can have, and the names of those that it cannot.
 
@@ -137,13 +144,15 @@ def checked_scores(
         The config's `evaluate`, defaults filled in.
     schema : mapping
         Of the annotated table.
+    published : mapping, optional
+        Column of a table of published scores → which end is harmful.
 
     Raises
     ------
     UserError
         If a column is missing, or holds no numbers.
     """
-    scores = compared_scores(models, config["scores"], config["combine"])
+    scores = compared_scores(models, config["scores"], config["combine"], published)
     scores, absent = _without_info(scores, _has_info(schema))
     check_columns(scores, schema)
     return scores, absent

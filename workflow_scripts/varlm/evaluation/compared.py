@@ -77,8 +77,9 @@ def compared_scores(
     models: Iterable[str] | Mapping[str, ScoreKind],
     columns: Mapping[str, str],
     combine: Sequence[Sequence[str]],
+    published: Mapping[str, str] | None = None,
 ) -> list[Score]:
-    """Return the scores of a config: that of each model, named columns, and combinations.
+    """Return the scores of a config: of each model, of tables, named columns, and combinations.
 
     A model may be meant by its name or by its score's column, `{model}_llr` of log-ratios.
 
@@ -89,11 +90,19 @@ def compared_scores(
     columns : mapping
         Column → one of `DIRECTIONS`.
     combine : sequence of sequence of str
+    published : mapping, optional
+        Column of a table of published scores → which end is harmful, `low` or `high`. What
+        `columns` says of one goes first. Of the two alleles changed round they know nothing.
     """
     kinds = kinds_of(models)
     own = {f"{model}_{kind.column}": model for model, kind in kinds.items()}
     scores = [
         Score(model, f"{model}_{kind.column}", Direction.of(kind)) for model, kind in kinds.items()
+    ]
+    scores += [
+        Score(name, name, Direction(1 if end == "high" else -1, None))
+        for name, end in (published or {}).items()
+        if name not in columns
     ]
     scores += [
         Score(name, name, DIRECTIONS[way]) for name, way in columns.items() if name not in own
@@ -192,9 +201,8 @@ def comparison(
     complete_values = {name: values[complete] for name, values in kept.items()}
     for score in scores:
         if score.parts and all(part in complete_values for part in score.parts):
-            complete_values[score.name] = mean_rank(
-                np.stack([complete_values[part] for part in score.parts])
-            )
+            parts = np.stack([complete_values[part] for part in score.parts])
+            complete_values[score.name] = mean_rank(parts) if complete.any() else parts[0]
             missing[score.name] = max(missing[part] for part in score.parts)
             unturned[score.name] = max(unturned[part] for part in score.parts)
     compared = [score for score in scores if score.name in complete_values]

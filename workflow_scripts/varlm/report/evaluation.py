@@ -133,7 +133,7 @@ def evaluation_section(rows: pl.DataFrame, summary: Mapping[str, Any]) -> Evalua
     return EvaluationSection(
         charts=evaluation_charts(rows),
         tasks=tasks,
-        first=summary["scores"][0]["name"],
+        first=summary["scores"][0]["name"] if summary["scores"] else "the first",
         scores=[(score["name"], score["about"]) for score in summary["scores"]],
         notes=_notes(summary),
         any_labels=any(task["kind"] in (LABELS, QUANTITATIVE) for task in summary["tasks"]),

@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from varlm.annotation.published.joining import ScoreJoin
 from varlm.genome.reference import Genome
 from varlm.models.prepared import PreparedModel
 from varlm.report.counts import GenomeBins, ModelCounts
@@ -107,7 +108,7 @@ class ReportTable:
     """A table of published scores: what the config says, what was matched, and its scores."""
 
     table: ScoreTable
-    record: Mapping[str, Any]
+    record: ScoreJoin
     scores: Sequence[ReportScore]
 
 

@@ -107,10 +107,7 @@ def published_section(inputs: ReportInput) -> PublishedSection | None:
 
 
 def _table_row(table: ReportTable, accepted: int) -> TableRow:
-    def number(name: str) -> str:
-        return count(table.record[name])
-
-    matched = int(table.record["matched"])
+    record = table.record
     columns = ", ".join(
         f"{table.table.column_name(column)} ({column.source}{_unit(column.unit)})"
         for column in table.table.columns
@@ -119,10 +116,10 @@ def _table_row(table: ReportTable, accepted: int) -> TableRow:
         name=table.table.name,
         path=cut(table.table.path.partition("?")[0], 300),
         columns=cut(columns, 600),
-        matched=f"{matched:,} ({share(matched, accepted)})",
-        unmatched=number("not_matched"),
-        contigs_lacking=number("on_lacking_contigs"),
-        ref_mismatches=number("refs_wrong"),
+        matched=f"{record.matched:,} ({share(record.matched, accepted)})",
+        unmatched=count(record.not_matched),
+        contigs_lacking=count(record.on_lacking_contigs),
+        ref_mismatches=f"{record.refs_wrong:,} of {record.refs_checked:,}",
     )
 
 

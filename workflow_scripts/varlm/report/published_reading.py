@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -16,14 +14,15 @@ from varlm.annotation.joined_scores import (
     JoinedColumn,
     joined_columns,
     joined_tables,
-    published_kind,
     rank_values,
 )
+from varlm.annotation.published.joining import ScoreJoin
 from varlm.errors import UserError
 from varlm.report.counts import Counted, ModelCounts
 from varlm.report.distributions import bins_for, of_values
 from varlm.report.inputs import ReportScore, ReportTable
 from varlm.report.scales import Scale
+from varlm.tables.score_kinds import ScoreKind
 
 _SAMPLE = 500_000  # values, spread over the cohort, that a scale is made to
 
@@ -102,14 +101,13 @@ class PublishedScores:
         ]
 
 
-def _record(records: Mapping[str, Path], table: str) -> Mapping[str, Any]:
+def _record(records: Mapping[str, Path], table: str) -> ScoreJoin:
     if table not in records:
         raise UserError(
             f"report: the annotated table has the scores {table}, of which no --scores is given; "
             "run the workflow again"
         )
-    document: dict[str, Any] = json.loads(records[table].read_text("utf-8"))
-    return document
+    return ScoreJoin.read(records[table])
 
 
 def _scale(annotated: Path, column: JoinedColumn, background: NDArray[np.float64]) -> Scale:
@@ -120,5 +118,14 @@ def _scale(annotated: Path, column: JoinedColumn, background: NDArray[np.float64
         total = int(frame.select(pl.len()).collect().item())
         sample = frame.gather_every(total // _SAMPLE + 1).collect(engine="in-memory")
         values = sample[column.name].drop_nulls().cast(pl.Float64).to_numpy()
-    kind = published_kind(column.table, column.column)
+    kind = ScoreKind(
+        name=column.name,
+        column=column.name,
+        meaning=column.meaning,
+        unit=column.column.unit,
+        harmful=column.column.harmful or "low",
+        difference=False,
+        swap=None,
+        alleles="sequence",  # an allele of any kind may have one
+    )
     return Scale(kind, bins_for(kind, values))

@@ -198,7 +198,9 @@ def _warnings(
 ) -> list[StepWarning]:
     """Return what the cohort's steps warned of, those among them that are all cohorts'."""
     steps = steps_of(settings) if "annotate" in settings else list(STEPS)
-    return step_warnings(results, Configured(steps, [cohort], models), with_shards=False)
+    tables = settings.get("annotate", {}).get("scores", {})
+    configured = Configured(steps, [cohort], models, tables=tables)
+    return step_warnings(results, configured, with_shards=False)
 
 
 def read_object(path: Path) -> dict[str, Any]:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from varlm.errors import UserError
+from varlm.results.table_tags import TableTag
 from varlm.results.tags import (
     ANNOTATION_TAGS,
     REJECTED_TAG,
@@ -45,6 +46,7 @@ def header(
     models: Models,
     contigs: Mapping[str, int],
     consequences: bool = False,
+    tables: Mapping[str, TableTag] | None = None,
 ) -> bytes:
     """Return the output's header: the first file's, what other files add, and our own lines.
 
@@ -56,12 +58,15 @@ def header(
         CHROM of records that the reference knows → its length in bp; added if not declared.
     consequences : bool
         Whether the alleles have `ANNOTATION_TAGS`.
+    tables : mapping, optional
+        Tag of a table of published scores → what it is.
 
     Raises
     ------
     UserError
         If the files' sample columns differ, or an INFO tag of ours is already another tool's.
     """
+    tables = tables or {}
     first = sources[0].header_lines
     lines: list[bytes] = []
     if not first[0].startswith(b"##fileformat="):  # htslib takes no file without it for a VCF
@@ -69,7 +74,7 @@ def header(
     check_samples(sources)
     known: dict[tuple[bytes, ...], bytes] = {}
     for source in sources:
-        ours = _own_tags(source, models)
+        ours = _own_tags(source, models, tables)
         for line in source.header_lines[:-1]:
             kind, name = _identity(line)
             if kind == b"INFO" and name in ours:
@@ -95,6 +100,11 @@ def header(
                 f"##INFO=<ID={tag}_{model},Number=A,Type={value_type(tag)},"
                 f'Description="{model}: {text}",{SOURCE}>'.encode()
             )
+    for tag, field in tables.items():
+        lines.append(
+            f"##INFO=<ID={tag},Number=A,Type={field.type},"
+            f'Description="{field.text}",{SOURCE}>'.encode()
+        )
     for tag, (_, text) in ANNOTATION_TAGS.items() if consequences else ():
         lines.append(
             f'##INFO=<ID={tag},Number=A,Type=String,Description="{text}",{SOURCE}>'.encode()
@@ -112,9 +122,9 @@ def _identity(line: bytes) -> tuple[bytes, bytes]:
     return (match[1], match[2]) if match else (b"", b"")
 
 
-def _own_tags(source: WithHeader, models: Models) -> set[bytes]:
+def _own_tags(source: WithHeader, models: Models, tables: Iterable[str]) -> set[bytes]:
     """Return the INFO tags, of those we write, that an earlier varlm declared in this file."""
-    names = {name.encode() for name in tag_names(models)}
+    names = {name.encode() for name in tag_names(models, tables)}
     ours = set()
     for number, line in enumerate(source.header_lines, 1):
         kind, name = _identity(line)
@@ -124,13 +134,13 @@ def _own_tags(source: WithHeader, models: Models) -> set[bytes]:
             raise UserError(
                 f"{source.path}, line {number}: INFO/{name.decode()} is already a field of "
                 "this file, made by another tool; varlm would write the same name: give the model "
-                "another name in the config"
+                "or the table of scores another name in the config"
             )
         ours.add(name)
     return ours
 
 
-def check_tags(heading: Heading, models: Models) -> None:
+def check_tags(heading: Heading, models: Models, tables: Sequence[str] = ()) -> None:
     """Look for fields of other tools with names of ours in a header and the records behind it.
 
     Raises
@@ -138,14 +148,16 @@ def check_tags(heading: Heading, models: Models) -> None:
     UserError
         As `header` and `annotated_lines` do.
     """
-    names = [name.encode() for name in tag_names(models)]
-    replaceable = _own_tags(heading, models)
+    names = [name.encode() for name in tag_names(models, tables)]
+    replaceable = _own_tags(heading, models, tables)
     for number, line in enumerate(heading.first_records, heading.first_line):
         info = line.split(b"\t", 8)[7]
         _without(info, names, replaceable, f"{heading.path}, line {number}")
 
 
-def info_suffixes(alleles: pl.DataFrame, models: Models) -> pl.DataFrame:
+def info_suffixes(
+    alleles: pl.DataFrame, models: Models, tables: Iterable[str] = ()
+) -> pl.DataFrame:
     """Return what is added to each record's INFO.
 
     Parameters
@@ -154,6 +166,8 @@ def info_suffixes(alleles: pl.DataFrame, models: Models) -> pl.DataFrame:
         One row an allele, sorted by record and allele: `record`, `allele`, the models' score
         columns (null for rejected alleles), `reason` (null for accepted ones) and, where there is
         an annotation, the columns of `ANNOTATION_TAGS`.
+    tables : iterable of str
+        Columns of tables of published scores, which are tags too.
 
     Returns
     -------
@@ -167,6 +181,12 @@ def info_suffixes(alleles: pl.DataFrame, models: Models) -> pl.DataFrame:
         else pl.col(column).round_sig_figs(6).cast(pl.String)
         for tag, column in score_columns_of(models).items()
     }
+    for name in tables:
+        fields[name] = (
+            pl.col(name).round_sig_figs(6).cast(pl.String)
+            if alleles.schema[name].is_float()
+            else _encoded(pl.col(name).cast(pl.String))
+        )
     for tag, (column, _) in ANNOTATION_TAGS.items():
         if column in alleles.columns:
             fields[tag] = _encoded(pl.col(column).cast(pl.String))
@@ -191,7 +211,7 @@ def _encoded(text: pl.Expr) -> pl.Expr:
 
 
 def annotated_lines(
-    source: VcfSource, alleles: pl.DataFrame, models: Models
+    source: VcfSource, alleles: pl.DataFrame, models: Models, tables: Collection[str] = ()
 ) -> Iterator[list[bytes]]:
     """Yield the file's records, in their order, chunk by chunk, with the scores in INFO.
 
@@ -200,20 +220,20 @@ def annotated_lines(
     source : VcfSource
         Opened, nothing read.
     alleles : polars.DataFrame
-        Every allele of the file, as for `info_suffixes`.
+        Every allele of the file, as for `info_suffixes`; so are `tables`.
 
     Raises
     ------
     UserError
         If the file holds other records than `alleles` speaks of, or a field of ours undeclared.
     """
-    names = [name.encode() for name in tag_names(models)]
-    replaceable = _own_tags(source, models)
+    names = [name.encode() for name in tag_names(models, tables)]
+    replaceable = _own_tags(source, models, tables)
     record_of = alleles["record"]
     for chunk in source.chunks():
         low = int(record_of.search_sorted(chunk.first_record, side="left"))
         high = int(record_of.search_sorted(chunk.first_record + chunk.records, side="left"))
-        suffixes = info_suffixes(alleles[low:high], models)["suffix"].to_list()
+        suffixes = info_suffixes(alleles[low:high], models, tables)["suffix"].to_list()
         if len(suffixes) != chunk.records:
             raise UserError(
                 f"{source.path}: {chunk.records} records after {source.where(chunk.first_record)}, "
@@ -256,7 +276,8 @@ def _without(info: bytes, names: Sequence[bytes], replaceable: set[bytes], where
         elif name not in replaceable:
             raise UserError(
                 f"{where}: INFO has a field {name.decode()}, a name that varlm writes, which the "
-                "header does not declare as varlm's; give the model another name in the config"
+                "header does not declare as varlm's; give the model or the table of scores another "
+                "name in the config"
             )
     return b";".join(kept) or b"."
 

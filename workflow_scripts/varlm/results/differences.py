@@ -61,7 +61,7 @@ def _plainly_equal(alleles: pl.DataFrame, seen: pl.DataFrame, tags: dict[str, st
     values = {
         tag: pl.col(column).round_sig_figs(6).cast(pl.String).str.strip_suffix(".0")
         if alleles[column].dtype.is_float()
-        else pl.col(column)
+        else pl.col(column).cast(pl.String)
         for tag, column in tags.items()
     }
     ending = pl.concat_str(
@@ -139,7 +139,7 @@ def _info(
             equal = _as_written(value, expected)
         else:
             value = decoded(value)
-            expected = expected.cast(pl.String).replace("", None)
+            expected = expected.cast(pl.String).replace(["", "."], None)
             equal = value.eq_missing(expected)
         comparisons[f"INFO/{tag}"] = (equal & number, value, expected)
     return comparisons

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -32,6 +32,8 @@ class Expected:
         Whether the table has consequences.
     records : polars.DataFrame
         `chrom` and `pos` of every record, in the VCF's order: by contig, then by position.
+    tables : sequence of str
+        Columns of tables of published scores, which are tags too.
     """
 
     table: Path
@@ -39,6 +41,7 @@ class Expected:
     models: Models
     consequences: bool
     records: pl.DataFrame
+    tables: Sequence[str] = ()
 
     @property
     def tags(self) -> dict[str, str]:
@@ -46,6 +49,7 @@ class Expected:
         genes = {tag: column for tag, (column, _) in ANNOTATION_TAGS.items()}
         return {
             **score_columns_of(self.models),
+            **{name: name for name in self.tables},
             **(genes if self.consequences else {}),
             REJECTED_TAG: "reason",
         }

@@ -15,6 +15,7 @@ from varlm.results import annotated_vcf
 from varlm.results.expected import Expected
 from varlm.results.indexes import check_lines, placed_index
 from varlm.results.read_back import check_read_back
+from varlm.results.table_tags import table_tags
 from varlm.results.tags import ANNOTATION_TAGS, Models, score_columns_of
 from varlm.run.environment import Kind
 from varlm.tables.flat_text import flat, markings
@@ -103,7 +104,8 @@ def export_vcf(
     turned_down = read_rejected(rejected)
     consequences = has_consequences(table)
     kinds = read_kinds(table, models)
-    columns = [*score_columns_of(kinds).values()]
+    tables = table_tags(table)
+    columns = [*score_columns_of(kinds).values(), *tables]
     if consequences:
         columns += [column for column, _ in ANNOTATION_TAGS.values()]
     alleles = [_alleles(table, turned_down, columns, index) for index in range(len(vcfs))]
@@ -115,9 +117,9 @@ def export_vcf(
         records = records[order]
     present = records["chrom"].unique(maintain_order=True).to_list()
     lengths = {name: contigs[name] for name in present if name in contigs}
-    header = annotated_vcf.header(sources, kinds, lengths, consequences)
+    header = annotated_vcf.header(sources, kinds, lengths, consequences, tables)
     with atomic_path(path) as temporary:
-        _write_vcf(temporary, header, sources, alleles, kinds, order)
+        _write_vcf(temporary, header, sources, alleles, kinds, order, list(tables))
         alleles.clear()  # all of the cohort's scores, and not needed any more
         for source, expected_digest in zip(sources, expected_sha256 or (), strict=False):
             if expected_digest is not None and source.sha256 != expected_digest:
@@ -127,7 +129,7 @@ def export_vcf(
                 )
         last = int(records["pos"].max() or 0)  # type: ignore[arg-type]
         from_bcf = any(source.format == "bcf" for source in sources)
-        expected = Expected(table, turned_down, kinds, consequences, records)
+        expected = Expected(table, turned_down, kinds, consequences, records, list(tables))
         with placed_index(temporary, path, last, index, {"preset": "vcf"}, from_bcf) as placed:
             if placed is None:
                 check_lines(temporary, header.count(b"\n") + records.height)
@@ -143,12 +145,13 @@ def _write_vcf(
     alleles: Sequence[pl.DataFrame],
     models: Models,
     order: pl.Series | None,
+    tables: Sequence[str],
 ) -> None:
     """Write the header and every record, sorted where `order` says so."""
     blocks = (
         block
         for source, frame in zip(sources, alleles, strict=True)
-        for block in annotated_vcf.annotated_lines(source, frame, models)
+        for block in annotated_vcf.annotated_lines(source, frame, models, tables)
     )
     with BgzfWriter(temporary) as out:
         out.write(header)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
+from varlm.annotation.published.joining import ScoreJoin
 from varlm.errors import UserError
 from varlm.scoring.dense_scale import DenseScale
 from varlm.scoring.plan_record import Plan
@@ -39,6 +40,7 @@ def summarise(
     accountings: Sequence[Accounting],
     plans: Sequence[Plan],
     scales: Mapping[str, DenseScale] | None = None,
+    joins: Mapping[str, Mapping[str, ScoreJoin]] | None = None,
 ) -> list[dict[str, Cell]]:
     """Return one row per cohort and model, with the same columns in each.
 
@@ -50,7 +52,9 @@ def summarise(
     store that were set aside, both of the model's plan;
     `alleles_without_score` counts, where there are any, the unique indels and MNVs for which the
     model's kind of score is not defined; `DENSE` are there where a model has dense scores, and
-    empty for others; `rejected_{reason}` follows for every reason that occurs.
+    empty for others; `rejected_{reason}` follows for every reason that occurs. Of each table of
+    published scores follow `{table}_matched`, `{table}_not_matched` and
+    `{table}_on_lacking_contigs`, which count accepted alleles, and `{table}_refs_wrong`, its rows.
 
     Parameters
     ----------
@@ -58,6 +62,8 @@ def summarise(
     plans : sequence of Plan
     scales : mapping, optional
         Model → how its dense scores are beside masked ones; of dense ones alone.
+    joins : mapping, optional
+        Cohort → table → what was matched of it.
 
     Raises
     ------
@@ -69,13 +75,16 @@ def summarise(
     rows: list[dict[str, Cell]] = []
     for accounting in accountings:
         _check_accounting(accounting)
+        of_cohort: list[dict[str, Cell]] = []
         for plan in plans:
             _check_plan(plan, accounting)
             row = _row(accounting, plan, unscored)
             row |= _dense_columns(scales.get(plan.model)) if scales else {}
-            rows.append({**row, **_rejected(accounting, reasons)})
+            of_cohort.append({**row, **_rejected(accounting, reasons)})
         if not plans:
-            rows.append({**_counted(accounting), **_rejected(accounting, reasons)})
+            of_cohort.append({**_counted(accounting), **_rejected(accounting, reasons)})
+        published = _published((joins or {}).get(accounting.cohort, {}))
+        rows += [{**row, **published} for row in of_cohort]
     return rows
 
 
@@ -108,6 +117,15 @@ def _dense_columns(scale: DenseScale | None) -> dict[str, Cell]:
     numbers = [None if value is None else round(value, 4) for value in (scale.constant, *measured)]
     sites = of.sites if of else None
     return dict(zip(DENSE, (numbers[0], scale.origin, sites, *numbers[1:]), strict=True))
+
+
+def _published(joins: Mapping[str, ScoreJoin]) -> dict[str, Cell]:
+    """Return what was matched of each table."""
+    return {
+        f"{table}_{name}": str(getattr(joined, name))
+        for table, joined in joins.items()
+        for name in ("matched", "not_matched", "on_lacking_contigs", "refs_wrong")
+    }
 
 
 def _unscored(plan: Plan, accounting: Accounting) -> int:

@@ -91,8 +91,8 @@ def score_columns_of(models: Models) -> dict[str, str]:
     }
 
 
-def tag_names(models: Models) -> list[str]:
-    """Return every INFO tag that is written for these models.
+def tag_names(models: Models, tables: Iterable[str] = ()) -> list[str]:
+    """Return every INFO tag that is written for these models, and for columns of tables.
 
     Raises
     ------
@@ -109,4 +109,4 @@ def tag_names(models: Models) -> list[str]:
                     "of them another name in the config"
                 )
             writer[name] = model
-    return [*writer, *ANNOTATION_TAGS, REJECTED_TAG]
+    return [*writer, *tables, *ANNOTATION_TAGS, REJECTED_TAG]

@@ -16,6 +16,7 @@ from varlm.errors import UserError
 from varlm.files.sniff import pointer
 from varlm.run.checkpoint_folders import folder_problem, model_problem
 from varlm.run.config_keys import SHEET_LABELS, CohortFile, is_address, label_tables, labels_of
+from varlm.run.score_files import table_files
 from varlm.run.shipped import SCHEME, Shipped
 
 _MOST_NAMES = 10_000  # files of a folder that are looked through for a similar name
@@ -34,6 +35,8 @@ FILES: tuple[Pattern, ...] = (
     LABELS,
     *(("train", "*", "genomes", "*", key) for key in ("fasta", "annotation")),
 )
+# Keys whose value is a table of scores, or a pattern of files (`score_files.table_files`).
+SCORES: Pattern = ("annotate", "scores", "*", "path")
 # Keys whose value is a checkpoint's folder, or what stands for one.
 MODELS: Pattern = ("models", "*", "path")
 STARTS: Pattern = ("train", "*", "start")
@@ -85,12 +88,19 @@ def addresses(
 ) -> Iterator[tuple[str, str]]:
     """Yield each input that is an address, with the key or the line that names it."""
     named = [(place.key, place.value) for place in places(config, FILES)]
+    named += _score_files(config)
     for cohort, files in cohorts.items():
         where = f"{config['cohorts']}, cohort {cohort}"
         named += [
             (where, path) for path in (labels_of(files), *(file.vcf for file in files)) if path
         ]
     return ((key, value) for key, value in named if is_address(value))
+
+
+def _score_files(config: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the key and each file of the tables of scores."""
+    tables = [(place.key, place.value) for place in places(config, [SCORES])]
+    return [(key, file) for key, path in tables for file in table_files(path)]
 
 
 def has_credentials(address: str) -> bool:
@@ -144,7 +154,7 @@ def storage_objects(
 
 def find_shipped(config: dict[str, Any], shipped: Shipped) -> Iterator[str]:
     """Put paths where a config says `varlm:NAME`; yield an error for each name that is none."""
-    for place in places(config, [*FILES, MODELS, STARTS]):
+    for place in places(config, [*FILES, SCORES, MODELS, STARTS]):
         try:
             place.holder[place.name] = shipped.path(place.value)
         except UserError as error:
@@ -159,6 +169,15 @@ def missing(config: Mapping[str, Any]) -> Iterator[str]:
     for place in places(config, FILES):
         if problem := file_problem(place.value):
             yield f"{place.key}: {problem}"
+    for place in places(config, [SCORES]):
+        if not table_files(place.value):
+            yield (
+                f"{place.key}: {place.value}: there is no file of this pattern (relative to "
+                f"{Path.cwd()}); correct it"
+            )
+    for key, file in _score_files(config):
+        if problem := file_problem(file):
+            yield f"{key}: {problem}"
     for place in places(config, [MODELS]):
         if place.value.startswith(SCHEME):  # an error already
             continue
@@ -240,7 +259,7 @@ def _near(path: Path) -> str:
 def inputs_beside_vcfs(
     config: Mapping[str, Any], cohorts: Mapping[str, Sequence[CohortFile]]
 ) -> list[str]:
-    """Return the tracks and label tables that steps after the scoring read, each once."""
+    """Return the tracks and tables that steps after the scoring read, each once."""
     annotate = config["annotate"]
     # Labels of no table of their own are those of the regions too.
     tables = [label_tables(config["evaluate"], files) for files in (*cohorts.values(), ())]
@@ -249,6 +268,7 @@ def inputs_beside_vcfs(
             [
                 *annotate["intervals"].values(),
                 *annotate["bigwigs"].values(),
+                *(file for _, file in _score_files(config)),
                 *(path for of_cohort in tables for path in of_cohort.values()),
             ]
         )
@@ -266,6 +286,8 @@ def keys_of(
 ) -> dict[str, str]:
     """Return input → the key or the line of the sheet that names it first, for messages."""
     keys = dict(reversed([(place.value, place.key) for place in places(config, FILES)]))
+    for key, score_file in _score_files(config):
+        keys.setdefault(score_file, key)
     for file in (file for files in cohorts.values() for file in files):
         for path in (file.vcf, file.labels):
             if path is not None:

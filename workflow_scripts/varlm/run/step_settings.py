@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from varlm.run.config_keys import LOOP, CohortFile, label_tables
+from varlm.run.config_keys import LOOP, CohortFile, is_address, label_tables
 from varlm.run.dense_models import any_dense
 from varlm.run.model_settings import model_kinds
 from varlm.run.score_tables import score_tables
@@ -69,6 +70,34 @@ def checked_settings(config: Mapping[str, Any]) -> str:
 def score_settings(config: Mapping[str, Any]) -> list[str]:
     """Return the tables of scores, each as `ScoreTable.from_json` reads it."""
     return [table.to_json() for table in score_tables(config)]
+
+
+def shown_tables(config: Mapping[str, Any]) -> list[str]:
+    """Return the tables of scores as the annotated table tells them, addresses less their "?…"."""
+    tables = score_tables(config)
+    return [replace(table, path=table.path.partition("?")[0]).to_json() for table in tables]
+
+
+def ranked_tables(config: Mapping[str, Any]) -> list[str]:
+    """Return the names of the tables of scores that have percentiles, if they know enough."""
+    if not config["scoring"]["background_sites"]:
+        return []
+    return [table.name for table in score_tables(config) if table.ranked]
+
+
+def joined_table(config: Mapping[str, Any], name: str, files: Sequence[str]) -> str:
+    """Return a table of scores as the steps that read it take it.
+
+    Parameters
+    ----------
+    config : mapping
+    name : str
+    files : sequence of str
+        Where its files lie on this machine, the first first.
+    """
+    table = next(table for table in score_tables(config) if table.name == name)
+    is_fetched = is_address(table.path)
+    return (replace(table, path=str(files[0])) if is_fetched else table).to_json()
 
 
 def _checked_models(config: Mapping[str, Any]) -> list[str] | dict[str, str | None]:

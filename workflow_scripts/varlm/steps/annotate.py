@@ -10,6 +10,7 @@ from pathlib import Path
 from varlm.annotation.bigwigs import BigWigColumns
 from varlm.annotation.info_fields import read_info_table
 from varlm.annotation.intervals import IntervalColumns
+from varlm.annotation.joined_scores import JoinedScores
 from varlm.annotation.table import Beside, Sources, Track
 from varlm.annotation.transcript_strands import scored_on_both
 from varlm.annotation.writing import write_annotated
@@ -17,6 +18,7 @@ from varlm.files.whole import check_digest
 from varlm.genome.contig_names import ContigNames
 from varlm.genome.reference import Genome
 from varlm.models.prepared import PreparedModel
+from varlm.run.score_tables import ScoreTable
 from varlm.scoring.background import Percentiles
 from varlm.scoring.dense_scale import constants
 from varlm.scoring.unscored import alleles_without_score
@@ -44,6 +46,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--consequences", type=Path, help="consequences.parquet")
     parser.add_argument("--info", type=Path, help="info.parquet")
     parser.add_argument(
+        "--score-table", action="append", default=[], help="a table of scores, JSON; repeat"
+    )
+    parser.add_argument(
+        "--scores",
+        type=Path,
+        action="append",
+        default=[],
+        help="scores/{NAME}.parquet of each, in order",
+    )
+    parser.add_argument(
+        "--ranks",
+        action="append",
+        default=[],
+        metavar="NAME=FILE",
+        help="a table's scores of the background; repeat",
+    )
+    parser.add_argument(
         "--interval", action="append", default=[], metavar="NAME=BED", help="a BED file; repeat"
     )
     parser.add_argument(
@@ -55,7 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Write `annotated.parquet`; its rows are those of `variants.parquet`, in their order."""
-    for path in filter(None, (args.variants, args.consequences, args.info)):
+    for path in filter(None, (args.variants, args.consequences, args.info, *args.scores)):
         check_digest(path)
     genome, store = Genome.open(args.reference), Store(args.store)
     models = [
@@ -92,10 +111,16 @@ def _sources(args: argparse.Namespace, genome: Genome) -> Sources:
     for entry in args.bigwig:
         name, _, path = entry.partition("=")
         tracks.append(BigWigColumns(name, Path(path), names, f"annotate.bigwigs.{name}"))
+    ranks = dict(entry.split("=", 1) for entry in args.ranks)
+    tables = map(ScoreTable.from_json, args.score_table)
     return Sources(
         Beside(args.consequences, CONSEQUENCES) if args.consequences else None,
         Beside(args.info, read_info_table(args.info)) if args.info else None,
         tracks,
+        [
+            JoinedScores.open(table, path, Path(ranks[table.name]) if table.name in ranks else None)
+            for table, path in zip(tables, args.scores, strict=True)
+        ],
     )
 
 

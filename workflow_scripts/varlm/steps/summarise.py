@@ -7,6 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
+from varlm.annotation.published.joining import ScoreJoin
 from varlm.files.whole import atomic_path
 from varlm.results.summary import summarise
 from varlm.scoring.dense_scale import read_scales
@@ -25,15 +26,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--plan", type=Path, action="append", default=[], help="plan.json of a model; repeat"
     )
     add_dense_option(parser)
+    parser.add_argument(
+        "--scores",
+        action="append",
+        default=[],
+        metavar="COHORT=FILE",
+        help="what was matched of a table of published scores, JSON; repeat",
+    )
     parser.add_argument("--summary", type=Path, required=True, help="output .tsv")
 
 
 def run(args: argparse.Namespace) -> None:
     """Write `summary.tsv`."""
+    joins: dict[str, dict[str, ScoreJoin]] = {}
+    for entry in args.scores:
+        cohort, _, path = entry.partition("=")
+        joined = ScoreJoin.read(Path(path))
+        joins.setdefault(cohort, {})[joined.table] = joined
     rows = summarise(
         [*map(Accounting.read, args.accounting)],
         [*map(Plan.read, args.plan)],
         read_scales(args.dense),
+        joins,
     )
     with atomic_path(args.summary) as temporary:
         write_tsv(pl.DataFrame(rows), temporary)

@@ -40,8 +40,11 @@ COHORTS = {
 }
 LARGEST_CHROMOSOME = 0.082  # share of the genome: chr1
 
-# Dense peak, 10¹² FLOP a second, as the maker states it: arithmetic → peak. varlm uses bfloat16
-# where it agrees with float32 on the run's own sites, else float32; it never uses TF32.
+# Genomes of which every site is scored, in millions of sites.
+GENOMES = {"human": 2_940, "yeast (R64)": 12.157}
+
+# Peak without sparsity, 10¹² FLOP a second, as the maker states it: arithmetic → peak. varlm uses
+# bfloat16 where it agrees with float32 on the run's own sites, else TF32 where that does.
 DEVICES = {
     "L4": {"bfloat16": 121, "TF32": 60, "float32": 30},
     "A100": {"bfloat16": 312, "TF32": 156, "float32": 19.5},
@@ -51,7 +54,7 @@ DEVICES = {
 EUROS_AN_HOUR = {"L4": 0.75, "A100": 1.80, "H100": 3.00, "H200": 3.50}
 EUROS_A_CORE_HOUR = 0.04
 PRICES_OF = "November 2026"
-FRACTIONS = (0.20, 0.35, 0.50)  # of the peak; no GPU was measured
+FRACTIONS = (0.20, 0.35, 0.50)  # of the peak
 DEVICE, FRACTION = "H100", 0.35  # of the tables that name no other
 SHARE = f"{100 * FRACTION:.0f} %"
 
@@ -91,6 +94,15 @@ MODELS = {
 }
 MAIN = next(iter(MODELS))
 MEASURED = {MAIN: "66M, threads: 2", "GPN convnet, 0.5 M": "0.5M, threads: 2"}  # in score.json
+YEAST = "shipped for yeast, 1.85 M"
+# Models whose every site is scored: those above and the one that ships.
+OF_GENOMES = MODELS | {
+    YEAST: json.loads((ROOT / "resources/models/saccharomyces/config.json").read_text())
+}
+# Core seconds a site, (masked, dense), where both were measured: model → seconds. Of others they
+# are those of `Measured.core_seconds`, by the share of the operations.
+CORE_SECONDS: dict[str, tuple[float, float]] = {}
+GPU_FIGURES = ROOT / "benchmarks/results/gpu.md"  # written by benchmarks/gpu.py where there is one
 
 # The defaults of gpn's configurations.
 _DEFAULTS = {
@@ -206,7 +218,7 @@ def _whole(positions: Sequence[int]) -> bool:
 
 def site_flops(model: str) -> int:
     """Operations of one site, both strands."""
-    config = MODELS[model]
+    config = OF_GENOMES[model]
     return flops(config, WINDOW, WINDOW // 2) + flops(config, WINDOW, WINDOW // 2 - 1)
 
 
@@ -214,7 +226,7 @@ def dense_flops(model: str) -> float:
     """Operations of one site by dense scoring: its share of a tile's, both strands."""
     tiles = Tiles.within(WINDOW)
     answered = range(tiles.context, tiles.context + tiles.size)
-    return STRANDS * flops(MODELS[model], tiles.window, answered) / tiles.size
+    return STRANDS * flops(OF_GENOMES[model], tiles.window, answered) / tiles.size
 
 
 def allele_flops(model: str) -> int:
@@ -412,6 +424,67 @@ def costs(measured: Measured) -> str:
     return "\n".join([first, rest.replace("| --- | ---: |", "| --- | --- |", 1)])
 
 
+def dense(measured: Measured) -> str:
+    rows = []
+    for name in OF_GENOMES:
+        masked, cheap = site_flops(name), dense_flops(name)
+        core = measured.core_seconds(name)
+        cores = CORE_SECONDS.get(name, (core, core * cheap / masked))
+        for genome, millions in GENOMES.items():
+            work = [1e6 * millions * each for each in (masked, cheap)]
+            hours = [gpu_hours(each, DEVICE, FRACTION) for each in work]
+            core_hours = [1e6 * millions * each / 3600 for each in cores]
+            gpu = ["–"] * 2
+            if for_gpus(name):
+                gpu = [both(hours), both([hour * EUROS_AN_HOUR[DEVICE] for hour in hours])]
+            rows.append(
+                [
+                    name if genome == next(iter(GENOMES)) else "",
+                    genome,
+                    both([each / 1e18 for each in work]),
+                    f"{masked / cheap:.0f}",
+                    *gpu,
+                    both(core_hours),
+                    both([each * EUROS_A_CORE_HOUR for each in core_hours]),
+                ]
+            )
+    head = ["model", "genome", "EFLOP, masked / dense", "times less", "GPU hours", "€"]
+    text = table([*head, "or core hours", "€"], rows)
+    first, rest = text.split("\n", 1)
+    return "\n".join([first, rest.replace("| --- | ---: |", "| --- | --- |", 1)])
+
+
+def both(values: Sequence[float]) -> str:
+    """Masked and dense in one cell."""
+    return " / ".join(map(number, values))
+
+
+def measured_gpu(_: Measured) -> str:
+    if GPU_FIGURES.exists():
+        return "Measured by `benchmarks/gpu.py`:\n\n" + GPU_FIGURES.read_text().rstrip("\n")
+    return (
+        "**No GPU has been measured.** `make .venv/.installed && .venv/bin/python "
+        "benchmarks/gpu.py` does that in eight minutes on any machine with an NVIDIA driver, and "
+        "this place then has its figures: sites a second, masked and dense, in bfloat16, TF32 and "
+        "float32, the share of what the same card's matrix products reach, memory, and how far "
+        "from float32 on a processor the scores are."
+    )
+
+
+def state(_: Measured) -> str:
+    gpus = (
+        "a GPU in [a table of its own](#measured-on-a-gpu), other GPUs not"
+        if GPU_FIGURES.exists()
+        else "**not any GPU**"
+    )
+    return (
+        f"Measured: everything on processors, on a machine of 2 cores; {gpus}. GPU figures in the "
+        "other tables are operations divided by an assumed share of the maker's peak. An error of "
+        "a factor of two is possible; the [sensitivity](#how-much-depends-on-the-gpu) shows what "
+        "it means."
+    )
+
+
 def sensitivity(_: Measured) -> str:
     cohort = next(iter(COHORTS))
     operations = cohort_flops(MAIN, cohort)
@@ -517,6 +590,9 @@ def snakemake(measured: Measured) -> str:
 
 
 BLOCKS: dict[str, Callable[[Measured], str]] = {
+    "state": state,
+    "measured gpu": measured_gpu,
+    "dense": dense,
     "models": models,
     "processor": processor,
     "sizes": sizes,

@@ -94,3 +94,44 @@ def test_another_price_or_fraction_changes_what_it_should(scaling, monkeypatch):
         if line != old
     }
     assert changed == {"L4"}
+
+
+def test_a_dense_site_is_its_share_of_a_tile(scaling):
+    # Two passes of 512 bp for 256 sites: the roformer's work at all positions but in its last
+    # layer and head, which answer the middle 256.
+    hidden, inner, layers, window, answered = 768, 3072, 12, 512, 256
+    whole = window * (4 * hidden**2 + 2 * hidden * inner) + 2 * window**2 * hidden
+    asked = window * 2 * hidden**2 + answered * (2 * hidden**2 + 2 * hidden * inner)
+    asked += 2 * answered * window * hidden
+    head = answered * (hidden**2 + hidden * 7)
+    by_hand = 2 * 2 * ((layers - 1) * whole + asked + head) / answered
+    assert scaling.dense_flops("GPN roformer, 12 × 768") == by_hand
+    for name in scaling.OF_GENOMES:
+        assert 50 < scaling.site_flops(name) / scaling.dense_flops(name) < 256
+
+
+def cells(text, model):
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()]
+    (start,) = (number for number, row in enumerate(rows) if row[0] == model)
+    return rows[start]
+
+
+def test_dense_core_hours_are_the_measured_ones_where_there_are_any(scaling, monkeypatch):
+    before = scaling.dense(scaling.Measured())
+    monkeypatch.setitem(scaling.CORE_SECONDS, scaling.YEAST, (36.0, 0.36))
+    after = scaling.dense(scaling.Measured())
+    assert cells(after, scaling.MAIN) == cells(before, scaling.MAIN)
+    hours = [scaling.number(scaling.GENOMES["human"] * 1e6 * each / 100) for each in (1, 0.01)]
+    assert cells(after, scaling.YEAST)[6] == " / ".join(hours)
+
+
+def test_a_gpu_that_was_measured_has_its_table(scaling, tmp_path, monkeypatch):
+    figures = tmp_path / "gpu.md"
+    monkeypatch.setattr(scaling, "GPU_FIGURES", figures)
+    assert "No GPU has been measured" in scaling.measured_gpu(None)
+    assert "**not any GPU**" in scaling.state(None)
+    figures.write_text("A card.\n\n| model |\n")
+    assert scaling.measured_gpu(None).endswith("\n\nA card.\n\n| model |")
+    assert "#measured-on-a-gpu" in scaling.state(None)
+    page = scaling.PAGE.read_text(encoding="utf-8")
+    assert "A card." in scaling.filled(page)

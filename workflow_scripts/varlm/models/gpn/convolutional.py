@@ -239,7 +239,7 @@ class _Conv:
         self.kernel: torch.Tensor | None = None
         self.late_bias: torch.Tensor | None = None  # what the caller adds
         if in_one_kernel and conv.groups == 1:
-            kernel = conv.weight.detach().to(device, dtype)[:, :, None]
+            kernel = conv.weight.detach().to(device, dtype)[..., None]
             self.kernel = kernel.contiguous(memory_format=torch.channels_last)
             self.bias, self.late_bias = None, self.bias
 

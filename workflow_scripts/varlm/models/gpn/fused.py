@@ -12,6 +12,7 @@ import importlib.util
 import os
 import shutil
 from collections.abc import Callable
+from math import ceil
 from typing import ParamSpec, TypeVar
 
 import torch
@@ -48,11 +49,14 @@ def convolve_stretch(
 ) -> torch.Tensor:
     """Convolve a whole stretch in one kernel, its sums in float32.
 
+    With a dilation d, rows of d positions make a picture whose columns are convolved without one,
+    by the kernels that GPUs are best at; in memory that picture is the stretch as it lies.
+
     Parameters
     ----------
     x : shape (batch, positions, channels in)
         Zero outside.
-    kernel : shape (channels out, channels in, 1, taps), channels last
+    kernel : shape (channels out, channels in, taps, 1), channels last
     dilation : int
     before : int
         How far the first output's first tap lies before x's first position (negative: behind it).
@@ -63,12 +67,11 @@ def convolve_stretch(
     -------
     shape (batch, count, channels out), of the kernel's type
     """
-    reach = dilation * (kernel.shape[-1] - 1)
-    after = count + reach - before - x.shape[1]
-    x, padding = x.to(kernel.dtype), before
-    if before != after or before < 0:  # else the kernel itself pads
+    rows, taps = ceil(count / dilation), kernel.shape[2]
+    after = (rows + taps - 1) * dilation - before - x.shape[1]
+    x, padding = x.to(kernel.dtype), before // dilation
+    if before < 0 or before != after or before % dilation:  # else the kernel itself pads
         x, padding = F.pad(x, (0, 0, before, after)), 0
-    y = F.conv2d(
-        x.transpose(1, 2)[:, :, None], kernel, padding=(0, padding), dilation=(1, dilation)
-    )
-    return y[:, :, 0].transpose(1, 2)
+    picture = x.view(len(x), -1, dilation, x.shape[2]).permute(0, 3, 1, 2)
+    y = F.conv2d(picture, kernel, padding=(padding, 0)).permute(0, 2, 3, 1)
+    return y.reshape(len(x), rows * dilation, -1)[:, :count]

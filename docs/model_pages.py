@@ -29,7 +29,8 @@ FORMULAS = {
     "marginal": "All k-mers over the site are masked. At each of them, a softmax over the 4ᵏ "
     "k-mers, added up by the base at the site; p is the mean over these tokens: "
     "ln p(ALT) − ln p(REF)",
-    "dense": "As masked, with REF seen: nothing is masked, and a constant is added ([dense scores](#dense-scores)). k-mers: p as in marginal",
+    "dense": "As masked, with REF seen, and a constant added ([dense scores](#dense-scores)). "
+    "k-mers: p as in marginal",
     "likelihood": "Σ ln p(token | those before it) of the window with ALT, less that with REF",
     "mean_likelihood": "The same with, in place of each sum, the mean over the tokens that count",
     "probability": "The site is masked: p(ALT) − p(REF); the softmax is over the whole vocabulary "

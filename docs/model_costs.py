@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import scaling
 
+from varlm.genome.tiles import Tiles
 from varlm.models.families.phylogpn import Options as PhyloOptions
 from varlm.run.model_families import FAMILIES
 
@@ -31,13 +32,13 @@ class Cost:
 
     Attributes
     ----------
-    products : int
+    products : float
         Of matrix products and convolutions.
     others : int
         Of Fourier transforms and scans.
     """
 
-    products: int
+    products: float
     others: int = 0
 
     def __add__(self, other: Cost) -> Cost:
@@ -156,16 +157,17 @@ def _transforms(points: int) -> int:
 
 
 def phylogpn(config: Config, window: int, index: int) -> Cost:
-    """Of what the model sees around a base, on one strand."""
-    del window, index
+    """Of a site's share of a tile, of which all are answered at once, on one strand."""
+    del index
     options = PhyloOptions(**config)
-    outer, inner, length = options.outer_dim, options.inner_dim, 2 * options.halo + 1
+    size = Tiles.within(window, FAMILIES["phylogpn"].tile).size
+    outer, inner, length = options.outer_dim, options.inner_dim, size + 2 * options.halo
     total = 0
     for dilation in options.dilations:
         total += length * outer * inner
         length -= dilation * (options.kernel_size - 1)
         total += length * (options.kernel_size * inner**2 + inner * outer)
-    return Cost(2 * (total + length * outer * 4))
+    return Cost(2 * (total + length * outer * 4) / size)
 
 
 def causal_transformer(config: Config, window: int, index: int) -> Cost:

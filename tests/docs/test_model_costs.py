@@ -20,10 +20,11 @@ from making import (
     phylogpns,
 )
 from making.families import CHECKED
+from varlm.genome.tiles import Tiles
 from varlm.models.loading import load_model
 from varlm.models.networks import products
 from varlm.run.model_families import FAMILIES
-from varlm.scoring.numbers import site_numbers
+from varlm.scoring.numbers import site_numbers, tile_numbers
 from varlm.scoring.recipe import Recipe
 from varlm.tables.score_kinds import SCORE_KINDS
 
@@ -118,9 +119,9 @@ def test_a_hyenadna(costs, tmp_path):
 
 def test_a_phylogpn(costs, tmp_path):
     folder = phylogpns.write_phylogpn(tmp_path / "model", phylogpns.random_tensors())
-    width = 2 * 8 + 1
-    found = count_site(folder, "phylogpn", width, 8)
-    assert costs.phylogpn(phylogpns.OPTIONS, width, 8).products == found
+    model, tiles = load_model(folder), Tiles.within(17, FAMILIES["phylogpn"].tile)
+    found = counted(lambda: tile_numbers(model, tiles, window_of(tiles.window)))
+    assert costs.phylogpn(phylogpns.OPTIONS, 17, 8).products == found / tiles.size
 
 
 @pytest.mark.parametrize("model_type", ["gpt2", "llama"])

@@ -24,6 +24,7 @@ from varlm.genome.reference import Genome
 from varlm.results.tags import score_tags, tag_names
 from varlm.results.top_hits import top_hits
 from varlm.scoring.background import Percentiles
+from varlm.scoring.dense_scale import has_scale, unmeasured
 from varlm.scoring.planning import CohortRows
 from varlm.store import ALLELE_SCHEMA, SITE_SCHEMA, Store
 from varlm.tables.parquet import write_table
@@ -90,8 +91,12 @@ def pipeline(tmp_path, make_reference, sequence):
         fill_store(store, genome, out / "v.parquet", [f"key {m}" for m in models])
         names = []
         for model in models:
-            prepared_model(name=model, key=f"key {model}", score=score).write(out / f"{model}.json")
+            prepared = prepared_model(name=model, key=f"key {model}", score=score)
+            prepared.write(out / f"{model}.json")
             names += ["--model", str(out / f"{model}.json")]
+            if has_scale(prepared):
+                unmeasured(prepared, None, None).write(out / f"{model}.dense.json")
+                names += ["--dense", str(out / f"{model}.dense.json")]
             background = pl.DataFrame(
                 [("SQ.x", 1, "A", "C", llr) for llr in BACKGROUND_LLRS],
                 schema=BACKGROUND.schema,

@@ -741,6 +741,31 @@ def test_the_step_takes_tables_contigs_and_only_its_cohorts_labels(
     assert summary["on_other_contigs"] == table.filter(pl.col("chrom") != "chr1").height
 
 
+@pytest.mark.usefixtures("quick")
+def test_a_table_read_in_pieces_gives_the_same_as_one_with_labels_of_all_cohorts(
+    inputs, config, monkeypatch, tmp_path
+):
+    (tmp_path / "l.tsv").write_text("chrom\tpos\tref\talt\teffect\n")
+    contrasts = [["missense_variant", "synonymous_variant"], ["missense_variant", "intergenic"]]
+    settings = {"contigs": ["chr1", "chr3"], "contrasts": contrasts, "bootstrap": 5}
+    # With a table of labels all contigs and texts are kept until it has been matched.
+    label = {"mpra": {"table": "kept out", "column": "effect"}}
+    assert (
+        step(inputs.folder, config(**settings, labels=label), "--labels", f"mpra={tmp_path}/l.tsv")
+        == 0
+    )
+    whole = read_evaluation(inputs.folder / "out/evaluation.tsv").filter(pl.col("task") != "mpra")
+    counted = json.loads((inputs.folder / "out/evaluation.json").read_text())
+    monkeypatch.setattr("varlm.evaluation.cohort._ROWS", 7)
+    assert step(inputs.folder, config(**settings)) == 0
+    rows = read_evaluation(inputs.folder / "out/evaluation.tsv")
+    assert rows.equals(whole)
+    assert rows["value"].is_not_null().any()
+    again = json.loads((inputs.folder / "out/evaluation.json").read_text())
+    for name in ("alleles_in", "on_other_contigs", "repeated", "alleles"):
+        assert again[name] == counted[name]
+
+
 @pytest.fixture
 def of_kinds(inputs, tmp_path):
     """The cohort's table with a cosine distance of the first model, and where it lies."""

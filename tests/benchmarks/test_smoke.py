@@ -17,6 +17,7 @@ SMALL = {
     "end_to_end": "--data {data} --out {out} --background 40",
     "export": "--rounds 1 --wide 20 --narrow 200 --out {out}",
     "families": "--small --rounds 1 --threads 1 --out {out}",
+    "first_run": "--data {data} --variants 5 --small --out {out}",
     "gpu": "--device cpu --quick --out {out}",
     "first_run": "--data {data} --variants 5 --small --out {out}",
     "interruption": "--kills 1 --sites 600 --out {out}",

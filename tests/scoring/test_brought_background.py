@@ -12,6 +12,7 @@ from varlm.cli import main
 from varlm.genome.reference import Genome
 from varlm.models.prepared import PreparedModel
 from varlm.run.checkpoint_folders import files_of
+from varlm.scoring import dense_scale
 from varlm.scoring.background import choose, kept_scores
 from varlm.scoring.brought_background import FILE
 from varlm.store import Store
@@ -170,6 +171,29 @@ def test_the_sites_serve_strands_by_transcript(setting):
     plan = setting.plan(background=SITES, strands="transcript")[2]
     assert plan.background.sites_from_store == SITES
     assert plan.background.sites_scored == 0
+
+
+def dense_plan(setting, sites):
+    """Plan dense scores, of which so many sites are compared with masked ones."""
+    setting.plan(score="dense")
+    command = ["plan", "--model", setting.folder / "m.json", "--reference", setting.reference]
+    command += ["--store", setting.store.root, "--cohort", "c", "--variants", setting.cohort]
+    command += ["--background-sites", SITES, "--dense-sites", sites, "--sites-per-shard", 100]
+    assert main(list(map(str, [*command, "--plan", setting.folder / "plan"]))) == 0
+
+
+def test_dense_scores_take_the_masked_ones_that_they_are_compared_with(setting, caplog):
+    caplog.set_level("INFO")
+    (masked,) = Store(setting.folder / "elsewhere").keys()
+    dense_plan(setting, 0)
+    assert "is of no use here: it is of score masked, not dense" in caplog.text
+    assert not setting.store.root.exists()
+    dense_plan(setting, 4)
+    assert f"taken from {setting.checkpoint / FILE} (masked)" in caplog.text
+    genome = Genome.open(setting.reference)
+    for name, positions in dense_scale.sample(genome, 4).items():
+        known = setting.store.has_sites(masked, genome[name].stored_as, positions)
+        assert known.all()
 
 
 def test_without_a_background_nothing_is_taken(setting):

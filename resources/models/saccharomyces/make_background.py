@@ -7,7 +7,7 @@ Percentiles rank among these scores; with the file, no run has to compute them (
 keys are those of the defaults of a config, `precision: auto` among them, which allows a run to
 compute in fewer bits. Here all is computed in plain float32: these are the values that such runs
 are held to. Circular contigs are scored as such and, for runs whose annotation does not call them
-so, as linear ones too.
+so, as linear ones too. What --out has already is not computed again.
 """
 
 import argparse
@@ -30,6 +30,7 @@ from varlm.scoring.hardware import Hardware
 from varlm.scoring.shard import score_rows
 from varlm.store import Store
 from varlm.store.backgrounds import export_backgrounds
+from varlm.store.importing import import_archive
 from varlm.tables.schemas import SHARD
 
 FOLDER = Path(__file__).resolve().parent
@@ -79,6 +80,8 @@ def main() -> None:
     hardware = Hardware(threads=args.threads)
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder, "store"))
+        if args.out.exists():
+            import_archive(store, args.out)
         for genome in references(args.genome, args.circular, Path(folder, "reference")):
             for score in args.score or ["masked"]:
                 score_background(genome, store, score, args.sites, hardware)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from varlm.errors import UserError
 from varlm.genome.reference import Genome
@@ -22,8 +23,13 @@ log = logging.getLogger("varlm")
 
 FILE = "background.varlm.tar"  # in a checkpoint folder; no file of the checkpoint's own
 
-# What may differ between two keys of one checkpoint, as prepared models have it.
-_SETTINGS = ("window", "strands", "precision", "family", "score", "options", "scoring_version")
+# What may differ between two keys of one checkpoint, as prepared models have it, and what it is
+# where they do not say.
+_SETTINGS: Mapping[str, Any] = {
+    **dict.fromkeys(("window", "strands", "precision", "scoring_version")),
+    "score": "masked",
+    "options": {},
+}
 
 
 def bring_background(model: PreparedModel, genome: Genome, store: Store, count: int) -> None:
@@ -67,7 +73,13 @@ def _bring(model: PreparedModel, chosen: Background, store: Store, archive: Path
         return
     import_archive(store, archive, [model.key], {digest, PACKED, *chosen.genome.stored_as})
     snvs = f"{rows[digest]:,}"
-    log.info("model %s: background of %s SNVs taken from %s", model.name, snvs, archive)
+    log.info(
+        "model %s: background of %s SNVs taken from %s (%s)",
+        model.name,
+        snvs,
+        archive,
+        model.kind.name,
+    )
 
 
 def _leave(model: PreparedModel, archive: Path, reason: str) -> None:
@@ -76,15 +88,19 @@ def _leave(model: PreparedModel, archive: Path, reason: str) -> None:
 
 def _other_model(model: PreparedModel, listed: Mapping[str, Archived]) -> str:
     """Say how the models of an archive differ from one; of several, the most similar."""
-    mine = model.to_json()
-    differences = []
-    for archived in listed.values():
-        pairs = [(name, archived.model.get(name), mine.get(name)) for name in _SETTINGS]
-        differences.append([pair for pair in pairs if pair[1] != pair[2]])
+    mine = _settings(model.to_json())
+    differences = [
+        [(name, theirs, mine[name]) for name, theirs in settings.items() if theirs != mine[name]]
+        for settings in (_settings(archived.model) for archived in listed.values())
+    ]
     least = min(differences, key=len)
     if not least:
         return "it is of a checkpoint with other files"
     return ", ".join(f"it is of {name} {theirs}, not {own}" for name, theirs, own in least)
+
+
+def _settings(model: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: model.get(name) or unsaid for name, unsaid in _SETTINGS.items()}
 
 
 def _other_background(chosen: Background, rows: Mapping[str, int]) -> str:

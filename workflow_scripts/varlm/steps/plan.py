@@ -10,7 +10,7 @@ from varlm.errors import UserError
 from varlm.files.whole import check_digest
 from varlm.genome.reference import Genome
 from varlm.models.prepared import PreparedModel
-from varlm.scoring import planning, shard_size
+from varlm.scoring import dense_scale, planning, shard_size
 from varlm.scoring.brought_background import bring_background
 from varlm.scoring.cutting import shards
 from varlm.scoring.plan_folder import plan_of, write_shards
@@ -60,6 +60,8 @@ def run(args: argparse.Namespace) -> None:
     genome, store, key = Genome.open(args.reference), Store(args.store), model.key
     repairs = repair(store, key, model.to_json(), genome.stored_as)
     bring_background(model, genome, store, args.background_sites)
+    if args.dense_sites and (masked := dense_scale.masked_model(model)) is not None:
+        bring_background(masked, genome, store, args.background_sites)
     cohorts = dict(zip(args.cohort, args.variants, strict=True))
     wanted = planning.wanted_rows(
         cohorts, args.background_sites, genome, store, model, args.dense_sites

@@ -25,6 +25,7 @@ sys.path[:0] = [str(ROOT / "workflow_scripts"), str(ROOT / "docs")]
 
 import model_pages
 
+from varlm.annotation.published.joining import ScoreJoin
 from varlm.results import summary
 from varlm.results.tags import ANNOTATION_TAGS, REJECTED_TAG, score_tags
 from varlm.run.warnings_table import COLUMNS as WARNING_COLUMNS
@@ -223,6 +224,11 @@ FILES = (
         "INFO fields of `annotate.info`, row for row as `variants.parquet`",
     ),
     (
+        "cohorts/{cohort}/scores/{table}.parquet, {table}.json",
+        "with `annotate.scores`: a table's columns, row for row as `variants.parquet`; how many "
+        "alleles were matched, not matched, and on contigs that the table lacks",
+    ),
+    (
         "cohorts/{cohort}/figures/{figure}.svg, {figure}.png",
         "the report's figures; the PNG files are in `snakemake --report` too",
     ),
@@ -286,6 +292,11 @@ FILES = (
         "([columns](#backgroundparquet))",
     ),
     (
+        "background/scores/{table}.parquet, {table}.json",
+        "the scores that a table of `annotate.scores` has of such SNVs, for its percentiles; and "
+        "which share of them it has",
+    ),
+    (
         "reference/genome.fa, genome.fa.fai, contigs.parquet, reference.json",
         "the reference as varlm reads it: upper case, one line a contig",
     ),
@@ -317,6 +328,17 @@ EXTRA = (
     ("NAME_name", "String", "names of the intervals that do, with commas"),
     ("NAME_distance", "integer", "bp to the nearest interval; 0: it overlaps"),
     ("NAME", "Float32", "mean of the bigWig `annotate.bigwigs.NAME` over the bases of REF"),
+    (
+        "NAME_COLUMN",
+        "Float64, Int64 or String",
+        "COLUMN of the table `annotate.scores.NAME`: this allele's value; a list of values is text",
+    ),
+    (
+        "NAME_COLUMN_percentile",
+        "Float32",
+        "percentage of the genome's background SNVs whose COLUMN is more harmful, ties half, 0 to "
+        "100; where the config says which end is harmful and the table has 90 % of the background",
+    ),
 )
 
 SUMMARY = {
@@ -342,6 +364,10 @@ SUMMARY = {
     "dense_pearson": "their correlation",
     "dense_rmse": "root of their mean squared difference after the constant, nats",
     "rejected_REASON": "rejected alleles by reason, a column for each that occurs",
+    "NAME_matched": "of each table of `annotate.scores`: accepted alleles that it has",
+    "NAME_not_matched": "those that it has not, though it has their contig",
+    "NAME_on_lacking_contigs": "those on contigs that it has not",
+    "NAME_refs_wrong": "its rows at their places whose REF the reference does not have there",
 }
 
 
@@ -368,7 +394,7 @@ def outputs_page() -> str:
         columns(described),
         "Each entry of `consequences`:\n",
         columns(schemas.TRANSCRIPT_CONSEQUENCE),
-        "### INFO, BED and bigWig\n",
+        "### INFO, BED, bigWig and published scores\n",
         "As the config's `annotate` asks for them:\n",
         table(
             ("column", "type", "meaning"),
@@ -395,6 +421,11 @@ def outputs_page() -> str:
             [
                 *((f"`{tag}_{{model}}`", text) for tag, (_, text) in score_tags(masked).items()),
                 *((f"`{tag}`", text) for tag, (_, text) in ANNOTATION_TAGS.items()),
+                (
+                    "`NAME_COLUMN`, `NAME_COLUMN_percentile`",
+                    "columns of tables of published scores, by the names that they have in "
+                    "[annotated.parquet](#info-bed-bigwig-and-published-scores)",
+                ),
                 (f"`{REJECTED_TAG}`", "why varlm did not score the allele"),
             ],
         ),
@@ -470,7 +501,22 @@ def check_summary() -> None:
         recovered=0,
     )
     scale = DenseScale(model="m", key="", masked_key=None, constant=0, origin="none", by_class={})
-    (row,) = summary.summarise([alleles], [plan], {"m": scale})
+    joined = ScoreJoin(
+        table="NAME",
+        path="",
+        alleles=0,
+        matched=0,
+        not_matched=0,
+        on_lacking_contigs=0,
+        lacking_contigs=(),
+        values={},
+        rows_read=0,
+        refs_checked=0,
+        refs_wrong=0,
+        seconds=0,
+    )
+    joins = {"c": {"NAME": joined}}
+    (row,) = summary.summarise([alleles], [plan], {"m": scale}, joins)
     if list(row) != list(SUMMARY):
         raise SystemExit(f"docs/generate.py: SUMMARY is not the columns of summary.tsv: {[*row]}")
 

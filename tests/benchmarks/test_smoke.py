@@ -19,7 +19,6 @@ SMALL = {
     "families": "--small --rounds 1 --threads 1 --out {out}",
     "first_run": "--data {data} --variants 5 --small --out {out}",
     "gpu": "--device cpu --quick --out {out}",
-    "first_run": "--data {data} --variants 5 --small --out {out}",
     "interruption": "--kills 1 --sites 600 --out {out}",
     "normalise": "--data {data} --out {out} --repeats 1 --records 50 --samples 20",
     "scaffolds": "--sites 40 --contigs 80 --background 20 --folder {folder}/s --out {out}",

@@ -14,6 +14,7 @@ SMALL = {
     "annotate": "--data {data} --out {out} --folder {folder} --rounds 1",
     "cohorts": "--data {data} --out {out} --folder {folder} --rounds 1 --background 40 --tables",
     "dag": "--out {out} --shards 20 --empty 2 --single 1 --sites 2000 --scratch {folder}",
+    "dense": "--data {data} --out {out} --sites 20 --steps 2 --threads 1",
     "end_to_end": "--data {data} --out {out} --background 40",
     "export": "--rounds 1 --wide 20 --narrow 200 --out {out}",
     "families": "--small --rounds 1 --threads 1 --out {out}",

@@ -1,0 +1,198 @@
+"""Dense scores beside masked ones, by region class of yeast and for each encoder.
+
+    python benchmarks/dense.py --data DATA [--sites 1000] [--steps 1000] [--threads 2]
+
+The steps that a run takes, on the same random sites: index_reference, index_annotation,
+prepare_model (score: dense) and measure_dense, with an empty store. The model that ships is a
+convnet. The others are small and trained here for a while on the same genome, with the corruption
+of every training of varlm: they know little, but of what they know the constant has to hold. varlm
+trains no legacy ConvNet: its weights are random, so that no theory says anything of it, and its row
+shows what the measurement of an unfit model looks like.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT / "workflow_scripts"), str(ROOT / "tests")]
+
+from making.toy_models import CONFIGS, make_checkpoint
+from varlm import cli
+from varlm.annotation.site_classes import CLASSES
+from varlm.scoring.dense_scale import Agreement, DenseScale
+
+WINDOW = 512
+TRAINED_WINDOW = 128  # bp, of those that are trained here
+TRAINED = {
+    "bytenet": {"hidden_size": 64, "slim": True, "num_hidden_layers": 8, "dilation_cycle": 4},
+    "roformer": {
+        **{"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 4},
+        "num_attention_heads": 4,
+    },
+}
+SETTINGS = {
+    **{"batch_size": 16, "micro_batch": 16, "learning_rate": 1e-3, "schedule": "linear"},
+    **{"warmup_steps": 50, "decay_steps": 0, "weight_decay": 0.01, "beta1": 0.9, "beta2": 0.98},
+    **{"clip": 1.0, "seed": 1, "precision": "float32", "validation_windows": 1, "patience": None},
+    **{"mask_share": 0.15, "soft_masked_weight": 0.1, "jitter": 0},
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model to measure: its encoder, what its weights are, its checkpoint and window in bp."""
+
+    encoder: str
+    weights: str
+    folder: Path
+    window: int = WINDOW
+
+
+class Bench:
+    """Yeast below `data`, and a folder to work in."""
+
+    def __init__(self, data: Path, folder: Path, threads: int):
+        self.fasta = data / "yeast/genome.fa.gz"
+        self.annotation = data / "yeast/annotation.gff3.gz"
+        self.folder, self.threads = folder, threads
+        self.reference = folder / "reference"
+        step("index_reference", fasta=self.fasta, reference=self.reference)
+        step(
+            "index_annotation",
+            annotation=self.annotation,
+            reference=self.reference,
+            out=folder / "annotation",
+        )
+
+    def trained(self, encoder: str, steps: int) -> Case:
+        """Train a small model of an encoder."""
+        corpus = self.folder / "corpus"
+        if not corpus.exists():
+            genome = {"genome": f"yeast={self.fasta}", "annotation": f"yeast={self.annotation}"}
+            step(
+                "prepare_training",
+                **genome,
+                window=TRAINED_WINDOW,
+                stride=TRAINED_WINDOW,
+                promoter=500,
+                out=corpus,
+            )
+        model = {"family": "gpn", "encoder": encoder, **TRAINED[encoder]}
+        out = self.folder / encoder
+        started = time.monotonic()
+        step(
+            "train",
+            corpus=corpus,
+            model=json.dumps(model),
+            settings=json.dumps({**SETTINGS, "steps": steps, "evaluate_every": steps}),
+            state=self.folder / f"{encoder}.state",
+            device="cpu",
+            threads=self.threads,
+            out=out,
+            curve=self.folder / f"{encoder}.tsv",
+        )
+        seconds = time.monotonic() - started
+        told = f"{steps} steps of {SETTINGS['batch_size']} windows of {TRAINED_WINDOW} bp"
+        return Case(encoder, f"trained here, {told} ({seconds:.0f} s)", out, TRAINED_WINDOW)
+
+    def measure(self, case: Case, sites: int) -> DenseScale:
+        """Score the sites both ways; return what measure_dense wrote."""
+        prepared = self.folder / f"{case.encoder}.json"
+        step(
+            "prepare_model",
+            name=case.encoder,
+            path=case.folder,
+            window=case.window,
+            strands="both",
+            score="dense",
+            precision="float32",
+            model=prepared,
+        )
+        scale = self.folder / f"{case.encoder}.dense.json"
+        step(
+            "measure_dense",
+            model=prepared,
+            reference=self.reference,
+            store=self.folder / "store",
+            annotation=self.folder / "annotation",
+            upstream=500,
+            sites=sites,
+            least_spearman=0.9,
+            device="cpu",
+            threads=self.threads,
+            scale=scale,
+        )
+        return DenseScale.read(scale)
+
+
+def step(name: str, /, **options: object) -> None:
+    """Run a step of varlm in this process."""
+    words = [w for key, value in options.items() for w in (f"--{key.replace('_', '-')}", value)]
+    if cli.main([name, *map(str, words)]):
+        sys.exit(f"{name} failed")
+
+
+def table(case: Case, scale: DenseScale) -> str:
+    """Return a model's rows: all sites, then each class."""
+    assert scale.overall is not None
+    head = (
+        f"\n## {case.encoder}, {case.weights}\n"
+        f"Constant {scale.constant:.3f} nats ({scale.origin}).\n\n"
+        "| sites | number | Spearman | Pearson | RMSE after the constant | masked − dense |\n"
+        "| --- | --- | --- | --- | --- | --- |\n"
+    )
+    named = sorted(scale.by_class, key=CLASSES.index)
+    rows = [("all", scale.overall), *((name, scale.by_class[name]) for name in named)]
+    return head + "".join(row(name, agreement) for name, agreement in rows)
+
+
+def row(name: str, of: Agreement) -> str:
+    """Return a row of the table."""
+    correlations = ["–" if r is None else f"{r:.3f}" for r in (of.spearman, of.pearson)]
+    return (
+        f"| {name} | {of.sites} | {' | '.join(correlations)} | {of.rmse:.3f} | {of.shift:.3f} |\n"
+    )
+
+
+def cases(bench: Bench, steps: int) -> list[Case]:
+    """Return the models, trained where they have to be."""
+    legacy = make_checkpoint(bench.folder / "legacy", CONFIGS["legacy"])
+    return [
+        Case("convnet", "the model that ships", ROOT / "resources/models/saccharomyces"),
+        *(bench.trained(encoder, steps) for encoder in TRAINED),
+        Case("legacy", "ConvNet of before, random weights", legacy),
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--sites", type=int, default=1000)
+    parser.add_argument("--steps", type=int, default=1000, help="of training")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks/results/dense.md")
+    args = parser.parse_args()
+    text = (
+        "# Dense scores beside masked ones, in yeast\n"
+        f"{datetime.date.today().isoformat()}, {os.cpu_count()} cores ({platform.machine()}), "
+        f"{args.threads} threads; {args.sites} random sites and their three SNVs each, LLRs in "
+        "nats, strand means, float32. Made by `benchmarks/dense.py`.\n"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(args.data.resolve(), Path(folder), args.threads)
+        for case in cases(bench, args.steps):
+            text += table(case, bench.measure(case, args.sites))
+    print(text)
+    args.out.write_text(text)
+
+
+if __name__ == "__main__":
+    main()

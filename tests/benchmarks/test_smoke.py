@@ -24,6 +24,7 @@ SMALL = {
     "normalise": "--data {data} --out {out} --repeats 1 --records 50 --samples 20",
     "scaffolds": "--sites 40 --contigs 80 --background 20 --folder {folder}/s --out {out}",
     "score": "--alone --shapes 0.5M --rounds 1 --threads 1 --share 0.02 --out {out}",
+    "score_tables": "--data {data} --out {out} --folder {folder} --repeats 1",
     "store_lookup": "--folder {folder} --out {out} --rows 50000 --sites 1000 --rounds 1 --alone",
     "train": "--alone --steps 2 --batch 2 --rounds 1 --threads 1 --out {out}",
     "windows": "--windows 2000 --megabases 1",

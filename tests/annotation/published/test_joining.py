@@ -8,6 +8,7 @@ import pytest
 from making.score_tables import (
     frame_of,
     snvs,
+    tabix,
     table,
     write_cohort,
     write_indexed,
@@ -263,6 +264,23 @@ def test_a_table_of_another_assembly_is_refused(tmp_path, reference, cohort):
     assert not (cohort.parent / "scores/t.parquet").exists()
 
 
+def test_a_contig_of_another_sequence_is_left_out(tmp_path, make_reference, caplog):
+    """As the mitochondrion of hg19: by its name it is there."""
+    reference = make_reference(CONTIGS)
+    records = [("chr1", pos, SEQUENCE[pos - 1], other(SEQUENCE, pos)) for pos in range(1, 301)]
+    records += [("chr2", pos, OTHER[pos - 1], other(OTHER, pos)) for pos in range(1, 41)]
+    cohort = write_cohort(tmp_path / "c", reference, records)
+    mutated = "".join(random.Random(1).choices("ACGT", k=120))
+    rows = snvs(SEQUENCE, "chr1") + snvs(mutated, "chr2")
+    path = write_indexed(tmp_path / "t.tsv", [HEADER, *rows])
+    frame, record = joined(cohort, reference, table(path, ("score", "PHRED")))
+    assert (record.matched, record.on_lacking_contigs) == (300, 40)
+    assert record.lacking_contigs == ("chr2",)
+    assert frame["t_score"][300:].null_count() == 40
+    assert "of 120 rows of contig 'chr2'" in caplog.text
+    assert "it is another sequence, and its rows are left out" in caplog.text
+
+
 def test_a_few_wrong_refs_are_counted_and_no_alleles(tmp_path, make_reference, caplog):
     reference = make_reference(CONTIGS)
     records = [("chr1", pos, SEQUENCE[pos - 1], other(SEQUENCE, pos)) for pos in range(1, 301)]
@@ -277,6 +295,31 @@ def test_a_few_wrong_refs_are_counted_and_no_alleles(tmp_path, make_reference, c
     assert (record.refs_wrong, record.refs_checked) == (3, 900)
     assert frame["t_score"][39] is None
     assert f"3 of 900 rows of {path}" in caplog.text
+
+
+def test_a_path_with_letters_that_mean_more(tmp_path, reference, cohort):
+    folder = tmp_path / "a[1]*"
+    folder.mkdir()
+    for form in (as_parquet, as_parquet_by_contig, as_tabix, as_vcf):
+        path, source = form(folder)
+        frame, _ = joined(cohort, reference, table(path, ("score", source)))
+        assert frame["t_score"].to_list() == expected(cohort, ROWS)
+
+
+def test_bytes_that_are_no_utf8(tmp_path, reference, cohort):
+    lines = [HEADER + "\tWho", *((*row, "Mül\udcffler") for row in ROWS)]
+    plain = tmp_path / "t.tsv"
+    rows = (line if isinstance(line, str) else "\t".join(map(str, line)) for line in lines)
+    plain.write_bytes("".join(f"{row}\n" for row in rows).encode("utf-8", "surrogateescape"))
+    text = {"type": "text"}
+    frame, _ = joined(cohort, reference, table(tabix(plain), ("who", "Who", text)))
+    assert frame["t_who"].unique().to_list() == ["Mül\ufffdler"]
+    path, _ = as_vcf(tmp_path)
+    plain = tmp_path / "t.vcf"
+    plain.write_bytes(plain.read_bytes().replace(b"X=1;", b"X=M\xc3\xbcl\xffler;"))
+    path = tabix(plain, preset="vcf")
+    frame, _ = joined(cohort, reference, table(path, ("who", "X", text)))
+    assert frame["t_who"].unique().to_list() == ["Mül\ufffdler"]
 
 
 def test_an_allele_that_two_records_of_the_cohort_have(tmp_path, reference):

@@ -13,10 +13,23 @@ MANY, ALL = 10, 3
 _SHOWN = 20  # bases of a REF in a message
 
 
+def foreign_contigs(checked: Checked) -> set[str]:
+    """Return the contigs on which the table's rows are of another sequence.
+
+    Mitochondrial genomes go by one name in assemblies that have different ones (hg19).
+    """
+    by_contig = checked.by_contig.items()
+    return {contig for contig, (refs, wrong) in by_contig if _is_other(refs, wrong)}
+
+
+def _is_other(refs: int, wrong: int) -> bool:
+    return wrong > MOST_WRONG * refs and (wrong >= MANY or (wrong == refs and wrong >= ALL))
+
+
 def check_assembly(table: ScoreTable, checked: Checked, genome: Genome) -> None:
     """Raise `UserError` if too many rows have a REF that the reference does not have there."""
     wrong, all_refs = checked.wrong, checked.refs
-    if wrong <= MOST_WRONG * all_refs or (wrong < MANY and (wrong < all_refs or wrong < ALL)):
+    if not _is_other(all_refs, wrong):
         return
     contig, pos, ref = checked.examples[0]
     there = _bases(genome, contig, pos, len(ref))

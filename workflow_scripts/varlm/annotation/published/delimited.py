@@ -16,6 +16,7 @@ from varlm.run.score_tables import ScoreTable
 
 _EXPECTED = "a table of scores must be tab-separated text"
 _BLOCK = 1 << 23  # bytes of lines read as rows at a time
+_REMEDY = "is it a table, a line a row?"
 _SHOWN = 200  # characters of what a parser said
 
 
@@ -54,7 +55,7 @@ def read_heading(path: Path) -> Heading:
     comments: list[str] = []
     header: list[str] | None = None
     before = 0
-    for number, line in text.decoded_lines(path, _EXPECTED):
+    for number, line in enumerate(_first_lines(path), 1):
         if line.startswith("#") or not line.strip():
             comments.append(line)
             continue
@@ -77,6 +78,14 @@ def read_heading(path: Path) -> Heading:
     if len(named) < 2:
         raise UserError(f"{path}: found no row; {_EXPECTED}")
     return Heading(named, len(named), "\t", max(before, len(comments)))
+
+
+def _first_lines(path: Path) -> Iterator[str]:
+    """Yield the lines of a file; bytes that are no UTF-8 become U+FFFD, here as in the rows."""
+    pieces = text.content(path, _EXPECTED)
+    for lines, _ in text.whole_lines(pieces, path, 1, text.LONGEST, _REMEDY):
+        shown = lines.decode("utf-8", "replace").replace("\r\n", "\n")
+        yield from shown.removesuffix("\n").split("\n")
 
 
 def _is_whole(field: str) -> bool:
@@ -158,9 +167,8 @@ def all_rows(path: Path, reader: RowReader, heading: Heading) -> Iterator[pl.Dat
         As `RowReader.rows`, and if the file is damaged.
     """
     pieces = text.content(path, _EXPECTED)
-    remedy = "is it a table, a line a row?"
     to_skip = heading.before
-    for lines, _ in text.whole_lines(pieces, path, _BLOCK, text.LONGEST, remedy):
+    for lines, _ in text.whole_lines(pieces, path, _BLOCK, text.LONGEST, _REMEDY):
         while to_skip and lines:
             end = lines.find(b"\n") + 1 or len(lines)
             lines, to_skip = lines[end:], to_skip - 1

@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from varlm import __version__
-from varlm.annotation.published.assembly import check_assembly
+from varlm.annotation.published.assembly import check_assembly, foreign_contigs
 from varlm.annotation.published.rows import Checked, matched
 from varlm.annotation.published.tables import OpenTable, opened
 from varlm.annotation.published.values import score_table, typed
@@ -122,14 +122,29 @@ class Joiner:
             If a value is not of its declared type, or the table is of another assembly.
         """
         rows = pl.concat([*self._matched(alleles)], how="vertical_relaxed")
+        check_assembly(self.table, self.checked, self.genome)
+        rows = self._without_foreign(rows, alleles)
         self.alleles += alleles.height
         self.matched += rows["row"].n_unique()
-        check_assembly(self.table, self.checked, self.genome)
         source = self.source.source
         columns = typed(rows, self.table, source.separator, alleles.height, self.table.path)
         for column in columns:
             self.values[column.name] = self.values.get(column.name, 0) + column.count()
         return pl.DataFrame(columns)
+
+    def _without_foreign(self, rows: pl.DataFrame, alleles: pl.DataFrame) -> pl.DataFrame:
+        """Leave out contigs that are found to be another sequence: they count as lacking."""
+        foreign = foreign_contigs(self.checked) - self.lacking_contigs.keys()
+        for contig in sorted(foreign):
+            refs, wrong = self.checked.by_contig[contig]
+            log.warning(
+                "%s: %d of %d rows of contig %r in %s have a REF that the reference does not have "
+                "there: it is another sequence, and its rows are left out",
+                *(self.table.name, wrong, refs, contig, self.table.path),
+            )
+            self.lacking += int((alleles["contig"] == contig).sum())
+            self.lacking_contigs[contig] = None
+        return rows.filter(~pl.col("contig").is_in(list(foreign)))
 
     def _matched(self, alleles: pl.DataFrame) -> Iterator[pl.DataFrame]:
         """Yield the table's rows that are alleles', in its order, with their contig."""
@@ -156,7 +171,7 @@ class Joiner:
         parts = numbered.partition_by("contig", as_dict=True, include_key=False)
         for (contig,), part in parts.items():
             name = str(contig)
-            if name in self.source.contigs:
+            if name in self.source.contigs and name not in self.lacking_contigs:
                 sequence = self.genome.sequence(name).view(np.ndarray)
                 wanted[self.source.contigs[name]] = wanted_on(name, sequence, part)
             else:

@@ -57,7 +57,11 @@ class ParquetSource:
             assert one_contig is not None
             return {one_contig: None}
         contig = pl.col(self._columns["contig"]).cast(pl.String)
-        frame = pl.scan_parquet(self._path).select(contig.unique(maintain_order=True)).drop_nulls()
+        frame = (
+            pl.scan_parquet(self._path, glob=False)
+            .select(contig.unique(maintain_order=True))
+            .drop_nulls()
+        )
         return dict.fromkeys(self._collected(frame).to_series().to_list())
 
     def rows(self, wanted: Mapping[str, Wanted]) -> Iterator[tuple[str, pl.DataFrame]]:
@@ -79,7 +83,7 @@ class ParquetSource:
             pl.col(names["alt"]).cast(pl.String).alias("alt"),
         ]
         values = (pl.col(name).alias(f"value_{index}") for index, name in enumerate(self._values))
-        frame = pl.scan_parquet(self._path)
+        frame = pl.scan_parquet(self._path, glob=False)
         if contig is not None:
             frame = frame.filter(self._is_of(list(wanted)))
         rows = self._collected(frame.filter(self._is_near(wanted)).select(*keys, *values))
@@ -90,7 +94,7 @@ class ParquetSource:
         """Return the test for contigs, on the column as it is, so that statistics serve it."""
         name = self._columns["contig"]
         column = pl.col(name)
-        if pl.read_parquet_schema(self._path)[name].is_integer():
+        if pl.scan_parquet(self._path, glob=False).collect_schema()[name].is_integer():
             numbers = [int(contig) for contig in contigs]
             return column == numbers[0] if len(numbers) == 1 else column.is_in(numbers)
         column = column.cast(pl.String)
@@ -141,7 +145,7 @@ def parquet_source(path: Path, table: ScoreTable, one_contig: str | None) -> Par
         If it is damaged, or lacks a column.
     """
     try:
-        names = list(pl.read_parquet_schema(path))
+        names = list(pl.scan_parquet(path, glob=False).collect_schema())
     except (pl.exceptions.PolarsError, OSError) as error:
         raise UserError(
             f"{path}: damaged Parquet file ({str(error).splitlines()[0]}); copy or make it again"

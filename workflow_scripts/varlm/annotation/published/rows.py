@@ -69,17 +69,23 @@ class Checked:
         REFs compared with the reference; those of them that it does not have there.
     examples : list of (contig, pos, ref)
         Some wrong ones; the contig is the reference's.
+    by_contig : dict
+        Contig of the reference → REFs compared on it, and wrong ones.
     """
 
     rows: int = 0
     refs: int = 0
     wrong: int = 0
     examples: list[tuple[str, int, str]] = field(default_factory=list)
+    by_contig: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def count(self, right: np.ndarray, rows: pl.DataFrame, contig: str) -> None:
         """Count compared REFs: bool, shape (rows,)."""
+        wrong = int(np.count_nonzero(~right))
         self.refs += len(right)
-        self.wrong += int(np.count_nonzero(~right))
+        self.wrong += wrong
+        refs_there, wrong_there = self.by_contig.get(contig, (0, 0))
+        self.by_contig[contig] = refs_there + len(right), wrong_there + wrong
         if len(self.examples) < _KEPT and not right.all():
             some = rows.filter(~right).select("pos", "ref").head(_KEPT - len(self.examples))
             self.examples += [(contig, pos, ref) for pos, ref in some.iter_rows()]

@@ -162,7 +162,9 @@ class IndexedVcf:
     def _lines(self, stretches: Mapping[str, list[tuple[int, int]]]) -> Iterator[bytes]:
         """Yield the lines of records that reach into stretches, each once."""
         try:
-            with pysam.TabixFile(str(self._path), index=str(self._index), encoding="utf-8") as file:
+            with pysam.TabixFile(
+                str(self._path), index=str(self._index), encoding="latin-1"
+            ) as file:
                 yield from _joined(
                     _cut(line)
                     for contig, places in stretches.items()
@@ -213,7 +215,7 @@ def _cut(line: str) -> str:
 
 
 def _joined(lines: Iterator[str]) -> Iterator[bytes]:
-    """Yield lines in blocks of bounded size."""
+    """Yield lines, each byte a letter of them, in blocks of bounded size."""
     some: list[str] = []
     size = 0
     for line in chain(lines, [""]):
@@ -221,7 +223,7 @@ def _joined(lines: Iterator[str]) -> Iterator[bytes]:
             some.append(line)
             size += len(line)
         if some and (size > _BLOCK or not line):
-            yield ("\n".join(some) + "\n").encode()
+            yield ("\n".join(some) + "\n").encode("latin-1")
             some, size = [], 0
 
 

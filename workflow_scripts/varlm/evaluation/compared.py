@@ -88,7 +88,7 @@ def compared_scores(
     models : mapping, or iterable of str
         Name → kind of its score, or names alone: all masked.
     columns : mapping
-        Column → one of `DIRECTIONS`.
+        Column → one of `DIRECTIONS`, or none: it is not compared.
     combine : sequence of sequence of str
     published : mapping, optional
         Column of a table of published scores → which end is harmful, `low` or `high`. What
@@ -105,7 +105,9 @@ def compared_scores(
         if name not in columns
     ]
     scores += [
-        Score(name, name, DIRECTIONS[way]) for name, way in columns.items() if name not in own
+        Score(name, name, DIRECTIONS[way])
+        for name, way in columns.items()
+        if name not in own and way in DIRECTIONS
     ]
     for pair in combine:
         parts = tuple(own.get(name, name) for name in pair)

@@ -24,7 +24,7 @@ class Card:
 
 
 def summary_cards(inputs: ReportInput) -> list[Card]:
-    """Return the numbers at the top: alleles in and out, and each model's store and median."""
+    """Return the numbers at the top: alleles in and out, each model's and each table's."""
     accounting = inputs.accounting
     total = accounting.alleles_in
     cards = [
@@ -42,6 +42,10 @@ def summary_cards(inputs: ReportInput) -> list[Card]:
         median = model.counts.all().quantile(0.5)
         title, unit = model.scale.kind.title, model.scale.kind.unit
         cards.append(Card(f"median {title}{of_model}", model.scale.shown(median), unit))
+    for table in inputs.tables:
+        matched = table.record.matched
+        note = f"{share(matched, accounting.accepted)} of the accepted"
+        cards.append(Card(f"in {table.table.name}", count(matched), note))
     return cards
 
 

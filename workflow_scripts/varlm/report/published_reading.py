@@ -126,6 +126,5 @@ def _scale(annotated: Path, column: JoinedColumn, background: NDArray[np.float64
         harmful=column.column.harmful or "low",
         difference=False,
         swap=None,
-        alleles="sequence",  # an allele of any kind may have one
     )
     return Scale(kind, bins_for(kind, values))

@@ -14,7 +14,7 @@ from varlm.run.config_keys import (
     is_address,
 )
 from varlm.run.model_settings import model_columns, model_kinds, possible_kinds
-from varlm.run.score_checks import score_errors
+from varlm.run.score_checks import compared_columns, score_errors
 from varlm.run.score_tables import score_tables
 from varlm.tables.columns import annotated_names
 
@@ -192,15 +192,10 @@ def _evaluation_errors(config: Mapping[str, Any]) -> Iterator[str]:
     }
     for pair in evaluate["combine"]:
         for name in pair:
-            known = [*models, *own, *evaluate["scores"], *_table_scores(config)]
+            known = [*models, *own, *compared_columns(config)]
             yield from _unknown("evaluate.combine", "model or score", name, known)
         if len({own.get(name, name) for name in pair}) < len(pair):
             yield f"evaluate.combine: {pair[0]} and {pair[1]} are one score; combine two"
-
-
-def _table_scores(config: Mapping[str, Any]) -> list[str]:
-    """Return the columns of tables of scores that are compared by themselves."""
-    return [table.column_name(c) for table in score_tables(config) for c in table.ranked]
 
 
 def _label_errors(key: str, label: Mapping[str, Any], carried: Collection[str]) -> Iterator[str]:

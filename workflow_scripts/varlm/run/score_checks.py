@@ -54,12 +54,18 @@ def _idle(config: Mapping[str, Any]) -> Iterator[str]:
             "the config has neither annotate.scores (published scores) nor reference.annotation "
             "(consequences)"
         )
-    scored = any(table.ranked for table in score_tables(config))
-    if evaluate is not None and not scored and not evaluate["scores"]:
+    if evaluate is not None and not compared_columns(config):
         yield (
             "evaluate: there is no score to evaluate: no model, no column of annotate.scores that "
             "says which end is harmful, and no evaluate.scores; add one, or remove evaluate"
         )
+
+
+def compared_columns(config: Mapping[str, Any]) -> list[str]:
+    """Return the columns that are compared: those of `evaluate.scores`, and of tables of scores."""
+    ways = config["evaluate"]["scores"]
+    tables = [table.column_name(c) for table in score_tables(config) for c in table.ranked]
+    return [name for name in dict.fromkeys([*ways, *tables]) if ways.get(name) != "none"]
 
 
 def _path_errors(table: ScoreTable, key: str) -> Iterator[str]:

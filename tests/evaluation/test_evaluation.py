@@ -446,6 +446,24 @@ def test_scores_are_turned_so_that_higher_is_worse():
     assert compared.dropped == ["nothing", "gpn+nothing"]
 
 
+def test_published_scores_are_compared_unless_the_config_says_otherwise():
+    table = pl.DataFrame({"t_low": [-3.0, 1.0], "t_high": [0.5, 0.1], "t_llr": [1.0, 2.0]})
+    table = table.with_columns(t_out=pl.lit(1.0))
+    ends = {"t_low": "low", "t_high": "high", "t_llr": "high", "t_out": "low"}
+    ways = {"t_llr": "llr", "t_out": "none"}
+    scores = compared_scores([], ways, [["t_low", "t_high"]], ends)
+    assert [score.name for score in scores] == ["t_low", "t_high", "t_llr", "t_low+t_high"]
+    everything = np.ones(2, bool)
+    compared = comparison(table, scores, everything)
+    assert compared.values.tolist() == [[3, -1], [0.5, 0.1], [-1, -2], [2, 1]]
+    # Of REF instead of ALT they know nothing, but for the one that is an LLR.
+    compared = comparison(table, scores, everything, np.array([False, True]))
+    assert compared.rows.tolist() == [0]
+    assert compared.unturned == {"t_low": 1, "t_high": 1, "t_llr": 0, "t_low+t_high": 1}
+    none = comparison(table, scores, np.zeros(2, bool))
+    assert none.values.shape == (4, 0)
+
+
 @pytest.mark.parametrize("kind", SCORE_KINDS.values(), ids=list(SCORE_KINDS))
 def test_each_kind_of_score_is_turned_so_that_high_is_deleterious(kind):
     column = f"m_{kind.column}"

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from making.records import accounting, plan, prepared_model
+from varlm.annotation.published.joining import ScoreJoin
 from varlm.cli import main
 from varlm.errors import UserError
 from varlm.results.summary import DENSE, summarise
@@ -50,6 +51,44 @@ def test_one_row_per_cohort_and_model(tmp_path):
     }
     assert rows[2]["rejected_too_long"] == "3"
     assert rows[2]["rejected_symbolic"] == "0"
+
+
+def test_without_a_model_a_row_is_a_cohorts_and_tables_say_what_was_matched():
+    joins = {
+        cohort: {
+            "cadd": ScoreJoin(
+                table="cadd",
+                path="cadd.tsv.gz",
+                alleles=6,
+                matched=matched,
+                not_matched=5 - matched,
+                on_lacking_contigs=1,
+                lacking_contigs=("chrM",),
+                values={"cadd_phred": matched},
+                rows_read=20,
+                refs_checked=20,
+                refs_wrong=2,
+                seconds=0.1,
+            )
+        }
+        for cohort, matched in (("a", 3), ("b", 4))
+    }
+    cohorts = [accounting(cohort=name) for name in "ab"]
+    rows = summarise(cohorts, [], joins=joins)
+    assert rows[0] == {
+        "cohort": "a",
+        "alleles_in": "9",
+        "accepted": "6",
+        "rejected": "3",
+        "rejected_breakend": "1",
+        "rejected_symbolic": "2",
+        "cadd_matched": "3",
+        "cadd_not_matched": "2",
+        "cadd_on_lacking_contigs": "1",
+        "cadd_refs_wrong": "2",
+    }
+    with_models = summarise(cohorts, [plan("x", "ab"), plan("y", "ab")], joins=joins)
+    assert [row["cadd_matched"] for row in with_models] == ["3", "3", "4", "4"]
 
 
 def test_dense_scores_are_told_where_a_model_has_them(tmp_path):

@@ -41,26 +41,13 @@ class JoinedScores:
 
     @classmethod
     def open(cls, table: ScoreTable, path: Path, ranks: Path | None = None) -> JoinedScores:
-        """Open what was looked up, and `ranks`, the background's scores.
-
-        Raises
-        ------
-        UserError
-            If the file has other columns than the table should have.
-        """
-        joined = described_table("scores", path)
-        expected = [table.column_name(column) for column in table.columns]
-        if joined.names != expected:
-            raise UserError(
-                f"{path}: found the columns {', '.join(joined.names)}, expected "
-                f"{', '.join(expected)}; delete it and run the workflow again"
-            )
+        """Return what was looked up, and what ranks it by `ranks`, the background's scores."""
         percentiles = {}
         for column in table.ranked:
             values = rank_values(ranks, table.column_name(column))
             if values.size:
                 percentiles[table.column_name(column)] = Percentiles(values, harmful=column.harmful)
-        return cls(table, path, joined, percentiles)
+        return cls(table, path, score_table(table), percentiles)
 
     @property
     def columns(self) -> Iterator[Column]:

@@ -125,7 +125,10 @@ def _kind(said: str) -> ScoreKind:
 
 
 def faults(
-    inputs: UserInputs, names: ContigNames, accountings: Callable[[str], Accounting]
+    inputs: UserInputs,
+    names: ContigNames,
+    accountings: Callable[[str], Accounting],
+    scratch: Path | None = None,
 ) -> list[str]:
     """Return what is wrong with the inputs, each fault once.
 
@@ -136,6 +139,8 @@ def faults(
         Of the reference.
     accountings : callable
         Cohort → what was counted of it.
+    scratch : Path, optional
+        Where a table of scores without an index may be turned into what can be read.
     """
     tables = _LabelTables(list(names.lengths))
     of_cohorts = (
@@ -143,7 +148,7 @@ def faults(
         for cohort, files in inputs.cohorts.items()
         for fault in _cohort_faults(inputs, cohort, files, accountings(cohort), tables)
     )
-    of_run = [*_track_faults(inputs, names), *_score_faults(inputs, names)]
+    of_run = [*_track_faults(inputs, names), *_score_faults(inputs, names, scratch)]
     return list(dict.fromkeys([*of_run, *of_cohorts]))
 
 
@@ -164,11 +169,11 @@ def _track_faults(inputs: UserInputs, names: ContigNames) -> Iterator[str]:
         yield from _fault(BrowserLink.parse, f"{name}={address}")
 
 
-def _score_faults(inputs: UserInputs, names: ContigNames) -> Iterator[str]:
+def _score_faults(inputs: UserInputs, names: ContigNames, scratch: Path | None) -> Iterator[str]:
     for table in inputs.tables:
         path = str(inputs.file(table.path))
-        with tempfile.TemporaryDirectory() as scratch:
-            yield from _fault(opened, replace(table, path=path), names, Path(scratch))
+        with tempfile.TemporaryDirectory(prefix=".check_inputs.", dir=scratch) as folder:
+            yield from _fault(opened, replace(table, path=path), names, Path(folder))
 
 
 def _cohort_faults(

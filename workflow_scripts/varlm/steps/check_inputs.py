@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> None:
 
     logging.disable(logging.WARNING)  # which the steps that read the files whole give
     try:
-        errors = faults(inputs, names, accounting)
+        errors = faults(inputs, names, accounting, args.checked.parent)
     finally:
         logging.disable(logging.NOTSET)
     if errors:

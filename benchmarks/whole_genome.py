@@ -3,12 +3,12 @@
     python benchmarks/whole_genome.py --data DATA --out benchmarks/results/whole_genome.md \
         [--contigs I IV] [--cores 2] [--score dense] [--folder SCRATCH]
 
-One command of a user: the workflow with `regions: {contigs: all}`, the shipped model and what else
-config/yeast.yaml says, in a folder without results or store. Of each step: its time by the clock
-(Snakemake's `benchmark:` record), its processor time with that of its children, as the operating
-system counted it when it ended, and its peak memory: the higher of Snakemake's sum over the step's
-processes, taken now and then, and what the log's last line says of the largest of them. Forward
-passes are what the score jobs' run.json say: without starting, loading and writing.
+One command of a user: the workflow with config/yeast_genome.yaml (`regions: {contigs: all}`, the
+shipped model, dense scores), in a folder without results or store. Of each step: its time by the
+clock (Snakemake's `benchmark:` record), its processor time with that of its children, as the
+operating system counted it when it ended, and its peak memory: the higher of Snakemake's sum over
+the step's processes, taken now and then, and what the log's last line says of the largest of them.
+Forward passes are what the score jobs' run.json say: without starting, loading and writing.
 """
 
 import argparse
@@ -73,13 +73,12 @@ class Step:
 
 
 def config(data: Path, contigs: list[str] | None, score: str) -> dict:
-    """Return what config/yeast.yaml says, for all SNVs instead of a cohort's."""
-    settings = yaml.safe_load((ROOT / "config/yeast.yaml").read_text())
+    """Return what config/yeast_genome.yaml says, of the data in this folder."""
+    settings = yaml.safe_load((ROOT / "config/yeast_genome.yaml").read_text())
     settings["reference"] |= {
         "fasta": str(data / "yeast/genome.fa.gz"),
         "annotation": str(data / "yeast/annotation.gff3.gz"),
     }
-    del settings["cohorts"]
     settings["regions"] = {"contigs": contigs or "all"}
     settings["models"][MODEL]["score"] = score
     return settings | {"store": "store", "results": "results"}

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 import scipy.stats
 
+from making import nucleotide_transformers
 from making.records import prepared_model
 from making.scoring import toy_model
 from making.toy_models import CONFIGS, make_checkpoint
@@ -137,6 +138,15 @@ def test_the_masked_model_is_the_one_that_scores_masked_sites(checkpoint):
     assert plain.key != dense.key
     assert dense_scale.masked_model(plain) is None  # it is no dense one
     assert dense_scale.masked_model(PHYLOGPN) is None
+
+
+def test_of_kmers_it_is_the_marginal_of_the_base(tmp_path):
+    """Dense numbers are of bases; those of whole k-mers are another thing."""
+    folder = nucleotide_transformers.make_checkpoint(tmp_path / "nt")
+    settings = {"name": "nt", "path": "p", "revision": None, "precision": "float32", "window": 66}
+    dense = preparing.prepare(folder, **settings, score="dense")
+    expected = preparing.prepare(folder, **settings, score="marginal")
+    assert dense_scale.masked_model(dense) == expected
 
 
 def test_a_checkpoint_that_changed_is_not_compared(checkpoint, tmp_path):

@@ -101,6 +101,9 @@ def has_scale(model: PreparedModel) -> bool:
 def masked_model(model: PreparedModel) -> PreparedModel | None:
     """Return the same checkpoint as it scores masked sites, or None where its family does not.
 
+    Of tokens of several bases that is the kind `marginal`: as in dense scores, the four numbers are
+    of bases, where those of the kind `masked` are of whole k-mers.
+
     Raises
     ------
     UserError
@@ -108,7 +111,8 @@ def masked_model(model: PreparedModel) -> PreparedModel | None:
     """
     if not has_scale(model):
         return None
-    known = model.known_as.option_defaults("masked")
+    score = "marginal" if "marginal" in model.known_as.scores else "masked"
+    known = model.known_as.option_defaults(score)
     masked = preparing.prepare(
         model.folder,
         name=model.name,
@@ -118,7 +122,7 @@ def masked_model(model: PreparedModel) -> PreparedModel | None:
         window=model.window,
         strands=model.strands,
         family=model.known_as.name,
-        score="masked",
+        score=score,
         options={name: v for name, v in (model.options or {}).items() if name in known},
     )
     if masked.files != model.files:

@@ -67,7 +67,8 @@ def run(args: argparse.Namespace) -> None:
             *(rows.from_store for rows in scored),
         )
     scale.write(args.scale)
-    _tell(scale, args.least_spearman)
+    if masked is not None:
+        _tell(scale, args.least_spearman, masked.kind.name)
 
 
 def _classes(args: argparse.Namespace, sites: Positions, genome: Genome) -> NDArray[np.str_] | None:
@@ -76,11 +77,11 @@ def _classes(args: argparse.Namespace, sites: Positions, genome: Genome) -> NDAr
     return site_classes(sites, Annotation.open(args.annotation), genome, args.upstream)
 
 
-def _tell(scale: DenseScale, least: float) -> None:
-    """Log what was measured; warn of what it leaves open."""
+def _tell(scale: DenseScale, least: float, kind: str) -> None:
+    """Log what was measured; warn of what it leaves open. `kind` is that of masked scores."""
     overall = scale.overall
     if overall is None:
-        if scale.masked_key is not None and scale.origin == "none":
+        if scale.origin == "none":
             log.warning(
                 "model %s: scoring.dense.sites is 0 and the checkpoint does not say how its "
                 "training hid bases: the dense LLRs are on another scale than masked ones (lower "
@@ -100,12 +101,13 @@ def _tell(scale: DenseScale, least: float) -> None:
         log.warning(
             "model %s: dense scores stand badly for masked ones: their rank correlation "
             "(Spearman) over %d SNVs is %s, less than scoring.dense.least_spearman (%g); score "
-            "masked sites (models.%s.score: masked), or look at %s by region before using them",
+            "masked sites (models.%s.score: %s), or look at %s by region before using them",
             scale.model,
             overall.snvs,
             _shown(overall.spearman),
             least,
             scale.model,
+            kind,
             f"dense/{scale.model}.json",
         )
 

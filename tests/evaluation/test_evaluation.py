@@ -24,6 +24,7 @@ from varlm.cli import main
 from varlm.errors import UserError
 from varlm.evaluation import labels as labelling
 from varlm.evaluation import metrics, resampling
+from varlm.evaluation.cohort import EvaluationInput, evaluate
 from varlm.evaluation.compared import check_columns, compared_scores, comparison, turns
 from varlm.evaluation.labels import LabelSpec
 from varlm.evaluation.measuring import measure
@@ -36,6 +37,7 @@ from varlm.report.evaluation import evaluation_section, read_evaluation
 from varlm.run.config_keys import CONSEQUENCES
 from varlm.tables.schemas import EVALUATION, annotated
 from varlm.tables.score_kinds import SCORE_KINDS
+from varlm.variants.accounting import Accounting
 
 MINIMAL = {"reference": {"fasta": "g.fa"}, "cohorts": "c.tsv", "models": {"gpn": {"path": "x"}}}
 
@@ -868,6 +870,17 @@ def test_regions_have_no_info_and_repeated_alleles_count_once(tmp_path, config, 
     assert summary["scores_absent"] == ["gpn+info_CLNSIG", "info_CLNSIG"]
     rows = read_evaluation(inputs.folder / "out/evaluation.tsv")
     assert "too few: 0 positive" in rows.filter(task="clin")["note"][0]
+    # Without a model there is nothing left to compare.
+    files = (inputs.folder / name for name in ("annotated.parquet", "accounting.json"))
+    annotated, accounting = files
+    alone = evaluate(
+        EvaluationInput(
+            "cohort", annotated, Accounting.read(accounting), [], {**settings, "combine": []}
+        )
+    )
+    assert alone.rows.is_empty()
+    assert alone.summary["scores_absent"] == ["info_CLNSIG"]
+    assert evaluation_section(alone.rows, alone.summary).tasks == []
 
 
 # The report

@@ -163,6 +163,11 @@ def test_what_was_matched_is_told(alone):
     for said in ("Published scores", "cadd_phred", "star_llr", 'id="hits"', "cadd.tsv.gz"):
         assert said in body
     assert "LLR" not in body
+    assert f"{row['cadd_matched']} (" in body
+    assert '"published_1"' in page  # a chart of each score
+    assert "missense_variant" in body
+    multiqc = json.loads((alone.cohort / "one_mqc.json").read_text())
+    assert multiqc["data"]["one"]["cadd_matched"] == row["cadd_matched"]
 
 
 def test_beside_a_model(beside):

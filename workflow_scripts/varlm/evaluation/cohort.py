@@ -104,7 +104,7 @@ def evaluate(inputs: EvaluationInput) -> Evaluated:
     before = table.height
     table = table.unique(_ALLELE, keep="first", maintain_order=True)
     summary |= {"repeated": before - table.height, "alleles": table.height}
-    tasks = _tasks(table, specs, labelled, config)
+    tasks = _tasks(table, specs, labelled, config) if scores else []
     settings = Settings(config["bootstrap"], config["seed"], config["quantiles"])
     rows = measure(tasks, table, scores, settings)
     summary |= {

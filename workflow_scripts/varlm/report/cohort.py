@@ -112,7 +112,14 @@ def make_report(inputs: ReportInput, vega: str | None = None) -> CohortReport:
     return CohortReport(
         page.render("report.html.j2", contents, _data(inputs, contents, table), vega=vega),
         {chart.name: chart.figure_spec(inputs.names) for chart in _charts(contents)},
-        multiqc.content(inputs.cohort, inputs.accounting, inputs.plans, medians, inputs.scales),
+        multiqc.content(
+            inputs.cohort,
+            inputs.accounting,
+            inputs.plans,
+            medians,
+            inputs.scales,
+            {table.table.name: table.record.matched for table in inputs.tables},
+        ),
         cohort_summary(inputs.accounting, inputs.plans, inputs.counts, contents.warnings_total),
     )
 

@@ -33,6 +33,7 @@ def content(
     plans: Mapping[str, Counts],
     medians: Mapping[str, float | None],
     scales: Mapping[str, Scale] | None = None,
+    matched: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
     """Return the content of `{cohort}_mqc.json`.
 
@@ -45,6 +46,8 @@ def content(
         Model → median score; None without alleles.
     scales : mapping, optional
         Model → scale of its scores; masked LLRs where none is given.
+    matched : mapping, optional
+        Table of published scores → accepted alleles that it has.
     """
     scales = scales or scales_of(list(medians))
     decimals = {}
@@ -72,6 +75,9 @@ def content(
             ("alleles_from_store", "Indels and MNVs from the store", planned.alleles_from_store),
         ):
             columns[f"{name}_{key}"] = (f"{name} {key.replace('_', ' ')}", meaning, number)
+    for table, number in (matched or {}).items():
+        name = safe_name(table)
+        columns[f"{name}_matched"] = (f"{name} matched", "Alleles that the table has", number)
     return {
         "id": "varlm",
         "section_name": "varlm",

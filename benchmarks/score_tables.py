@@ -215,7 +215,8 @@ def main() -> None:
             f"{datetime.date.today()}, {platform.machine()}, {len(os.sched_getaffinity(0))} cores, "
             f"Python {platform.python_version()}; medians of {args.repeats} alternating runs, "
             "whole processes; made by `benchmarks/score_tables.py`. The table has every SNV of the "
-            "yeast genome; `bcftools annotate` carries its score over from the text.",
+            "yeast genome; `bcftools annotate` carries its score over from the text. Load of the "
+            f"machine: {os.getloadavg()[2]:.1f} processes in the last quarter of an hour.",
             "",
             table_of(figures, alleles),
             "",

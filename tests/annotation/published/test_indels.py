@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from making.score_tables import table, write_cohort, write_indexed, write_score_vcf
+from making.vcf import bcf_of, bcftools
+from varlm.annotation.published import vcf_rows
 from varlm.annotation.published.joining import Joiner
 from varlm.annotation.published.rows import Checked, matched
 from varlm.annotation.published.tables import opened
@@ -170,3 +172,28 @@ def test_rows_padded_by_more_than_an_index_of_positions_can_tell(tmp_path, make_
         cohort = write_cohort(tmp_path / "c", reference, [*more, *alleles])
         columns = Joiner(described, source, genome).columns(pl.read_parquet(cohort))
         assert columns["t_s"].to_list()[-1] == "2"
+
+
+@pytest.mark.parametrize("is_bcf", [False, True])
+def test_a_record_that_reaches_into_two_stretches_counts_once(
+    is_bcf, tmp_path, make_reference, monkeypatch
+):
+    monkeypatch.setattr(vcf_rows, "_GAP", 1)
+    sequence = "".join(random.Random(2).choices("ACGT", k=400))
+    reference = make_reference({"c": sequence})
+    ref = sequence[99:180]
+    third, first = ("ACGT"[("ACGT".index(base) + 1) % 4] for base in (ref[70], ref[0]))
+    records = [("c", 100, ref, ref[:70] + third + ref[71:], "S=2")]
+    path = write_score_vcf(tmp_path / "t.vcf", records, [("S", "A", "Integer")], {"c": sequence})
+    if is_bcf:
+        path = bcf_of(path)
+        bcftools("index", path)
+    cohort = write_cohort(
+        tmp_path / "c", reference, [("c", 100, ref[0], first), ("c", 170, ref[70], third)]
+    )
+    genome = Genome.open(reference)
+    described = table(path, ("s", "S", {"type": "integer", "rule": "list"}))
+    source = opened(described, ContigNames(genome.lengths), tmp_path)
+    joiner = Joiner(described, source, genome)
+    assert joiner.columns(pl.read_parquet(cohort))["t_s"].to_list() == [None, "2"]
+    assert joiner.checked.rows == 1

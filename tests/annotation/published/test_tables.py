@@ -3,6 +3,8 @@
 import gzip
 import random
 
+import numpy as np
+import polars as pl
 import pysam
 import pytest
 from hypothesis import given
@@ -22,6 +24,7 @@ from varlm.annotation.published.delimited import read_heading
 from varlm.annotation.published.indexed_text import IndexedText
 from varlm.annotation.published.keys import places_of
 from varlm.annotation.published.tables import opened
+from varlm.annotation.published.wanted import wanted_on
 from varlm.errors import UserError
 from varlm.genome.contig_names import ContigNames
 
@@ -218,3 +221,17 @@ def test_long_tables_are_read_in_many_blocks(tmp_path, monkeypatch):
         numbers = [int(line.split()[1]) for line in b"".join(pieces).splitlines()]
         assert numbers == list(range(first, min(last, 59_999) + 1))
         assert all(piece.endswith(b"\n") for piece in pieces)
+
+
+@pytest.mark.parametrize("is_indexed", [False, True])
+def test_lines_that_end_as_on_windows(is_indexed, tmp_path):
+    plain = tmp_path / "t.tsv"
+    lines = ["#chrom\tpos\tref\talt\tx", *("\t".join(map(str, row)) for row in ROWS)]
+    plain.write_bytes("".join(f"{line}\r\n" for line in lines).encode())
+    path = tabix(plain) if is_indexed else plain
+    source = opened(table(path, ("a", "x", {"type": "text"})), NAMES, tmp_path).source
+    sites = pl.DataFrame({"row": [0], "pos": [7], "ref": [SEQUENCE[6]], "alt": ["N"]})
+    wanted = wanted_on("chr1", np.frombuffer(SEQUENCE.encode(), np.uint8), sites)
+    values = [v for _, rows in source.rows({"chr1": wanted}) for v in rows["value_0"]]
+    assert set(values) >= {"7.0", "7.25", "7.5"}
+    assert not any("\r" in value for value in values)

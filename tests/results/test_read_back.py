@@ -252,7 +252,7 @@ def test_what_does_not_read_back_does_not_stay(genome, tmp_path, monkeypatch):
     vcf.write_text(HEAD + body())
     real = annotated_vcf.info_suffixes
 
-    def shifted(alleles, models):
+    def shifted(alleles, models, tables=()):
         llr = pl.col(f"{MODEL}_llr").shift(1)
         return real(alleles.with_columns(llr), models)
 

@@ -83,3 +83,20 @@ def test_no_other_module_spells_a_name(root):
         if {*re.findall(r'"(VARLM(?:_[A-Z]+)*)"', path.read_text())} & {*NAMES}
     }
     assert modules == {"run/environment.py"}
+
+
+@pytest.mark.parametrize(("load", "spin"), [(0.4, None), (3.0, "10000")])
+def test_threads_give_way_soon_where_there_is_other_work(monkeypatch, load, spin):
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
+    monkeypatch.setattr(os, "getloadavg", lambda: (load, 0, 0))
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    environment.spin_shortly()
+    assert os.environ.get("GOMP_SPINCOUNT") == spin
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
+
+
+def test_what_the_user_says_of_spinning_stays(monkeypatch):
+    monkeypatch.setenv("GOMP_SPINCOUNT", "7")
+    monkeypatch.setattr(os, "getloadavg", lambda: (99, 0, 0))
+    environment.spin_shortly()
+    assert os.environ["GOMP_SPINCOUNT"] == "7"

@@ -42,10 +42,6 @@ _OUT_OF_MEMORY = 6  # starts with ever smaller batches, at most
 _TICK = 1.0  # seconds
 _GRACE = 3.0  # seconds for the child to end by itself
 
-# Threads that wait for each other spin. On a machine with other work that makes a job many times
-# slower; on one without, to spin shortly costs 5 to 10 %.
-_SHORT_SPIN = ("GOMP_SPINCOUNT", "10000")
-
 
 def supervise(work: Callable[[], int], name: str, patience: float = PATIENCE) -> int:
     """Do some work in a child; return its exit status.
@@ -127,8 +123,7 @@ def _work(work: Callable[[], int], heartbeat: int, halved: int) -> NoReturn:
     status = 1
     try:
         os.set_blocking(heartbeat, False)
-        if os.getloadavg()[0] > (os.cpu_count() or 1) / 2:
-            os.environ.setdefault(*_SHORT_SPIN)
+        environment.spin_shortly()
         if platform.machine() == "x86_64":  # numpy's threads spin too; torch has others there
             os.environ["OPENBLAS_NUM_THREADS"] = "1"
         os.environ |= environment.for_watched(heartbeat, halved, os.getppid())

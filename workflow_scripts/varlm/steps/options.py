@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from varlm.errors import UserError
+from varlm.run import environment
 from varlm.scoring.hardware import Hardware
 
 
@@ -42,6 +43,7 @@ def hardware(args: argparse.Namespace) -> Hardware:
     UserError
         If the batch size is neither `auto` nor a positive number.
     """
+    environment.spin_shortly()
     text = args.batch_size
     if text != "auto" and (not text.isdigit() or int(text) < 1):
         raise UserError(f"scoring.batch_size: {text!r}; expected auto or a positive number")

@@ -45,6 +45,13 @@ SETTINGS = {
     **{"mask_share": 0.15, "soft_masked_weight": 0.1, "jitter": 0},
 }
 
+HEAD = (
+    "# Dense scores beside masked ones, in yeast\n"
+    "{date}, {machine}, {threads}; {sites} random sites and their three SNVs each, LLRs in nats, "
+    "strand means, float32. Rows of a few sites say little: the annotation has hardly any UTRs and "
+    "introns. Made by `benchmarks/dense.py`.\n"
+)
+
 
 @dataclass(frozen=True)
 class Case:
@@ -180,12 +187,12 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks/results/dense.md")
     args = parser.parse_args()
-    text = (
-        "# Dense scores beside masked ones, in yeast\n"
-        f"{datetime.date.today().isoformat()}, {os.cpu_count()} cores ({platform.machine()}), "
-        f"{args.threads} thread{'s' * (args.threads > 1)}; {args.sites} random sites and their three SNVs each, LLRs in "
-        "nats, strand means, float32. Rows of a few sites say little: the annotation has hardly any "
-        "UTRs and introns. Made by `benchmarks/dense.py`.\n"
+    machine = f"{os.cpu_count()} cores ({platform.machine()})"
+    text = HEAD.format(
+        date=datetime.date.today().isoformat(),
+        machine=machine,
+        threads=f"{args.threads} thread{'s' if args.threads > 1 else ''}",
+        sites=args.sites,
     )
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(args.data.resolve(), Path(folder), args.threads)

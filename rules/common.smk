@@ -311,10 +311,12 @@ def score_files(name):
 
 
 def table_content(name):
-    """Return what the files of a table of published scores are known by."""
-    return fingerprints(
-        *table_files(TABLES[name]["path"]), CONFIG["reference"]["aliases"]
-    )
+    """Return what a table of published scores is known by: its files, and what is taken of it.
+
+    Snakemake 9.27 compares no params that are made of `input`, as the table that the step gets is.
+    """
+    paths = (*table_files(TABLES[name]["path"]), CONFIG["reference"]["aliases"])
+    return [*fingerprints(*paths), step_settings.shown_table(CONFIG, name)]
 
 
 def joined(wildcards):

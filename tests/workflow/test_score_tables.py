@@ -194,6 +194,29 @@ def test_another_content_of_a_table_makes_its_columns_anew(alone):
     assert record["matched"] > 0
 
 
+def test_another_rule_or_direction_makes_them_anew(beside):
+    """Though Snakemake compares no params that are made of inputs."""
+    write_config(
+        beside.folder,
+        name="other.yaml",
+        reference={"fasta": "genome.fa.gz", "annotation": "genes.gff3.gz"},
+        annotate={
+            "upstream": 50,
+            "downstream": 50,
+            "scores": {**TABLES, "cadd": {**TABLES["cadd"], "columns": {"phred": "PHRED"}}},
+        },
+        report={"pictures": 0},
+    )
+    planned = snakemake(beside.folder, "--dry-run", config="other.yaml")
+    for rule in ("join_scores", "annotate", "summarise"):
+        assert f"rule {rule}:" in planned
+    for rule in ("plan", "score", "commit", "calibrate"):
+        assert f"rule {rule}:" not in planned
+        assert f"checkpoint {rule}:" not in planned
+    stars = [line for line in planned.splitlines() if "scores/star.parquet" in line]
+    assert not any(line.strip().startswith("output:") for line in stars)
+
+
 def test_wrong_tables_are_told_before_the_scoring(beside):
     folder = beside.folder
     (folder / "other.tsv").write_text("#chrom\tpos\tref\talt\tx\nplanet\t1\tA\tC\t0.5\n")

@@ -11,7 +11,7 @@ from typing import Any
 from varlm.run.config_keys import LOOP, CohortFile, is_address, label_tables
 from varlm.run.dense_models import any_dense
 from varlm.run.model_settings import model_kinds
-from varlm.run.score_tables import score_tables
+from varlm.run.score_tables import ScoreTable, score_tables
 from varlm.run.step_warnings import STEPS
 from varlm.tables.score_kinds import ScoreKind
 
@@ -74,8 +74,13 @@ def score_settings(config: Mapping[str, Any]) -> list[str]:
 
 def shown_tables(config: Mapping[str, Any]) -> list[str]:
     """Return the tables of scores as the annotated table tells them, addresses less their "?…"."""
-    tables = score_tables(config)
-    return [replace(table, path=table.path.partition("?")[0]).to_json() for table in tables]
+    return [shown_table(config, name) for name in config["annotate"]["scores"]]
+
+
+def shown_table(config: Mapping[str, Any], name: str) -> str:
+    """Return a table of scores as JSON, without what an address has after "?"."""
+    table = _table(config, name)
+    return replace(table, path=table.path.partition("?")[0]).to_json()
 
 
 def ranked_tables(config: Mapping[str, Any]) -> list[str]:
@@ -95,9 +100,13 @@ def joined_table(config: Mapping[str, Any], name: str, files: Sequence[str]) -> 
     files : sequence of str
         Where its files lie on this machine, the first first.
     """
-    table = next(table for table in score_tables(config) if table.name == name)
+    table = _table(config, name)
     is_fetched = is_address(table.path)
     return (replace(table, path=str(files[0])) if is_fetched else table).to_json()
+
+
+def _table(config: Mapping[str, Any], name: str) -> ScoreTable:
+    return next(table for table in score_tables(config) if table.name == name)
 
 
 def _checked_models(config: Mapping[str, Any]) -> list[str] | dict[str, str | None]:

@@ -16,7 +16,7 @@ from making.score_tables import (
     write_text,
 )
 from making.vcf import bcf_of, bcftools
-from varlm.annotation.published import joining, tables
+from varlm.annotation.published import indexed_text, joining, tables
 from varlm.annotation.published.joining import ScoreJoin, join_scores
 from varlm.cli import main
 from varlm.errors import UserError
@@ -179,7 +179,8 @@ def test_nothing_depends_on_the_size_of_pieces(form, tmp_path, reference, cohort
     whole = joined(cohort, reference, table(path, ("score", source)))
     monkeypatch.setattr(joining, "ROWS", 2)
     monkeypatch.setattr(tables, "_GAP", 1)
-    monkeypatch.setattr(tables, "_BLOCK", 50)
+    monkeypatch.setattr(indexed_text, "BLOCK", 50)
+    monkeypatch.setattr(indexed_text, "_LINES", 2)
     pieces = joined(cohort, reference, table(path, ("score", source)))
     assert pieces[0].equals(whole[0])
     assert pieces[1].matched == whole[1].matched

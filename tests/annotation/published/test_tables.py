@@ -5,7 +5,6 @@ import random
 
 import numpy as np
 import polars as pl
-import pysam
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,12 +18,12 @@ from making.score_tables import (
     write_score_vcf,
     write_text,
 )
-from varlm.annotation.published import indexed_text
+from making.vcf import bcf_of
 from varlm.annotation.published.delimited import read_heading
 from varlm.annotation.published.indexed_text import IndexedText
 from varlm.annotation.published.keys import places_of
 from varlm.annotation.published.tables import opened
-from varlm.annotation.published.wanted import wanted_on
+from varlm.annotation.published.wanted import PADDING, wanted_on
 from varlm.errors import UserError
 from varlm.genome.contig_names import ContigNames
 
@@ -136,30 +135,95 @@ def test_a_cut_bgzip_table(tmp_path):
     refused(table(path, ("a", 5)), tmp_path, "truncated: the empty block that ends a bgzip file")
 
 
-def test_an_index_of_another_file(tmp_path):
-    path = write_indexed(tmp_path / "t.tsv", [f"# {'x' * 100_000}{n}" for n in range(9)] + ROWS)
-    other = write_indexed(tmp_path / "u.tsv", ROWS)
-    other.with_name("u.tsv.gz.tbi").write_bytes(path.with_name("t.tsv.gz.tbi").read_bytes())
-    text = IndexedText(other, other.with_name("u.tsv.gz.tbi"))
-    with pytest.raises(UserError, match=r"rows of 'chr1' there is nothing; the index is another"):
-        b"".join(text.lines("chr1", 1, 60))
-    longer = write_indexed(
-        tmp_path / "v.tsv", [("chr1", pos, "A", "C", 1) for pos in range(1, 40_000)]
+def rows_of(described, tmp_path, *positions):
+    """What is read where SNVs of chr1 are looked up."""
+    source = opened(described, NAMES, tmp_path).source
+    some = {"ref": "A", "alt": "C"}
+    sites = pl.DataFrame([{"row": n, "pos": pos, **some} for n, pos in enumerate(positions)])
+    wanted = wanted_on("chr1", np.frombuffer(SEQUENCE.encode(), np.uint8), sites)
+    nothing = pl.DataFrame(schema={"pos": pl.Int64(), "value_0": pl.String()})
+    parts = (rows.select(nothing.columns) for _, rows in source.rows({"chr1": wanted}))
+    return pl.concat([nothing, *parts])
+
+
+def with_index_of(path, other):
+    path.with_name(f"{path.name}.tbi").write_bytes(
+        other.with_name(f"{other.name}.tbi").read_bytes()
     )
-    longer.with_name("v.tsv.gz.tbi").write_bytes(path.with_name("t.tsv.gz.tbi").read_bytes())
-    text = IndexedText(longer, longer.with_name("v.tsv.gz.tbi"))
+    return path
+
+
+def test_an_index_of_another_file(tmp_path):
+    longer = write_indexed(tmp_path / "t.tsv", [f"# {'x' * 100_000}{n}" for n in range(9)] + ROWS)
+    path = with_index_of(write_indexed(tmp_path / "u.tsv", ROWS), longer)
+    with pytest.raises(UserError, match=r"rows of 'chr1' there is nothing; the index is another"):
+        rows_of(table(path, ("a", 5)), tmp_path, 7)
+    many = [("chr1", pos, "A", "C", 1) for pos in range(1, 40_000)]
+    path = with_index_of(write_indexed(tmp_path / "v.tsv", many), longer)
     with pytest.raises(UserError, match=r"index is another file's"):
-        b"".join(text.lines("chr1", 1, 60))
-    other.with_name("u.tsv.gz.tbi").write_bytes(gzip.compress(b"BAI\1"))
-    refused(table(other, ("a", 5)), tmp_path, "not readable as the index of a table .*tabix -f")
+        rows_of(table(path, ("a", 5)), tmp_path, 7)
 
 
-def test_an_index_of_another_column_of_positions(tmp_path):
+def test_an_index_in_which_a_contig_is_elsewhere(tmp_path):
+    """The file was made again with its contigs in another order."""
+    other = write_indexed(tmp_path / "t.tsv", [("chr2", *row[1:]) for row in ROWS] + ROWS)
+    path = write_indexed(tmp_path / "u.tsv", ROWS + [("chr2", *row[1:]) for row in ROWS])
+    with pytest.raises(UserError, match=r"rows of 'chr1' there is nothing; the index is another"):
+        rows_of(table(with_index_of(path, other), ("a", 5)), tmp_path, 7)
+
+
+def test_an_index_that_is_none(tmp_path):
+    path = write_indexed(tmp_path / "t.tsv", ROWS)
+    path.with_name("t.tsv.gz.tbi").write_bytes(gzip.compress(b"BAI\1"))
+    refused(table(path, ("a", 5)), tmp_path, "not readable as the index of a table .*tabix -f")
+    path = write_score_vcf(
+        tmp_path / "t.vcf", [("chr1", 1, "A", "C", "S=1")], [("S", "A", "Float")]
+    )
+    bcf = bcf_of(path)
+    bcf.with_name(f"{bcf.name}.csi").write_bytes(gzip.compress(b"BAI\1"))
+    refused(table(bcf, ("a", "S")), tmp_path, "not readable as the index of a BCF .*bcftools index")
+
+
+def test_an_index_of_another_vcf(tmp_path):
+    infos = [("S", "A", "Float"), ("T", "1", "String")]
+    record = ("chr1", 1, "A", "C", "S=1")
+    noise = "".join(random.Random(1).choices("abcdefgh", k=200_000))
+    longer = write_score_vcf(tmp_path / "t.vcf", [record], [*infos, (noise, "A", "Float")])
+    path = with_index_of(write_score_vcf(tmp_path / "u.vcf", [record], infos), longer)
+    refused(table(path, ("a", "S")), tmp_path, "index is another file's")
+
+
+def test_a_block_that_is_damaged(tmp_path):
+    score = random.Random(1).random
+    rows = [("chr1", pos, "A", "C", score()) for pos in range(1, 150_000)]
+    path = write_indexed(tmp_path / "t.tsv", rows)
+    data = bytearray(path.read_bytes())
+    at = len(data) * 9 // 10
+    data[at : at + 100] = bytes(100)
+    path.write_bytes(data)
+    assert rows_of(table(path, ("a", 5)), tmp_path, 7)["pos"].max() <= 8
+    with pytest.raises(UserError, match=r"t\.tsv\.gz: damaged, or .*copy or download both again"):
+        rows_of(table(path, ("a", 5)), tmp_path, *range(100, 149_000, 500))
+
+
+@pytest.mark.parametrize("shift", [-5, 5])
+@pytest.mark.parametrize("start", [1, 20])
+def test_an_index_of_another_column_of_positions(start, shift, tmp_path):
+    """The columns may agree at first, as those of two assemblies do."""
     lines = ["#chr\thg19_pos\tgrch38_pos\tref\talt\tREVEL"]
-    lines += [(c, pos + 5, pos, ref, alt, s) for c, pos, ref, alt, s in ROWS]
-    path = write_indexed(tmp_path / "t.tsv", lines)
+    lines += [
+        (c, pos + (shift if pos > start else 0) + 5, pos + 5, ref, alt, s)
+        for c, pos, ref, alt, s in ROWS
+    ]
+    path = write_indexed(
+        tmp_path / "t.tsv", sorted(lines, key=lambda r: r[1] if r[1] != "c" else 0)
+    )
     described = table(path, ("a", "REVEL"), key={"pos": "grch38_pos"})
-    refused(described, tmp_path, "its index is of the positions in column 2, .* are in column 3")
+    message = (
+        "not where its index has the position in its column 3.* index the table by that column"
+    )
+    with pytest.raises(UserError, match=message):
+        rows_of(described, tmp_path, 40)
 
 
 def test_an_info_field_that_is_not_declared(tmp_path):
@@ -177,50 +241,50 @@ def test_a_gzip_table_without_an_index_is_read_whole(tmp_path, caplog):
     assert "has no index, and is read whole; tabix makes one" in caplog.text
 
 
-# -- the index, against pysam -----------------------------------------------------------------
+# -- what is read --------------------------------------------------------------------------
 
 
 @st.composite
 def sorted_rows(draw):
-    """Rows of some contigs, dense, sparse and far apart, and places to read."""
-    lines = []
-    for contig in draw(st.lists(st.sampled_from("abcd"), unique=True, min_size=1)):
-        at = 0
-        for _ in range(draw(st.integers(1, 30))):
-            at += draw(st.sampled_from([0, 1, 2, 17, 500, 20_000, 300_000]))
-            lines.append((contig, max(1, at), "A", "C", "x" * draw(st.sampled_from([1, 90, 5000]))))
-    places = st.tuples(st.sampled_from("abcd"), st.integers(1, 4_000_000), st.integers(0, 400_000))
-    near = st.sampled_from(lines).map(lambda row: (row[0], max(1, row[1] - 20), 40))
-    return lines, draw(st.lists(st.one_of(places, near), min_size=5, max_size=10))
+    """Positions, dense, sparse and far apart, and some to look up."""
+    positions, at = [], 0
+    for _ in range(draw(st.integers(1, 30))):
+        at += draw(st.sampled_from([0, 1, 2, 17, 500, 20_000, 300_000]))
+        positions.append(max(1, at))
+    places = st.one_of(st.sampled_from(positions), st.integers(1, 4_000_000))
+    return positions, sorted(set(draw(st.lists(places, min_size=1, max_size=10))))
 
 
-@pytest.mark.parametrize("csi", [False, True])
+@pytest.mark.parametrize("layout", ["tbi", "csi", "from_0", "ends"])
+@pytest.mark.parametrize("base", [0, 1])
 @given(case=sorted_rows())
-def test_lines_of_a_place_are_those_that_pysam_gives(csi, case, tmp_path_factory):
-    lines, places = case
+def test_each_row_of_a_place_is_read_once(base, layout, case, tmp_path_factory):
+    """However the index counts, and where it has a column of ends, so that rows overlap."""
+    positions, sites = case
     folder = tmp_path_factory.mktemp("index")
-    path = write_indexed(folder / "t.tsv", ["#c\tp\tr\ta\tx", *lines], csi=csi)
-    index = path.with_name(f"t.tsv.gz.{'csi' if csi else 'tbi'}")
-    text = IndexedText(path, index)
-    with pysam.TabixFile(str(path), index=str(index)) as file:
-        assert text.contigs == file.contigs
-        for contig, first, length in places:
-            if contig in file.contigs:
-                expected = list(file.fetch(contig, first - 1, first + length))
-                read = b"".join(text.lines(contig, first, first + length)).decode()
-                assert read.splitlines() == expected
+    lines = [
+        ("chr1", pos - 1 + base, "A", "C", number, pos + 1500)
+        for number, pos in enumerate(positions)
+    ]
+    options = {"csi": layout == "csi", "zerobased": layout == "from_0"}
+    path = write_indexed(folder / "t.tsv", lines, end=5 if layout == "ends" else 1, **options)
+    rows = rows_of(table(path, ("a", 5), base=base), folder, *sites)
+    assert rows["value_0"].is_unique().all()
+    near = [n for n, pos in enumerate(positions) if any(0 <= s - pos <= PADDING for s in sites)]
+    assert {*map(str, near)} <= {*rows["value_0"]}
+    by_number = dict(zip(map(str, range(len(lines))), positions, strict=True))
+    assert rows["pos"].to_list() == [by_number[value] for value in rows["value_0"]]
 
 
-def test_long_tables_are_read_in_many_blocks(tmp_path, monkeypatch):
-    rows = [("c", pos, "A", "C", pos * 0.37) for pos in range(1, 60_000)]
-    path = tabix(write_text(tmp_path / "t.tsv", rows))
-    monkeypatch.setattr(indexed_text, "_RAW", (1 << 16, 1 << 17))
+def test_a_contig_with_letters_that_mean_more(tmp_path):
+    names = ["chr1:5-9", "chr1", "HLA:é,1"]
+    rows = [(name, 7, "A", "C", name) for name in names]
+    path = write_indexed(tmp_path / "t.tsv", rows)
     text = IndexedText(path, path.with_name("t.tsv.gz.tbi"))
-    for first, last in ((1, 59_999), (30_000, 30_001), (59_999, 10**9), (16_000, 33_000)):
-        pieces = list(text.lines("c", first, last))
-        numbers = [int(line.split()[1]) for line in b"".join(pieces).splitlines()]
-        assert numbers == list(range(first, min(last, 59_999) + 1))
-        assert all(piece.endswith(b"\n") for piece in pieces)
+    assert text.contigs == names
+    for name in names:
+        (lines,) = text.blocks([text.fetch(name, 7, 7)])
+        assert lines.decode() == f"{name}\t7\tA\tC\t{name}\n"
 
 
 @pytest.mark.parametrize("is_indexed", [False, True])

@@ -17,7 +17,7 @@ from varlm.run.score_tables import ScoreTable
 _EXPECTED = "a table of scores must be tab-separated text"
 _BLOCK = 1 << 23  # bytes of lines read as rows at a time
 _REMEDY = "is it a table, a line a row?"
-_SHOWN = 200  # characters of what a parser said
+_SHOWN = 200  # characters of a line, or of what a parser said
 
 
 @dataclass(frozen=True)
@@ -119,6 +119,24 @@ class RowReader:
         """Return what reads the rows of a file."""
         places = places_of(table, heading.names, heading.width, str(path), of_one_contig=one_contig)
         return cls(path, places, heading.width, heading.delimiter, table.base)
+
+    def position(self, line: str) -> int:
+        """Return the position of a line, as the table counts.
+
+        Raises
+        ------
+        UserError
+            If it has none.
+        """
+        column = self.places.pos
+        try:
+            return int(line.split(self.delimiter, column + 1)[column])
+        except (IndexError, ValueError):
+            raise UserError(
+                f"{self.path}: found the line {line[:_SHOWN]!r}, expected a position, a whole "
+                f"number, in column {column + 1}; mend the line, or name the column of positions "
+                "in the key of the table"
+            ) from None
 
     def rows(self, lines: bytes) -> pl.DataFrame:
         """Return `contig` (where there is a column of it), `pos`, `ref`, `alt`, `value_0`, ….

@@ -1,22 +1,22 @@
-"""The lines of a bgzip table with an index, by place."""
+"""The lines of a bgzip table with an index, by place: pysam's tabix, its lines in blocks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 
-from varlm.annotation.published.bgzf_blocks import BgzfBlocks
-from varlm.annotation.published.tabix_index import TextIndex
+import pysam
+
 from varlm.errors import UserError
 
-_RAW = 1 << 18, 1 << 21  # compressed bytes read at a time, at first and at most
-_BLOCKS = 2, 128  # blocks of 64 kB inflated at a time: a few alleles need little
-_SHOWN = 60  # characters of a line in a message
-_FAR = 1 << 62  # a position behind all
+BLOCK = 1 << 22  # bytes of lines read as rows at a time: a call of the parser has its price
+_LINES = 1000  # lines joined at a time: of a wide table, some megabytes
+_BYTES = "latin-1"  # each byte a letter: what is no UTF-8 is the parser's to mend
 
 
 class IndexedText:
-    """A table of text and its index.
+    """A table of text and its index, .tbi or .csi.
 
     Parameters
     ----------
@@ -25,120 +25,104 @@ class IndexedText:
     Attributes
     ----------
     contigs : list of str
-        As the table names them.
-    layout : tabix_index.Layout
-        How its lines are made.
+        As the index names them.
+
+    Raises
+    ------
+    UserError
+        If they cannot be read as such.
     """
 
     def __init__(self, path: Path, index: Path):
         self._path = path
-        self._blocks = BgzfBlocks(path)
-        self._index = TextIndex(index)
-        self.contigs = self._index.contigs
-        self.layout = self._index.layout
+        try:
+            self._file = pysam.TabixFile(str(path), index=str(index), encoding=_BYTES)
+            self.contigs = self._file.contigs
+        except (OSError, ValueError) as error:
+            raise UserError(
+                f"{index}: not readable as the index of a table ({error}); make it again: "
+                "'tabix -f -s 1 -b 2 -e 2 TABLE' with the table's columns of contig and position"
+            ) from error
 
-    def lines(self, contig: str, first: int, last: int) -> Iterator[bytes]:
-        """Yield whole lines, many at a time: those of a contig's positions from `first` to `last`.
+    def fetch(self, contig: str, low: int = 1, high: int | None = None) -> Iterator[str]:
+        """Return the lines of a contig that the index has in a stretch, in the table's order.
+
+        One such iterator is read at a time, by `first` or `blocks`.
 
         Parameters
         ----------
         contig : str
             One of `contigs`.
-        first, last : int
-            As the table counts positions; both included.
+        low, high : int
+            1-based, both included; None: to the contig's end. The index knows a line by the
+            columns that it was made of, and may count what the table counts from 0 from 1.
+        """
+        end = "" if high is None else f"-{max(high, 1)}"
+        # In braces, a name with a colon is one. As bytes, a name is UTF-8.
+        region = f"{{{contig}}}:{max(low, 1)}{end}".encode()
+        lines: Iterator[str] = self._file.fetch(region=region)
+        return lines
+
+    def first(self, contig: str, low: int = 1, high: int | None = None) -> str | None:
+        """Return the first line of `fetch`, or None.
 
         Raises
         ------
         UserError
             If the table is damaged, or the index is not its own.
         """
-        rest, begun = b"", False
-        for text, is_last in self._texts(contig, first):
-            block = rest + text
-            end = len(block) if is_last else block.rfind(b"\n") + 1
-            lines, rest = block[:end], block[end:]
-            if not begun and (lines or is_last):
-                begun = True
-                self._check_first(lines[: lines.find(b"\n") + 1] or lines, contig)
-            low = self._behind(lines, contig, first - 1)
-            high = self._behind(lines, contig, last)
-            if low < high:
-                yield lines[low:high]
-            if high < len(lines):
-                return
+        return next(self._guarded(self.fetch(contig, low, high)), None)
 
-    def _texts(self, contig: str, first: int) -> Iterator[tuple[bytes, bool]]:
-        """Yield text from a contig's first position on, and whether it is the file's last."""
-        offset = self._index.offset(contig, max(0, first - 1))
-        at, skip = offset >> 16, offset & 0xFFFF
-        size, count = _RAW[0], _BLOCKS[0]
-        blocks = self._blocks.raw(at, size)
-        before = self._blocks_before(blocks, at, contig, first)
-        if before:
-            at += sum(map(len, blocks[:before]))
-            blocks = blocks[before:]
-            skip = self._inflated(blocks[:1], at).find(b"\n") + 1
-        while blocks:
-            for low in range(0, len(blocks), count):
-                some = blocks[low : low + count]
-                text = self._inflated(some, at)[skip:]
-                at, skip = at + sum(map(len, some)), 0
-                yield text, False
-            size, count = min(2 * size, _RAW[1]), min(4 * count, _BLOCKS[1])
-            blocks = self._blocks.raw(at, size)
-        yield b"", True
+    def has(self, line: str, contig: str, position: int) -> bool:
+        """Return whether the index has a line at a position, counted from 0 or from 1."""
+        return line in self._guarded(self.fetch(contig, position, position + 1))
 
-    def _inflated(self, blocks: list[bytes], at: int) -> bytes:
-        return b"".join(self._blocks.inflated(block, at) for block in blocks)
+    def blocks(self, pieces: Iterable[Iterator[str]]) -> Iterator[bytes]:
+        """Yield lines in blocks of some `BLOCK` bytes, as they are in the file.
 
-    def _blocks_before(self, blocks: list[bytes], at: int, contig: str, first: int) -> int:
-        """Return how many blocks hold lines before a position alone; bisects their first lines."""
-        low, high = 0, len(blocks) - 1  # the answer is from `low` to `high`
-        while low < high:
-            middle = (low + high + 1) // 2
-            text = self._blocks.inflated(blocks[middle], at)
-            start = text.find(b"\n") + 1
-            end = text.find(b"\n", start)
-            if start and end > start and not self._is_behind(text[start:end], contig, first - 1):
-                low = middle
-            else:
-                high = middle - 1
-        return low
+        Parameters
+        ----------
+        pieces : iterable of iterator of str
+            Of `fetch`.
 
-    def _check_first(self, line: bytes, contig: str) -> None:
-        """Raise `UserError` unless the line that the index leads to is a row of the contig."""
-        if not line or self._is_behind(line, contig, _FAR):
-            raise UserError(
-                f"{self._path}: where its index has rows of {contig!r} there is "
-                f"{_shown(line) if line else 'nothing'}; the index is another file's: make it "
-                "again with tabix"
-            )
+        Raises
+        ------
+        UserError
+            As `first`.
+        """
+        some: list[str] = []
+        size = 0
+        for lines in pieces:
+            while text := self._joined(lines):
+                some.append(text)
+                size += len(text)
+                if size >= BLOCK:
+                    yield "".join(some).encode(_BYTES)
+                    some, size = [], 0
+        if some:
+            yield "".join(some).encode(_BYTES)
 
-    def _behind(self, lines: bytes, contig: str, position: int) -> int:
-        """Return where the first line begins that is behind a position; bisects whole lines."""
-        low, high = 0, len(lines)
-        while low < high:
-            start = lines.rfind(b"\n", low, (low + high) // 2) + 1 or low
-            end = lines.find(b"\n", start) + 1 or len(lines)
-            if self._is_behind(lines[start:end], contig, position):
-                high = start
-            else:
-                low = end
-        return low
+    def is_anothers(self, what: str) -> UserError:
+        """Return the error of an index that leads elsewhere."""
+        return UserError(
+            f"{self._path}: {what}; the index is another file's: make it again with tabix"
+        )
 
-    def _is_behind(self, line: bytes, contig: str, position: int) -> bool:
-        layout = self.layout
-        if line.startswith(layout.comment) or not line.strip():
-            return False
-        fields = line.rstrip(b"\r\n").split(b"\t", max(layout.contig, layout.pos) + 1)
+    def _joined(self, lines: Iterator[str]) -> str:
         try:
-            return fields[layout.contig].decode() != contig or int(fields[layout.pos]) > position
-        except (IndexError, ValueError):
-            raise UserError(
-                f"{self._path}: found the line {_shown(line)}, expected a position in column "
-                f"{layout.pos + 1}, as its index says; make the index again with tabix"
-            ) from None
+            some = list(islice(lines, _LINES))
+        except (OSError, ValueError) as error:
+            raise self._damaged(error) from error
+        return "\n".join([*some, ""])
 
+    def _guarded(self, lines: Iterator[str]) -> Iterator[str]:
+        try:
+            yield from lines
+        except (OSError, ValueError) as error:
+            raise self._damaged(error) from error
 
-def _shown(line: bytes) -> str:
-    return repr(line[:_SHOWN].decode("utf-8", "replace"))
+    def _damaged(self, error: Exception) -> UserError:
+        return UserError(
+            f"{self._path}: damaged, or its index is another file's ({error}); copy or download "
+            "both again, or make the index again with tabix"
+        )

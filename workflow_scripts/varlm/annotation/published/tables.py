@@ -7,7 +7,8 @@ import logging
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from itertools import dropwhile
 from pathlib import Path
 
 import polars as pl
@@ -26,8 +27,8 @@ from varlm.tables.parquet import Column, Table, write_pieces
 
 log = logging.getLogger(__name__)
 
-_BLOCK = 1 << 22  # bytes of lines read as rows at a time
 _GAP = 1000  # bp that are read on over: a new place costs as much
+_SHOWN = 80  # characters of a line in a message
 _SEPARATOR = ";"  # between several values in one cell of a table of text, as dbNSFP writes them
 
 
@@ -111,47 +112,52 @@ class IndexedTable:
     by_span = False
 
     def __init__(self, text: IndexedText, reader: delimited.RowReader, table: ScoreTable):
-        """Hold the index against the columns of the key.
-
-        Raises
-        ------
-        UserError
-            If the index is of another column of positions.
-        """
-        indexed, wanted = text.layout.pos, reader.places.pos
-        if indexed != wanted:
-            raise UserError(
-                f"{reader.path}: its index is of the positions in column {indexed + 1}, those of "
-                f"annotate.scores.{table.name} are in column {wanted + 1}; index it by that column "
-                "with tabix (it must be sorted by it), or name the other in the table's key"
-            )
-        self._text, self._reader = text, reader
+        self._text, self._reader, self._table = text, reader, table
         self.contigs: Mapping[str, int | None] = dict.fromkeys(text.contigs)
+        self._checked: set[str] = set()
 
     def rows(self, wanted: Mapping[str, Wanted]) -> Iterator[tuple[str, pl.DataFrame]]:
         """Yield rows; see `Source`."""
         for contig, places in wanted.items():
-            for lines in _in_blocks(self._lines(contig, places)):
+            shift = 1 - self._reader.base
+            stretches = [(low - shift, high - shift) for low, high in places.stretches(_GAP)]
+            self._check(contig, stretches)
+            for lines in self._text.blocks(self._pieces(contig, stretches)):
                 yield contig, self._reader.rows(lines)
 
-    def _lines(self, contig: str, places: Wanted) -> Iterator[bytes]:
-        shift = 1 - self._reader.base
-        for first, last in places.stretches(_GAP):
-            yield from self._text.lines(contig, first - shift, last - shift)
+    def _pieces(self, contig: str, stretches: list[tuple[int, int]]) -> Iterator[Iterator[str]]:
+        """Yield the lines of each stretch, as the table counts, each line in one alone."""
+        for low, high in stretches:
+            # An index may count from 1 what the table counts from 0.
+            lines = self._text.fetch(contig, low, high + 1)
+            # Before it lie rows that reach into it where the index has a column of ends.
+            yield dropwhile(partial(self._is_before, low), lines)
 
+    def _is_before(self, position: int, line: str) -> bool:
+        return self._reader.position(line) < position
 
-def _in_blocks(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Join pieces of whole lines: a call of the parser costs as much as some thousand lines."""
-    some: list[bytes] = []
-    size = 0
-    for piece in pieces:
-        some.append(piece if piece.endswith(b"\n") else piece + b"\n")
-        size += len(piece)
-        if size >= _BLOCK:
-            yield b"".join(some)
-            some, size = [], 0
-    if some:
-        yield b"".join(some)
+    def _check(self, contig: str, stretches: list[tuple[int, int]]) -> None:
+        """Raise `UserError` unless the index finds rows of a contig where their positions are.
+
+        Held against the table once a contig: its first row, and the one where reading will end,
+        for positions of two assemblies may be the same where a contig begins.
+        """
+        if contig in self._checked:
+            return
+        first = self._text.first(contig)
+        if first is None:
+            raise self._text.is_anothers(f"where its index has rows of {contig!r} there is nothing")
+        for line in (first, self._text.first(contig, stretches[-1][1])):
+            if line is not None and not self._text.has(line, contig, self._reader.position(line)):
+                column = self._reader.places.pos + 1
+                raise UserError(
+                    f"{self._reader.path}: a row of {contig!r} is not where its index has the "
+                    f"position in its column {column}, that of annotate.scores."
+                    f"{self._table.name}: {line[:_SHOWN]!r}; index the table by that column with "
+                    "tabix (it must be sorted by it), or name the column that it is indexed by in "
+                    "the table's key"
+                )
+        self._checked.add(contig)
 
 
 class _Pattern:

@@ -6,13 +6,14 @@ import difflib
 import re
 import tempfile
 from collections.abc import Iterator, Mapping
-from itertools import chain, compress
+from functools import partial
+from itertools import dropwhile
 from pathlib import Path
 
 import polars as pl
 import pysam
 
-from varlm.annotation.published.tabix_index import TextIndex, contigs_with_records
+from varlm.annotation.published.indexed_text import IndexedText
 from varlm.annotation.published.wanted import Wanted
 from varlm.errors import UserError, first_few
 from varlm.files import text
@@ -24,7 +25,7 @@ from varlm.vcf.heading import read_heading
 from varlm.vcf.lines import open_vcf
 
 _GAP = 5000  # bp that are read on over
-_BLOCK = 1 << 23  # bytes of lines read as rows at a time
+_BLOCK = 1 << 23  # bytes of lines of a BCF read as rows at a time
 _COLUMNS = {"contig": 0, "pos": 1, "ref": 3, "alt": 4, "info": 7}
 _FLAG = "1"  # the value of a flag that is there
 _EXPECTED = "a table of scores in VCF"
@@ -141,11 +142,16 @@ class IndexedVcf:
         self._path, self._index = path, index
         self._fields = Fields(path, table)
         first = next(text.content(path, _EXPECTED + " or BCF"), b"")
+        self._text: IndexedText | None = None
         self._is_bcf = first.startswith(b"BCF")
         if self._is_bcf:
-            named = list(compress(self._fields.contigs, contigs_with_records(index)))
+            named = _contigs_with_records(path, index)
         else:
-            named = TextIndex(index).contigs
+            self._text = IndexedText(path, index)
+            named = self._text.contigs
+            # Some programs list contigs without a record: none has one only in another's index.
+            if named and not any(map(self._text.first, named)):
+                raise self._text.is_anothers("where its index has records there is nothing")
         self.contigs: Mapping[str, int | None] = {
             name: self._fields.contigs.get(name) for name in named
         }
@@ -161,17 +167,9 @@ class IndexedVcf:
 
     def _lines(self, stretches: Mapping[str, list[tuple[int, int]]]) -> Iterator[bytes]:
         """Yield the lines of records that reach into stretches, each once."""
-        try:
-            with pysam.TabixFile(
-                str(self._path), index=str(self._index), encoding="latin-1"
-            ) as file:
-                yield from _joined(
-                    _cut(line)
-                    for contig, places in stretches.items()
-                    for line in _fetched(file, contig, places)
-                )
-        except (OSError, ValueError) as error:
-            raise _damaged(self._path, error) from error
+        assert self._text is not None
+        for contig, places in stretches.items():
+            yield from self._text.blocks(_fetched(self._text, contig, places))
 
     def _bcf_lines(self, stretches: Mapping[str, list[tuple[int, int]]]) -> Iterator[bytes]:
         places = (f"{c}\t{low}\t{high}\n" for c, spans in stretches.items() for low, high in spans)
@@ -196,15 +194,20 @@ def all_vcf_rows(path: Path, table: ScoreTable) -> Iterator[pl.DataFrame]:
         yield fields.rows(read_columns(chunk, source).rename({"chrom": "contig"}))
 
 
-def _fetched(file: pysam.TabixFile, contig: str, places: list[tuple[int, int]]) -> Iterator[str]:
-    """Yield the lines of a contig that reach into stretches, each once."""
-    before = 0
+def _fetched(
+    table: IndexedText, contig: str, places: list[tuple[int, int]]
+) -> Iterator[Iterator[str]]:
+    """Yield the lines of a contig that reach into each stretch, each once."""
+    before = -1
     for low, high in places:
-        for line in file.fetch(contig, low - 1, high):
-            # What begins in or before the stretch before, and reaches here, was yielded there.
-            if not before or int(line.split("\t", 2)[1]) > before:
-                yield line
+        # What begins in or before the stretch before, and reaches here, was yielded there.
+        lines = dropwhile(partial(_is_within, before), table.fetch(contig, low, high))
+        yield map(_cut, lines)
         before = high
+
+
+def _is_within(position: int, line: str) -> bool:
+    return int(line.split("\t", 2)[1]) <= position
 
 
 def _cut(line: str) -> str:
@@ -214,17 +217,18 @@ def _cut(line: str) -> str:
     return "\t".join(line.split("\t", 8)[:8])
 
 
-def _joined(lines: Iterator[str]) -> Iterator[bytes]:
-    """Yield lines, each byte a letter of them, in blocks of bounded size."""
-    some: list[str] = []
-    size = 0
-    for line in chain(lines, [""]):
-        if line:
-            some.append(line)
-            size += len(line)
-        if some and (size > _BLOCK or not line):
-            yield ("\n".join(some) + "\n").encode("latin-1")
-            some, size = [], 0
+def _contigs_with_records(path: Path, index: Path) -> list[str]:
+    """Return the contigs of a BCF that its index has records of."""
+    try:
+        with pysam.VariantFile(str(path), index_filename=str(index)) as file:
+            if file.index is None:
+                raise ValueError("it is no index of a BCF")
+            return list(file.index)
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{index}: not readable as the index of a BCF ({error}); make it again with 'bcftools "
+            "index -f'"
+        ) from error
 
 
 def _records(lines: bytes) -> pl.DataFrame:

@@ -8,6 +8,9 @@ convnet. The others are small and trained here for a while on the same genome, w
 of every training of varlm: they know little, but of what they know the constant has to hold. varlm
 trains no legacy ConvNet: its weights are random, so that no theory says anything of it, and its row
 shows what the measurement of an unfit model looks like.
+
+How much of a window a tile may take follows from the last table: the same sites of the model that
+ships, each at so many bp from the nearer end of its window.
 """
 
 import argparse
@@ -21,15 +24,31 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import polars as pl
+import torch
+
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "workflow_scripts"), str(ROOT / "tests")]
 
 from making.toy_models import CONFIGS, make_checkpoint
 from varlm import cli
 from varlm.annotation.site_classes import CLASSES
+from varlm.genome.reference import Genome
+from varlm.genome.windows import reverse_complement
+from varlm.models.language_model import LanguageModel
+from varlm.models.loading import load_model
+from varlm.models.prepared import PreparedModel
+from varlm.scoring import dense_scale, formulas
 from varlm.scoring.dense_scale import Agreement, DenseScale
+from varlm.scoring.hardware import Hardware
+from varlm.scoring.inference import site_windows_of
+from varlm.scoring.stored_sites import sites_through_store
+from varlm.store import Store
 
 WINDOW = 512
+CONTEXTS = (256, 192, 128, 96, 64, 32, 0)  # bp
+BATCH = 16  # windows
 TRAINED_WINDOW = 128  # bp, of those that are trained here
 TRAINED = {
     "bytenet": {"hidden_size": 64, "slim": True, "num_hidden_layers": 8, "dilation_cycle": 4},
@@ -169,6 +188,48 @@ def row(name: str, of: Agreement) -> str:
     )
 
 
+def by_context(bench: Bench, case: Case, sites: int) -> str:
+    """Return how the agreement depends on where in its window a site lies."""
+    model = PreparedModel.read(bench.folder / f"{case.encoder}.json")
+    masked = dense_scale.masked_model(model)
+    assert masked is not None
+    genome, store = Genome.open(bench.reference), Store(bench.folder / "store")
+    chosen, hardware = dense_scale.sample(genome, sites), Hardware(threads=bench.threads)
+    scored = sites_through_store(chosen, genome, store, masked, hardware).sites
+    hidden = dense_scale.snv_llrs(scored, genome)
+    constant = DenseScale.read(bench.folder / f"{case.encoder}.dense.json").constant
+    text = (
+        f"\n## {case.encoder}: a site's distance from the nearer end of its window\n"
+        f"Of {case.window} bp. A tile is a quarter of a window from both ends.\n\n"
+        "| bp | Spearman | RMSE after the constant |\n| --- | --- | --- |\n"
+    )
+    network = load_model(case.folder)
+    for context in CONTEXTS:
+        numbers = formulas.logit_columns(seen_at(network, genome, scored, case.window, context))
+        dense = dense_scale.snv_llrs(scored.select("contig", "pos").hstack(numbers), genome)
+        of = dense_scale.agreement(dense, hidden, constant)
+        text += f"| {context} | {of.spearman:.3f} | {of.rmse:.3f} |\n"
+    return text
+
+
+def seen_at(
+    network: LanguageModel, genome: Genome, sites: pl.DataFrame, window: int, context: int
+) -> np.ndarray:
+    """Return unmasked logits of sites with `context` bp on their left: (sites, 2, 4)."""
+    windows = site_windows_of(genome, sites, window, context)
+    numbers = np.empty((len(windows), 2, 4), np.float32)
+    for start in range(0, len(windows), BATCH):
+        rows = slice(start, start + BATCH)
+        forward, reverse = windows[rows], reverse_complement(windows[rows])
+        for strand, (read, place) in enumerate(
+            ((forward, context), (reverse, window - 1 - context))
+        ):
+            ids = torch.from_numpy(network.encode(read))
+            logits = network.tile_logits(ids, place, place + 1)[:, 0]
+            numbers[rows, strand] = (logits if strand == 0 else logits.flip(1)).numpy()
+    return numbers
+
+
 def cases(bench: Bench, steps: int) -> list[Case]:
     """Return the models, trained where they have to be."""
     legacy = make_checkpoint(bench.folder / "legacy", CONFIGS["legacy"])
@@ -196,8 +257,10 @@ def main() -> None:
     )
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(args.data.resolve(), Path(folder), args.threads)
-        for case in cases(bench, args.steps):
+        measured = cases(bench, args.steps)
+        for case in measured:
             text += table(case, bench.measure(case, args.sites))
+        text += by_context(bench, measured[0], args.sites)
     print(text)
     args.out.write_text(text)
 

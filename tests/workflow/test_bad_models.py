@@ -229,7 +229,10 @@ def project(tmp_path):
     return tmp_path
 
 
-SCORING = {"window": 64, "precision": "float32", "background_sites": 0}
+SCORING = {
+    **{"window": 64, "precision": "float32", "background_sites": 0},
+    "dense": {"sites": 0},  # which would be rows of the plan
+}
 
 
 @pytest.mark.slow

@@ -131,6 +131,7 @@ rule join_scores:
         table=lambda wildcards, input: step_settings.joined_table(
             CONFIG, wildcards.table, input.table
         ),
+        max_ref_mismatch=CONFIG["normalise"]["max_ref_mismatch"],
     shell:
         """
         python "$VARLM" join_scores \
@@ -138,6 +139,7 @@ rule join_scores:
             --reference {params.reference:q} \
             {params.aliases:q} \
             --table {params.table:q} \
+            --max-ref-mismatch {params.max_ref_mismatch:q} \
             --scores {output.scores:q} \
             --record {output.record:q} \
             2>{log:q}
@@ -166,6 +168,7 @@ rule rank_scores:
         table=lambda wildcards, input: step_settings.joined_table(
             CONFIG, wildcards.table, input.table
         ),
+        max_ref_mismatch=CONFIG["normalise"]["max_ref_mismatch"],
         sites=CONFIG["scoring"]["background_sites"],
     shell:
         """
@@ -173,6 +176,7 @@ rule rank_scores:
             --reference {params.reference:q} \
             {params.aliases:q} \
             --table {params.table:q} \
+            --max-ref-mismatch {params.max_ref_mismatch:q} \
             --sites {params.sites:q} \
             --scores {output.scores:q} \
             --record {output.record:q} \

@@ -50,10 +50,11 @@ def other(sequence, pos, step=1):
     return "ACGT"[("ACGT".index(sequence[pos - 1]) + step) % 4]
 
 
-def joined(cohort, reference, score_table, aliases=None):
+def joined(cohort, reference, score_table, aliases=None, **options):
     """The columns and the record, as the library writes them."""
     out = cohort.parent / "scores" / f"{score_table.name}.parquet"
-    record = join_scores(cohort, Genome.open(reference), aliases, score_table, out)
+    genome = Genome.open(reference)
+    record = join_scores(cohort, genome, aliases, score_table, out, **options)
     check_digest(out)
     assert [*out.parent.glob(".*")] == []  # no scratch is left
     frame = pl.read_parquet(out)
@@ -263,6 +264,33 @@ def test_a_table_of_another_assembly_is_refused(tmp_path, reference, cohort):
     with pytest.raises(UserError, match=message + r"expected '[ACGT]'.*another assembly"):
         joined(cohort, reference, table(path, ("score", "PHRED")))
     assert not (cohort.parent / "scores/t.parquet").exists()
+
+
+def test_as_many_wrong_refs_as_the_config_allows(tmp_path, make_reference):
+    """Half of the rows are of another sequence."""
+    reference = make_reference(CONTIGS)
+    records = [("chr1", pos, SEQUENCE[pos - 1], other(SEQUENCE, pos)) for pos in range(1, 301)]
+    cohort = write_cohort(tmp_path / "c", reference, records)
+    mutated = SEQUENCE[:150] + "".join(other(SEQUENCE, pos) for pos in range(151, 301))
+    path = write_indexed(tmp_path / "t.tsv", [HEADER, *snvs(mutated, "chr1")])
+    described = table(path, ("score", "PHRED"))
+    message = "450 of 900 rows .* at most 49 % may.*, or raise normalise.max_ref_mismatch"
+    with pytest.raises(UserError, match=message):
+        joined(cohort, reference, described, max_ref_mismatch=0.49)
+    _, record = joined(cohort, reference, described, max_ref_mismatch=0.5)
+    assert (record.matched, record.refs_wrong) == (150, 450)
+    out, ranked = tmp_path / "r.parquet", tmp_path / "r.json"
+    described = table(path, ("score", "PHRED", {"harmful": "high"}))
+    arguments = ["--reference", reference, "--table", described.to_json(), "--scores", out]
+    arguments += ["--record", ranked]
+    more = {
+        "join_scores": ["--variants", cohort],
+        "rank_scores": ["--sites", 100],
+    }
+    for step, options in more.items():
+        step_arguments = [*map(str, (step, *arguments, *options))]
+        assert main(step_arguments) == 2
+        assert main([*step_arguments, "--max-ref-mismatch", "1"]) == 0
 
 
 def test_a_contig_of_another_sequence_is_left_out(tmp_path, make_reference, caplog):

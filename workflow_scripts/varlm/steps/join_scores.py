@@ -9,6 +9,7 @@ from varlm.annotation.published.joining import join_scores
 from varlm.files.whole import check_digest
 from varlm.genome.reference import Genome
 from varlm.run.score_tables import ScoreTable
+from varlm.variants.options import NormaliseOptions
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,6 +18,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reference", type=Path, required=True, help="the reference folder")
     parser.add_argument("--aliases", type=Path, help="contig aliases")
     parser.add_argument("--table", required=True, help="the table, as JSON")
+    parser.add_argument(
+        "--max-ref-mismatch",
+        type=float,
+        default=NormaliseOptions.max_ref_mismatch,
+        help="share of wrong REFs that is allowed",
+    )
     parser.add_argument("--scores", type=Path, required=True, help="output table")
     parser.add_argument("--record", type=Path, required=True, help="output counts (JSON)")
 
@@ -26,4 +33,7 @@ def run(args: argparse.Namespace) -> None:
     check_digest(args.variants)
     table = ScoreTable.from_json(args.table)
     genome = Genome.open(args.reference)
-    join_scores(args.variants, genome, args.aliases, table, args.scores).write(args.record)
+    record = join_scores(
+        args.variants, genome, args.aliases, table, args.scores, args.max_ref_mismatch
+    )
+    record.write(args.record)

@@ -8,6 +8,7 @@ from pathlib import Path
 from varlm.annotation.published.ranking import rank_scores
 from varlm.genome.reference import Genome
 from varlm.run.score_tables import ScoreTable
+from varlm.variants.options import NormaliseOptions
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,6 +17,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--aliases", type=Path, help="contig aliases")
     parser.add_argument("--table", required=True, help="the table, as JSON")
     parser.add_argument("--sites", type=int, required=True, help="random sites; 0: none")
+    parser.add_argument(
+        "--max-ref-mismatch",
+        type=float,
+        default=NormaliseOptions.max_ref_mismatch,
+        help="share of wrong REFs that is allowed",
+    )
     parser.add_argument("--scores", type=Path, required=True, help="output table")
     parser.add_argument("--record", type=Path, required=True, help="output shares (JSON)")
 
@@ -24,4 +31,7 @@ def run(args: argparse.Namespace) -> None:
     """Write the scores of the background's SNVs; no rows where the table has too few of them."""
     table = ScoreTable.from_json(args.table)
     genome = Genome.open(args.reference)
-    rank_scores(genome, args.aliases, table, args.sites, args.scores).write(args.record)
+    record = rank_scores(
+        genome, args.aliases, table, args.sites, args.scores, args.max_ref_mismatch
+    )
+    record.write(args.record)

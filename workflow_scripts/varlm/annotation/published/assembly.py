@@ -7,35 +7,39 @@ from varlm.errors import UserError
 from varlm.genome.reference import Genome
 from varlm.run.score_tables import ScoreTable
 
-MOST_WRONG = 0.1  # as normalise.max_ref_mismatch has it where no config does
 # Fewer wrong REFs are counted, but are no sign, unless no REF is right.
 MANY, ALL = 10, 3
 _SHOWN = 20  # bases of a REF in a message
 
 
-def foreign_contigs(checked: Checked) -> set[str]:
+def foreign_contigs(checked: Checked, max_ref_mismatch: float) -> set[str]:
     """Return the contigs on which the table's rows are of another sequence.
 
     Mitochondrial genomes go by one name in assemblies that have different ones (hg19).
     """
     by_contig = checked.by_contig.items()
-    return {contig for contig, (refs, wrong) in by_contig if _is_other(refs, wrong)}
+    return {
+        contig for contig, (refs, wrong) in by_contig if _is_other(refs, wrong, max_ref_mismatch)
+    }
 
 
-def _is_other(refs: int, wrong: int) -> bool:
-    return wrong > MOST_WRONG * refs and (wrong >= MANY or (wrong == refs and wrong >= ALL))
+def _is_other(refs: int, wrong: int, max_ref_mismatch: float) -> bool:
+    return wrong > max_ref_mismatch * refs and (wrong >= MANY or (wrong == refs and wrong >= ALL))
 
 
-def check_assembly(table: ScoreTable, checked: Checked, genome: Genome) -> None:
+def check_assembly(
+    table: ScoreTable, checked: Checked, genome: Genome, max_ref_mismatch: float
+) -> None:
     """Raise `UserError` if too many rows have a REF that the reference does not have there."""
     wrong, all_refs = checked.wrong, checked.refs
-    if not _is_other(all_refs, wrong):
+    if not _is_other(all_refs, wrong, max_ref_mismatch):
         return
     contig, pos, ref = checked.examples[0]
     there = _bases(genome, contig, pos, len(ref))
     shift = _better_shift(checked, genome)
     cause = (
-        "The table is of another assembly: give the table for this reference"
+        "The table is of another assembly: give the table for this reference, or raise "
+        "normalise.max_ref_mismatch"
         if shift is None
         else f"They are right {'a base further on' if shift > 0 else 'a base before'}: set "
         f"annotate.scores.{table.name}.base to {0 if shift > 0 else 1}"
@@ -44,7 +48,8 @@ def check_assembly(table: ScoreTable, checked: Checked, genome: Genome) -> None:
         f"{table.path}: annotate.scores.{table.name}: {wrong} of {all_refs} rows "
         f"({100 * wrong / all_refs:.1f} %) at the cohort's alleles have a REF that the reference "
         f"does not have there, as at {contig}:{pos}: REF is {ref[:_SHOWN]!r}, expected "
-        f"{there[:_SHOWN]!r}; at most {100 * MOST_WRONG:g} % may. {cause}"
+        f"{there[:_SHOWN]!r}; at most {100 * max_ref_mismatch:g} % may. "
+        f"{cause}"
     )
 
 

@@ -28,6 +28,7 @@ from varlm.genome.reference import Genome
 from varlm.run.score_tables import ScoreTable
 from varlm.tables.parquet import meanings, scan_table, write_pieces
 from varlm.tables.schemas import VARIANTS
+from varlm.variants.options import NormaliseOptions
 
 log = logging.getLogger(__name__)
 
@@ -88,6 +89,8 @@ class Joiner:
     table : ScoreTable
     source : OpenTable
     genome : Genome
+    max_ref_mismatch : float
+        The share of wrong REFs that is allowed (`normalise.max_ref_mismatch`).
     checked : Checked
     alleles, matched, lacking : int
         So far.
@@ -100,6 +103,7 @@ class Joiner:
     table: ScoreTable
     source: OpenTable
     genome: Genome
+    max_ref_mismatch: float = NormaliseOptions.max_ref_mismatch
     checked: Checked = field(default_factory=Checked)
     alleles: int = 0
     matched: int = 0
@@ -122,7 +126,7 @@ class Joiner:
             If a value is not of its declared type, or the table is of another assembly.
         """
         rows = pl.concat([*self._matched(alleles)], how="vertical_relaxed")
-        check_assembly(self.table, self.checked, self.genome)
+        check_assembly(self.table, self.checked, self.genome, self.max_ref_mismatch)
         rows = self._without_foreign(rows, alleles)
         self.alleles += alleles.height
         self.matched += rows["row"].n_unique()
@@ -134,7 +138,7 @@ class Joiner:
 
     def _without_foreign(self, rows: pl.DataFrame, alleles: pl.DataFrame) -> pl.DataFrame:
         """Leave out contigs that are found to be another sequence: they count as lacking."""
-        foreign = foreign_contigs(self.checked) - self.lacking_contigs.keys()
+        foreign = foreign_contigs(self.checked, self.max_ref_mismatch) - self.lacking_contigs.keys()
         for contig in sorted(foreign):
             refs, wrong = self.checked.by_contig[contig]
             log.warning(
@@ -181,7 +185,12 @@ class Joiner:
 
 
 def join_scores(
-    variants: Path, genome: Genome, aliases: Path | None, table: ScoreTable, path: Path
+    variants: Path,
+    genome: Genome,
+    aliases: Path | None,
+    table: ScoreTable,
+    path: Path,
+    max_ref_mismatch: float = NormaliseOptions.max_ref_mismatch,
 ) -> ScoreJoin:
     """Write `scores/{NAME}.parquet` of a cohort and its digest; return what became of its alleles.
 
@@ -195,6 +204,8 @@ def join_scores(
     table : ScoreTable
     path : Path
         The output.
+    max_ref_mismatch : float
+        As of `Joiner`.
 
     Raises
     ------
@@ -207,7 +218,7 @@ def join_scores(
     _remove_leftovers(path)
     with tempfile.TemporaryDirectory(prefix=f".{path.name}.scratch.", dir=path.parent) as scratch:
         source = opened(table, ContigNames.of(genome.lengths, aliases), Path(scratch))
-        joiner = Joiner(table, source, genome)
+        joiner = Joiner(table, source, genome, max_ref_mismatch)
         schema = score_table(table)
         metadata = {"varlm": __version__, **meanings(schema)}
         write_pieces((joiner.columns(piece) for piece in _pieces(variants)), path, schema, metadata)

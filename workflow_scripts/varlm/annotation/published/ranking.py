@@ -23,6 +23,7 @@ from varlm.genome.reference import Genome
 from varlm.run.score_tables import ScoreTable
 from varlm.scoring import background
 from varlm.tables.parquet import Column, Table, write_table
+from varlm.variants.options import NormaliseOptions
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +70,12 @@ def background_table(table: ScoreTable) -> Table:
 
 
 def rank_scores(
-    genome: Genome, aliases: Path | None, table: ScoreTable, sites: int, path: Path
+    genome: Genome,
+    aliases: Path | None,
+    table: ScoreTable,
+    sites: int,
+    path: Path,
+    max_ref_mismatch: float = NormaliseOptions.max_ref_mismatch,
 ) -> ScoreRanking:
     """Write a table's scores of the background's SNVs; return how many it has.
 
@@ -86,6 +92,8 @@ def rank_scores(
         Random sites of the background; 0: none.
     path : Path
         The output.
+    max_ref_mismatch : float
+        The share of wrong REFs that is allowed (`normalise.max_ref_mismatch`).
 
     Raises
     ------
@@ -99,7 +107,7 @@ def rank_scores(
     names = score_table(scores).names
     columns = [snvs.clear().select(pl.lit(None, dtype=schema.schema[n]).alias(n) for n in names)]
     if snvs.height and scores.columns:
-        columns = [*_looked_up(snvs, genome, aliases, scores, path.parent)]
+        columns = [*_looked_up(snvs, genome, aliases, scores, path.parent, max_ref_mismatch)]
     values = pl.concat(columns)
     shares = {n: values[n].count() / snvs.height if snvs.height else 0.0 for n in names}
     ranked = tuple(name for name in names if shares[name] >= LEAST_SHARE)
@@ -124,12 +132,17 @@ def _scores(table: ScoreTable) -> ScoreTable:
 
 
 def _looked_up(
-    snvs: pl.DataFrame, genome: Genome, aliases: Path | None, scores: ScoreTable, folder: Path
+    snvs: pl.DataFrame,
+    genome: Genome,
+    aliases: Path | None,
+    scores: ScoreTable,
+    folder: Path,
+    max_ref_mismatch: float,
 ) -> Iterator[pl.DataFrame]:
     """Yield the scores of SNVs, in pieces."""
     with tempfile.TemporaryDirectory(prefix=".rank_scores.scratch.", dir=folder) as scratch:
         source = opened(scores, ContigNames.of(genome.lengths, aliases), Path(scratch))
-        joiner = Joiner(scores, source, genome)
+        joiner = Joiner(scores, source, genome, max_ref_mismatch)
         for start in range(0, snvs.height, ROWS):
             yield joiner.columns(snvs[start : start + ROWS])
 

@@ -48,8 +48,7 @@ def check_assembly(
         f"{table.path}: annotate.scores.{table.name}: {wrong} of {all_refs} rows "
         f"({100 * wrong / all_refs:.1f} %) at the cohort's alleles have a REF that the reference "
         f"does not have there, as at {contig}:{pos}: REF is {ref[:_SHOWN]!r}, expected "
-        f"{there[:_SHOWN]!r}; at most {100 * max_ref_mismatch:g} % may. "
-        f"{cause}"
+        f"{there[:_SHOWN]!r}; at most {100 * max_ref_mismatch:g} % may. {cause}"
     )
 
 

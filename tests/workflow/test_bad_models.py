@@ -233,22 +233,25 @@ SCORING = {
     **{"window": 64, "precision": "float32", "background_sites": 0},
     "dense": {"sites": 0},  # which would be rows of the plan
 }
+SHARDS = {"sites_per_shard": 10_000}  # of dense scores there are whole tiles
 
 
 @pytest.mark.slow
 def test_a_model_or_kind_that_is_added_is_scored_in_that_run_and_nothing_else(project, demo):
     first = {"Mine": {"path": str(demo)}}
-    write_config(project, models=first, scoring=SCORING)
+    write_config(project, models=first, scoring=SCORING, shards=SHARDS)
     assert snakemake(project).count("rule score:") == 1
     assert "Nothing to be done" in snakemake(project)
     kinds = {**first, "dense": {"path": str(demo), "score": "dense"}}
-    write_config(project, models=kinds, scoring=SCORING)
+    write_config(project, models=kinds, scoring=SCORING, shards=SHARDS)
     output = snakemake(project)
     assert output.count("rule score:") == 1
     assert "results/scores/dense/0/sites.parquet" in output
     assert {"Mine_llr", "dense_llr"} <= columns(project)
     # One checkpoint by another name has the same rows: none is scored again.
-    write_config(project, models={**kinds, "other": {"path": str(demo)}}, scoring=SCORING)
+    write_config(
+        project, models={**kinds, "other": {"path": str(demo)}}, scoring=SCORING, shards=SHARDS
+    )
     assert "rule score:" not in snakemake(project)
     assert "other_llr" in columns(project)
     keys = {name: PreparedModel.read(project / f"results/models/{name}.json").key for name in kinds}

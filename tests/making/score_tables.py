@@ -30,12 +30,12 @@ def write_text(path: Path, lines) -> Path:
     return path
 
 
-def tabix(path: Path, *, csi=False, end=None, preset=None, zerobased=False) -> Path:
+def tabix(path: Path, *, csi=False, end=None, preset=None, zerobased=False, skip=0) -> Path:
     """Compress and index a text; return the bgzip file."""
     out = path.with_name(path.name + ".gz")
     pysam.tabix_compress(str(path), str(out), force=True)
     layout = {"preset": preset} if preset else {"seq_col": 0, "start_col": 1, "end_col": end or 1}
-    layout |= {"zerobased": True} if zerobased else {}
+    layout |= {"zerobased": zerobased, "line_skip": skip}
     # A CSI of small windows: a few rows lie in several of them.
     options = {"csi": True, "min_shift": 5} if csi else {}
     pysam.tabix_index(str(out), force=True, **layout, **options)

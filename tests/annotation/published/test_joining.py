@@ -81,6 +81,12 @@ def as_csi(folder):
     return write_indexed(folder / "t.tsv", [HEADER, *ROWS], csi=True), "PHRED"
 
 
+def as_skipped(folder):
+    """The header is no comment: `tabix -S 1`."""
+    header = HEADER.removeprefix("#")
+    return write_indexed(folder / "t.tsv", [header, *ROWS], skip=1), "PHRED"
+
+
 def as_headerless(folder):
     return write_indexed(folder / "scores.tsv", ROWS), 5
 
@@ -149,6 +155,7 @@ def as_bcf(folder):
 FORMS = [
     as_tabix,
     as_csi,
+    as_skipped,
     as_headerless,
     as_text,
     as_csv,

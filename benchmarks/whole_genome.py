@@ -1,7 +1,7 @@
 """Score every SNV of the yeast genome, from nothing to tables, tracks and report; time each step.
 
     python benchmarks/whole_genome.py --data DATA --out benchmarks/results/whole_genome.md \
-        [--contigs I IV] [--cores 2] [--score dense] [--folder SCRATCH]
+        [--contigs I IV] [--cores 2] [--score dense] [--small] [--folder SCRATCH]
 
 One command of a user: the workflow with config/yeast_genome.yaml (`regions: {contigs: all}`, the
 shipped model, dense scores), in a folder without results or store. Of each step: its time by the
@@ -72,7 +72,7 @@ class Step:
     peak: float = 0.0
 
 
-def config(data: Path, contigs: list[str] | None, score: str) -> dict:
+def config(data: Path, contigs: list[str] | None, score: str, small: bool) -> dict:
     """Return what config/yeast_genome.yaml says, of the data in this folder."""
     settings = yaml.safe_load((ROOT / "config/yeast_genome.yaml").read_text())
     settings["reference"] |= {
@@ -81,6 +81,9 @@ def config(data: Path, contigs: list[str] | None, score: str) -> dict:
     }
     settings["regions"] = {"contigs": contigs or "all"}
     settings["models"][MODEL]["score"] = score
+    if small:  # a made genome, without yeast's contigs
+        settings["scoring"] = {"background_sites": 20, "dense": {"sites": 20}}
+        del settings["annotate"]["genetic_codes"], settings["evaluate"]
     return settings | {"store": "store", "results": "results"}
 
 
@@ -219,9 +222,10 @@ def main() -> None:
     parser.add_argument("--contigs", nargs="+", help="some contigs only, for a trial")
     parser.add_argument("--cores", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--score", default="dense", help="kind of score")
+    parser.add_argument("--small", action="store_true", help="a trial on a made genome")
     parser.add_argument("--folder", type=Path, help="an empty folder, which is kept")
     args = parser.parse_args()
-    settings = config(args.data.resolve(), args.contigs, args.score)
+    settings = config(args.data.resolve(), args.contigs, args.score, args.small)
     with tempfile.TemporaryDirectory() as scratch:
         folder = (args.folder or Path(scratch)).resolve()
         folder.mkdir(parents=True, exist_ok=True)

@@ -27,6 +27,7 @@ SMALL = {
     "score_tables": "--data {data} --out {out} --folder {folder} --repeats 1",
     "store_lookup": "--folder {folder} --out {out} --rows 50000 --sites 1000 --rounds 1 --alone",
     "train": "--alone --steps 2 --batch 2 --rounds 1 --threads 1 --out {out}",
+    "whole_genome": "--data {data} --out {out} --small",
     "windows": "--windows 2000 --megabases 1",
 }
 

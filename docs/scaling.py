@@ -100,8 +100,8 @@ OF_GENOMES = MODELS | {
     YEAST: json.loads((ROOT / "resources/models/saccharomyces/config.json").read_text())
 }
 # Core seconds a site, (masked, dense), where both were measured: model → seconds. Of others they
-# are those of `Measured.core_seconds`, by the share of the operations. The one that ships: score jobs
-# of benchmarks/results/first_run.md and whole_genome.md, 2 cores that compute in bfloat16.
+# are those of `Measured.core_seconds`, by the share of the operations. The one that ships: score
+# jobs of benchmarks/results/first_run.md and whole_genome.md, 2 cores that compute in bfloat16.
 CORE_SECONDS: dict[str, tuple[float, float]] = {
     YEAST: (2 * 54.5 / 10_998, 2 * 7.3 * 60 / 12_157_105),
 }

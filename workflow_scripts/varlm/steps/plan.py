@@ -14,7 +14,9 @@ from varlm.scoring import dense_scale, planning, shard_size
 from varlm.scoring.brought_background import bring_background
 from varlm.scoring.cutting import shards
 from varlm.scoring.plan_folder import plan_of, write_shards
+from varlm.scoring.plan_record import Plan
 from varlm.scoring.recipe import Recipe
+from varlm.scoring.shard_size import ShardSize
 from varlm.scoring.unscored import alleles_without_score
 from varlm.scoring.whole_tiles import WholeTiles
 from varlm.steps.options import add_model_options, add_store_option
@@ -59,20 +61,14 @@ def run(args: argparse.Namespace) -> None:
         check_digest(path)
     genome, store, key = Genome.open(args.reference), Store(args.store), model.key
     repairs = repair(store, key, model.to_json(), genome.stored_as)
-    bring_background(model, genome, store, args.background_sites)
-    if args.dense_sites and (masked := dense_scale.masked_model(model)) is not None:
-        bring_background(masked, genome, store, args.background_sites)
+    compared = dense_scale.masked_model(model) if args.dense_sites else None
+    for brought in filter(None, (model, compared)):
+        bring_background(brought, genome, store, args.background_sites)
     cohorts = dict(zip(args.cohort, args.variants, strict=True))
     wanted = planning.wanted_rows(
         cohorts, args.background_sites, genome, store, model, args.dense_sites
     )
-    if args.sites_per_shard == "auto":
-        jobs = shard_size.score_jobs(args.device)
-        runs = shard_size.last_runs(args.committed)
-        size = shard_size.lasting(args.minutes, model, jobs, runs)
-    else:
-        size = shard_size.fixed(int(args.sites_per_shard))
-    tally = planning.Tally()
+    size, tally = _size(args, model), planning.Tally()
     rows = planning.new_rows(wanted, genome, store, key, tally)
     tiles = Recipe.of(model).tiles
     whole = None if tiles is None else WholeTiles(tiles, genome, store, key)
@@ -84,23 +80,37 @@ def run(args: argparse.Namespace) -> None:
     beyond = None if whole is None else whole.beyond
     plan = plan_of(model, size, count, tally, repairs, unscored, beyond)
     plan.write(args.plan / "plan.json")
+    _tell(plan, model)
+
+
+def _size(args: argparse.Namespace, model: PreparedModel) -> ShardSize:
+    if args.sites_per_shard != "auto":
+        return shard_size.fixed(int(args.sites_per_shard))
+    jobs = shard_size.score_jobs(args.device)
+    runs = shard_size.last_runs(args.committed)
+    return shard_size.lasting(args.minutes, model, jobs, runs)
+
+
+def _tell(plan: Plan, model: PreparedModel) -> None:
+    """Log what is to be scored, and what is not."""
+    total = plan.total
     log.info(
         "model %s: %d sites (%d in the store) and %d indels or MNVs (%d in the store); "
         "%d shards to score",
         plan.model,
-        plan.total.sites,
-        plan.total.sites_from_store,
-        plan.total.alleles,
-        plan.total.alleles_from_store,
+        total.sites,
+        total.sites_from_store,
+        total.alleles,
+        total.alleles_from_store,
         plan.shards,
     )
-    if beyond:
+    if plan.beyond:
         log.info(
             "model %s: %d more sites, which the tiles of those to score answer as well",
             plan.model,
-            beyond,
+            plan.beyond,
         )
-    if unscored and (left := sum(unscored.values())):
+    if left := sum((plan.unscored or {}).values()):
         log.info(
             "model %s: %d indels or MNVs of the cohorts are left out: the kind %s is not defined "
             "for them",

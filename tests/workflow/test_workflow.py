@@ -281,4 +281,6 @@ def test_the_demo_config_is_valid_and_lists_every_key(root):
             assert key in given[section], f"{section}.{key} is not shown"
             demo = f"(demo; default: {json.dumps(child.get('default'))}"
             default = child.get("default", given[section][key])
+            if nested := child.get("properties"):
+                default = {name: entry["default"] for name, entry in nested.items()}
             assert given[section][key] == default or demo in text, f"{section}.{key}"

@@ -58,7 +58,9 @@ use rule annotate from varlm as annotate with:
         info=[],
         intervals=[],
         bigwigs=[],
+        scores=[],
         aliases=[],
+        dense=[],
 
 use rule export from varlm as export with:
     input:

@@ -271,6 +271,7 @@ def test_every_input_may_be_an_address(root):
         "regions.bed",
         "annotate.intervals.site",
         "annotate.bigwigs.value",
+        "annotate.scores.cadd.path",
     ]
     assert all(is_address(value) for value in found.values())
 

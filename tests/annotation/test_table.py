@@ -157,7 +157,7 @@ def test_every_score_is_that_of_the_allele_alone(
     variants = variants_of(alleles)
     variants.write_parquet(path)
     store = MadeStore(genome, strands)
-    ranks = Percentiles(BACKGROUND, kind)
+    ranks = Percentiles(BACKGROUND, kind.harmful)
     models = [Model("m", "key"), Model("other", "another key", ranks, kind)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(annotation, "ROWS", rows)

@@ -79,5 +79,5 @@ def test_the_step(tmp_path, reference, scores):
 
 @pytest.mark.parametrize(("harmful", "expected"), [("low", [0, 62.5]), ("high", [100, 37.5])])
 def test_percentiles_of_a_direction(harmful, expected):
-    percentiles = Percentiles(np.array([1.0, 2, 3, 4]), harmful=harmful)
+    percentiles = Percentiles(np.array([1.0, 2, 3, 4]), harmful)
     assert percentiles(np.array([0.5, 3])).tolist() == expected

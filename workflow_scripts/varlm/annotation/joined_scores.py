@@ -44,9 +44,10 @@ class JoinedScores:
         """Return what was looked up, and what ranks it by `ranks`, the background's scores."""
         percentiles = {}
         for column in table.ranked:
+            end = column.harmful or "low"
             values = rank_values(ranks, table.column_name(column))
             if values.size:
-                percentiles[table.column_name(column)] = Percentiles(values, harmful=column.harmful)
+                percentiles[table.column_name(column)] = Percentiles(values, end)
         return cls(table, path, score_table(table), percentiles)
 
     @property

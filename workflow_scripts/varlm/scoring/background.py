@@ -198,20 +198,12 @@ class Percentiles:
     ----------
     scores : float, shape (n,)
         The background's, in any order, n > 0.
-    kind : ScoreKind
-        Which end is the harmful one, unless `harmful` says it.
-    harmful : str, optional
-        `low` or `high`: of scores that are no model's.
+    harmful : str
+        Which end is the harmful one: `low` or `high`.
     """
 
-    def __init__(
-        self,
-        scores: NDArray[np.floating],
-        kind: ScoreKind = formulas.MASKED,
-        *,
-        harmful: Literal["low", "high"] | None = None,
-    ):
-        self._sign = np.float32(-1 if (harmful or kind.harmful) == "high" else 1)
+    def __init__(self, scores: NDArray[np.floating], harmful: Literal["low", "high"] = "low"):
+        self._sign = np.float32(-1 if harmful == "high" else 1)
         self._sorted = np.sort(self._sign * np.asarray(scores, dtype=np.float32))
 
     def __call__(self, scores: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -126,7 +126,7 @@ def _sources(args: argparse.Namespace, genome: Genome) -> Sources:
 
 def _percentiles(path: Path, kind: ScoreKind) -> Percentiles | None:
     background = read_table(path, BACKGROUND)
-    return Percentiles(background["llr"].to_numpy(), kind) if background.height else None
+    return Percentiles(background["llr"].to_numpy(), kind.harmful) if background.height else None
 
 
 def _warn_of_unscored(models: Sequence[PreparedModel], variants: Path) -> None:

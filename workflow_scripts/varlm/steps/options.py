@@ -8,6 +8,7 @@ from pathlib import Path
 from varlm.errors import UserError
 from varlm.run import environment
 from varlm.scoring.hardware import Hardware
+from varlm.variants.options import NormaliseOptions
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
@@ -25,6 +26,19 @@ def add_dense_option(parser: argparse.ArgumentParser) -> None:
     """Declare the option of every step that makes scores of dense models' numbers."""
     parser.add_argument(
         "--dense", type=Path, action="append", default=[], help="dense/{model}.json; repeat"
+    )
+
+
+def add_table_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of every step that looks alleles up in a table of published scores."""
+    parser.add_argument("--reference", type=Path, required=True, help="the reference folder")
+    parser.add_argument("--aliases", type=Path, help="contig aliases")
+    parser.add_argument("--table", required=True, help="the table, as JSON")
+    parser.add_argument(
+        "--max-ref-mismatch",
+        type=float,
+        default=NormaliseOptions.max_ref_mismatch,
+        help="share of wrong REFs that is allowed",
     )
 
 

@@ -11,7 +11,7 @@ from varlm.files.whole import check_digest
 from varlm.genome.reference import Genome
 from varlm.models.prepared import PreparedModel
 from varlm.scoring import dense_scale, planning, shard_size
-from varlm.scoring.brought_background import bring_background
+from varlm.scoring.brought_background import FILE, bring_background
 from varlm.scoring.cutting import shards
 from varlm.scoring.plan_folder import plan_of, write_shards
 from varlm.scoring.plan_record import Plan
@@ -61,7 +61,8 @@ def run(args: argparse.Namespace) -> None:
         check_digest(path)
     genome, store, key = Genome.open(args.reference), Store(args.store), model.key
     repairs = repair(store, key, model.to_json(), genome.stored_as)
-    compared = dense_scale.masked_model(model) if args.dense_sites else None
+    may_bring = args.dense_sites and (model.folder / FILE).is_file()
+    compared = dense_scale.masked_model(model) if may_bring else None
     for brought in filter(None, (model, compared)):
         bring_background(brought, genome, store, args.background_sites)
     cohorts = dict(zip(args.cohort, args.variants, strict=True))

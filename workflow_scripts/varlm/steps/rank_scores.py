@@ -8,21 +8,13 @@ from pathlib import Path
 from varlm.annotation.published.ranking import rank_scores
 from varlm.genome.reference import Genome
 from varlm.run.score_tables import ScoreTable
-from varlm.variants.options import NormaliseOptions
+from varlm.steps.options import add_table_options
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the step's options."""
-    parser.add_argument("--reference", type=Path, required=True, help="the reference folder")
-    parser.add_argument("--aliases", type=Path, help="contig aliases")
-    parser.add_argument("--table", required=True, help="the table, as JSON")
+    add_table_options(parser)
     parser.add_argument("--sites", type=int, required=True, help="random sites; 0: none")
-    parser.add_argument(
-        "--max-ref-mismatch",
-        type=float,
-        default=NormaliseOptions.max_ref_mismatch,
-        help="share of wrong REFs that is allowed",
-    )
     parser.add_argument("--scores", type=Path, required=True, help="output table")
     parser.add_argument("--record", type=Path, required=True, help="output shares (JSON)")
 

@@ -46,6 +46,28 @@ def test_dropout_may_differ(tmp_path):
     assert start_from(new({**MODEL, "hidden_dropout_prob": 0.1}, 2), tmp_path / "one")
 
 
+def test_a_convnet_with_more_layers_first_says_what_the_checkpoint_says(tmp_path):
+    written(tmp_path / "one", MODEL)
+    shallow, deep = new(MODEL, 2), new({**MODEL, "num_hidden_layers": 5}, 2)
+    assert start_from(shallow, tmp_path / "one") == start_from(deep, tmp_path / "one")
+    inputs, places = torch.randint(3, 7, (2, 32)), torch.arange(64)
+    before = shallow.network.eval().at(inputs, places)
+    logits = deep.network.eval().at(inputs, places)
+    torch.testing.assert_close(logits, before, rtol=0, atol=1e-5)
+    logits.square().sum().backward()
+    last = deep.network.skeleton.layers()[-1]
+    assert last.post[-1].weight.grad.abs().max() > 0  # it learns from the first step on
+
+
+def test_fewer_layers_or_another_encoder_are_refused(tmp_path):
+    written(tmp_path / "one", {**MODEL, "num_hidden_layers": 4})
+    with pytest.raises(UserError, match=r"has num_hidden_layers 4 \(here 3\); .* may have fewer"):
+        start_from(new({**MODEL, "num_hidden_layers": 3}), tmp_path / "one")
+    written(tmp_path / "two", ROFORMER)
+    with pytest.raises(UserError, match="has num_hidden_layers"):
+        start_from(new({**ROFORMER, "num_hidden_layers": 9}), tmp_path / "two")
+
+
 @pytest.mark.parametrize(
     ("model", "message"),
     [

@@ -1,4 +1,9 @@
-"""Training on from a checkpoint: its tensors as a network's first values."""
+"""Training on from a checkpoint: its tensors as a network's first values.
+
+A convnet may have more layers than the checkpoint it starts from. The layers beyond are residual
+ones whose last weights are 0, so that the first logits are the checkpoint's (identity layers:
+Chen, Goodfellow and Shlens 2016, Net2Net, arXiv 1511.05641).
+"""
 
 from __future__ import annotations
 
@@ -16,8 +21,10 @@ from varlm.models.tokeniser import read_tokens
 from varlm.training.batches import FIRST_BASE, MASK
 from varlm.training.checkpoints import TOKENS
 from varlm.training.families import NewModel
+from varlm.training.networks import ConvolutionalGPN
 
 _MAY_DIFFER = ("hidden_dropout_prob", "attention_probs_dropout_prob")
+_LAYERS = "num_hidden_layers"
 
 
 def start_from(model: NewModel, folder: Path) -> list[str]:
@@ -28,7 +35,8 @@ def start_from(model: NewModel, folder: Path) -> list[str]:
     model : NewModel
         Its network is changed in place.
     folder : Path
-        A checkpoint of the same family and options; dropout may differ.
+        A checkpoint of the same family and options; dropout may differ, and a GPN convnet may
+        have fewer layers.
 
     Returns
     -------
@@ -57,15 +65,18 @@ def start_from(model: NewModel, folder: Path) -> list[str]:
         theirs, ours = _shape(config), _shape(model.config)
     except ValueError as error:
         raise UserError(f"{folder / 'config.json'}: {error}") from error
+    new_layers = _layers_beyond(theirs, ours)
+    may_differ = (*_MAY_DIFFER, _LAYERS) if new_layers else _MAY_DIFFER
     differing = [
         f"{name} {theirs[name]!r} (here {ours[name]!r})"
         for name in ours
-        if theirs[name] != ours[name] and name not in _MAY_DIFFER
+        if theirs[name] != ours[name] and name not in may_differ
     ]
     if differing:
         raise UserError(
             f"{folder / 'config.json'}: has {', '.join(differing)}; a training starts from a model "
-            "of the same options: set them so in train.<name>.model"
+            "of the same options (a convnet may have fewer layers): set them so in "
+            "train.<name>.model"
         )
     tokens = read_tokens(folder)
     if (tokens.bases, tokens.mask) != (tuple(range(FIRST_BASE, FIRST_BASE + 4)), MASK):
@@ -76,6 +87,8 @@ def start_from(model: NewModel, folder: Path) -> list[str]:
     stored = weights.read_weights(folder)
     tensors = stored.tensors
     own_tensors = model.network.tensors()
+    beyond = tuple(f"model.encoder.layer.{layer}." for layer in new_layers)
+    own_tensors = {n: tensor for n, tensor in own_tensors.items() if not n.startswith(beyond)}
     wrong = sorted(
         name
         for name in {*tensors, *own_tensors}
@@ -91,7 +104,28 @@ def start_from(model: NewModel, folder: Path) -> list[str]:
     with torch.no_grad():
         for name, tensor in own_tensors.items():
             tensor.copy_(tensors[name])
+    _add_nothing(model, new_layers)
     return list(stored.digests.values())
+
+
+def _layers_beyond(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> range:
+    """Return the layers of a convnet that a checkpoint of that shape lacks."""
+    if theirs.get("encoder") != "convnet":
+        return range(0)
+    return range(theirs[_LAYERS], ours[_LAYERS])
+
+
+def _add_nothing(model: NewModel, layers: range) -> None:
+    """Set the last weights of residual layers to 0: what comes in goes out."""
+    if not layers:
+        return
+    assert isinstance(model.network, ConvolutionalGPN)
+    residual = model.network.skeleton.layers()
+    with torch.no_grad():
+        for layer in layers:
+            for part in (residual[layer].post, residual[layer].ffn):
+                for parameter in part[-1].parameters():
+                    parameter.zero_()
 
 
 def _shape(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Embeddings of sequences, intervals and variants, and what can be read out of them."""

@@ -14,6 +14,7 @@ from varlm.run.config_keys import (
     is_address,
 )
 from varlm.run.model_settings import model_columns, model_kinds, possible_kinds
+from varlm.run.probes import probe_errors
 from varlm.run.score_checks import compared_columns, score_errors
 from varlm.run.score_tables import score_tables
 from varlm.tables.columns import annotated_names
@@ -36,6 +37,7 @@ def cross_checks(config: Mapping[str, Any]) -> Iterator[str]:
     yield from _training_checks(config)
     if config["evaluate"] is not None:
         yield from _evaluation_errors(config)
+    yield from probe_errors(config)
     for key in ("cohorts", "results", "store"):
         if is_address(config[key]):
             kind = "file" if key == "cohorts" else "folder"
@@ -120,7 +122,10 @@ def _start_errors(name: str, trained: Mapping[str, Any]) -> Iterator[str]:
 def _case_clashes(config: Mapping[str, Any]) -> Iterator[str]:
     """Say what has one name in two cases: one file on some disks, one column in SQL."""
     named = {"annotate.scores": config["annotate"]["scores"]}
-    for key, names in {**{key: config[key] for key in ("models", "train")}, **named}.items():
+    for key, names in {
+        **{key: config[key] for key in ("models", "train", "probe")},
+        **named,
+    }.items():
         first: dict[str, str] = {}
         for name in names:
             other = first.setdefault(name.casefold(), name)

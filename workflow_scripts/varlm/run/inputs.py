@@ -33,6 +33,7 @@ FILES: tuple[Pattern, ...] = (
     ("annotate", "intervals", "*"),
     ("annotate", "bigwigs", "*"),
     LABELS,
+    ("probe", "*", "table"),
     *(("train", "*", "genomes", "*", key) for key in ("fasta", "annotation")),
 )
 # Keys whose value is a table of scores, or a pattern of files (`score_files.table_files`).

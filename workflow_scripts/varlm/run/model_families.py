@@ -47,6 +47,8 @@ class Family:
     alleles : bool
         Whether indels and MNVs are scored where the kind of score defines that: not by k-mers, and
         not where a window has one answer.
+    embeddings : bool
+        Whether it has hidden states of bases.
     options : mapping
         Option → its default; keys below `models.NAME`. None: has to be given.
     network : str
@@ -77,6 +79,7 @@ class Family:
     options: Mapping[str, str | int | None] = field(default_factory=dict)
     tile: int | None = None
     alleles: bool = True
+    embeddings: bool = True
     network: str = ""
     identity: str = ""
     typed: bool = False
@@ -170,6 +173,7 @@ FAMILIES: dict[str, Family] = {
             title="Markov chain of varlm",
             model_types=("VarlmMarkov",),
             network="markov",
+            embeddings=False,
             identity="single_bases",
             bare_key=True,
             typed=True,

@@ -19,13 +19,16 @@ from varlm.tables.score_kinds import ScoreKind
 def shown_settings(config: Mapping[str, Any], addresses: Iterable[str]) -> str:
     """Return the config for the reports, without what addresses have after "?": maybe a token.
 
-    A config that names no table of scores is shown as before there was that key, and without what
-    is of dense scores where no model has such: its reports are not made again for it.
+    A config that names no table of scores is shown as before there was that key, without what is of
+    dense scores where no model has such, and without what is probed, which is in no report of a
+    cohort: its reports are not made again for it.
     """
     annotate = {key: value for key, value in config["annotate"].items() if key != "scores" or value}
     scoring = {k: value for k, value in config["scoring"].items() if k != "dense"}
     scoring = config["scoring"] if any_dense(config) else scoring
-    text = json.dumps({**config, "annotate": annotate, "scoring": scoring}, sort_keys=True)
+    shown = {**config, "annotate": annotate, "scoring": scoring}
+    shown.pop("probe", None)
+    text = json.dumps(shown, sort_keys=True)
     for address in addresses:
         text = text.replace(address, re.sub(r"\?.*", "?…", address))
     return text
@@ -139,6 +142,7 @@ def steps_of(config: Mapping[str, Any]) -> list[str]:
         "saturate": regions is not None,
         "export_regions": regions is not None,
         "evaluate": config["evaluate"] is not None,
+        "embed": config.get("probe"),  # none in what a report is shown
         "measure_dense": any_dense(config),
         "draw_tracks": drawn,
         "build_hub": drawn,

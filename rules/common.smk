@@ -90,6 +90,7 @@ from varlm.run.options import (
     located_flags,
     named,
     pairs,
+    share_flags,
 )
 from varlm.run.shipped import Shipped, copy
 from varlm.run.step_warnings import (

@@ -34,12 +34,17 @@ rule prepare_training:
         genic_share=lambda wildcards: flags(
             "--genic-share", [TRAIN[wildcards.training]["windows"]["genic_share"]]
         ),
-        kept=lambda wildcards: kept_flags(TRAIN[wildcards.training]["windows"]),
+        # In one list: Snakemake runs a rule again that has one more, be it empty.
+        kept=lambda wildcards: [
+            *kept_flags(TRAIN[wildcards.training]["windows"]),
+            *share_flags(TRAIN[wildcards.training]),
+        ],
         content=lambda wildcards: fingerprints(
             *(
                 file
-                for files in TRAIN[wildcards.training]["genomes"].values()
-                for file in files.values()
+                for genome in TRAIN[wildcards.training]["genomes"].values()
+                for key, file in genome.items()
+                if key != "group"
             )
         ),
         folder=subpath(output.bases, parent=True),

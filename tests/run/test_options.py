@@ -60,3 +60,13 @@ def test_genomes_of_a_training():
 def test_windows_that_are_kept():
     assert options.kept_flags({"copies": "keep", "similar": "leave_out"}) == ["--keep-copies"]
     assert options.kept_flags({"copies": "weigh", "similar": "keep"}) == ["--keep-similar"]
+
+
+def test_groups_and_shares_are_options_only_where_there_are_shares():
+    genomes = {"a": {"fasta": "a.fa", "group": "near"}, "b": {"fasta": "b.fa", "group": "far"}}
+    training = {"genomes": genomes, "windows": {"shares": {"near": 0.9, "far": 0.1}}}
+    assert options.share_flags(training) == [
+        *("--group", "a=near", "--group", "b=far"),
+        *("--share", "near=0.9", "--share", "far=0.1"),
+    ]
+    assert options.share_flags({"genomes": {}, "windows": {"shares": None}}) == []

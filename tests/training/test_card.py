@@ -115,6 +115,15 @@ def test_the_picture_names_validation_only_where_there_is_some(trained):
         assert {value["part"] for value in values} == parts
 
 
+def test_groups_and_their_shares_are_shown(trained):
+    card = card_of(trained("--group", "g=near", "--share", "near=1", *HELD, model=CHAIN))
+    assert "| genome | FASTA | annotation | contigs | bases | group (its share of the draws) |" in (
+        card
+    )
+    assert "| g | g.fa | none | 3 | 1,800 | near (1) |" in card
+    assert "| contigs | bases |\n" in card_of(trained(*HELD, model=CHAIN))
+
+
 def test_the_chains_back_off(trained):
     card = card_of(trained(*HELD, model=CHAIN))
     assert "nothing chose how much the lower order counts: as much as 100 bases" in card

@@ -105,7 +105,25 @@ def test_contigs_are_held_out_by_any_spelling_in_every_genome(caplog):
         ("two", "2"),
         ("three", "II"),
     }
-    assert "no contig IV (held_out) in three" in caplog.text
+    assert "1 of 3 genomes have none of the contigs IV (held_out): three" in caplog.text
+
+
+def test_one_line_says_which_contigs_are_missing_and_which_are_held_out(caplog):
+    caplog.set_level("INFO")
+    strains = {f"strain{i}": ["I", "IV", *(["IX"] if i > 6 else [])] for i in range(9)}
+    others = {f"far{i}": ["scaffold"] for i in range(30)}
+    sets_of({**strains, **others, "coincidence": ["4", "5"]}, ["IV", "IX"], ["I"])
+    warnings = [r.message for r in caplog.records if r.levelname == "WARNING"]
+    assert warnings == [
+        "contigs that some genomes lack (held_out): IX in strain0, strain1, strain2, strain3, "
+        "strain4, … (8 in all)",
+        "30 of 40 genomes have none of the contigs IV, IX (held_out): far0, far1, far2, far3, "
+        "far4, … (30 in all)",
+        "31 of 40 genomes have none of the contigs I (validation): far0, far1, far2, far3, "
+        "far4, … (31 in all)",
+    ]
+    assert "held_out: 4 of coincidence" in caplog.messages
+    assert "held_out: IV, IX of strain7, strain8" in caplog.messages
 
 
 @pytest.mark.parametrize(
@@ -201,6 +219,72 @@ def test_genic_windows_get_their_share(tmp_path):
     genic = corpus.windows.filter("genic")["weight"].sum()
     assert genic / corpus.windows["weight"].sum() == pytest.approx(0.6)
     assert corpus.windows.filter("genic").height < corpus.windows.height / 4
+
+
+def _share_of(windows, by):
+    weights = windows.filter(pl.col("set") == "train").group_by(by).agg(pl.col("weight").sum())
+    return {key: weight / weights["weight"].sum() for key, weight in weights.iter_rows()}
+
+
+def test_groups_of_genomes_get_their_shares(tmp_path):
+    (tmp_path / "a.gff3").write_text(GFF)
+    shared = bases(3000, 1)
+    genomes = {
+        "a": {"c": shared, "h": bases(300, 2)},
+        "b": {"c": shared, "h": bases(300, 3)},
+        "far": {"c": bases(9000, 4), "h": bases(300, 5)},
+    }
+    options = ("--held-out", "h", "--genic-share", "0.6")
+    plain = make_corpus(tmp_path, genomes, *options, window=40, stride=20)
+    groups = [word for pair in ("a=near", "b=near", "far=far") for word in ("--group", pair)]
+    shares = ("--share", "near=0.75", "--share", "far=0.25")
+    corpus = make_corpus(tmp_path, genomes, *options, *groups, *shares, window=40, stride=20)
+    windows = corpus.windows
+    near = windows.filter(pl.col("genome") != "far")
+    assert _share_of(windows, "genome")["far"] == pytest.approx(0.25)
+    assert _share_of(near, "genic")[True] == pytest.approx(0.6)  # the others have no annotation
+    same = [name for name in windows.columns if name != "weight"]
+    assert windows.select(same).equals(plain.windows.select(same))
+    train = pl.col("set") == "train"
+    assert windows.filter(train)["weight"].sum() == pytest.approx(
+        plain.windows.filter(train)["weight"].sum()
+    )
+    assert windows.filter(~train).equals(plain.windows.filter(~train))
+    ratio = (windows["weight"] / plain.windows["weight"]).filter(
+        windows.select(train & ~pl.col("genic") & (pl.col("genome") != "far")).to_series()
+    )
+    assert ratio.min() == pytest.approx(ratio.max())  # copies count as before in their group
+    description = json.loads((tmp_path / "corpus/corpus.json").read_text())
+    assert description["shares"] == {"near": 0.75, "far": 0.25}
+    assert [genome["group"] for genome in description["genomes"]] == ["near", "near", "far"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--group", "g=near"), "g have a group, but no group has a share"),
+        (("--share", "near=1"), r"no share is there for g \(group: none\).*; no genome is in near"),
+        (("--share", "near=0.5", "--group", "g=near"), "the shares add up to 0.5, not to 1"),
+        (
+            ("--share", "near=1", "--group", "g=near", "--held-out", "b", "--validation", "a"),
+            "leave some to train on",
+        ),
+    ],
+)
+def test_shares_that_cannot_be(tmp_path, capsys, options, message):
+    import re
+
+    assert prepare(tmp_path, {"g": {"a": bases(200, 1), "b": bases(200, 2)}}, *options) == 2
+    assert re.search(message, capsys.readouterr().err)
+
+
+def test_a_group_with_nothing_to_draw_is_an_error(tmp_path, capsys):
+    genomes = {"g": {"a": bases(200, 1)}, "short": {"a": bases(20, 2)}}
+    words = ("--group", "g=x", "--group", "short=y", "--share", "x=0.5", "--share", "y=0.5")
+    assert prepare(tmp_path, genomes, *words) == 2
+    assert "no window of the group y is left to train on; its genomes are short" in (
+        capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize(

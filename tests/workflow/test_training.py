@@ -144,6 +144,15 @@ def test_one_run_trains_and_scores(folder):
         ({"validation": ["test"]}, "train.mine.validation: test is in held_out too"),
         ({"compare": ["other"]}, "train.mine.compare: found 'other'; name others of the key train"),
         ({"compare": ["far"]}, "train.mine.compare: far is trained on other genomes"),
+        (
+            {"genomes": {"own": {"fasta": "x", "group": "near"}}},
+            "train.mine.windows.shares: own have a group, but no group has a share",
+        ),
+        (
+            {"windows": {"shares": {"near": 0.5}}},
+            "no share is there for own (group: none); no genome is in near; "
+            "the shares add up to 0.5, not to 1",
+        ),
         ({"start": "far"}, "train.mine.start: far has other contigs in held_out"),
         ({"start": "mine"}, "train.mine.start: found 'mine'; the trainings mine wait in a ring"),
         ({"start": "x", "model": {"family": "markov"}}, "train.mine.start: found 'x'; a Markov"),

@@ -13,6 +13,7 @@ from varlm.run.config_keys import (
     TABLE_COLUMNS,
     is_address,
 )
+from varlm.run.genome_groups import group_error
 from varlm.run.model_settings import model_columns, model_kinds, possible_kinds
 from varlm.run.probes import probe_errors
 from varlm.run.score_checks import compared_columns, score_errors
@@ -80,6 +81,9 @@ def _training_checks(config: Mapping[str, Any]) -> Iterator[str]:
                 "model cannot test it: name it in one of them"
             )
         yield from _start_errors(name, trained)
+        groups = {genome: files["group"] for genome, files in training["genomes"].items()}
+        if (error := group_error(groups, training["windows"]["shares"])) is not None:
+            yield f"train.{name}.windows.shares: {error}"
         for other in training["compare"]:
             if other not in trained or other == name:
                 yield (

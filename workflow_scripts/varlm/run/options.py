@@ -91,3 +91,15 @@ def kept_flags(windows: Mapping[str, Any]) -> list[str]:
     """Return which windows are not left out, as options of prepare_training."""
     options = (("--keep-copies", "copies"), ("--keep-similar", "similar"))
     return [option for option, key in options if windows[key] == "keep"]
+
+
+def share_flags(training: Mapping[str, Any]) -> list[str]:
+    """Return the groups of a training's genomes and their shares, as options of prepare_training.
+
+    None where genomes are drawn as they are: the options of a config of before stay the same.
+    """
+    shares = training["windows"]["shares"]
+    if shares is None:
+        return []
+    groups = {name: files["group"] for name, files in training["genomes"].items()}
+    return [*flags("--group", pairs(groups)), *flags("--share", pairs(shares))]

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from varlm.errors import UserError
 from varlm.files.whole import atomic_path, sha256
+from varlm.run.genome_groups import group_error
 from varlm.tables.parquet import write_table
 from varlm.tables.schemas import WINDOWS
 from varlm.training.genomes import Source
@@ -41,6 +43,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--keep-similar", action="store_true", help="train on copies of what is held out, too"
     )
+    parser.add_argument(
+        "--group", action="append", default=[], metavar="NAME=GROUP", help="of a genome; repeat"
+    )
+    parser.add_argument(
+        "--share",
+        action="append",
+        default=[],
+        metavar="GROUP=SHARE",
+        help="of the draws that the genomes of a group get; repeat",
+    )
     parser.add_argument("--out", type=Path, required=True, help="output folder")
 
 
@@ -52,8 +64,21 @@ def run(args: argparse.Namespace) -> None:
         genic_share=args.genic_share,
         deduplicate=not args.keep_copies,
         exclude_similar=not args.keep_similar,
+        shares={group: float(share) for group, share in _pairs(args.share).items()} or None,
     )
-    sources = _sources(args.genome, args.annotation)
+    annotations, groups = _pairs(args.annotation), _pairs(args.group)
+    sources = [
+        Source(
+            name,
+            Path(fasta),
+            Path(annotations[name]) if name in annotations else None,
+            groups.get(name),
+        )
+        for name, fasta in _pairs(args.genome).items()
+    ]
+    error = group_error({source.name: source.group for source in sources}, layout.shares)
+    if error is not None:
+        raise UserError(f"--group and --share: {error}")
     contents = Contents(sources, layout, args.promoter, args.held_out, args.validation)
     prepared = prepare(contents)
     bases = prepared.bases
@@ -67,11 +92,6 @@ def run(args: argparse.Namespace) -> None:
     report(description)
 
 
-def _sources(genomes: Sequence[str], annotations: Sequence[str]) -> list[Source]:
-    """Return the genomes named by NAME=FILE pairs."""
-    files = dict(pair.partition("=")[::2] for pair in annotations)
-    pairs = [pair.partition("=")[::2] for pair in genomes]
-    return [
-        Source(name, Path(fasta), Path(files[name]) if name in files else None)
-        for name, fasta in pairs
-    ]
+def _pairs(options: Sequence[str]) -> dict[str, str]:
+    """Return NAME=VALUE options as a mapping."""
+    return dict(option.partition("=")[::2] for option in options)

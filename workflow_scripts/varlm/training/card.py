@@ -96,13 +96,7 @@ def _use(name: str, config: Mapping[str, Any], window: int) -> str:
 
 
 def _data(corpus: CorpusDescription) -> Iterable[str]:
-    yield _table(
-        ("genome", "FASTA", "annotation", "contigs", "bases"),
-        [
-            (g.name, g.fasta, g.annotation or "none", f"{g.contigs:,}", f"{g.bases:,}")
-            for g in corpus.genomes
-        ],
-    )
+    yield _genomes(corpus)
     train = corpus.sets["train"]
     listed = ", ".join(f"{count:,} {reason}" for reason, count in train.left_out.items())
     yield (
@@ -128,6 +122,23 @@ def _data(corpus: CorpusDescription) -> Iterable[str]:
     ):
         if contigs:
             yield f"{purpose}, in every genome: {_names(contigs)}.\n"
+
+
+def _genomes(corpus: CorpusDescription) -> str:
+    """Return the table of genomes; with groups, which one each is of and what share that has."""
+    columns = {
+        "genome": [g.name for g in corpus.genomes],
+        "FASTA": [g.fasta for g in corpus.genomes],
+        "annotation": [g.annotation or "none" for g in corpus.genomes],
+        "contigs": [f"{g.contigs:,}" for g in corpus.genomes],
+        "bases": [f"{g.bases:,}" for g in corpus.genomes],
+    }
+    if corpus.shares is not None:
+        shares = {group: f"{share:.3g}" for group, share in corpus.shares.items()}
+        columns["group (its share of the draws)"] = [
+            f"{g.group} ({shares[str(g.group)]})" for g in corpus.genomes
+        ]
+    return _table(columns, zip(*columns.values(), strict=True))
 
 
 def _training(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from varlm.errors import UserError
 from varlm.files.whole import atomic_path
@@ -13,13 +14,14 @@ from varlm.files.whole import atomic_path
 
 @dataclass(frozen=True)
 class GenomeCounts:
-    """A genome of the corpus: file names without folders, contigs and bases."""
+    """A genome of the corpus: file names without folders, contigs and bases; its group, if any."""
 
     name: str
     fasta: str
     annotation: str | None
     contigs: int
     bases: int
+    group: str | None = None
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ class SetCounts:
 class CorpusDescription:
     """The content of corpus.json, its keys in the file's order.
 
+    Those that have a default are written where they have another value: earlier files lack them.
+
     Attributes
     ----------
     digest : str
@@ -67,6 +71,8 @@ class CorpusDescription:
     genomes : sequence of GenomeCounts
     sets : dict
         Set → `SetCounts`.
+    shares
+        See `varlm.training.windows.Layout`.
     """
 
     digest: str
@@ -81,6 +87,7 @@ class CorpusDescription:
     validation: Sequence[str]
     genomes: Sequence[GenomeCounts]
     sets: Mapping[str, SetCounts]
+    shares: Mapping[str, float] | None = None
 
     @classmethod
     def read(cls, path: Path) -> CorpusDescription:
@@ -106,10 +113,22 @@ class CorpusDescription:
 
     def write(self, path: Path) -> None:
         """Write the file, whole or not at all."""
+        content = _written(self) | {"genomes": [_written(genome) for genome in self.genomes]}
         with atomic_path(path) as temporary:
-            temporary.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+            temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
     @property
     def validates(self) -> bool:
         """Whether there are windows that can choose a checkpoint."""
         return self.sets["validation"].drawn > 0
+
+
+def _written(counts: CorpusDescription | GenomeCounts) -> dict[str, Any]:
+    """Return the keys that are written: all but those that have their default."""
+    content = asdict(counts)
+    defaults = {field.name: field.default for field in fields(counts)}
+    return {
+        key: value
+        for key, value in content.items()
+        if defaults[key] is MISSING or value != defaults[key]
+    }

@@ -32,6 +32,7 @@ class Source:
     name: str
     fasta: Path
     annotation: Path | None = None
+    group: str | None = None
 
 
 @dataclass(frozen=True)
@@ -128,30 +129,56 @@ def sets_of(
         If a name is a contig of no genome, or of both sets, or no contig is left to train on.
     """
     sets = {(genome, contig): "train" for genome in genomes for contig in genomes[genome]}
+    names = {g: ContigNames(dict.fromkeys(genomes[g], 0), key=None) for g in genomes}
     for which, spellings in (("held_out", held_out), ("validation", validation)):
-        for name in map(str, spellings):
-            without = []
-            for genome, contigs in genomes.items():
-                names = ContigNames(dict.fromkeys(contigs, 0), key=None)
-                matched = names.match(name, {name: None})
-                if matched.contig is None:
-                    without.append(genome)
-                    continue
-                key = (genome, matched.contig)
-                if sets[key] not in ("train", which):
-                    raise UserError(
-                        f"the contig {name} of {genome} is named both in held_out and in "
-                        "validation; name it in one of them"
-                    )
-                sets[key] = which
-            if len(without) == len(genomes):
+        taken = {name: _named(name, names) for name in map(str, spellings)}
+        for name, contigs in taken.items():
+            if not contigs:
                 known = first_few(next(iter(genomes.values())), 20)
                 raise UserError(
                     f"{which}: no genome has a contig {name!r}; "
                     f"those of {next(iter(genomes))} are {known}"
                 )
-            if without:
-                log.warning("no contig %s (%s) in %s", name, which, ", ".join(without))
+            for key in contigs.items():
+                if sets[key] not in ("train", which):
+                    raise UserError(
+                        f"the contig {name} of {key[0]} is named both in held_out and in "
+                        "validation; name it in one of them"
+                    )
+                sets[key] = which
+        _report(which, taken, list(genomes))
     if "train" not in sets.values():
         raise UserError("every contig is held out or for validation; leave some to train on")
     return sets
+
+
+def _named(spelling: str, names: Mapping[str, ContigNames]) -> dict[str, str]:
+    """Return genome → its contig with that name, of the genomes that have one."""
+    matched = {g: known.match(spelling, {spelling: None}).contig for g, known in names.items()}
+    return {genome: contig for genome, contig in matched.items() if contig is not None}
+
+
+def _report(which: str, taken: Mapping[str, Mapping[str, str]], genomes: list[str]) -> None:
+    """Log which contigs of which genomes are not trained on, and warn of those without."""
+    contigs_of = {genome: [c[genome] for c in taken.values() if genome in c] for genome in genomes}
+    alike: dict[str, list[str]] = {}
+    for genome, contigs in contigs_of.items():
+        alike.setdefault(", ".join(contigs), []).append(genome)
+    untouched = alike.pop("", [])
+    for listed, members in alike.items():
+        log.info("%s: %s of %s", which, listed, ", ".join(members))
+    if not taken:
+        return
+    lacking = {
+        name: [g for g in genomes if g not in contigs and contigs_of[g]]
+        for name, contigs in taken.items()
+    }
+    if any(lacking.values()):
+        parts = [f"{name} in {first_few(without)}" for name, without in lacking.items() if without]
+        log.warning("contigs that some genomes lack (%s): %s", which, "; ".join(parts))
+    if untouched:
+        log.warning(
+            "%d of %d genomes have none of the contigs %s (%s): %s",
+            *(len(untouched), len(genomes), ", ".join(taken), which),
+            first_few(untouched),
+        )

@@ -79,7 +79,9 @@ def prepare(contents: Contents) -> Prepared:
     set_of = sets_of(names, contents.held_out, contents.validation)
     sets = [set_of[contig.genome, contig.name] for contig in contigs]
     starts = [0, *np.cumsum([contig.codes.size for contig in contigs]).tolist()]
-    prepared = Prepared(contigs, sets, lay_windows(contigs, sets, starts, contents.layout))
+    group_of = {source.name: source.group for source in contents.sources}
+    windows = lay_windows(contigs, sets, starts, contents.layout, group_of)
+    prepared = Prepared(contigs, sets, windows)
     _check(prepared, contents.layout.window)
     return prepared
 
@@ -101,6 +103,7 @@ def describe(prepared: Prepared, contents: Contents, digest: str) -> CorpusDescr
                 annotation=source.annotation.name if source.annotation else None,
                 contigs=sum(c.genome == source.name for c in contigs),
                 bases=sum(c.codes.size for c in contigs if c.genome == source.name),
+                group=source.group,
             )
             for source in contents.sources
         ],

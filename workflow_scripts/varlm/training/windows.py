@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from varlm.tables.schemas import WINDOWS
 from varlm.training import kmers
 from varlm.training.corpus import BASE, REGION_SHIFT, REGIONS
+from varlm.training.draws import balanced, shared_out
 from varlm.training.genomes import Contig
 
 # A window is too like a held-out contig if it shares this many of its k-mers: a copy, a repeat …
@@ -40,6 +41,8 @@ class Layout:
         Whether a window counts in proportion to how few copies of it there are.
     exclude_similar : bool
         Whether windows that resemble contigs held out are left out.
+    shares : mapping or None
+        Group of genomes → its share of the draws; None: by the windows' weights.
     """
 
     window: int
@@ -47,10 +50,15 @@ class Layout:
     genic_share: float | None
     deduplicate: bool
     exclude_similar: bool
+    shares: Mapping[str, float] | None = None
 
 
 def lay_windows(
-    contigs: Sequence[Contig], sets: Sequence[str], starts: Sequence[int], layout: Layout
+    contigs: Sequence[Contig],
+    sets: Sequence[str],
+    starts: Sequence[int],
+    layout: Layout,
+    group_of: Mapping[str, str | None],
 ) -> pl.DataFrame:
     """Return the windows of all contigs.
 
@@ -62,11 +70,18 @@ def lay_windows(
     starts : sequence of int
         Where each contig starts in the corpus.
     layout : Layout
+    group_of : mapping
+        Genome → its group of `layout.shares`.
 
     Returns
     -------
     polars.DataFrame
         `WINDOWS`. Contigs shorter than a window have none.
+
+    Raises
+    ------
+    UserError
+        If a group that has a share has nothing to draw.
     """
     sketches = _sketches(contigs)
     copies = _copies(sketches, sets) if layout.deduplicate else None
@@ -120,7 +135,9 @@ def lay_windows(
             )
         )
     windows = pl.concat(frames) if frames else WINDOWS.empty()
-    return _balanced(windows, layout.genic_share)
+    if layout.shares is None:
+        return balanced(windows, layout.genic_share)
+    return shared_out(windows, layout.genic_share, layout.shares, group_of)
 
 
 def _sketches(
@@ -177,19 +194,3 @@ def _share(flags: NDArray[np.bool_], at: NDArray[np.int64], window: int) -> NDAr
     """Return the share of each window's bases that have the flag."""
     sums = np.concatenate([[0], np.cumsum(flags)])
     return np.asarray((sums[at + window] - sums[at]) / window)
-
-
-def _balanced(windows: pl.DataFrame, genic_share: float | None) -> pl.DataFrame:
-    """Give the training windows in and outside genes their shares of the draws."""
-    if genic_share is None:
-        return windows
-    train = pl.col("set") == "train"
-    genic = float(windows.filter(train & pl.col("genic"))["weight"].sum())
-    rest = float(windows.filter(train & ~pl.col("genic"))["weight"].sum())
-    if not genic or not rest:  # no annotation, or nothing but genes
-        return windows
-    factor = pl.when("genic").then(genic_share / genic).otherwise((1 - genic_share) / rest)
-    scale = genic + rest
-    return windows.with_columns(
-        weight=pl.when(train).then(pl.col("weight") * factor * scale).otherwise("weight")
-    )

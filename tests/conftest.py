@@ -7,21 +7,26 @@ import pytest
 from hypothesis import settings
 
 # Shared machines stall for seconds: a deadline would measure the machine. `make test` draws few
-# examples; `make test-slow` draws many in the same tests (--hypothesis-profile).
+# examples; `make test-slow` and `make test-all` draw many in the same tests (--hypothesis-profile).
 settings.register_profile("quick", deadline=None, max_examples=20)
 settings.register_profile("thorough", deadline=None, max_examples=150)
 settings.load_profile("quick")
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# Files that take minutes; they go first, so that no process is left alone with one at the end.
-LONG = ("workflow/test_slurm.py", "workflow/test_killed_runs.py", "scoring/test_interruption.py")
+# Files that take minutes; they go first, then all with a slow test, so that no process is left
+# alone with one at the end.
+LONG = (
+    *("workflow/test_slurm.py", "workflow/test_killed_runs.py", "benchmarks/test_smoke.py"),
+    "scoring/test_interruption.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the tests of the longest files first; mark those that draw their inputs."""
     order = {ROOT / "tests" / name: place for place, name in enumerate(LONG)}
-    items.sort(key=lambda item: order.get(item.path, len(LONG)))
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: order.get(item.path, len(LONG) + (item.path not in slow)))
     for item in items:
         if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
             item.add_marker(pytest.mark.drawn)

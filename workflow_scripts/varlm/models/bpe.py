@@ -52,6 +52,11 @@ class Pieces:
         start, end = self.spans.T
         return int(np.flatnonzero((start <= index) & (index < end))[0])
 
+    @property
+    def tokens_of_letters(self) -> NDArray[np.int64]:
+        """The token of each letter, 0-based in `ids`: int64, shape (W,)."""
+        return np.repeat(np.arange(len(self.ids)), np.diff(self.spans, axis=1)[:, 0])
+
 
 @dataclass(frozen=True)
 class BpeTokeniser:

@@ -1,8 +1,7 @@
 """Causal language models of nucleotides: an LSTM and a small GPT (Ihtiyar & Özgür 2023).
 
-Each position's logits come from the bases before it alone. As for the Markov chain, the logits of a
-site are log-likelihoods of the whole window with each of the four bases there. What is before the
-site is read once for all four.
+Each position's logits come from the bases before it alone. The logits of a site are log-likelihoods
+of the window with each of the four bases there; what is before the site is read once for all four.
 """
 
 from __future__ import annotations
@@ -25,7 +24,6 @@ from varlm.models.language_model import LanguageModel
 from varlm.models.tokeniser import Tokens, read_tokens
 
 _MOST = 1 << 16  # of any size: a mistyped one is an error, not a lack of memory
-
 START = 0  # [PAD] stands before the first base
 
 
@@ -291,6 +289,12 @@ class Causal(LanguageModel):
     def base_logits(self, ids: torch.Tensor) -> torch.Tensor:
         """Log p of each base, given those before it: see `LanguageModel`."""
         return self._log_p(self.network.hidden(ids.long()))
+
+    @torch.inference_mode()
+    def base_embeddings(self, windows: NDArray[np.uint8], start: int, stop: int) -> torch.Tensor:
+        """Hidden states once bases are read: see `LanguageModel`."""
+        ids = torch.from_numpy(self.encode(windows)[:, :stop]).to(self.device).long()
+        return self.network.read(F.pad(ids, (1, 0), value=START))[0][:, start + 1 :]
 
     @torch.inference_mode()
     def log_likelihood(self, ids: torch.Tensor) -> torch.Tensor:

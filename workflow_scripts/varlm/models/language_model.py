@@ -111,6 +111,30 @@ class LanguageModel(ABC):
         del windows, index, place
         raise ValueError(f"{type(self).__name__} has no embeddings: it has other kinds of score")
 
+    def base_embeddings(self, windows: NDArray[np.uint8], start: int, stop: int) -> torch.Tensor:
+        """Last hidden states of the bases from `start` to before `stop` of each window.
+
+        Parameters
+        ----------
+        windows : uint8 ASCII, shape (n, W)
+        start, stop : int
+            0-based, half-open.
+
+        Returns
+        -------
+        float32, shape (n, stop − start, C), on the device
+            Of the token that holds the base, so that the bases of one token have the same; the
+            mean over the tokens where several hold it. Of a causal model, of the base and those
+            before it.
+
+        Raises
+        ------
+        ValueError
+            If the family has no hidden states (`varlm.run.model_families.Family.embeddings`).
+        """
+        del windows, start, stop
+        raise ValueError(f"{type(self).__name__} has no embeddings: it has no hidden states")
+
     def modes(self) -> tuple[str, ...]:
         """Modes worth trying on this device, the reference first."""
         return ("float32",)
@@ -180,16 +204,10 @@ class TokenModel(LanguageModel):
     @torch.inference_mode()
     def tile_logits(self, ids: torch.Tensor, start: int, stop: int) -> torch.Tensor:
         """Logits at bases, nothing masked: see `LanguageModel`."""
-        k, stride = self.tokeniser.k, self.tokeniser.stride
-        # The tokens that hold any of the bases.
-        first = max(-(-(start - k + 1) // stride), 0)
-        last = min((stop - 1) // stride, (self.tokeniser.width(ids.shape[1]) - k) // stride)
-        before = len(self.tokeniser.prefix)
-        tokens = range(first + before, last + 1 + before)
+        tokens, begin = self.tokeniser.over(start, stop, self.tokeniser.width(ids.shape[1]))
         kmers = self.logits(ids, tokens)[:, :, self.kmer_ids]
-        if k == 1:
+        if self.tokeniser.k == 1:
             return kmers
-        begin = start - first * stride
         return base_log_p(kmers, self.tokeniser)[:, begin : begin + stop - start]
 
     @torch.inference_mode()
@@ -201,6 +219,17 @@ class TokenModel(LanguageModel):
         tokens = [token for token, _ in self.tokeniser.cover(base, windows.shape[1])]
         ids = torch.from_numpy(self.encode(windows)).to(self.device)
         return self.hidden(ids, tokens).float().mean(1)
+
+    @torch.inference_mode()
+    def base_embeddings(self, windows: NDArray[np.uint8], start: int, stop: int) -> torch.Tensor:
+        """Last hidden states of bases: see `LanguageModel`."""
+        tokens, begin = self.tokeniser.over(start, stop, windows.shape[1])
+        ids = torch.from_numpy(self.encode(windows)).to(self.device)
+        hidden = self.hidden(ids, tokens).float()
+        if self.tokeniser.k == 1:
+            return hidden
+        shares = torch.from_numpy(self.tokeniser.shares(len(tokens), begin, stop - start))
+        return torch.einsum("bt,ntc->nbc", shares.to(self.device), hidden)
 
     @cached_property
     def kmer_ids(self) -> torch.Tensor:

@@ -102,6 +102,39 @@ class KmerTokeniser:
             for token in range(first, last + 1)
         ]
 
+    def over(self, start: int, stop: int, width: int) -> tuple[range, int]:
+        """Return the tokens that hold any of the bases from `start` to before `stop`.
+
+        They count as in `cover`. The second value is where the base at `start` is, in bp from the
+        first base of the first of them.
+        """
+        first = max(-(-(start - self.k + 1) // self.stride), 0)
+        last = min((stop - 1) // self.stride, (width - self.k) // self.stride)
+        before = len(self.prefix)
+        return range(first + before, last + 1 + before), start - first * self.stride
+
+    def shares(self, tokens: int, begin: int, bases: int) -> NDArray[np.float32]:
+        """Return what each token counts for each base, so that a product is the mean over tokens.
+
+        Parameters
+        ----------
+        tokens : int
+            Neighbouring ones, without prefix and suffix.
+        begin : int
+            The first base, in bp from the first of the first token.
+        bases : int
+
+        Returns
+        -------
+        float32, shape (bases, tokens)
+            Rows add up to 1.
+        """
+        base = begin + np.arange(bases)[:, None]
+        starts = self.stride * np.arange(tokens)
+        holds = (starts <= base) & (base < starts + self.k)
+        shares: NDArray[np.float32] = (holds / holds.sum(1, keepdims=True)).astype(np.float32)
+        return shares
+
     def alternatives(
         self, windows: NDArray[np.uint8], index: int, offset: int
     ) -> NDArray[np.int64]:

@@ -120,6 +120,11 @@ class ConvolutionalNetwork:
         -------
         float32, shape (batch, len(wanted), vocabulary)
         """
+        logits: torch.Tensor = self.head(self.encoded(ids, wanted))
+        return logits.float()
+
+    def encoded(self, ids: torch.Tensor, wanted: range) -> torch.Tensor:
+        """Return the last layer's output: float32, (batch, len(wanted), channels)."""
         stage, *stages = self._stages(ids.shape[1], wanted)
         x = self.embedding[ids[:, stage.kept]]
         x = self._add(x, self.first(ids, stage), None, self.post[0], self.ffn[0])
@@ -127,8 +132,7 @@ class ConvolutionalNetwork:
             y = self._convolve(layer, self.pre[layer - 1](x), stage)
             bias = self.convs[layer - 1].late_bias
             x = self._add(x[:, stage.kept], y, bias, self.post[layer], self.ffn[layer])
-        logits: torch.Tensor = self.head(x)
-        return logits.float()
+        return x
 
     def _convolve(self, layer: int, x: torch.Tensor, stage: Stage) -> torch.Tensor:
         conv, reach = self.convs[layer - 1], self.reaches[layer]

@@ -23,6 +23,7 @@ from varlm.models.gpn import skeleton
 from varlm.models.gpn.convolutional import ConvolutionalNetwork
 from varlm.models.gpn.fused import can_fuse
 from varlm.models.gpn.options import read_options
+from varlm.models.gpn.pointwise import pointwise
 from varlm.models.gpn.roformer import RoFormerNetwork
 from varlm.models.gpn.skeleton import ConvolutionalSkeleton, RoFormerSkeleton
 from varlm.models.language_model import MODES, LanguageModel
@@ -59,6 +60,11 @@ class GPN(LanguageModel):
             self.max_window = module.options.max_position_embeddings
         self._table = tokens.table()
         self._bases = torch.tensor(tokens.bases, device=device)
+        norm = getattr(
+            module.model, "ln_f", None
+        )  # of the head, but the encoder's last hidden state
+        final = [part for part in module.head if part is norm]
+        self._final = pointwise(final, torch.float32, device)
         self.set_mode("float32")
 
     def describe(self) -> str:
@@ -86,6 +92,13 @@ class GPN(LanguageModel):
     def tile_logits(self, ids: torch.Tensor, start: int, stop: int) -> torch.Tensor:
         """Logits at bases, nothing masked: see `LanguageModel`."""
         return self.network(ids.long(), range(start, stop))[:, :, self._bases]
+
+    @torch.inference_mode()
+    def base_embeddings(self, windows: NDArray[np.uint8], start: int, stop: int) -> torch.Tensor:
+        """Last hidden states of bases: see `LanguageModel`; after the encoder's norm, if any."""
+        ids = torch.from_numpy(self.encode(windows)).to(self.device)
+        hidden: torch.Tensor = self._final(self.network.encoded(ids.long(), range(start, stop)))
+        return hidden
 
     def modes(self) -> tuple[str, ...]:
         """Modes worth trying here: types only where the device computes in them."""

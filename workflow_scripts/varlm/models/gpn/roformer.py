@@ -63,6 +63,13 @@ class RoFormerNetwork:
         wanted : range
             Positions, 0-based.
         """
+        x = self.encoded(ids, wanted)
+        for module in self.head:
+            x = module(x)
+        return x
+
+    def encoded(self, ids: torch.Tensor, wanted: range) -> torch.Tensor:
+        """Return the last layer's output: float32, (batch, len(wanted), channels)."""
         x = self.embedding[ids]
         everywhere = range(ids.shape[1])
         for number, layer in enumerate(self.layers):
@@ -70,8 +77,6 @@ class RoFormerNetwork:
             x = self._step(layer, x, wanted if last else everywhere)
         if not self.layers:
             x = x[:, wanted.start : wanted.stop]
-        for module in self.head:
-            x = module(x)
         return x
 
     def _through(

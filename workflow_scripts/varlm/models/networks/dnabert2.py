@@ -90,6 +90,18 @@ class DnaBert2(LanguageModel):
             states[rows] = self._hidden(batch, tokens)[: len(rows)]
         return states[torch.from_numpy(row_of.ravel()).to(self.device)]
 
+    @torch.inference_mode()
+    def base_embeddings(self, windows: NDArray[np.uint8], start: int, stop: int) -> torch.Tensor:
+        """Last hidden states of the tokens that hold bases: see `LanguageModel`."""
+        pieces = self.tokeniser.encode(windows)
+        states = torch.empty((len(pieces), stop - start, self.channels), device=self.device)
+        for rows in _batches([len(window.ids) for window in pieces], self.at_once):
+            batch = [pieces[row] for row in rows]
+            hidden = self._hidden(batch + batch[-1:] * (self.at_once - len(batch)))
+            for place, row in enumerate(rows):
+                states[row] = hidden[place, pieces[row].tokens_of_letters[start:stop]]
+        return states
+
     def set_mode(self, mode: str) -> None:
         """Compute in `mode` from now on."""
         if mode not in ("float32", "tf32", "bfloat16", "float16"):
@@ -97,9 +109,9 @@ class DnaBert2(LanguageModel):
         allow(mode, self.device)
         self.mode = mode
 
-    def _hidden(self, batch: list[Pieces], tokens: list[int]) -> torch.Tensor:
+    def _hidden(self, batch: list[Pieces], tokens: list[int] | None = None) -> torch.Tensor:
         ids = torch.from_numpy(np.stack([window.ids for window in batch])).to(self.device)
-        at = torch.tensor(tokens, device=self.device)
+        at = None if tokens is None else torch.tensor(tokens, device=self.device)
         reduced = getattr(torch, self.mode) if self.mode in ("bfloat16", "float16") else None
         with torch.autocast(self.device.type, reduced, enabled=reduced is not None):
             return self.network.hidden(ids, at).float()

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from varlm.evaluation.groups import Groups
 from varlm.evaluation.labels import LabelSpec, classes, numbers
 from varlm.evaluation.spectrum import Spectrum, spectrum
 
@@ -42,6 +43,9 @@ class Task:
         What was left out and why, for evaluation.json.
     notes : list of str
         What a reader must know.
+    groups : Groups, optional
+        Alleles that are compared with each other alone: of two classes match groups, of a number
+        its elements, genes or studies.
     """
 
     name: str
@@ -53,6 +57,7 @@ class Task:
     spectrum: Spectrum | None = None
     counts: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    groups: Groups | None = None
 
 
 def label_task(spec: LabelSpec, labels: pl.Series, counts: dict[str, Any]) -> Task:

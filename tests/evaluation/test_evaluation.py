@@ -22,8 +22,8 @@ from making.report import EXTRA, make_inputs
 from varlm.annotation.genes.terms import NAMES
 from varlm.cli import main
 from varlm.errors import UserError
+from varlm.evaluation import label_tables, metrics, resampling
 from varlm.evaluation import labels as labelling
-from varlm.evaluation import metrics, resampling
 from varlm.evaluation.cohort import EvaluationInput, evaluate
 from varlm.evaluation.compared import check_columns, compared_scores, comparison, turns
 from varlm.evaluation.labels import LabelSpec
@@ -269,8 +269,8 @@ CONTIGS = {"1": "chr1", "2": "chr2"}
 
 def matched(path, text, column="label"):
     path.write_text(text)
-    table = labelling.read_label_table(path, column, "evaluate.labels.x")
-    return labelling.match_labels(ALLELES, table, CONTIGS, "here")
+    table = label_tables.read_label_table(path, column, "evaluate.labels.x")
+    return label_tables.match_labels(ALLELES, table, CONTIGS, "here")
 
 
 def test_labels_match_as_given_or_as_normalised_by_either_name_of_a_contig(tmp_path):
@@ -286,7 +286,7 @@ def test_labels_match_as_given_or_as_normalised_by_either_name_of_a_contig(tmp_p
     assert matched(tmp_path / "x.tsv", normalised).labels.to_list()[2] == "worse"
     zipped = tmp_path / "x.tsv.gz"
     zipped.write_bytes(gzip.compress(text.replace("\n", "\r\n").encode()))
-    assert labelling.read_label_table(zipped, "label", "x").height == 4
+    assert label_tables.read_label_table(zipped, "label", "x").height == 4
 
 
 @pytest.mark.parametrize(
@@ -325,14 +325,14 @@ def test_a_label_table_that_is_none(tmp_path):
         "x.zip": r"found zip; evaluate\.labels\.x must name a TSV",
     }.items():
         with pytest.raises(UserError, match=rf"{name}: {message}"):
-            labelling.read_label_table(tmp_path / name, "label", "evaluate.labels.x")
+            label_tables.read_label_table(tmp_path / name, "label", "evaluate.labels.x")
 
 
 def test_a_label_table_that_is_a_bomb(tmp_path):
     bomb = gzip.compress(b"chrom\tpos\tref\talt\tlabel\n1\t1\tA\tC\t" + b"x" * (24 << 20))
     (tmp_path / "x.tsv").write_bytes(bomb)
     with pytest.raises(UserError, match=r"x\.tsv, line 2: longer than"):
-        labelling.read_label_table(tmp_path / "x.tsv", "label", "evaluate.labels.x")
+        label_tables.read_label_table(tmp_path / "x.tsv", "label", "evaluate.labels.x")
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from varlm.evaluation.cohort import (
     checked_scores,
     label_specs,
 )
-from varlm.evaluation.labels import check_label_table
+from varlm.evaluation.label_tables import check_label_table
 from varlm.genome.contig_names import ContigNames
 from varlm.report.links import BrowserLink
 from varlm.results.annotated_vcf import check_tags

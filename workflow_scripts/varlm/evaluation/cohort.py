@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,28 +11,22 @@ import polars as pl
 
 from varlm.annotation.joined_scores import joined_columns
 from varlm.errors import UserError, first_few
+from varlm.evaluation.cohort_labels import ALLELE, add_labels, labelled_task
 from varlm.evaluation.compared import Score, check_columns, compared_scores
-from varlm.evaluation.labels import (
-    LabelSpec,
-    column_text,
-    match_labels,
-    read_label_table,
-)
+from varlm.evaluation.groups import needed_columns
+from varlm.evaluation.label_tables import label_table_columns
+from varlm.evaluation.labels import LabelSpec
 from varlm.evaluation.measuring import measure
 from varlm.evaluation.rows import Settings
 from varlm.evaluation.spectrum import ANCESTRAL, COUNT, NUMBER
-from varlm.evaluation.tasks import Task, contrast_task, frequency_task, label_task
+from varlm.evaluation.tasks import Task, contrast_task, frequency_task
 from varlm.tables.schemas import EVALUATION, read_kinds
 from varlm.tables.score_kinds import ScoreKind
 from varlm.variants.accounting import Accounting
 
-log = logging.getLogger(__name__)
-
-_ALLELE = ("chrom", "pos", "ref", "alt")
 _AS_GIVEN = ("input_pos", "input_ref", "input_alt")
 _ROWS = 500_000  # read at a time
 _INFO = "info_"  # prefix of the columns of INFO fields, which the regions do not have
-_EXAMPLES = 3
 
 
 @dataclass(frozen=True)
@@ -97,12 +90,12 @@ def evaluate(inputs: EvaluationInput) -> Evaluated:
     # Tables of labels are matched with all of the cohort: what matches nothing is counted.
     early = chosen if all(spec.table is None for spec in specs) else None
     table = _read_columns(inputs.annotated, scores, specs, early)
-    table, labelled = _labelled(table, specs, inputs)
+    table, labelled = add_labels(table, specs, inputs.accounting.contig_of_chrom)
     if chosen is not None and early is None:
         table = table.filter(pl.col("chrom").is_in(chosen))
     summary["on_other_contigs"] = summary["alleles_in"] - table.height
     before = table.height
-    table = table.unique(_ALLELE, keep="first", maintain_order=True)
+    table = table.unique(ALLELE, keep="first", maintain_order=True)
     summary |= {"repeated": before - table.height, "alleles": table.height}
     tasks = _tasks(table, specs, labelled, config) if scores else []
     settings = Settings(config["bootstrap"], config["seed"], config["quantiles"])
@@ -172,13 +165,27 @@ def label_specs(
 def check_label_columns(
     specs: Sequence[LabelSpec], schema: Mapping[str, pl.DataType], cohort: str
 ) -> None:
-    """Raise `UserError` unless each label that has no table of its own is a column."""
+    """Raise `UserError` unless columns of labels that have no table, and of groups, are there."""
     for spec in specs:
         may_lack = _is_info(spec) and not _has_info(schema)
         if spec.table is None and spec.column not in schema and not may_lack:
             raise UserError(
                 f"{spec.where}: the annotated table of {cohort} has no column "
                 f"{spec.column}; it has {', '.join(schema)}"
+            )
+        _check_groups(spec, schema, cohort)
+
+
+def _check_groups(spec: LabelSpec, schema: Mapping[str, pl.DataType], cohort: str) -> None:
+    own = label_table_columns(spec.table, spec.where) if spec.table and spec.group else []
+    for name in spec.group:
+        # Of labels of all cohorts the regions, which have no INFO, have no groups.
+        may_lack = name.startswith(_INFO) and not _has_info(schema) and spec.cohort is None
+        if name not in own and needed_columns([name], schema) - set(schema) and not may_lack:
+            table = f"neither {spec.table} ({', '.join(own)}) nor" if spec.table else "not"
+            raise UserError(
+                f"{spec.where}.group: {table} the annotated table of {cohort} has a column {name}; "
+                f"the table has {', '.join(schema)}"
             )
 
 
@@ -198,16 +205,18 @@ def _read_columns(
     which the SNVs of a whole genome need 100 bytes each otherwise. `chroms`: those wanted; None:
     all.
     """
+    frame = pl.scan_parquet(annotated)
+    known = frame.collect_schema().names()
     needed = {
-        *_ALLELE,
+        *ALLELE,
         *("af", "consequence"),
         *(_AS_GIVEN if any(spec.table for spec in specs) else ()),
         *(COUNT, NUMBER, ANCESTRAL),
         *(spec.column for spec in specs if spec.table is None),
+        *(name for spec in specs for name in needed_columns(spec.group, known)),
         *(score.column for score in scores if score.column),
     }
-    frame = pl.scan_parquet(annotated)
-    columns = [name for name in frame.collect_schema() if name in needed]
+    columns = [name for name in known if name in needed]
     wanted = frame.select(columns)
     total = int(frame.select(pl.len()).collect().item())
     pieces = []
@@ -254,57 +263,13 @@ def check_contigs(configured: Sequence[object], accounting: Accounting) -> None:
         )
 
 
-def _labelled(
-    table: pl.DataFrame, specs: Sequence[LabelSpec], inputs: EvaluationInput
-) -> tuple[pl.DataFrame, dict[str, dict[str, Any]]]:
-    """Add a column `label {name}` of text for each label; return what was matched, too."""
-    counted: dict[str, dict[str, Any]] = {}
-    columns = []
-    contigs = inputs.accounting.contig_of_chrom
-    for spec in specs:
-        counted[spec.name] = {}
-        if spec.table is not None:
-            where = f"{spec.where}: {spec.table}"
-            rows = read_label_table(spec.table, spec.column, spec.where)
-            matched = match_labels(table, rows, contigs, where)
-            if matched.unmatched:
-                log.warning(
-                    "%s: %d of %d labels are of no allele of the cohort: %s",
-                    where,
-                    matched.unmatched,
-                    matched.rows,
-                    "; ".join(matched.examples[:_EXAMPLES]),
-                )
-            counted[spec.name] = {
-                "label_rows": matched.rows,
-                "label_rows_unmatched": matched.unmatched,
-                "unmatched_examples": matched.examples[:_EXAMPLES],
-            }
-            labels = matched.labels
-        elif spec.column in table.columns:
-            labels = column_text(table[spec.column])
-        else:
-            labels = pl.Series([None] * table.height, dtype=pl.String)
-        columns.append(labels.alias(_label(spec)))
-    table = table.with_columns(columns)
-    if columns and table.select(pl.struct(_ALLELE).is_duplicated().any()).item():
-        # An allele that several records have is labelled where one of them is.
-        names = [_label(spec) for spec in specs]
-        table = table.with_columns(pl.col(names).fill_null(strategy="backward").over(_ALLELE))
-    return table, counted
-
-
-def _label(spec: LabelSpec) -> str:
-    return f"label {spec.name}"
-
-
 def _tasks(
     table: pl.DataFrame,
     specs: Sequence[LabelSpec],
     counted: Mapping[str, dict[str, Any]],
     config: Mapping[str, Any],
 ) -> list[Task]:
-    tasks = [label_task(spec, table[_label(spec)], counted[spec.name]) for spec in specs]
+    tasks = [labelled_task(spec, table, counted[spec.name]) for spec in specs]
     tasks += [contrast_task(pair, table["consequence"]) for pair in config["contrasts"]]
     if config["frequencies"]:
         tasks.append(frequency_task(table))

@@ -9,8 +9,10 @@ from typing import Any
 
 from varlm.run.config_keys import (
     CONSEQUENCES,
+    GROUP_NAMES,
     INTERVAL_SUFFIXES,
     TABLE_COLUMNS,
+    group_columns,
     is_address,
 )
 from varlm.run.genome_groups import group_error
@@ -184,6 +186,9 @@ def _evaluation_errors(config: Mapping[str, Any]) -> Iterator[str]:
         yield from _label_errors(key, label, config["annotate"]["info"])
         if label["table"] is None and label["column"] is not None:
             yield from _unknown(f"{key}.column", "column", label["column"], columns)
+        if label["table"] is None:
+            for group in group_columns(label):
+                yield from _unknown(f"{key}.group", "column", group, [*columns, *GROUP_NAMES])
     for name in evaluate["scores"]:
         yield from _unknown(f"evaluate.scores.{name}", "column", name, columns)
         if name in models:
@@ -225,6 +230,10 @@ def _label_errors(key: str, label: Mapping[str, Any], carried: Collection[str]) 
         yield f"{key}: {both[0]!r} is both positive and negative; keep one"
     if label["absolute"] and label["positive"]:
         yield f"{key}.absolute: is for numbers, not for classes; remove it"
+    if label["pairs"] and not label["group"]:
+        yield f"{key}.pairs: there are no groups; name their column in group, or remove pairs"
+    if label["pairs"] and not label["positive"]:
+        yield f"{key}.pairs: is for classes, not for a number; give positive and negative"
 
 
 def _unknown(key: str, what: str, name: str, known: Sequence[str]) -> Iterator[str]:

@@ -27,6 +27,9 @@ INTERVAL_SUFFIXES = ("_overlap", "_name", "_distance")
 # The consequences that `evaluate.contrasts` may name; the last is all that is outside genes.
 CONSEQUENCES = (*IMPACTS, "intergenic")
 
+# What `group` of a label may name besides columns.
+GROUP_NAMES = ("amino_acid",)
+
 # What is read through a storage plugin of Snakemake, not from a disk: https://…, s3://….
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
@@ -71,6 +74,12 @@ def label_tables(
         for name, label in labels.items()
     }
     return {name: table for name, table in tables.items() if table is not None}
+
+
+def group_columns(label: Mapping[str, Any]) -> list[str]:
+    """Return the columns that name a label's groups."""
+    group = label["group"] or []
+    return [group] if isinstance(group, str) else list(group)
 
 
 def is_address(value: str | None) -> bool:

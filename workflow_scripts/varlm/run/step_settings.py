@@ -20,14 +20,15 @@ def shown_settings(config: Mapping[str, Any], addresses: Iterable[str]) -> str:
     """Return the config for the reports, without what addresses have after "?": maybe a token.
 
     A config that names no table of scores is shown as before there was that key, without what is of
-    dense scores where no model has such, and without what is probed, which is in no report of a
-    cohort: its reports are not made again for it.
+    dense scores where no model has such, without match groups where there are none, and without
+    what is probed, which is in no report of a cohort: its reports are not made again for it.
     """
     annotate = {key: value for key, value in config["annotate"].items() if key != "scores" or value}
     scoring = {k: value for k, value in config["scoring"].items() if k != "dense"}
     scoring = config["scoring"] if any_dense(config) else scoring
     shown = {**config, "annotate": annotate, "scoring": scoring}
     shown.pop("probe", None)
+    shown["evaluate"] = _without_defaults(config["evaluate"])
     text = json.dumps(shown, sort_keys=True)
     for address in addresses:
         text = text.replace(address, re.sub(r"\?.*", "?…", address))
@@ -52,7 +53,25 @@ def evaluate_settings(evaluate: Mapping[str, Any] | None, files: Collection[Coho
         for name, label in settings.get("labels", {}).items()
         if label["table"] is None or name in tables
     }
-    return json.dumps({**settings, "labels": labels}, sort_keys=True)
+    return json.dumps(_without_defaults({**settings, "labels": labels}), sort_keys=True)
+
+
+# Keys of `evaluate`, and of its labels, that old configs do not have: at these values the texts
+# are as before, so that nothing is evaluated or shown again for them.
+_NEW = {"match": None}
+_NEW_OF_LABELS = {"group": None, "pairs": False}
+
+
+def _without_defaults(evaluate: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return the config's `evaluate` without its newer keys where they have their defaults."""
+    if evaluate is None:
+        return None
+    labels = {
+        name: {k: v for k, v in label.items() if k not in _NEW_OF_LABELS or v != _NEW_OF_LABELS[k]}
+        for name, label in evaluate.get("labels", {}).items()
+    }
+    settings = {k: v for k, v in evaluate.items() if k not in _NEW or v != _NEW[k]}
+    return {**settings, "labels": labels}
 
 
 def checked_settings(config: Mapping[str, Any]) -> str:
@@ -63,7 +82,7 @@ def checked_settings(config: Mapping[str, Any]) -> str:
             "models": _checked_models(config),
             **{key: annotate[key] for key in ("info", "intervals", "bigwigs")},
             "browsers": config["report"]["browsers"],
-            "evaluate": config["evaluate"],
+            "evaluate": _without_defaults(config["evaluate"]),
             **({"scores": score_settings(config)} if annotate.get("scores") else {}),
         },
         sort_keys=True,

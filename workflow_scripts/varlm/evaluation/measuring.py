@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from varlm.evaluation import metrics
 from varlm.evaluation.compared import Comparison, Score, comparison
+from varlm.evaluation.match_groups import group_rows
 from varlm.evaluation.rarity import frequency_rows
 from varlm.evaluation.rows import (
     AUPRC,
@@ -52,7 +53,8 @@ def measure(
     rows = [
         {"task": task.name, "kind": task.kind, **row}
         for task in tasks
-        for row in _rows(task, table, scores, settings)
+        for of_task in (_rows, group_rows)
+        for row in of_task(task, table, scores, settings)
     ]
     schema = {name: kind for name, kind in EVALUATION.schema.items() if name != "cohort"}
     complete = [{name: row.get(name) for name in schema} for row in rows]

@@ -9,6 +9,7 @@ correlation 4 s for each score.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,7 +57,11 @@ class _Curve:
 
 
 def areas(
-    scores: Floats, positive: Flags, count: int = 0, seed: int = 0
+    scores: Floats,
+    positive: Flags,
+    count: int = 0,
+    seed: int = 0,
+    groups: NDArray[np.int64] | None = None,
 ) -> tuple[Measured, Measured]:
     """Return AUROC and average precision of several scores of the same alleles.
 
@@ -73,6 +78,9 @@ def areas(
         bool, shape (alleles,); there must be one of each class.
     count, seed : int
         Number of resamples, and what they are drawn from.
+    groups : numpy.ndarray, optional
+        Number of each allele's group, from 0, shape (alleles,): whole groups are drawn, each of
+        which must have both classes.
     """
     positives = int(positive.sum())
     if not 0 < positives < positive.size:
@@ -80,12 +88,26 @@ def areas(
     curves = [_Curve(score[positive], score[~positive]) for score in scores]
     strata = (positives, positive.size - positives)
     once = [np.ones(size, np.int64) for size in strata]
+    draws = (
+        resamples(strata, count, seed)
+        if groups is None
+        else _of_groups(groups, positive, count, seed)
+    )
     points = np.array([curve.areas(*once) for curve in curves])
     resampled = np.empty((2, len(curves), count))
-    for i, drawn in enumerate(resamples(strata, count, seed)):
+    for i, drawn in enumerate(draws):
         for k, curve in enumerate(curves):
             resampled[:, k, i] = curve.areas(*drawn)
     return Measured(points[:, 0], resampled[0]), Measured(points[:, 1], resampled[1])
+
+
+def _of_groups(
+    groups: NDArray[np.int64], positive: Flags, count: int, seed: int
+) -> Iterator[list[Counts]]:
+    """Yield how often each positive and each negative is drawn, with its group."""
+    of_positives, of_negatives = groups[positive], groups[~positive]
+    for (drawn,) in resamples([int(groups.max()) + 1], count, seed):
+        yield [drawn[of_positives], drawn[of_negatives]]
 
 
 @dataclass(frozen=True)

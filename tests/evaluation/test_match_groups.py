@@ -1,0 +1,287 @@
+"""Match groups: metrics against brute force and scikit-learn, groups of columns, rows, the step."""
+
+import itertools
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from varlm.errors import UserError
+from varlm.evaluation import metrics, resampling
+from varlm.evaluation.compared import compared_scores
+from varlm.evaluation.group_metrics import (
+    Sets,
+    by_class,
+    ordered_pairs,
+    standard_error,
+    within_groups,
+)
+from varlm.evaluation.groups import DERIVED, class_groups, group_names, number_groups
+from varlm.evaluation.labels import LabelSpec
+from varlm.evaluation.measuring import measure
+from varlm.evaluation.rows import Settings
+from varlm.evaluation.tasks import LABELS, Task
+from varlm.run.config_keys import GROUP_NAMES
+
+
+@st.composite
+def grouped(draw):
+    """Two scores full of ties, and groups that each have both classes."""
+    sizes = draw(st.lists(st.tuples(st.integers(1, 3), st.integers(1, 4)), min_size=1, max_size=6))
+    positive = [c for p, n in sizes for c in [True] * p + [False] * n]
+    group = [g for g, (p, n) in enumerate(sizes) for _ in range(p + n)]
+    order = draw(st.permutations(range(len(group))))
+    numbers = st.lists(st.integers(-2, 2), min_size=len(group), max_size=len(group))
+    scores = np.array([draw(numbers), draw(numbers)], np.float64)
+    return scores, Sets(np.array(positive)[order], np.array(group)[order])
+
+
+def by_hand(score, sets):
+    """Ordered pairs of each group, one pair after the other."""
+    counts = np.zeros(sets.group.max() + 1)
+    for i, j in itertools.product(range(score.size), repeat=2):
+        if sets.group[i] == sets.group[j] and sets.positive[i] and not sets.positive[j]:
+            counts[sets.group[i]] += (score[i] > score[j]) + (score[i] == score[j]) / 2
+    return counts
+
+
+@given(grouped())
+def test_ordered_pairs_are_those_counted_by_hand(made):
+    scores, sets = made
+    ordered = ordered_pairs(scores, sets)
+    assert ordered.tolist() == [by_hand(score, sets).tolist() for score in scores]
+    for group in np.unique(sets.group):
+        inside = sets.group == group
+        auroc = roc_auc_score(sets.positive[inside], scores[0][inside])
+        assert ordered[0, group] / sets.pairs[group] == pytest.approx(auroc)
+    share = within_groups(ordered, sets.pairs)
+    assert share.values == pytest.approx(ordered.sum(axis=1) / sets.pairs.sum())
+
+
+@given(grouped(), st.integers(0, 5))
+def test_resamples_are_of_whole_groups(made, seed):
+    scores, sets = made
+    auroc, auprc = metrics.areas(scores, sets.positive, 1, seed, sets.group)
+    share = within_groups(ordered_pairs(scores, sets), sets.pairs, 1, seed)
+    (drawn,) = next(resampling.resamples([sets.pairs.size], 1, seed))
+    rows = np.concatenate(
+        [np.flatnonzero(sets.group == g) for g, times in enumerate(drawn) for _ in range(times)]
+    )
+    truth, values = sets.positive[rows], scores[1][rows]
+    assert auroc.resampled[1, 0] == pytest.approx(roc_auc_score(truth, values))
+    assert auprc.resampled[1, 0] == pytest.approx(average_precision_score(truth, values))
+    expected = sum(by_hand(scores[1], sets) * drawn) / sum(sets.pairs * drawn)
+    assert share.resampled[1, 0] == pytest.approx(expected)
+
+
+def pairs_of(hits):
+    """Pairs whose positive is above its negative where `hits` is 1, beside it at 0.5."""
+    hits = np.asarray(hits, np.float64)
+    scores = np.concatenate([hits, np.full(hits.size, 0.5)])
+    positive = np.repeat([True, False], hits.size)
+    return scores, Sets(positive, np.tile(np.arange(hits.size), 2))
+
+
+def test_pairwise_accuracy_counts_ties_half_and_has_the_binomial_error():
+    scores, sets = pairs_of([1, 1, 1, 0.5, 0])
+    share = within_groups(ordered_pairs(scores[None], sets), sets.pairs)
+    assert share.values.tolist() == [0.7]
+    assert standard_error(0.7, 5) == pytest.approx(np.sqrt(0.7 * 0.3 / 5))
+
+
+def test_the_mean_over_classes_counts_each_class_as_much():
+    scores, sets = pairs_of([1] * 6 + [0] * 2 + [1, 0])
+    classes = np.array([0] * 6 + [1] * 2 + [2, -1])
+    ordered = ordered_pairs(scores[None], sets)
+    assert by_class(ordered, sets.pairs, classes).values == pytest.approx([2 / 3])
+    # Groups of a class are drawn within it: these are all alike, so that no resample differs.
+    resampled = by_class(ordered, sets.pairs, classes, 50).resampled
+    assert resampled == pytest.approx(2 / 3)
+    mixed = by_class(ordered, sets.pairs, np.array([0] * 7 + [1] * 3), 400).resampled
+    assert mixed.std() == pytest.approx(np.sqrt(6 / 7 / 7 / 7 + 1 / 3 * 2 / 3 / 3) / 2, rel=0.15)
+
+
+def noise(groups, negatives=1, seed=0, shift=0.0):
+    """A table of groups whose level differs, with a score of that level, and noise."""
+    rng = np.random.default_rng(seed)
+    group = np.repeat(np.arange(groups), 1 + negatives)
+    positive = np.tile([True] + [False] * negatives, groups)
+    return pl.DataFrame(
+        {
+            "chrom": ["c"] * group.size,
+            "pos": np.arange(group.size),
+            "ref": ["A"] * group.size,
+            "alt": ["C"] * group.size,
+            "consequence": np.where(group < 40, "missense_variant", "intergenic_variant"),
+            "gene": [f"g{g}" for g in group],
+            "label": np.where(positive, "bad", "good"),
+            "level": (group + 3 * positive).astype(np.float64),
+            "noise": rng.normal(size=group.size) + shift * positive,
+        }
+    )
+
+
+def task_of(table, **more):
+    spec = LabelSpec("lab", "c", positive=("bad",), negative=("good",), group=("gene",), **more)
+    positive, negative = ((table["label"] == name).to_numpy() for name in ("bad", "good"))
+    groups = class_groups(group_names(table, spec.group), positive, negative, spec, table)
+    return Task("lab", LABELS, "", positive, negative, groups=groups)
+
+
+SCORES = compared_scores([], {"noise": "higher", "level": "higher"}, [["noise", "level"]])
+
+
+def rows_of(table, task=None, **settings):
+    rows = measure(
+        [task or task_of(table)], table, SCORES, Settings(**{"bootstrap": 200, **settings})
+    )
+    rows = rows.filter(group="match groups")
+    return {(row["metric"], row["score"]): row for row in rows.to_dicts()}
+
+
+def test_a_score_that_the_groups_hold_fixed_is_seen_through():
+    table = noise(100)
+    values = rows_of(table)
+    level = values["pairwise_accuracy", "level"]
+    assert level["value"] == 1  # within a pair it tells them apart, among all alleles hardly
+    assert (level["low"], level["high"]) == (1, 1)
+    assert roc_auc_score(table["label"] == "bad", table["level"]) < 0.55
+    chance = values["pairwise_accuracy", "noise"]
+    error = np.sqrt(chance["value"] * (1 - chance["value"]) / 100)
+    assert chance["low"] == pytest.approx(chance["value"] - 1.96 * error, abs=1e-4)
+    assert chance["low"] < 0.5 < chance["high"]
+    assert f"standard error {error:.3g}" in chance["note"]
+    assert "100 pairs: groups of the same gene" in chance["note"]
+    assert level["difference"] == pytest.approx(1 - chance["value"], abs=1e-5)
+    assert level["difference_low"] > 0.3
+    assert (level["alleles"], level["positives"], level["negatives"]) == (200, 100, 100)
+    macro = values["pairwise_accuracy_by_consequence", "noise"]
+    assert "intergenic_variant (60), missense_variant (40)" in macro["note"]
+    hits = table["noise"].to_numpy().reshape(100, 2)
+    right = hits[:, 0] > hits[:, 1]
+    assert macro["value"] == pytest.approx((right[:40].mean() + right[40:].mean()) / 2, abs=1e-5)
+    assert macro["low"] < macro["value"] < macro["high"]
+    # Where a consequence has fewer than 30 groups it does not count.
+    few = rows_of(noise(69))["pairwise_accuracy_by_consequence", "noise"]
+    assert few["note"].endswith("at least 30 groups: missense_variant (40)")
+    assert not [metric for metric, _ in rows_of(noise(20)) if metric.endswith("consequence")]
+
+
+@pytest.mark.parametrize("negatives", [1, 9])
+def test_groups_permuted_give_one_half_within_the_interval(negatives):
+    """A score of the label stays, whose groups it cannot see any more, once labels are permuted."""
+    table = noise(300, negatives, seed=3, shift=2.0)
+    metric = "pairwise_accuracy" if negatives == 1 else "auroc_within_groups"
+    true = rows_of(table)[metric, "noise"]
+    assert true["low"] > 0.8
+    labels = table["label"].to_numpy().reshape(300, -1).copy()
+    np.random.default_rng(1).permuted(labels, axis=1, out=labels)
+    permuted = table.with_columns(label=pl.Series(labels.ravel()))
+    by_chance = rows_of(permuted)[metric, "noise"]
+    assert by_chance["low"] < 0.5 < by_chance["high"]
+    assert by_chance["high"] - by_chance["low"] < 0.15
+
+
+def test_more_negatives_are_measured_over_the_matched_alleles():
+    table = noise(80, 4, shift=0.5)
+    values = rows_of(table)
+    truth = (table["label"] == "bad").to_numpy()
+    for metric, oracle in (("auroc", roc_auc_score), ("auprc", average_precision_score)):
+        for score in ("noise", "level"):
+            expected = oracle(truth, table[score])
+            assert values[metric, score]["value"] == pytest.approx(expected, abs=1e-5)
+    assert "0.2 by chance" in values["auprc", "noise"]["note"]
+    assert values["auroc_within_groups", "level"]["value"] == 1
+    parts = [
+        average_precision_score(truth[rows], table["noise"].to_numpy()[rows])
+        for rows in (slice(0, 200), slice(200, None))
+    ]
+    assert values["auprc_by_consequence", "noise"]["value"] == pytest.approx(
+        np.mean(parts), abs=1e-5
+    )
+    assert not [metric for metric, _ in values if metric and metric.startswith("pairwise")]
+
+
+def test_groups_that_lose_a_class_to_a_missing_score_are_left_out_whole():
+    table = noise(60, 2)
+    lacking = [0, 4, 5, 7]  # the only positive of the first, both negatives of the second, one
+    gaps = table.with_columns(
+        noise=pl.when(pl.int_range(pl.len()).is_in(lacking)).then(None).otherwise(pl.col("noise"))
+    )
+    row = rows_of(gaps)["auroc_within_groups", "noise"]
+    assert (row["alleles"], row["positives"], row["missing"]) == (180 - 6 - 1, 58, 4)
+    assert "58 groups: " in row["note"]
+    assert "2 groups left out: a score has no value there" in row["note"]
+    kept = gaps.filter(pl.int_range(pl.len()) > 5, pl.col("noise").is_not_null())
+    alone = rows_of(kept)
+    assert row["value"] == alone["auroc_within_groups", "noise"]["value"]
+    # Combinations rank the alleles that are compared.
+    both = ("auroc", "noise+level")
+    assert rows_of(gaps)[both]["value"] == alone[both]["value"]
+
+
+def test_few_groups_and_none_say_so():
+    few = rows_of(noise(9))[None, None]
+    assert few["note"] == "too few: 9 groups with both classes; at least 10 are needed"
+    table = noise(9).with_columns(gene=pl.lit(None, pl.String))
+    assert "too few: 0 groups" in rows_of(table)[None, None]["note"]
+
+
+def test_groups_of_one_class_are_left_out_and_counted_unless_pairs_are_demanded():
+    table = noise(5).with_columns(
+        gene=pl.Series(["a", "a", "b", "b", "c", "c", "d", "d", None, None]),
+        label=pl.Series(["bad", "good", "bad", "bad", "bad", "good", "odd", "good", "bad", "good"]),
+    )
+    groups = task_of(table).groups
+    assert groups.codes.tolist() == [0, 0, -1, -1, 1, 1, -1, -1, -1, -1]
+    assert groups.names == ["a", "c"]
+    assert groups.pairs
+    assert groups.counts == {
+        "without_group": 2,
+        "groups": 2,
+        "groups_of_one_class": 2,
+        "in_groups_of_one_class": 3,
+    }
+    with pytest.raises(UserError) as caught:
+        task_of(table, pairs=True)
+    assert str(caught.value) == (
+        "evaluate.labels.lab.pairs: the group 'b' (gene) has 2 positive and 0 negative alleles, "
+        "expected one of each; its first is c:2 A>C; so it is with 1 more groups. Correct the "
+        "groups, or remove pairs"
+    )
+    right = table.filter(pl.col("gene").is_in(["a", "c"]))
+    assert task_of(right, pairs=True).groups.pairs
+    three = pl.concat([right, right.head(1)])
+    assert not task_of(three).groups.pairs
+
+
+def test_names_of_groups_are_of_the_labels_table_first():
+    alleles = pl.DataFrame(
+        {
+            "gene": ["a", "a", None, "b"],
+            "af": [0.5, 1.0, 1.0, None],
+            "protein_change": ["12A>12V", "3*>3W", "7L", "5MK>5I"],
+        }
+    )
+    own = pl.DataFrame({"gene": ["x", None, "y", "z"]})
+
+    def parts(names):
+        return [name if name is None else name.split("\t") for name in names]
+
+    assert parts(group_names(alleles, ["gene"])) == [["a"], ["a"], None, ["b"]]
+    assert parts(group_names(alleles, ["gene", "af"], own)) == [
+        ["x", "0.5"],
+        None,
+        ["y", "1"],
+        None,
+    ]
+    residues = group_names(alleles, ["amino_acid"])
+    assert residues.to_list() == ["A", "*", "L", None]
+    assert group_names(alleles.drop("protein_change"), ["amino_acid"]).null_count() == 4
+    assert tuple(DERIVED) == GROUP_NAMES
+    numbers = number_groups(group_names(alleles, ["gene"]), np.array([False, True, True, True]))
+    assert (numbers.codes.tolist(), numbers.names) == ([-1, 0, -1, 1], ["a", "b"])
+    assert numbers.counts == {"without_group": 1}

@@ -1,0 +1,123 @@
+import numpy as np
+import pytest
+from scipy.stats import pearsonr, spearmanr
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from varlm.evaluation.resampling import resamples
+from varlm.probing.comparing import compare, pearson
+from varlm.probing.folds import Folds
+from varlm.probing.linear import predict_linear
+
+
+def sample(rows=300, seed=0):
+    rng = np.random.default_rng(seed)
+    folds = np.sort(rng.integers(0, 4, rows))
+    label = rng.normal(size=rows)
+    predictions = np.stack([label + rng.normal(size=rows), rng.normal(size=rows)])
+    return predictions, label, folds
+
+
+def by_fold(metric, predictions, label, folds):
+    """The metric within folds, weighted by their rows, one fold after the other."""
+    counts = np.bincount(folds)
+    values = [metric(label[folds == f], predictions[folds == f]) for f in range(len(counts))]
+    return np.average(values, weights=counts)
+
+
+def test_correlations_are_scipys_within_folds():
+    predictions, label, folds = sample()
+    compared = compare(predictions, label, folds, classes=False, count=0)
+    for name, peer in (("pearson", pearsonr), ("spearman", spearmanr)):
+        values = compared.within[name].values
+        pooled = compared.pooled[f"{name}_pooled"].values
+        for i in (0, 1):
+            within = by_fold(lambda a, b: peer(a, b)[0], predictions[i], label, folds)  # noqa: B023
+            assert values[i] == pytest.approx(within, abs=1e-12)
+            assert pooled[i] == pytest.approx(peer(predictions[i], label)[0], abs=1e-12)
+    assert (compared.folds, compared.rows, compared.left_out) == (4, 300, ())
+
+
+def test_areas_are_scikit_learns_within_folds():
+    predictions, label, folds = sample()
+    label = (label > 0.5).astype(float)
+    compared = compare(predictions, label, folds, classes=True, count=0)
+    for name, peer in (("auroc", roc_auc_score), ("auprc", average_precision_score)):
+        for i in (0, 1):
+            within = by_fold(peer, predictions[i], label, folds)
+            assert compared.within[name].values[i] == pytest.approx(within, abs=1e-12)
+            pooled = compared.pooled[f"{name}_pooled"].values[i]
+            assert pooled == pytest.approx(peer(label, predictions[i]), abs=1e-12)
+
+
+def test_resampled_correlations_are_those_of_the_drawn_rows():
+    predictions, label, _ = sample(rows=40)
+    measured = pearson(predictions, label, count=20, seed=3)
+    for i, (drawn,) in enumerate(resamples([40], 20, 3)):
+        rows = np.repeat(np.arange(40), drawn)
+        peer = pearsonr(predictions[0, rows], label[rows])[0]
+        assert measured.resampled[0, i] == pytest.approx(peer, abs=1e-12)
+
+
+@pytest.mark.parametrize("classes", [False, True])
+def test_a_feature_of_the_chromosome_earns_nothing_within_folds(classes):
+    """Each chromosome has its own level; a feature that tells it helps over all rows alone."""
+    rng = np.random.default_rng(4)
+    chromosomes = np.arange(600) % 6
+    level = np.linspace(-3, 3, 6)[chromosomes]
+    label = level + rng.normal(size=600)
+    label = (label / 3 + rng.normal(size=600) > 0).astype(float) if classes else label
+    folds = Folds.of([f"chr{c}" for c in chromosomes], 6)
+    fitted = predict_linear(level[:, None], label, folds, classes=classes)
+    compared = compare(fitted.predictions[None], label, folds.codes, classes=classes, count=200)
+    metric, chance = ("auroc", 0.5) if classes else ("pearson", 0)
+    assert compared.pooled[f"{metric}_pooled"].values[0] > chance + 0.2
+    assert compared.within[metric].values[0] == pytest.approx(chance, abs=1e-9)
+
+
+@pytest.mark.parametrize("classes", [False, True])
+def test_nothing_is_found_in_a_random_label(classes):
+    rng = np.random.default_rng(7)
+    features = rng.normal(size=(400, 10))
+    label = rng.integers(0, 2, 400).astype(float) if classes else rng.normal(size=400)
+    folds = Folds.of([f"chr{c}" for c in np.arange(400) % 4], 4)
+    fitted = predict_linear(features, label, folds, classes=classes)
+    compared = compare(fitted.predictions[None], label, folds.codes, classes=classes, count=300)
+    chance = {"pearson": 0, "spearman": 0, "auroc": 0.5}
+    for name in compared.within.keys() & chance.keys():
+        low, high = compared.within[name].interval(0)
+        assert low <= chance[name] <= high
+
+
+def test_small_folds_are_left_out_and_named():
+    predictions, label, folds = sample()
+    label = (label > 0).astype(float)
+    label[folds == 2] = 0
+    label[np.flatnonzero(folds == 2)[:9]] = 1
+    compared = compare(predictions, label, folds, classes=True, count=5)
+    assert compared.left_out == (2,)
+    assert compared.rows == (folds != 2).sum()
+
+
+def test_without_a_fold_that_is_large_enough_nothing_is_measured():
+    compared = compare(
+        np.zeros((1, 12)), np.arange(12.0), np.arange(12) % 3, classes=False, count=5
+    )
+    assert (compared.within, compared.pooled, compared.folds) == ({}, {}, 0)
+
+
+def test_a_constant_prediction_orders_nothing():
+    _, label, folds = sample()
+    for predictions in (np.full((1, 300), 1 / 3), np.full((1, 300), 1e9 / 3), np.zeros((1, 300))):
+        compared = compare(predictions, label, folds, classes=False, count=5)
+        assert compared.within["pearson"].values.tolist() == [0]
+        assert compared.within["spearman"].values.tolist() == [0]
+        assert compared.within["pearson"].interval(0) == (0, 0)
+
+
+def test_differences_are_paired():
+    predictions, label, folds = sample()
+    twice = np.stack([predictions[0], predictions[0] * 3 + 1])
+    measured = compare(twice, label, folds, classes=False, count=50).within["pearson"]
+    assert np.allclose(measured.difference_interval(1, 0), 0, atol=1e-12)
+    low, high = measured.interval(0)
+    assert high - low > 0.05

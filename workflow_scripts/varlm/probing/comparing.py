@@ -1,0 +1,171 @@
+"""How good probes are, on the same rows and folds, and by how much they differ.
+
+A prediction outside its fold is of a model of its own, which may be right on the whole and wrong
+within, or off by a constant. So a metric is computed within each fold and averaged, a fold's weight
+being its rows: what differs between chromosomes alone earns nothing. (The mean of the other folds
+as a prediction has a negative correlation with the label over all rows, and none within folds.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from varlm.evaluation import metrics
+from varlm.evaluation.resampling import Measured, resamples
+
+Floats = NDArray[np.float64]
+
+PEARSON, SPEARMAN, AUROC, AUPRC = "pearson", "spearman", "auroc", "auprc"
+POOLED = "_pooled"  # after a metric's name: over all rows, not within folds
+FEWEST = 10  # rows of a fold, or of each class of it, for a metric within it
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Metrics of several probes on the same rows.
+
+    Attributes
+    ----------
+    within : dict
+        Metric → its mean over the folds, weighted by their rows.
+    pooled : dict
+        Metric → the same over all rows at once.
+    folds, rows : int
+        Folds that are large enough, and rows in them.
+    left_out : tuple of int
+        Folds that are not.
+    """
+
+    within: dict[str, Measured]
+    pooled: dict[str, Measured]
+    folds: int
+    rows: int
+    left_out: tuple[int, ...]
+
+
+def headline(classes: bool) -> str:
+    """Return the metric that decides which probe is the best."""
+    return AUROC if classes else PEARSON
+
+
+def compare(
+    predictions: Floats,
+    label: Floats,
+    folds: NDArray[np.int64],
+    *,
+    classes: bool,
+    count: int = 1000,
+    seed: int = 0,
+) -> Comparison:
+    """Return the metrics of several probes.
+
+    Parameters
+    ----------
+    predictions : numpy.ndarray
+        Higher: a higher label is expected. Shape (probes, rows).
+    label : numpy.ndarray
+        Numbers, or 0 and 1 of `classes`; shape (rows,).
+    folds : numpy.ndarray
+        Which model made a prediction, shape (rows,).
+    classes : bool
+        AUROC and average precision, else Pearson's and Spearman's correlation.
+    count, seed : int
+        Number of resamples, and what they are drawn from. Rows are drawn within folds (and
+        classes), for all probes alike, so that a difference has an interval of its own.
+
+    Notes
+    -----
+    A constant prediction orders nothing: its AUROC is 0.5, and its correlation counts as 0.
+    """
+    values, weights, left_out = [], [], []
+    for fold, members in _members(folds):
+        if not _enough(label[members], classes):
+            left_out.append(fold)
+            continue
+        own = int(np.random.SeedSequence([seed, fold]).generate_state(1)[0])
+        values.append(_measured(predictions[:, members], label[members], classes, count, own))
+        weights.append(members.size)
+    pooled = _measured(predictions, label, classes, count, seed) if values else {}
+    return Comparison(
+        _averaged(values, np.array(weights, np.float64)),
+        {f"{name}{POOLED}": measured for name, measured in pooled.items()},
+        len(values),
+        int(sum(weights)),
+        tuple(left_out),
+    )
+
+
+def _members(folds: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    for fold in np.unique(folds).tolist():
+        yield fold, np.flatnonzero(folds == fold)
+
+
+def _enough(label: Floats, classes: bool) -> bool:
+    if classes:
+        return int(min((label == 1).sum(), (label == 0).sum())) >= FEWEST
+    return label.size >= FEWEST and np.unique(label).size > 1
+
+
+def _measured(
+    predictions: Floats, label: Floats, classes: bool, count: int, seed: int
+) -> Mapping[str, Measured]:
+    if classes:
+        auroc, auprc = metrics.areas(predictions, label == 1, count, seed)
+        return {AUROC: auroc, AUPRC: auprc}
+    ordered = metrics.spearman(predictions, label, count, seed)
+    return {PEARSON: pearson(predictions, label, count, seed), SPEARMAN: _defined(ordered)}
+
+
+def _defined(measured: Measured) -> Measured:
+    """Return correlations, 0 where one side is constant."""
+    return Measured(np.nan_to_num(measured.values, nan=0), np.nan_to_num(measured.resampled, nan=0))
+
+
+def _averaged(values: list[Mapping[str, Measured]], weights: Floats) -> dict[str, Measured]:
+    """Return the mean of each metric over folds."""
+    if not values:
+        return {}
+    shares = weights / weights.sum()
+
+    def mean(arrays: list[Floats]) -> Floats:
+        averaged: Floats = np.tensordot(shares, np.array(arrays), (0, 0))
+        return averaged
+
+    return {
+        name: Measured(
+            mean([of_fold[name].values for of_fold in values]),
+            mean([of_fold[name].resampled for of_fold in values]),
+        )
+        for name in values[0]
+    }
+
+
+def pearson(predictions: Floats, label: Floats, count: int, seed: int) -> Measured:
+    """Return Pearson's correlation of several predictions with a label, 0 of a constant one.
+
+    The draws are those of `metrics.spearman`.
+    """
+
+    def correlations(drawn: NDArray[np.int64]) -> Floats:
+        share = drawn / drawn.sum()
+        y = label - np.sum(share * label)
+        x = predictions - np.sum(share * predictions, axis=1, keepdims=True)
+        spread = np.sum(share * x * x, axis=1) * np.sum(share * y * y)
+        both = np.sum(share * x * y, axis=1)
+        known = spread > _NOTHING * np.sum(share * label * label) * scale
+        correlation: Floats = np.where(known, both / np.sqrt(np.where(known, spread, 1)), 0)
+        return correlation
+
+    scale = np.maximum(np.mean(predictions**2, axis=1), np.finfo(float).tiny)
+    points = correlations(np.ones(label.size, np.int64))
+    resampled = np.empty((len(predictions), count))
+    for i, (drawn,) in enumerate(resamples([label.size], count, seed)):
+        resampled[:, i] = correlations(drawn)
+    return Measured(points, resampled)
+
+
+_NOTHING = 1e-24  # of the squares: rounding, not spread

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from varlm.errors import UserError
 from varlm.genome.bases import CODES, UNKNOWN
 
 Features = NDArray[np.float64]
@@ -15,21 +14,14 @@ _PIECE = 1 << 22  # bases that are counted at a time
 
 
 def base_codes(sequences: Sequence[str]) -> NDArray[np.uint8]:
-    """Return the codes of sequences of one length (`genome.bases`), shape (sequences, length).
+    """Return the codes of sequences (`genome.bases`), shape (sequences, length of the longest).
 
-    Raises
-    ------
-    UserError
-        If their lengths differ.
+    Shorter ones are followed by unknown bases, of which nothing is counted.
     """
-    lengths = {len(sequence) for sequence in sequences}
-    if len(lengths) != 1:
-        raise UserError(
-            f"sequences of {len(lengths)} lengths, from {min(lengths, default=0)} to "
-            f"{max(lengths, default=0)} bp; probes need sequences of one length"
-        )
-    letters = np.frombuffer("".join(sequences).upper().encode("ascii", "replace"), np.uint8)
-    return CODES[letters].reshape(len(sequences), -1)
+    longest = max(map(len, sequences), default=0)
+    padded = "".join(sequence.ljust(longest, "N") for sequence in sequences)
+    letters = np.frombuffer(padded.upper().encode("ascii", "replace"), np.uint8)
+    return CODES[letters].reshape(len(sequences), longest)
 
 
 def kmer_counts(codes: NDArray[np.uint8], longest: int) -> Features:

@@ -1,4 +1,4 @@
-# Requires: a cohort's annotated.parquet, the config's evaluate, tables of labels
+# Requires: a cohort's annotated.parquet, {results}/reference/, the config's evaluate, tables of labels
 # Produces: {results}/cohorts/{cohort}/evaluation.tsv, evaluation.json, figures/evaluation.png, .svg
 
 
@@ -7,6 +7,8 @@ rule evaluate:
         annotated=rules.annotate.output.annotated,
         digest=rules.annotate.output.digest,
         accounting=f"{RESULTS}/cohorts/{{cohort}}/accounting.json",
+        contigs=rules.index_reference.output.contigs,
+        genome=rules.index_reference.output.genome,
         labels=lambda wildcards: [
             located(file) for file in label_files(wildcards.cohort).values()
         ],
@@ -29,6 +31,7 @@ rule evaluate:
     conda:
         "../envs/tables.yaml"
     params:
+        reference=subpath(input.contigs, parent=True),
         models=flags("--model", MODELS),
         labels=lambda wildcards, input: flags(
             "--labels", named(label_files(wildcards.cohort), input.labels)
@@ -42,6 +45,7 @@ rule evaluate:
         python "$VARLM" evaluate \
             --annotated {input.annotated:q} \
             --accounting {input.accounting:q} \
+            --reference {params.reference:q} \
             --cohort {wildcards.cohort:q} \
             {params.models:q} \
             --settings {params.settings:q} \

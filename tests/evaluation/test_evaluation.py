@@ -32,6 +32,7 @@ from varlm.evaluation.rows import Settings
 from varlm.evaluation.spectrum import spectrum
 from varlm.evaluation.tasks import contrast_task, frequency_task, label_task
 from varlm.files.whole import write_digest
+from varlm.genome.encoding import index_reference
 from varlm.report.charts.evaluation import evaluation_figure
 from varlm.report.evaluation import evaluation_section, read_evaluation
 from varlm.run.config_keys import CONSEQUENCES
@@ -717,6 +718,7 @@ def test_the_step_writes_table_counts_and_figure_the_same_twice(inputs, config):
         "gpn",
         "other",
         "phylop",
+        "mutation_context",
         "gpn+phylop",
     ]
     svg = (out / "figures/evaluation.svg").read_text()
@@ -757,7 +759,7 @@ def test_the_step_takes_tables_contigs_and_only_its_cohorts_labels(
     assert "line " in counts["unmatched_examples"][0]
     rows = read_evaluation(inputs.folder / "out/evaluation.tsv")
     on_chr1 = table.filter(chrom="chr1").unique(["chrom", "pos", "ref", "alt"]).height
-    assert rows.filter(group="all", metric="spearman")["alleles"].to_list() == [on_chr1, on_chr1]
+    assert rows.filter(group="all", metric="spearman")["alleles"].to_list() == [on_chr1] * 3
     assert summary["on_other_contigs"] == table.filter(pl.col("chrom") != "chr1").height
 
 
@@ -797,6 +799,7 @@ def of_kinds(inputs, tmp_path):
         (-pl.col(f"gpn_{llr}")).alias(f"gpn_cosine{strand}") for strand, llr in llrs.items()
     ).select(table.names)
     shutil.copy(inputs.folder / "accounting.json", tmp_path)
+    shutil.copytree(inputs.folder / "reference", tmp_path / "reference")
     rows.write_parquet(tmp_path / "annotated.parquet")
     write_digest(tmp_path / "annotated.parquet")
     return tmp_path, rows
@@ -813,7 +816,8 @@ def test_the_step_takes_the_kind_of_a_score_from_the_table(of_kinds, config):
     }
     assert step(folder, settings) == 0
     rows = read_evaluation(folder / "out/evaluation.tsv").filter(metric="auroc")
-    assert rows["score"].to_list() == ["gpn", "other", "gpn_cosine_fwd", "gpn+other"]
+    names = ["gpn", "other", "gpn_cosine_fwd", "mutation_context", "gpn+other"]
+    assert rows["score"].to_list() == names
     both = table.unique(["chrom", "pos", "ref", "alt"], keep="first", maintain_order=True)
     both = both.filter(pl.col("consequence").is_in(["missense_variant", "synonymous_variant"]))
     truth = (both["consequence"] == "missense_variant").to_numpy()
@@ -875,7 +879,12 @@ def test_regions_have_no_info_and_repeated_alleles_count_once(tmp_path, config, 
     annotated, accounting = files
     alone = evaluate(
         EvaluationInput(
-            "cohort", annotated, Accounting.read(accounting), [], {**settings, "combine": []}
+            "cohort",
+            annotated,
+            Accounting.read(accounting),
+            [],
+            {**settings, "combine": []},
+            inputs.folder / "reference",
         )
     )
     assert alone.rows.is_empty()
@@ -1007,6 +1016,10 @@ def test_the_figure_of_nothing_says_so():
         ({"scores": {"phylop": "up"}}, "found 'up'; use one of higher, lower, llr"),
         ({"combine": [["gpn", "phylop"]]}, "no model or score has the name phylop"),
         ({"combine": [["gpn", "gpn_llr"]]}, "gpn and gpn_llr are one score"),
+        (
+            {"combine": [["gpn", "mutation_context"]], "mutation_context": False},
+            "no model or score has the name mutation_context",
+        ),
         ({"contrasts": [["stop", "intergenic"]]}, "no consequence has the name stop"),
         ({"contrasts": [["stop_gained"]]}, "evaluate.contrasts.0"),
         ({"quantiles": [0]}, "evaluate.quantiles.0"),
@@ -1017,6 +1030,25 @@ def test_config_errors(config, evaluate, said):
     with pytest.raises(UserError) as caught:
         config(**evaluate)
     assert said in str(caught.value)
+
+
+def test_the_name_of_the_baseline_is_its_own(root):
+    schema = root / "config/schemas/config.schema.yaml"
+    annotate = {"bigwigs": {"mutation_context": "x.bw"}}
+    as_model = {**MINIMAL, "models": {"mutation_context": {"path": "x"}}}
+    as_column = {**MINIMAL, "annotate": annotate}
+    for config, scores, said in (
+        (as_model, {}, "models.mutation_context: is the name of a baseline of evaluate"),
+        (as_column, {"mutation_context": "higher"}, "set evaluate.mutation_context: false"),
+    ):
+        with pytest.raises(UserError, match=said):
+            load_config({**config, "evaluate": {"scores": scores}}, schema)
+        evaluate = {"scores": scores, "mutation_context": False}
+        load_config({**config, "evaluate": evaluate}, schema)
+    load_config({**as_column, "evaluate": {}}, schema)
+    load_config(as_model, schema)
+    combined = {"combine": [["gpn", "mutation_context"]]}
+    load_config({**MINIMAL, "evaluate": combined}, schema)
 
 
 def test_nothing_is_evaluated_by_default_and_an_empty_mapping_has_defaults(root):
@@ -1153,6 +1185,7 @@ def real_cohort(yeast, folder, vcf, contig, fields=()):
     write_digest(folder / "annotated.parquet")
     contigs = (records.accounted_contig(contig, contig),)
     records.accounting(cohort="cohort", contigs=contigs).write(folder / "accounting.json")
+    index_reference(yeast / "genome.fa.gz", folder / "reference")
     return frame
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from varlm.evaluation.features import PENTAMERS, TRINUCLEOTIDES, features
+from varlm.evaluation.features import PENTAMERS, TRINUCLEOTIDES, features, turned
 from varlm.genome.circular import FILE
 from varlm.genome.reference import Genome
 
@@ -107,3 +107,33 @@ def test_place_and_frequency_are_the_tables(make_reference):
     without = features(rows.select("chrom", "pos", "ref", "alt"), {}, genome)
     assert without.select("kind", "tss_distance", "af", "maf").null_count().row(0) == (2,) * 4
     assert features(rows.clear(), {}, genome).height == 0
+
+
+def test_a_turned_mutation_is_the_one_back(make_reference):
+    """As if the reference had the alternate's base: the definition, letter by letter."""
+    rng = np.random.default_rng(4)
+    sequence = "".join(rng.choice([*"ACGTN"], 400, p=[0.24] * 4 + [0.04]))
+    genome = Genome.open(make_reference({"one": sequence}))
+    rows = [
+        ("one", pos, ref, alt)
+        for pos, ref in enumerate(sequence, 1)
+        for alt in "ACGT"
+        if ref not in (alt, "N")
+    ]
+    kinds = ["snv"] * (len(rows) - 2) + ["ins", "del"]
+    known = features(alleles(*rows, kind=kinds), {}, genome)
+    flags = rng.random(len(rows)) < 0.5
+    back = turned(known, flags)
+    for column, flank in (("trinucleotide", 1), ("pentamer", 2)):
+        expected = [
+            slow_context(sequence[: p - 1] + a + sequence[p:], p, a, r, flank)
+            if flag
+            else slow_context(sequence, p, r, a, flank)
+            for (_, p, r, a), flag in zip(rows, flags, strict=True)
+        ]
+        assert back[column].cast(pl.String).to_list() == expected
+    cpg = [three and three[2] == "C" and three[-1] == "G" for three in back["trinucleotide"]]
+    assert back["cpg"].to_list() == cpg
+    assert back.schema == known.schema
+    assert turned(known, ~flags | flags)["kind"].to_list()[-2:] == ["del", "ins"]
+    assert turned(known, flags & ~flags).equals(known)

@@ -134,6 +134,7 @@ def test_tracks_may_have_the_names_that_a_kind_does_not_make(load, monkeypatch):
 def test_an_evaluation_may_name_the_columns_that_a_kind_makes(load, monkeypatch):
     evaluate = {
         **{"labels": {}, "contrasts": [], "contigs": None, "frequencies": True},
+        "mutation_context": True,
         "scores": {"m_cosine_fwd": "higher", "m_llr": "llr", "n_euclidean": "higher"},
         "combine": [["m_cosine", "n_cosine"], ["m", "m_cosine"]],
     }

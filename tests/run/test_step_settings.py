@@ -45,6 +45,20 @@ def test_a_label_of_the_sheet_is_only_of_cohorts_that_have_it(config):
     assert json.loads(step_settings.evaluate_settings(None, [])) == {"labels": {}}
 
 
+def test_what_is_younger_and_as_by_default_is_not_told(config):
+    """Nothing runs anew for a key that a project of before did not have."""
+    taken = (
+        lambda: json.loads(step_settings.evaluate_settings(config["evaluate"], [])),
+        lambda: json.loads(step_settings.checked_settings(config))["evaluate"],
+        lambda: json.loads(step_settings.shown_settings(config, []))["evaluate"],
+    )
+    assert all("mutation_context" not in settings() for settings in taken)
+    config["evaluate"]["mutation_context"] = False
+    assert all(settings()["mutation_context"] is False for settings in taken)
+    config["evaluate"] = None
+    assert [settings() for settings in taken[1:]] == [None, None]
+
+
 def test_how_a_model_is_trained(config):
     training = config["train"]["mine"]
     settings = json.loads(step_settings.loop_settings(training))

@@ -13,13 +13,16 @@ from varlm.annotation.joined_scores import joined_columns
 from varlm.errors import UserError, first_few
 from varlm.evaluation.cohort_labels import ALLELE, add_labels, labelled_task
 from varlm.evaluation.compared import Score, check_columns, compared_scores
+from varlm.evaluation.features import READ, features
 from varlm.evaluation.groups import needed_columns
 from varlm.evaluation.label_tables import label_table_columns
 from varlm.evaluation.labels import LabelSpec
 from varlm.evaluation.measuring import measure
+from varlm.evaluation.mutation_context import with_baseline
 from varlm.evaluation.rows import Settings
 from varlm.evaluation.spectrum import ANCESTRAL, COUNT, NUMBER
 from varlm.evaluation.tasks import Task, contrast_task, frequency_task
+from varlm.genome.reference import Genome
 from varlm.tables.schemas import EVALUATION, read_kinds
 from varlm.tables.score_kinds import ScoreKind
 from varlm.variants.accounting import Accounting
@@ -44,6 +47,8 @@ class EvaluationInput:
         The first is what the others are compared with.
     config : mapping
         The config's `evaluate`, defaults filled in.
+    reference : Path
+        The reference's folder, for the alleles' sequence context.
     tables : mapping
         Label → where its TSV lies.
     """
@@ -53,6 +58,7 @@ class EvaluationInput:
     accounting: Accounting
     models: Sequence[str]
     config: Mapping[str, Any]
+    reference: Path
     tables: Mapping[str, Path] = field(default_factory=dict)
 
 
@@ -97,9 +103,10 @@ def evaluate(inputs: EvaluationInput) -> Evaluated:
     before = table.height
     table = table.unique(ALLELE, keep="first", maintain_order=True)
     summary |= {"repeated": before - table.height, "alleles": table.height}
+    known = features(table, inputs.accounting.contig_of_chrom, Genome.open(inputs.reference))
     tasks = _tasks(table, specs, labelled, config) if scores else []
     settings = Settings(config["bootstrap"], config["seed"], config["quantiles"])
-    rows = measure(tasks, table, scores, settings)
+    rows = measure(tasks, table, scores, settings, known)
     summary |= {
         "contigs": config["contigs"],
         "bootstrap": settings.bootstrap,
@@ -148,7 +155,7 @@ def checked_scores(
     scores = compared_scores(models, config["scores"], config["combine"], published)
     scores, absent = _without_info(scores, _has_info(schema))
     check_columns(scores, schema)
-    return scores, absent
+    return with_baseline(scores) if config.get("mutation_context", True) else scores, absent
 
 
 def label_specs(
@@ -209,7 +216,7 @@ def _read_columns(
     known = frame.collect_schema().names()
     needed = {
         *ALLELE,
-        *("af", "consequence"),
+        *READ,
         *(_AS_GIVEN if any(spec.table for spec in specs) else ()),
         *(COUNT, NUMBER, ANCESTRAL),
         *(spec.column for spec in specs if spec.table is None),

@@ -58,18 +58,23 @@ class Score:
     direction : Direction
     parts : tuple of str
         Names of the scores that are combined.
+    words : str
+        How it is made, where its column does not say.
     """
 
     name: str
     column: str = ""
     direction: Direction = LLR
     parts: tuple[str, ...] = ()
+    words: str = ""
 
     @property
     def about(self) -> str:
         """How it is made, in words."""
         if self.parts:
             return f"mean of the ranks of {' and '.join(self.parts)}"
+        if self.words:
+            return self.words
         return f"{'−' if self.direction.sign < 0 else ''}{self.column}"
 
 

@@ -17,7 +17,7 @@ from varlm.genome.bases import BASES, CODE_COMPLEMENT, CODES, UNKNOWN
 from varlm.genome.reference import Genome
 
 # Columns of the annotated table that `features` and `contexts` read.
-READ = ("chrom", "pos", "ref", "alt", "kind", "af", "tss_distance")
+READ = ("chrom", "pos", "ref", "alt", "kind", "af", "consequence", "tss_distance")
 
 _CHANGES = ("C>A", "C>G", "C>T", "T>A", "T>C", "T>G")
 _FLANK = 2  # bases on each side in a pentamer
@@ -32,6 +32,9 @@ PENTAMERS = pl.Enum(
         for change, a, b, c, d in product(_CHANGES, BASES, BASES, BASES, BASES)
     ]
 )
+
+_CONTEXTS = {"trinucleotide": TRINUCLEOTIDES, "pentamer": PENTAMERS}
+_CPG = [name for name in TRINUCLEOTIDES.categories if name[2] == "C" and name[-1] == "G"]
 
 
 def features(alleles: pl.DataFrame, contigs: Mapping[str, str], genome: Genome) -> pl.DataFrame:
@@ -51,10 +54,16 @@ def features(alleles: pl.DataFrame, contigs: Mapping[str, str], genome: Genome) 
         `trinucleotide` and `pentamer` (of `TRINUCLEOTIDES` and `PENTAMERS`), `cpg` (Boolean: the
         reference's base is of a CpG, on either strand); null of what is no SNV, of one beside a
         base that is none of A, C, G and T, and of one too near to a contig's end. `kind` (snv,
-        mnv, ins, del or delins), `tss_distance` (Int32, bp to the nearest transcription start,
-        negative upstream), `af` and `maf` (Float64: of the alternate, and of the rarer allele).
+        mnv, ins, del or delins), `consequence`, `tss_distance` (Int32, bp to the nearest
+        transcription start, negative upstream), `af` and `maf` (Float64: of the alternate, and of
+        the rarer allele).
     """
-    kinds = {"kind": pl.String, "af": pl.Float64, "tss_distance": pl.Int32}
+    kinds = {
+        "kind": pl.String,
+        "consequence": pl.Categorical,
+        "tss_distance": pl.Int32,
+        "af": pl.Float64,
+    }
     known = pl.DataFrame(
         {
             name: alleles[name].cast(kind)
@@ -89,6 +98,43 @@ def contexts(alleles: pl.DataFrame, contigs: Mapping[str, str], genome: Genome) 
     )
 
 
+def turned(known: pl.DataFrame, flags: NDArray[np.bool_]) -> pl.DataFrame:
+    """Return the features of a mutation from ALT to REF, where `flags` say so.
+
+    The neighbours stay; what mutates is ALT, insertions are deletions. Frequencies are still the
+    table's.
+
+    Parameters
+    ----------
+    known : polars.DataFrame
+        From `features`.
+    flags : numpy.ndarray
+        bool, shape (alleles,).
+    """
+    back = known.with_columns(
+        *(pl.col(name).replace(_backwards(names)) for name, names in _CONTEXTS.items()),
+        pl.col("kind").replace({"ins": "del", "del": "ins"}),
+    ).with_columns(pl.col("trinucleotide").is_in(_CPG).alias("cpg"))
+    where = pl.Series(flags)
+    return known.with_columns(
+        back[name].zip_with(where, known[name]) for name in (*_CONTEXTS, "cpg", "kind")
+    )
+
+
+def _backwards(names: pl.Enum) -> dict[str, str]:
+    """Return a context → that of the mutation back."""
+    complement = str.maketrans("ACGT", "TGCA")
+    back = {}
+    for name in names.categories:
+        flank = name.index("[")
+        left, ref, alt, right = name[:flank], name[flank + 1], name[flank + 3], name[flank + 5 :]
+        if alt in "AG":
+            left, right = (side.translate(complement)[::-1] for side in (right, left))
+            ref, alt = (base.translate(complement) for base in (ref, alt))
+        back[name] = f"{left}[{alt}>{ref}]{right}"
+    return back
+
+
 def _by_chrom(chroms: pl.Series) -> Iterator[tuple[str, NDArray[np.int64]]]:
     """Yield each CHROM and its rows."""
     codes = chroms.rank("dense").to_numpy()
@@ -120,24 +166,24 @@ def _base(alleles: pl.Series) -> NDArray[np.uint8]:
     return text.replace_strict(codes, default=UNKNOWN, return_dtype=pl.UInt8).to_numpy()
 
 
-def _change(ref: NDArray[np.uint8], alt: NDArray[np.uint8]) -> NDArray[np.int64]:
+def _change(ref: NDArray[np.uint8], alt: NDArray[np.uint8]) -> NDArray[np.int16]:
     """Return the number of a change in `_CHANGES`, −1 where it is none, shape (alleles,)."""
-    numbers = np.full((UNKNOWN + 1, UNKNOWN + 1), -1)
+    numbers = np.full((UNKNOWN + 1, UNKNOWN + 1), -1, np.int16)
     for number, change in enumerate(_CHANGES):
         numbers[BASES.index(change[0]), BASES.index(change[-1])] = number
     return numbers[ref, alt]
 
 
-def _numbered(change: NDArray[np.int64], *flanks: NDArray[np.uint8]) -> NDArray[np.int64]:
+def _numbered(change: NDArray[np.int16], *flanks: NDArray[np.uint8]) -> NDArray[np.int16]:
     """Return the number of a change with its flanks, from the left; −1 where one is unknown."""
     number, known = change, change >= 0
     for flank in flanks:
-        number = number * len(BASES) + flank
+        number = number * np.int16(len(BASES)) + flank
         known = known & (flank < UNKNOWN)
-    return np.where(known, number, -1)
+    return np.where(known, number, np.int16(-1))
 
 
-def _named(numbers: NDArray[np.int64], names: pl.Enum) -> pl.Series:
+def _named(numbers: NDArray[np.int16], names: pl.Enum) -> pl.Series:
     """Return what numbers stand for, null for −1."""
     index = pl.Series(numbers).set(pl.Series(numbers < 0), None)
     return pl.Series(names.categories, dtype=names).gather(index)

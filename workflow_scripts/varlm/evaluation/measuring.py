@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from varlm.evaluation import metrics
+from varlm.evaluation import features, metrics, mutation_context
 from varlm.evaluation.compared import Comparison, Score, comparison
 from varlm.evaluation.match_groups import group_rows
 from varlm.evaluation.rarity import frequency_rows
@@ -29,9 +29,15 @@ from varlm.evaluation.rows import (
 from varlm.evaluation.tasks import FREQUENCY, LABELS, Task
 from varlm.tables.schemas import EVALUATION
 
+Flags = NDArray[np.bool_]
+
 
 def measure(
-    tasks: Sequence[Task], table: pl.DataFrame, scores: Sequence[Score], settings: Settings
+    tasks: Sequence[Task],
+    table: pl.DataFrame,
+    scores: Sequence[Score],
+    settings: Settings,
+    known: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Return the rows of `schemas.EVALUATION`, without the cohort, in the order of the tasks.
 
@@ -44,6 +50,8 @@ def measure(
     scores : sequence of Score
         The first is what the others' differences are from.
     settings : Settings
+    known : polars.DataFrame, optional
+        From `features.features`, of the same rows: for the baseline among the scores.
 
     Notes
     -----
@@ -53,14 +61,48 @@ def measure(
     rows = [
         {"task": task.name, "kind": task.kind, **row}
         for task in tasks
-        for of_task in (_rows, group_rows)
-        for row in of_task(task, table, scores, settings)
+        for row in _of_task(task, _with_baseline(task, table, scores, known), scores, settings)
     ]
     schema = {name: kind for name, kind in EVALUATION.schema.items() if name != "cohort"}
     complete = [{name: row.get(name) for name in schema} for row in rows]
     return pl.DataFrame(complete, schema, orient="row").with_columns(
         pl.col(pl.Float64).round_sig_figs(6)
     )
+
+
+def _of_task(
+    task: Task, table: pl.DataFrame, scores: Sequence[Score], settings: Settings
+) -> Iterator[Row]:
+    yield from _rows(task, table, scores, settings)
+    yield from group_rows(task, table, scores, settings)
+
+
+def _with_baseline(
+    task: Task, table: pl.DataFrame, scores: Sequence[Score], known: pl.DataFrame | None
+) -> pl.DataFrame:
+    """Return the table with the baseline's column, which is another for each task."""
+    if known is None or mutation_context.SCORE not in scores or _is_empty(task):
+        return table
+    return mutation_context.fitted(table, _looked_at(task, known), *_truth(task))
+
+
+def _is_empty(task: Task) -> bool:
+    return task.kind == FREQUENCY and task.spectrum is None
+
+
+def _looked_at(task: Task, known: pl.DataFrame) -> pl.DataFrame:
+    """Return features; of frequencies, of the mutation to the allele that is looked at."""
+    return features.turned(known, task.spectrum.turned) if task.spectrum is not None else known
+
+
+def _truth(task: Task) -> tuple[Flags, tuple[Flags, Flags] | NDArray[np.float64]]:
+    """Return the alleles of a task, and its classes or its number."""
+    if task.positive is None or task.negative is None:
+        assert task.numbers is not None
+        return ~np.isnan(task.numbers), task.numbers
+    either = task.positive | task.negative
+    members = either if task.spectrum is None else ~np.isnan(task.spectrum.frequency)
+    return members, (task.positive, task.negative)
 
 
 def _rows(

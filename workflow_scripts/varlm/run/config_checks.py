@@ -11,6 +11,7 @@ from varlm.run.config_keys import (
     CONSEQUENCES,
     GROUP_NAMES,
     INTERVAL_SUFFIXES,
+    MUTATION_CONTEXT,
     TABLE_COLUMNS,
     group_columns,
     is_address,
@@ -196,6 +197,7 @@ def _evaluation_errors(config: Mapping[str, Any]) -> Iterator[str]:
                 f"evaluate.scores.{name}: is the name of a model too, whose score is compared "
                 "anyway; give the column another name"
             )
+    yield from _baseline_errors(config)
     for pair in evaluate["contrasts"]:
         for term in pair:
             yield from _unknown("evaluate.contrasts", "consequence", term, CONSEQUENCES)
@@ -206,10 +208,26 @@ def _evaluation_errors(config: Mapping[str, Any]) -> Iterator[str]:
     }
     for pair in evaluate["combine"]:
         for name in pair:
-            known = [*models, *own, *compared_columns(config)]
+            known = [*models, *own, *compared_columns(config), *_baseline(config)]
             yield from _unknown("evaluate.combine", "model or score", name, known)
         if len({own.get(name, name) for name in pair}) < len(pair):
             yield f"evaluate.combine: {pair[0]} and {pair[1]} are one score; combine two"
+
+
+def _baseline(config: Mapping[str, Any]) -> list[str]:
+    """Return the name of the baseline that evaluate makes, if it makes one."""
+    return [MUTATION_CONTEXT] if config["evaluate"][MUTATION_CONTEXT] else []
+
+
+def _baseline_errors(config: Mapping[str, Any]) -> Iterator[str]:
+    """Say which score has the baseline's name."""
+    remedy = "give it another name, or set evaluate.mutation_context: false"
+    for name in _baseline(config):
+        if name in config["models"]:
+            yield f"models.{name}: is the name of a baseline of evaluate; {remedy}"
+        elif name in compared_columns(config):
+            key = name if name in config["evaluate"]["scores"] else "a column of annotate.scores"
+            yield f"evaluate.scores: {key} is the name of a baseline of evaluate; {remedy}"
 
 
 def _label_errors(key: str, label: Mapping[str, Any], carried: Collection[str]) -> Iterator[str]:

@@ -26,6 +26,7 @@ INTERVAL_SUFFIXES = ("_overlap", "_name", "_distance")
 
 # The consequences that `evaluate.contrasts` may name; the last is all that is outside genes.
 CONSEQUENCES = (*IMPACTS, "intergenic")
+MUTATION_CONTEXT = "mutation_context"  # the baseline that evaluate makes, among its scores
 
 # What `group` of a label may name besides columns.
 GROUP_NAMES = ("amino_acid",)

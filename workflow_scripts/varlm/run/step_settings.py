@@ -46,7 +46,7 @@ def evaluate_settings(evaluate: Mapping[str, Any] | None, files: Collection[Coho
     files : collection of CohortFile
         Those of the cohort.
     """
-    settings = evaluate or {}
+    settings = _evaluation(evaluate) or {}
     tables = label_tables(evaluate, files)
     labels = {
         name: {key: value for key, value in label.items() if key != "table"}
@@ -58,7 +58,7 @@ def evaluate_settings(evaluate: Mapping[str, Any] | None, files: Collection[Coho
 
 # Keys of `evaluate`, and of its labels, that old configs do not have: at these values the texts
 # are as before, so that nothing is evaluated or shown again for them.
-_NEW = {"match": None}
+_NEW: dict[str, Any] = {"match": None, "mutation_context": True}
 _NEW_OF_LABELS = {"group": None, "pairs": False}
 
 

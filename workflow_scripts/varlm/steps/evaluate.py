@@ -26,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the step's options."""
     parser.add_argument("--annotated", type=Path, required=True, help="annotated.parquet")
     parser.add_argument("--accounting", type=Path, required=True, help="accounting.json")
+    parser.add_argument("--reference", type=Path, required=True, help="the reference folder")
     parser.add_argument("--cohort", required=True, help="cohort name")
     parser.add_argument(
         "--model", action="append", default=[], help="a model's name, the first first; repeat"
@@ -56,6 +57,7 @@ def run(args: argparse.Namespace) -> None:
             accounting,
             args.model,
             json.loads(args.settings),
+            args.reference,
             {name: Path(path) for name, path in tables.items()},
         )
     )

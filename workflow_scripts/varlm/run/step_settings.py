@@ -46,7 +46,7 @@ def evaluate_settings(evaluate: Mapping[str, Any] | None, files: Collection[Coho
     files : collection of CohortFile
         Those of the cohort.
     """
-    settings = _evaluation(evaluate) or {}
+    settings = dict(evaluate or {})
     tables = label_tables(evaluate, files)
     labels = {
         name: {key: value for key, value in label.items() if key != "table"}

@@ -143,7 +143,11 @@ def test_one_run_trains_and_scores(folder):
         ({"window": 3}, "train.mine.window: unknown key (value 3); did you mean windows?"),
         ({"validation": ["test"]}, "train.mine.validation: test is in held_out too"),
         ({"compare": ["other"]}, "train.mine.compare: found 'other'; name others of the key train"),
-        ({"compare": ["far"]}, "train.mine.compare: far is trained on other genomes"),
+        ({"compare": ["far"]}, "train.mine.compare: far is trained on test, which test mine"),
+        (
+            {"compare": ["far"], "held_out": ["chr1"], "windows": {"length": 999}},
+            "train.mine.compare: far is trained on windows of 64 bp, expected 999 bp as here",
+        ),
         (
             {"genomes": {"own": {"fasta": "x", "group": "near"}}},
             "train.mine.windows.shares: own have a group, but no group has a share",
@@ -195,6 +199,7 @@ def test_a_model_is_a_path_or_a_training(root, model, message):
 def test_the_shipped_models_config_is_one(root):
     text = (root / "resources/models/saccharomyces/training.yaml").read_text()
     config = load_config(yaml.safe_load(text), root / "config/schemas/config.schema.yaml")
-    assert len(config["train"]["saccharomyces"]["genomes"]) == 13
-    assert config["train"]["saccharomyces"]["start"] == "first"
-    assert config["train"]["saccharomyces"]["held_out"] == ["IV", "IX", "XV"]
+    genomes = {name: len(training["genomes"]) for name, training in config["train"].items()}
+    assert genomes == {**dict.fromkeys(config["train"], 13), "diverged": 63, "saccharomyces": 63}
+    held_out = {tuple(training["held_out"]) for training in config["train"].values()}
+    assert held_out == {("IV", "IX", "XV")}

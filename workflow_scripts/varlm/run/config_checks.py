@@ -92,14 +92,29 @@ def _training_checks(config: Mapping[str, Any]) -> Iterator[str]:
                 yield (
                     f"train.{name}.compare: found {other!r}; name others of the key train, {known}"
                 )
-            elif any(
-                trained[other][key] != training[key]
-                for key in ("genomes", "held_out", "validation", "windows")
-            ):
-                yield (
-                    f"train.{name}.compare: {other} is trained on other genomes, contigs or "
-                    "windows; what one was trained on would test the other"
-                )
+            else:
+                yield from _comparison_errors(name, other, trained)
+
+
+def _comparison_errors(name: str, other: str, trained: Mapping[str, Any]) -> Iterator[str]:
+    """Say why a training cannot be measured on another's test contigs.
+
+    Other genomes may be trained on: what tests must be held out there, too.
+    """
+    training, compared = trained[name], trained[other]
+    if compared["windows"]["length"] != training["windows"]["length"]:
+        yield (
+            f"train.{name}.compare: {other} is trained on windows of "
+            f"{compared['windows']['length']} bp, expected {training['windows']['length']} bp as "
+            "here; a perplexity depends on what is seen around a base"
+        )
+    tests = map(str, training["held_out"] or training["validation"])
+    left_out = set(map(str, [*compared["held_out"], *compared["validation"]]))
+    if trained_on := [contig for contig in tests if contig not in left_out]:
+        yield (
+            f"train.{name}.compare: {other} is trained on {', '.join(trained_on)}, which test "
+            f"{name}; hold the same contigs out in both"
+        )
 
 
 def _start_errors(name: str, trained: Mapping[str, Any]) -> Iterator[str]:

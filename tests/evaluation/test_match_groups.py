@@ -225,7 +225,9 @@ def test_groups_that_lose_a_class_to_a_missing_score_are_left_out_whole():
 
 def test_few_groups_and_none_say_so():
     few = rows_of(noise(9))[None, None]
-    assert few["note"] == "too few: 9 groups with both classes; at least 10 are needed"
+    assert few["note"] == (
+        "too few: 9 groups with both classes; at least 10 are needed; groups of the same gene"
+    )
     table = noise(9).with_columns(gene=pl.lit(None, pl.String))
     assert "too few: 0 groups" in rows_of(table)[None, None]["note"]
 

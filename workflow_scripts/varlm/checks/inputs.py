@@ -25,6 +25,7 @@ from varlm.errors import UserError
 from varlm.evaluation.cohort import (
     check_contigs,
     check_label_columns,
+    check_match_columns,
     checked_scores,
     label_specs,
 )
@@ -225,7 +226,9 @@ def _evaluation_faults(
     if info is not None:
         schema = _schema(inputs, info)
         yield from _fault(checked_scores, inputs.kinds, config, schema, inputs.published)
-        yield from _fault(check_label_columns, specs, schema, cohort)
+        yield from _fault(check_match_columns, config, schema, cohort)
+        for spec in specs:
+            yield from _fault(check_label_columns, [spec], schema, cohort)
     for spec in specs:
         if spec.table is not None:
             yield from tables.faults(spec, accounting.contig_of_chrom)

@@ -17,6 +17,7 @@ from varlm.evaluation.features import READ, features
 from varlm.evaluation.groups import needed_columns
 from varlm.evaluation.label_tables import label_table_columns
 from varlm.evaluation.labels import LabelSpec
+from varlm.evaluation.matched_tasks import Matching, with_controls
 from varlm.evaluation.measuring import measure
 from varlm.evaluation.mutation_context import with_baseline
 from varlm.evaluation.rows import Settings
@@ -90,12 +91,14 @@ def evaluate(inputs: EvaluationInput) -> Evaluated:
     scores, absent = checked_scores(kinds, config, schema, published)
     specs = label_specs(inputs.cohort, config, inputs.tables)
     check_label_columns(specs, schema, inputs.cohort)
+    check_match_columns(config, schema, inputs.cohort)
     total = int(pl.scan_parquet(inputs.annotated).select(pl.len()).collect().item())
     summary: dict[str, Any] = {"cohort": inputs.cohort, "alleles_in": total}
     chosen = _chosen(config["contigs"], inputs.accounting)
     # Tables of labels are matched with all of the cohort: what matches nothing is counted.
     early = chosen if all(spec.table is None for spec in specs) else None
-    table = _read_columns(inputs.annotated, scores, specs, early)
+    matching = Matching.parse(config.get("match"))
+    table = _read_columns(inputs.annotated, scores, specs, early, matching)
     table, labelled = add_labels(table, specs, inputs.accounting.contig_of_chrom)
     if chosen is not None and early is None:
         table = table.filter(pl.col("chrom").is_in(chosen))
@@ -183,6 +186,14 @@ def check_label_columns(
         _check_groups(spec, schema, cohort)
 
 
+def check_match_columns(
+    config: Mapping[str, Any], schema: Mapping[str, pl.DataType], cohort: str
+) -> None:
+    """Raise `UserError` unless what `evaluate.match` names are columns."""
+    if matching := Matching.parse(config.get("match")):
+        matching.check_columns(schema, cohort)
+
+
 def _check_groups(spec: LabelSpec, schema: Mapping[str, pl.DataType], cohort: str) -> None:
     own = label_table_columns(spec.table, spec.where) if spec.table and spec.group else []
     for name in spec.group:
@@ -205,6 +216,7 @@ def _read_columns(
     scores: Sequence[Score],
     specs: Sequence[LabelSpec],
     chroms: Sequence[str] | None,
+    matching: Matching | None,
 ) -> pl.DataFrame:
     """Return the columns that are measured, matched or counted, in the table's order.
 
@@ -222,6 +234,7 @@ def _read_columns(
         *(spec.column for spec in specs if spec.table is None),
         *(name for spec in specs for name in needed_columns(spec.group, known)),
         *(score.column for score in scores if score.column),
+        *(matching.columns(known) if matching else ()),
     }
     columns = [name for name in known if name in needed]
     wanted = frame.select(columns)
@@ -280,4 +293,5 @@ def _tasks(
     tasks += [contrast_task(pair, table["consequence"]) for pair in config["contrasts"]]
     if config["frequencies"]:
         tasks.append(frequency_task(table))
-    return tasks
+    matching = Matching.parse(config.get("match"))
+    return [with_controls(task, table, matching, config["seed"]) for task in tasks]

@@ -79,7 +79,7 @@ def group_rows(
     yield from ({**row, "group": word} for row in dropped_rows(compared))
     if number < FEWEST:
         few = f"too few: {number} groups with both classes; at least {FEWEST} are needed"
-        yield {"group": word, **counts, "note": _joined(few, without)}
+        yield {"group": word, **counts, "note": _joined(few, task.groups.about, without)}
         return
     kind = "pairs" if task.groups.pairs else "groups"
     said = _joined(f"{number} {kind}: {task.groups.about}", without)

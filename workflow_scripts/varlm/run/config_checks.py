@@ -12,6 +12,7 @@ from varlm.run.config_keys import (
     GROUP_NAMES,
     INTERVAL_SUFFIXES,
     MUTATION_CONTEXT,
+    NEAR_NAMES,
     TABLE_COLUMNS,
     group_columns,
     is_address,
@@ -205,6 +206,10 @@ def _evaluation_errors(config: Mapping[str, Any]) -> Iterator[str]:
         if label["table"] is None:
             for group in group_columns(label):
                 yield from _unknown(f"{key}.group", "column", group, [*columns, *GROUP_NAMES])
+    match = evaluate["match"] or {"by": [], "near": []}
+    for key, names in (("by", GROUP_NAMES), ("near", NEAR_NAMES)):
+        for name in match[key]:
+            yield from _unknown(f"evaluate.match.{key}", "column", name, [*columns, *names])
     for name in evaluate["scores"]:
         yield from _unknown(f"evaluate.scores.{name}", "column", name, columns)
         if name in models:

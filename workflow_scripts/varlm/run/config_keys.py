@@ -28,8 +28,9 @@ INTERVAL_SUFFIXES = ("_overlap", "_name", "_distance")
 CONSEQUENCES = (*IMPACTS, "intergenic")
 MUTATION_CONTEXT = "mutation_context"  # the baseline that evaluate makes, among its scores
 
-# What `group` of a label may name besides columns.
+# What `group` of a label and `match.by` may name besides columns; and what `match.near` may.
 GROUP_NAMES = ("amino_acid",)
+NEAR_NAMES = ("maf",)
 
 # What is read through a storage plugin of Snakemake, not from a disk: https://…, s3://….
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")

@@ -1023,6 +1023,8 @@ def test_the_figure_of_nothing_says_so():
         ({"contrasts": [["stop", "intergenic"]]}, "no consequence has the name stop"),
         ({"contrasts": [["stop_gained"]]}, "evaluate.contrasts.0"),
         ({"quantiles": [0]}, "evaluate.quantiles.0"),
+        ({"strata": {"by": ["gene"]}}, "use one of trinucleotide, cpg, consequence, tss_distance"),
+        ({"strata": {"distance_bins": [0]}}, "evaluate.strata.distance_bins.0"),
         ({"boostrap": 3}, "evaluate.boostrap: unknown key (value 3); did you mean bootstrap?"),
     ],
 )
@@ -1058,6 +1060,10 @@ def test_nothing_is_evaluated_by_default_and_an_empty_mapping_has_defaults(root)
     assert whole["bootstrap"] == 1000
     assert whole["frequencies"]
     assert ["missense_variant", "intergenic"] in whole["contrasts"]
+    assert (whole["strata"], whole["mutation_context"]) == (None, True)
+    strata = load_config({**MINIMAL, "evaluate": {"strata": {}}}, schema)["evaluate"]["strata"]
+    assert strata["by"] == ["trinucleotide", "consequence", "tss_distance"]
+    assert strata["distance_bins"] == [500, 2000, 10_000, 100_000]
     assert {term for pair in whole["contrasts"] for term in pair} <= set(CONSEQUENCES)
 
 

@@ -52,9 +52,10 @@ def test_what_is_younger_and_as_by_default_is_not_told(config):
         lambda: json.loads(step_settings.checked_settings(config))["evaluate"],
         lambda: json.loads(step_settings.shown_settings(config, []))["evaluate"],
     )
-    assert all("mutation_context" not in settings() for settings in taken)
-    config["evaluate"]["mutation_context"] = False
-    assert all(settings()["mutation_context"] is False for settings in taken)
+    younger = {"mutation_context": False, "strata": {"by": ["cpg"], "distance_bins": []}}
+    assert not any({*younger} & {*settings()} for settings in taken)
+    config["evaluate"] |= younger
+    assert all(younger.items() <= settings().items() for settings in taken)
     config["evaluate"] = None
     assert [settings() for settings in taken[1:]] == [None, None]
 

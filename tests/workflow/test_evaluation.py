@@ -80,7 +80,7 @@ def test_every_task_is_measured_and_the_report_tells_of_it(finished):
         ("allele frequency", "spearman"),
     }
     table = pl.read_parquet(folder / "results/cohorts/one/annotated.parquet")
-    assert rows.filter(task="assay", group="all")["alleles"].to_list() == [table.height]
+    assert rows.filter(task="assay", group="all")["alleles"].to_list() == [table.height] * 2
     rare = rows.filter(task="allele frequency", metric="auroc").row(0, named=True)
     assert rare["positives"] == (table["info_AC"] == 1).sum()
     report = (folder / "results/cohorts/one/report.html").read_text()

@@ -22,6 +22,7 @@ from varlm.evaluation.measuring import measure
 from varlm.evaluation.mutation_context import with_baseline
 from varlm.evaluation.rows import Settings
 from varlm.evaluation.spectrum import ANCESTRAL, COUNT, NUMBER
+from varlm.evaluation.strata import Strata
 from varlm.evaluation.tasks import Task, contrast_task, frequency_task
 from varlm.genome.reference import Genome
 from varlm.tables.schemas import EVALUATION, read_kinds
@@ -108,7 +109,12 @@ def evaluate(inputs: EvaluationInput) -> Evaluated:
     summary |= {"repeated": before - table.height, "alleles": table.height}
     known = features(table, inputs.accounting.contig_of_chrom, Genome.open(inputs.reference))
     tasks = _tasks(table, specs, labelled, config) if scores else []
-    settings = Settings(config["bootstrap"], config["seed"], config["quantiles"])
+    settings = Settings(
+        config["bootstrap"],
+        config["seed"],
+        config["quantiles"],
+        Strata.parse(config.get("strata")),
+    )
     rows = measure(tasks, table, scores, settings, known)
     summary |= {
         "contigs": config["contigs"],

@@ -26,6 +26,8 @@ from varlm.evaluation.rows import (
     score_rows,
     too_few,
 )
+from varlm.evaluation.strata import TaskStrata
+from varlm.evaluation.strata_rows import strata_rows
 from varlm.evaluation.tasks import FREQUENCY, LABELS, Task
 from varlm.tables.schemas import EVALUATION
 
@@ -51,7 +53,7 @@ def measure(
         The first is what the others' differences are from.
     settings : Settings
     known : polars.DataFrame, optional
-        From `features.features`, of the same rows: for the baseline among the scores.
+        From `features.features`, of the same rows: for the baseline among the scores, and strata.
 
     Notes
     -----
@@ -61,7 +63,13 @@ def measure(
     rows = [
         {"task": task.name, "kind": task.kind, **row}
         for task in tasks
-        for row in _of_task(task, _with_baseline(task, table, scores, known), scores, settings)
+        for row in _of_task(
+            task,
+            _with_baseline(task, table, scores, known),
+            scores,
+            settings,
+            _strata(task, settings, known),
+        )
     ]
     schema = {name: kind for name, kind in EVALUATION.schema.items() if name != "cohort"}
     complete = [{name: row.get(name) for name in schema} for row in rows]
@@ -71,9 +79,13 @@ def measure(
 
 
 def _of_task(
-    task: Task, table: pl.DataFrame, scores: Sequence[Score], settings: Settings
+    task: Task,
+    table: pl.DataFrame,
+    scores: Sequence[Score],
+    settings: Settings,
+    strata: TaskStrata | None,
 ) -> Iterator[Row]:
-    yield from _rows(task, table, scores, settings)
+    yield from _rows(task, table, scores, settings, strata)
     yield from group_rows(task, table, scores, settings)
 
 
@@ -84,6 +96,13 @@ def _with_baseline(
     if known is None or mutation_context.SCORE not in scores or _is_empty(task):
         return table
     return mutation_context.fitted(table, _looked_at(task, known), *_truth(task))
+
+
+def _strata(task: Task, settings: Settings, known: pl.DataFrame | None) -> TaskStrata | None:
+    """Return the strata of a task of two classes, if strata are wanted."""
+    if known is None or settings.strata is None or task.positive is None or _is_empty(task):
+        return None
+    return settings.strata.of(task, _looked_at(task, known))
 
 
 def _is_empty(task: Task) -> bool:
@@ -106,10 +125,14 @@ def _truth(task: Task) -> tuple[Flags, tuple[Flags, Flags] | NDArray[np.float64]
 
 
 def _rows(
-    task: Task, table: pl.DataFrame, scores: Sequence[Score], settings: Settings
+    task: Task,
+    table: pl.DataFrame,
+    scores: Sequence[Score],
+    settings: Settings,
+    strata: TaskStrata | None,
 ) -> Iterator[Row]:
     if task.kind == FREQUENCY:
-        yield from frequency_rows(task, table, scores, settings)
+        yield from frequency_rows(task, table, scores, settings, strata)
         return
     if task.numbers is not None:
         compared = comparison(table, scores, ~np.isnan(task.numbers))
@@ -131,6 +154,8 @@ def _rows(
         yield from _told_apart(group, compared, members, positive, settings)
         if group == EVERYTHING and task.kind == LABELS:
             yield from _by_chromosome(compared, table, positive, settings)
+        if group == EVERYTHING:
+            yield from strata_rows(group, compared, members, positive, strata, table, settings)
 
 
 def _groups(compared: Comparison, table: pl.DataFrame) -> list[tuple[str, NDArray[np.bool_]]]:

@@ -13,6 +13,7 @@ from varlm.evaluation import metrics
 from varlm.evaluation.compared import Comparison, Score, comparison, shuffled, turns
 from varlm.evaluation.rows import (
     AUROC,
+    AUROC_WITHIN_STRATA,
     EVERYTHING,
     ODDS_RATIO,
     SPEARMAN,
@@ -25,6 +26,8 @@ from varlm.evaluation.rows import (
     too_few,
 )
 from varlm.evaluation.spectrum import Spectrum
+from varlm.evaluation.strata import TaskStrata
+from varlm.evaluation.strata_rows import strata_rows, within_alone
 from varlm.evaluation.tasks import Task
 
 NOT_TURNED = "not turned"  # the alternate allele is the minor or derived one
@@ -34,7 +37,11 @@ _MUCH_WIDER = 2  # times the share that was asked for: ties, to be note of
 
 
 def frequency_rows(
-    task: Task, table: pl.DataFrame, scores: Sequence[Score], settings: Settings
+    task: Task,
+    table: pl.DataFrame,
+    scores: Sequence[Score],
+    settings: Settings,
+    strata: TaskStrata | None = None,
 ) -> Iterator[Row]:
     """Yield AUROC of rare against common, odds ratios at tails, and the correlation.
 
@@ -47,6 +54,8 @@ def frequency_rows(
     scores : sequence of Score
         The first is what the others' differences are from.
     settings : Settings
+    strata : TaskStrata, optional
+        Of the mutation to the allele that is looked at.
     """
     if task.spectrum is None:
         yield {"group": EVERYTHING, "alleles": 0, "note": task.notes[0].rstrip(".")}
@@ -56,15 +65,21 @@ def frequency_rows(
     yield from dropped_rows(compared)
     classes = _Rarity(spectrum.rare[compared.rows], spectrum.common[compared.rows])
     frequency = spectrum.frequency[compared.rows]
-    chance = _by_chance(compared, table, spectrum, classes, settings)
+    chance = _by_chance(compared, table, spectrum, classes, settings, strata)
     if few := too_few(classes.counts, "rare", "common"):
         yield {"group": EVERYTHING, **classes.counts, "note": few}
     else:
+        turned = spectrum.turned[compared.rows]
         for row in classes.told_apart(EVERYTHING, compared, compared.everything, settings):
             yield _with_unturned(_with_chance(row, chance), compared)
-        turned = spectrum.turned[compared.rows]
+        either = classes.rare | classes.common
+        for row in strata_rows(EVERYTHING, compared, either, classes.rare, strata, table, settings):
+            yield _with_chance(row, chance)
         if turned.any():
             yield from classes.told_apart(NOT_TURNED, compared, ~turned, settings)
+            yield from strata_rows(
+                NOT_TURNED, compared, either & ~turned, classes.rare, strata, table, settings
+            )
         for share in settings.quantiles:
             for row in _odds_ratios(share, compared, classes):
                 yield _with_chance(row, chance)
@@ -119,6 +134,7 @@ def _by_chance(
     spectrum: Spectrum,
     classes: _Rarity,
     settings: Settings,
+    strata: TaskStrata | None,
 ) -> dict[tuple[str, str, str], float]:
     """Return (group, metric, score) → what the scores reach when they are shuffled.
 
@@ -130,6 +146,7 @@ def _by_chance(
     rng = np.random.default_rng(settings.seed)
     frequency = spectrum.frequency[compared.rows]
     either = classes.rare | classes.common
+    rows = compared.rows[either]
     enough = not too_few(classes.counts)
     sums: dict[tuple[str, str, str], list[float]] = {}
     for _ in range(_SHUFFLES):
@@ -138,6 +155,9 @@ def _by_chance(
         if enough:
             auroc, _ = metrics.areas(values[:, either], classes.rare[either])
             reached[EVERYTHING, AUROC] = auroc.values
+            within = within_alone(values[:, either], classes.rare[either], rows, strata, table)
+            if within is not None:
+                reached[EVERYTHING, AUROC_WITHIN_STRATA] = within
             for share in settings.quantiles:
                 cells = [classes.split(metrics.highest(value, share)) for value in values]
                 logs = [metrics.log_odds_ratio(*counts) for counts in cells]

@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 from varlm.evaluation import metrics
 from varlm.evaluation.compared import Comparison
 from varlm.evaluation.resampling import Interval, Measured
+from varlm.evaluation.strata import Strata
 
 Row = dict[str, Any]
 
 EVERYTHING = "all"  # the group of all alleles of a task
 AUROC, AUPRC, SPEARMAN, ODDS_RATIO = "auroc", "auprc", "spearman", "odds_ratio"
 AUROC_BY_CHROMOSOME, AUPRC_BY_CHROMOSOME = "auroc_by_chromosome", "auprc_by_chromosome"
+AUROC_WITHIN_STRATA, AUROC_EXPLAINED = "auroc_within_strata", "auroc_explained"
 
 FEWEST = 10  # alleles of each class, or of a correlation: fewer say nothing
 _PERFECT = 1e-30  # 1 − ρ² at least, so that a perfect correlation has a p-value
@@ -25,11 +27,12 @@ _PERFECT = 1e-30  # 1 − ρ² at least, so that a perfect correlation has a p-v
 
 @dataclass(frozen=True)
 class Settings:
-    """How tasks are measured: resamples, their seed, and the tails for odds ratios."""
+    """How tasks are measured: resamples, their seed, the tails for odds ratios, and strata."""
 
     bootstrap: int = 1000
     seed: int = 0
     quantiles: Sequence[float] = (0.001, 0.01, 0.05, 0.1)
+    strata: Strata | None = None
 
 
 def dropped_rows(compared: Comparison) -> Iterator[Row]:

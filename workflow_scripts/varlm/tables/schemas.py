@@ -177,6 +177,22 @@ BACKGROUND = Table(
     signed=True,
 )
 
+CONTEXT_MEANS = Table(
+    "context_means",
+    (
+        Column(
+            "context",
+            _STRING,
+            "an SNV between its neighbours, on the strand where REF is C or T: AC[C>T]GA of a "
+            "5-mer, C[C>T]G of a trinucleotide",
+        ),
+        Column("sites", _U32, "sites of the background with this context"),
+        Column("mean", _F64, "mean score of their SNVs; null without a site"),
+        Column("sd", _F64, "standard deviation of these scores; null of fewer than two"),
+    ),
+    signed=True,
+)
+
 EVALUATION = Table(
     "evaluation",
     (
@@ -314,6 +330,8 @@ def _kind_in(names: Sequence[str], model: str) -> ScoreKind | None:
     if kind is None:
         return None
     behind = names.index(f"{model}_{score_columns(kind)[-1][0]}") + 1
+    calibrated = names[behind : behind + 1] == [f"{model}_{kind.calibrated_column}"]
+    kind, behind = replace(kind, calibrated=calibrated), behind + calibrated
     of_transcript = names[behind : behind + 1] == [f"{model}_{columns.STRAND[0]}"]
     return replace(kind, strands="transcript") if of_transcript else kind
 
@@ -321,8 +339,8 @@ def _kind_in(names: Sequence[str], model: str) -> ScoreKind | None:
 def _named_kind(about: Mapping[str, Any], kind: ScoreKind) -> ScoreKind:
     """Return the kind that a model's metadata names, if it has the columns of `kind`."""
     named = SCORE_KINDS.get(about.get("score", ""))
-    if named is not None and _names(named) == _names(kind):
-        kind = replace(named, strands=kind.strands)
+    if named is not None and _names(named) == _names(replace(kind, calibrated=False)):
+        kind = replace(named, strands=kind.strands, calibrated=kind.calibrated)
     if about.get("strands") == "forward":
         kind = replace(kind, strands="forward")
     return kind if about.get(ALLELES_SCORED, kind.alleles) else kind.of_bases()

@@ -14,6 +14,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from varlm.scoring.dense_scale import DenseScale
 from varlm.scoring.plan_record import Counts, Plan
 from varlm.tables import parquet, schemas
 from varlm.tables.columns import STRAND
-from varlm.tables.score_kinds import SCORE_KINDS
+from varlm.tables.score_kinds import SCORE_KINDS, score_columns
 from varlm.tracks import sites
 from varlm.variants import options
 from varlm.variants.accounting import Accounting
@@ -292,6 +293,11 @@ FILES = (
         "([columns](#backgroundparquet))",
     ),
     (
+        "background/context/{model}.parquet",
+        "with `annotate.calibrate`: the mean score of these SNVs in each mutation context "
+        "([columns](#backgroundcontextparquet))",
+    ),
+    (
         "background/scores/{table}.parquet, {table}.json",
         "the scores that a table of `annotate.scores` has of such SNVs, for its percentiles; and "
         "which share of them it has",
@@ -375,6 +381,7 @@ def outputs_page() -> str:
     """Return the list of output files and the columns of each table."""
     check_summary()
     masked = SCORE_KINDS["masked"]
+    calibrated = replace(masked, calibrated=True)
     annotated = schemas.annotated(["{model}"]).columns
     scored = [each for each in annotated if each.name.startswith("{model}")]
     described = list(schemas.CONSEQUENCES.columns)
@@ -411,6 +418,16 @@ def outputs_page() -> str:
         "A model with the strands `transcript` ([which](models.md#the-transcripts-strand)) has one "
         "more:\n",
         table(("column", "type", "meaning"), [(f"`{{model}}_{STRAND[0]}`", *STRAND[1:])]),
+        "With `annotate.calibrate: mutation_context`, a model with LLRs has one more "
+        "([keys](config.md#annotate)):\n",
+        table(
+            ("column", "type", "meaning"),
+            [
+                (f"`{{model}}_{name}`", "Float32", text)
+                for name, text in score_columns(calibrated)
+                if name == calibrated.calibrated_column
+            ],
+        ),
         "### Where it came from\n",
         columns(plain[-keys:]),
         "## annotated.vcf.gz\n",
@@ -420,6 +437,11 @@ def outputs_page() -> str:
             ("field", "meaning"),
             [
                 *((f"`{tag}_{{model}}`", text) for tag, (_, text) in score_tags(masked).items()),
+                *(
+                    (f"`{tag}_{{model}}`", f"with `annotate.calibrate`: {text}")
+                    for tag, (_, text) in score_tags(calibrated).items()
+                    if tag not in score_tags(masked)
+                ),
                 *((f"`{tag}`", text) for tag, (_, text) in ANNOTATION_TAGS.items()),
                 (
                     "`NAME_COLUMN`, `NAME_COLUMN_percentile`",
@@ -452,6 +474,8 @@ def outputs_page() -> str:
         columns(schemas.MUTATED.columns),
         "## background.parquet\n",
         columns(schemas.BACKGROUND.columns),
+        "## background/context.parquet\n",
+        columns(schemas.CONTEXT_MEANS.columns),
         "## Tracks\n",
         "Of the sites that the config's `tracks` asks for; one value a site, none elsewhere. Those "
         "of a model with the kind of score `masked`; [other kinds](#scores) have others.\n",

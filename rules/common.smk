@@ -418,6 +418,13 @@ def stored(wildcards):
     return [] if is_empty else [CIRCULAR_CONTIGS]
 
 
+def context_tables(models):
+    """Return what the backgrounds of models have in each mutation context, if that is asked for."""
+    folder = f"{RESULTS}/background/context"
+    is_asked_for = CONFIG["annotate"]["calibrate"] is not None
+    return [f"{folder}/{model}.parquet" for model in models] if is_asked_for else []
+
+
 def dense_scales(wildcards):
     """Return what brings dense scores to the scale of masked ones: of a model, or of all.
 

@@ -10,6 +10,7 @@ rule annotate:
         contigs=rules.index_reference.output.contigs,
         models=expand(rules.prepare_model.output.model, model=MODELS),
         backgrounds=expand(rules.calibrate.output.background, model=MODELS),
+        contexts=context_tables(MODELS),
         consequences=beside("consequences"),
         info=beside("info"),
         scores=joined,
@@ -42,6 +43,7 @@ rule annotate:
             *flags("--consequences", input.consequences[:1]),
             *flags("--info", input.info[:1]),
             *flags("--dense", input.dense),
+            *flags("--contexts", input.contexts),
             *joined_flags(wildcards.cohort),
         ],
         tracks=lambda wildcards, input: [

@@ -1,6 +1,6 @@
 # Requires: {results}/reference/, every cohort's variants.parquet, the checkpoints, the store
 # Produces: rows in the store, {results}/commits/{model}.json, {results}/background/{model}.parquet,
-#           {results}/dense/{model}.json
+#           {results}/background/context/{model}.parquet, {results}/dense/{model}.json
 
 
 # The only rule that uses the network, where a model comes from the hub and is not in its cache: it
@@ -240,6 +240,7 @@ rule calibrate:
         contigs=rules.index_reference.output.contigs,
     output:
         background=f"{RESULTS}/background/{{model}}.parquet",
+        contexts=context_tables(["{model}"]),
     log:
         f"{RESULTS}/logs/calibrate/{{model}}.log",
     benchmark:
@@ -251,6 +252,7 @@ rule calibrate:
         reference=lambda wildcards, input: [
             str(Path(input.contigs).parent),
             *flags("--dense", input.dense),
+            *flags("--contexts", context_tables([wildcards.model])),
         ],
         sites=CONFIG["scoring"]["background_sites"],
     shell:

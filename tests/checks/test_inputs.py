@@ -249,3 +249,7 @@ def test_settings_are_those_that_the_rule_gives():
     inputs = UserInputs(**json.loads(checked_settings(config)), cohorts={})
     assert inputs.kinds["m"].strands == "transcript"
     assert "STRAND_m" in tag_names(inputs.kinds)
+    config["annotate"]["calibrate"] = "mutation_context"
+    inputs = UserInputs(**json.loads(checked_settings(config)), cohorts={})
+    assert (inputs.kinds["m"].strands, inputs.kinds["m"].calibrated) == ("transcript", True)
+    assert inputs.published == {"m_llr_calibrated": "low"}

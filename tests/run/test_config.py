@@ -89,6 +89,24 @@ def test_all_errors_at_once(load):
             "FWD_x and x would both write INFO/LLR_FWD_x",
         ),
         ({"scoring": None}, "scoring: found None; expected object"),
+        (
+            {"annotate": {"calibrate": "mutation_context"}, "scoring": {"background_sites": 0}},
+            "calibrate: found 'mutation_context', but scoring.background_sites is 0",
+        ),
+        (
+            {
+                "annotate": {"calibrate": "mutation_context"},
+                "models": {"m": {"path": "p", "family": "dnabert2"}},
+            },
+            "but no model has log-likelihood ratios",
+        ),
+        (
+            {
+                "annotate": {"calibrate": "mutation_context"},
+                "models": {name: {"path": "p", "family": "gpn"} for name in ("x", "CALIBRATED_x")},
+            },
+            "CALIBRATED_x and x would both write INFO/LLR_CALIBRATED_x",
+        ),
     ],
 )
 def test_cross_field_errors(load, change, message):

@@ -35,6 +35,14 @@ def test_reports_show_no_token(config):
     assert shown["models"] == config["models"]
 
 
+def test_a_config_that_calibrates_nothing_is_shown_as_before_there_was_the_key(config):
+    shown = json.loads(step_settings.shown_settings(config, []))
+    assert "calibrate" not in shown["annotate"]
+    config["annotate"]["calibrate"] = "mutation_context"
+    shown = json.loads(step_settings.shown_settings(config, []))
+    assert shown["annotate"]["calibrate"] == "mutation_context"
+
+
 def test_a_label_of_the_sheet_is_only_of_cohorts_that_have_it(config):
     with_table = [CohortFile("x", "a.vcf", labels="own.tsv")]
     for files, names in ((with_table, {"own", "all", "kind"}), ([], {"all", "kind"})):

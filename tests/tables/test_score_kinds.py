@@ -6,6 +6,8 @@ from dataclasses import replace
 import pytest
 
 from varlm.errors import UserError
+from varlm.results.tags import score_columns_of
+from varlm.tables.columns import annotated_names, calibrated_columns
 from varlm.tables.schemas import MODEL_ABOUT, annotated, read_annotated_table, read_kinds
 from varlm.tables.score_kinds import SCORE_KINDS, kind_in, score_columns
 
@@ -51,3 +53,22 @@ def test_what_a_table_says_does_not_override_its_columns(tmp_path):
     assert read_kinds(path, ["m"])["m"].name == "cosine"
     with pytest.raises(UserError, match="no score of the model other"):
         read_kinds(path, ["other"])
+
+
+@pytest.mark.parametrize("name", ["masked", "likelihood", "mean_likelihood"])
+@pytest.mark.parametrize("strands", ["both", "transcript"])
+def test_a_calibrated_score_is_read_back(tmp_path, name, strands):
+    kind = replace(SCORE_KINDS[name], strands=strands, calibrated=True)
+    kinds = {"m": kind, "n": SCORE_KINDS["masked"]}
+    path = written(tmp_path, kinds, m={"score": name}, n={})
+    assert read_kinds(path, ["m", "n"]) == kinds
+    names = read_annotated_table(path, ["m", "n"]).names
+    assert names == annotated(kinds).names == annotated_names(kinds)
+    assert names[names.index("m_percentile") + 1] == "m_llr_calibrated"
+    assert "n_llr_calibrated" not in names
+    assert calibrated_columns(kinds) == {"m_llr_calibrated": "low"}
+    tags = score_columns_of(kinds)
+    assert tags["LLR_CALIBRATED_m"] == "m_llr_calibrated"
+    assert [column for column in tags.values() if column.startswith("m_")] == [
+        column for column in names if column.startswith("m_")
+    ]

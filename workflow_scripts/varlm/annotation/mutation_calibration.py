@@ -134,8 +134,14 @@ def coverage(means: pl.DataFrame) -> Coverage:
         trinucleotides=int((three >= LEAST).sum()),
         of_trinucleotides=len(three),
         share=float(five[five >= LEAST].sum() / total) if total else 0.0,
-        needed=math.ceil(total / 3 * LEAST / max(smallest, 1)),
+        needed=_rounded_up(total / 3 * LEAST / max(smallest, 1)),
     )
+
+
+def _rounded_up(number: float) -> int:
+    """Return the next whole number of two digits and zeros."""
+    zeros: int = 10 ** max(len(str(int(number))) - 2, 0)
+    return math.ceil(number / zeros) * zeros
 
 
 def told_means(means: pl.DataFrame) -> list[NDArray[np.float64]]:

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 import polars as pl
 
+from varlm.annotation.mutation_calibration import MutationCalibration
 from varlm.annotation.transcript_strands import strand_column, strands
 from varlm.scoring import formulas
 from varlm.scoring.background import Percentiles
@@ -38,7 +39,8 @@ class ScoreSource(Protocol):
 class Model:
     """A model's name in the columns, its key in the store, what ranks its scores, and their kind.
 
-    Without `percentiles` nothing does. `constant` brings dense numbers to the scale of masked ones
+    Without `percentiles` nothing does. `calibration` is there where the kind is calibrated by the
+    mutation context. `constant` brings dense numbers to the scale of masked ones
     (`formulas.on_masked_scale`); it is 0 of others.
     """
 
@@ -47,6 +49,7 @@ class Model:
     percentiles: Percentiles | None = None
     kind: ScoreKind = formulas.MASKED
     constant: float = 0.0
+    calibration: MutationCalibration | None = None
 
 
 def score_columns(
@@ -139,6 +142,9 @@ def _score_columns(
     scores = values[kind.column]
     defined = snv if kind.alleles is None else np.ones_like(snv)
     _check_numbers(scores[defined], model, piece.filter(defined))
+    if model.calibration is not None and snv.any():
+        calibrated = model.calibration(piece.filter(snv), scores[snv])
+        values[kind.calibrated_column][snv] = calibrated
     if model.percentiles is not None:
         values["percentile"] = model.percentiles(scores)
     columns = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -12,6 +13,7 @@ import polars as pl
 
 from varlm import __version__
 from varlm.annotation.joined_scores import scores_metadata
+from varlm.annotation.mutation_calibration import MutationCalibration
 from varlm.annotation.scores import Model
 from varlm.annotation.table import Sources, annotate, annotated_table
 from varlm.errors import UserError
@@ -35,6 +37,7 @@ def write_annotated(
     sources: Sources,
     path: Path,
     constants: Mapping[str, float] = _NONE,
+    calibrations: Mapping[str, MutationCalibration] = MappingProxyType({}),
 ) -> int:
     """Write `annotated.parquet` and its digest; return its rows.
 
@@ -49,6 +52,8 @@ def write_annotated(
         Each model, and what ranks its scores, if anything.
     constants : mapping
         Model → what brings its dense numbers to the scale of masked ones; none of others.
+    calibrations : mapping
+        Model → what calibrates its scores by mutation context; none of others.
 
     Raises
     ------
@@ -56,7 +61,14 @@ def write_annotated(
         If the store lacks a score, rows were lost on the way, or two columns have one name.
     """
     scored = [
-        Model(model.name, model.key, ranks, model.kind, constants.get(model.name, 0.0))
+        Model(
+            model.name,
+            model.key,
+            ranks,
+            replace(model.kind, calibrated=model.name in calibrations),
+            constants.get(model.name, 0.0),
+            calibrations.get(model.name),
+        )
         for model, ranks in models
     ]
     table = annotated_table(scored, sources)

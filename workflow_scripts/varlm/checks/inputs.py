@@ -37,9 +37,10 @@ from varlm.run.config_keys import CohortFile, label_tables
 from varlm.run.model_settings import model_columns
 from varlm.run.score_tables import ScoreTable
 from varlm.run.step_settings import evaluate_settings
+from varlm.tables.columns import calibrated_columns
 from varlm.tables.parquet import Column
 from varlm.tables.schemas import annotated
-from varlm.tables.score_kinds import SCORE_KINDS, ScoreKind
+from varlm.tables.score_kinds import SCORE_KINDS, ScoreKind, Strands
 from varlm.variants.accounting import Accounting
 from varlm.vcf.heading import Heading, check_samples, read_heading
 
@@ -94,13 +95,14 @@ class UserInputs:
 
     @property
     def published(self) -> dict[str, str]:
-        """Columns of tables of scores that say which end is harmful, and the end."""
-        return {
+        """Columns that are compared like scores of tables: which end of each is harmful."""
+        of_tables = {
             table.column_name(column): column.harmful
             for table in self.tables
             for column in table.columns
             if column.harmful is not None
         }
+        return of_tables | calibrated_columns(self.kinds)
 
     @property
     def possible(self) -> list[Column]:
@@ -121,8 +123,9 @@ class UserInputs:
 
 def _kind(said: str) -> ScoreKind:
     """Return the kind that `run.step_settings.checked_settings` says."""
-    name, _, strands = said.partition("/")
-    return replace(SCORE_KINDS[name], strands="transcript" if strands else "both")
+    name, *more = said.split("/")
+    strands: Strands = "transcript" if "transcript" in more else "both"
+    return replace(SCORE_KINDS[name], strands=strands, calibrated="calibrated" in more)
 
 
 def faults(

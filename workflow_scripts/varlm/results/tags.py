@@ -54,6 +54,7 @@ def score_tags(kind: ScoreKind) -> Tags:
         **(_llr_tags(kind) if kind.is_llr else _other_tags(kind)),
         **(_SITE if kind.distribution else {}),
         "PERCENTILE": ("percentile", f"percentage of random SNVs of the genome with a {how}"),
+        **(_calibrated_tags(kind) if kind.calibrated else {}),
         **(_STRAND if kind.strands == "transcript" else {}),
     }
 
@@ -80,6 +81,12 @@ def _other_tags(kind: ScoreKind) -> Tags:
         f"{tag}_FWD": (f"{kind.column}_fwd", f"{kind.name} on the forward strand{unit}"),
         f"{tag}_REV": (f"{kind.column}_rev", f"{kind.name} on the reverse strand{unit}"),
     }
+
+
+def _calibrated_tags(kind: ScoreKind) -> Tags:
+    text = f"{kind.column.upper()} less its mean over random SNVs of the genome of the same "
+    text += f"sequence context and ALT{_NO_ALLELES}"
+    return {kind.calibrated_column.upper(): (kind.calibrated_column, text)}
 
 
 def score_columns_of(models: Models) -> dict[str, str]:

@@ -39,6 +39,8 @@ def cross_checks(config: Mapping[str, Any]) -> Iterator[str]:
     yield from _case_clashes(config)
     yield from _column_clashes(config)
     yield from score_errors(config)
+    if _calibrates(config):
+        yield from _calibration_errors(config)
     yield from _training_checks(config)
     if config["evaluate"] is not None:
         yield from _evaluation_errors(config)
@@ -56,15 +58,35 @@ def _tag_clashes(config: Mapping[str, Any]) -> Iterator[str]:
     """Say which models would write one INFO field, as `x` and `FWD_x` do."""
     kinds = model_kinds(config)
     for name, kind in kinds.items():
-        for prefix in ("FWD_", "REV_"):
+        for prefix in ("FWD_", "REV_", *(["CALIBRATED_"] if _calibrates(config) else [])):
             other = name.removeprefix(prefix)
             if other == name or other not in kinds:
                 continue
-            columns = {possible.column for possible in possible_kinds(kinds[other])}
+            columns = {
+                possible.column
+                for possible in possible_kinds(kinds[other])
+                if possible.calibrated or prefix != "CALIBRATED_"
+            }
             shared = [own.column for own in possible_kinds(kind) if own.column in columns]
             if shared:
                 tag = f"{shared[0].upper()}_{name}"
                 yield f"models: {name} and {other} would both write INFO/{tag}; rename one"
+
+
+def _calibrates(config: Mapping[str, Any]) -> bool:
+    return config["annotate"]["calibrate"] is not None
+
+
+def _calibration_errors(config: Mapping[str, Any]) -> Iterator[str]:
+    """Say why no score can be calibrated by its mutation context."""
+    key = f"annotate.calibrate: found {config['annotate']['calibrate']!r}"
+    if config["scoring"]["background_sites"] == 0:
+        yield (
+            f"{key}, but scoring.background_sites is 0: the scores of random sites of the genome "
+            "are what it takes the means of; raise it, or remove annotate.calibrate"
+        )
+    if not any(kind is None or kind.is_llr for kind in model_kinds(config).values()):
+        yield f"{key}, but no model has log-likelihood ratios, which it is for; remove it"
 
 
 def _training_checks(config: Mapping[str, Any]) -> Iterator[str]:

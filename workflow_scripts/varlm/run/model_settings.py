@@ -98,14 +98,18 @@ def kind_of(config: Mapping[str, Any], model: Mapping[str, Any]) -> ScoreKind | 
 
 def model_kinds(config: Mapping[str, Any]) -> dict[str, ScoreKind | None]:
     """Return model → kind of its score; None: not known before its checkpoint is."""
-    return {name: kind_of(config, model) for name, model in config["models"].items()}
+    kinds = {name: kind_of(config, model) for name, model in config["models"].items()}
+    if not config["annotate"].get("calibrate"):
+        return kinds
+    return {name: kind and replace(kind, calibrated=kind.is_llr) for name, kind in kinds.items()}
 
 
 def possible_kinds(kind: ScoreKind | None) -> list[ScoreKind]:
-    """Return the kinds that a model's score may be of, on whichever strands."""
+    """Return the kinds that a model's score may be of, on whichever strands, calibrated or not."""
     if kind is not None:
         return [kind]
     kinds = [*SCORE_KINDS.values()]
+    kinds += [replace(possible, calibrated=True) for possible in kinds if possible.is_llr]
     return [*kinds, *(replace(possible, strands="transcript") for possible in kinds)]
 
 

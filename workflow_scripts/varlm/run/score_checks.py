@@ -8,6 +8,7 @@ from typing import Any
 from varlm.run.config_keys import is_address
 from varlm.run.model_settings import model_columns, model_kinds
 from varlm.run.score_tables import CONTIG, ScoreTable, score_tables
+from varlm.tables.columns import calibrated_columns
 
 # INFO fields of the annotated VCF that are of no model: `varlm.results.tags` has what they mean.
 _OWN_TAGS = (
@@ -62,10 +63,15 @@ def _idle(config: Mapping[str, Any]) -> Iterator[str]:
 
 
 def compared_columns(config: Mapping[str, Any]) -> list[str]:
-    """Return the columns that are compared: those of `evaluate.scores`, and of tables of scores."""
+    """Return the columns that are compared: those of `evaluate.scores`, and of tables of scores.
+
+    And of models those beside their score: the calibrated ones.
+    """
     ways = config["evaluate"]["scores"]
     tables = [table.column_name(c) for table in score_tables(config) for c in table.ranked]
-    return [name for name in dict.fromkeys([*ways, *tables]) if ways.get(name) != "none"]
+    kinds = {model: kind for model, kind in model_kinds(config).items() if kind is not None}
+    names = dict.fromkeys([*ways, *tables, *calibrated_columns(kinds)])
+    return [name for name in names if ways.get(name) != "none"]
 
 
 def _path_errors(table: ScoreTable, key: str) -> Iterator[str]:

@@ -19,11 +19,12 @@ from varlm.tables.score_kinds import ScoreKind
 def shown_settings(config: Mapping[str, Any], addresses: Iterable[str]) -> str:
     """Return the config for the reports, without what addresses have after "?": maybe a token.
 
-    A config that names no table of scores is shown as before there was that key, without what is of
-    dense scores where no model has such, without match groups where there are none, and without
-    what is probed, which is in no report of a cohort: its reports are not made again for it.
+    What is younger than most projects is not shown where it is as by default, so that their reports
+    are not made again for it: tables of scores, calibration, dense scores where no model has such,
+    match groups. What is probed is in no report of a cohort.
     """
-    annotate = {key: value for key, value in config["annotate"].items() if key != "scores" or value}
+    later = ("scores", "calibrate")
+    annotate = {k: value for k, value in config["annotate"].items() if k not in later or value}
     scoring = {k: value for k, value in config["scoring"].items() if k != "dense"}
     scoring = config["scoring"] if any_dense(config) else scoring
     shown = {**config, "annotate": annotate, "scoring": scoring}
@@ -134,7 +135,8 @@ def _table(config: Mapping[str, Any], name: str) -> ScoreTable:
 def _checked_models(config: Mapping[str, Any]) -> list[str] | dict[str, str | None]:
     """Return the models' names, or, where not all scores are masked, name → kind, if known.
 
-    Behind the kind of a model of the transcript's strand, that is said.
+    Behind the kind of a model of the transcript's strand, that is said, and behind one whose scores
+    are calibrated.
     """
     kinds = {name: _said(kind) for name, kind in model_kinds(config).items()}
     return list(kinds) if set(kinds.values()) <= {"masked"} else kinds
@@ -143,7 +145,8 @@ def _checked_models(config: Mapping[str, Any]) -> list[str] | dict[str, str | No
 def _said(kind: ScoreKind | None) -> str | None:
     if kind is None:
         return None
-    return f"{kind.name}/transcript" if kind.strands == "transcript" else kind.name
+    more = ["transcript"] if kind.strands == "transcript" else []
+    return "/".join([kind.name, *more, *(["calibrated"] if kind.calibrated else [])])
 
 
 def steps_of(config: Mapping[str, Any]) -> list[str]:

@@ -11,6 +11,12 @@ from varlm.annotation.bigwigs import BigWigColumns
 from varlm.annotation.info_fields import read_info_table
 from varlm.annotation.intervals import IntervalColumns
 from varlm.annotation.joined_scores import JoinedScores
+from varlm.annotation.mutation_calibration import (
+    NONE,
+    PENTAMER,
+    TRINUCLEOTIDE,
+    MutationCalibration,
+)
 from varlm.annotation.table import Beside, Sources, Track
 from varlm.annotation.transcript_strands import scored_on_both
 from varlm.annotation.writing import write_annotated
@@ -25,7 +31,7 @@ from varlm.scoring.unscored import alleles_without_score
 from varlm.steps.options import add_dense_option
 from varlm.store import Store
 from varlm.tables.parquet import read_table
-from varlm.tables.schemas import BACKGROUND, CONSEQUENCES
+from varlm.tables.schemas import BACKGROUND, CONSEQUENCES, CONTEXT_MEANS
 from varlm.tables.score_kinds import ScoreKind
 
 log = logging.getLogger("varlm")
@@ -41,6 +47,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--background", type=Path, action="append", default=[], help="of each model, in order"
+    )
+    parser.add_argument(
+        "--contexts",
+        type=Path,
+        action="append",
+        default=[],
+        help="mutation contexts of each model, in order, by which its log-ratios are calibrated",
     )
     add_dense_option(parser)
     parser.add_argument("--consequences", type=Path, help="consequences.parquet")
@@ -84,6 +97,7 @@ def run(args: argparse.Namespace) -> None:
         )
     ]
     sources = _sources(args, genome)
+    calibrations = _calibrations([model for model, _ in models], args.contexts, genome)
     count = write_annotated(
         args.variants,
         genome,
@@ -92,7 +106,10 @@ def run(args: argparse.Namespace) -> None:
         sources,
         args.annotated,
         constants([model for model, _ in models], args.dense),
+        calibrations,
     )
+    for name, calibration in calibrations.items():
+        _tell_contexts(name, calibration)
     _warn_of_unscored([model for model, _ in models], args.variants)
     for model, _ in models:
         if model.strands == "transcript":
@@ -127,6 +144,28 @@ def _sources(args: argparse.Namespace, genome: Genome) -> Sources:
 def _percentiles(path: Path, kind: ScoreKind) -> Percentiles | None:
     background = read_table(path, BACKGROUND)
     return Percentiles(background["llr"].to_numpy(), kind.harmful) if background.height else None
+
+
+def _calibrations(
+    models: Sequence[PreparedModel], contexts: Sequence[Path], genome: Genome
+) -> dict[str, MutationCalibration]:
+    """Return what calibrates each model's scores, of those with log-ratios; none without tables."""
+    if not contexts:
+        return {}
+    return {
+        model.name: MutationCalibration(read_table(path, CONTEXT_MEANS), genome)
+        for model, path in zip(models, contexts, strict=True)
+        if model.kind.is_llr
+    }
+
+
+def _tell_contexts(model: str, calibration: MutationCalibration) -> None:
+    """Say in how many SNVs' mutation contexts the background has sites enough."""
+    taken = calibration.taken
+    log.info(
+        "model %s: %d SNVs calibrated by their 5-mer, %d by their trinucleotide, %d by none (null)",
+        *(model, taken[PENTAMER], taken[TRINUCLEOTIDE], taken[NONE]),
+    )
 
 
 def _warn_of_unscored(models: Sequence[PreparedModel], variants: Path) -> None:

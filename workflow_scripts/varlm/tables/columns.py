@@ -88,6 +88,15 @@ def kinds_of(models: Iterable[str] | Mapping[str, ScoreKind]) -> Mapping[str, Sc
     return models if isinstance(models, Mapping) else dict.fromkeys(models, SCORE_KINDS["masked"])
 
 
+def calibrated_columns(kinds: Mapping[str, ScoreKind]) -> dict[str, str]:
+    """Return the columns of calibrated scores of models, and which end of each is harmful."""
+    return {
+        f"{model}_{kind.calibrated_column}": kind.harmful
+        for model, kind in kinds.items()
+        if kind.calibrated
+    }
+
+
 def annotated_names(
     models: Iterable[str] | Mapping[str, ScoreKind], extra: Iterable[str] = ()
 ) -> list[str]:

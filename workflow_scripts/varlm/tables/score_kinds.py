@@ -43,6 +43,9 @@ class ScoreKind:
     strands : str
         Which strands' score it is: the mean of `both`, `forward`, or `transcript`: that of the
         allele's transcript, which a column of its own names.
+    calibrated : bool
+        Whether a column beside it has the score less what the genome's SNVs of its mutation
+        context have.
     """
 
     name: str
@@ -55,6 +58,12 @@ class ScoreKind:
     distribution: bool = False
     alleles: Literal["pseudo", "sequence"] | None = None
     strands: Strands = "both"
+    calibrated: bool = False
+
+    @property
+    def calibrated_column(self) -> str:
+        """The column of the calibrated score, after the model's name."""
+        return f"{self.column}_calibrated"
 
     @property
     def is_llr(self) -> bool:
@@ -181,6 +190,18 @@ def score_columns(kind: ScoreKind) -> tuple[Column, ...]:
             "percentile",
             f"percentage of the genome's background SNVs with a {than} {score}, ties half, 0 to "
             "100; null where scoring.background_sites is 0",
+        ),
+        *(_calibrated_columns(kind) if kind.calibrated else ()),
+    )
+
+
+def _calibrated_columns(kind: ScoreKind) -> tuple[Column, ...]:
+    return (
+        (
+            kind.calibrated_column,
+            f"{kind.column} less its mean over the genome's background SNVs of the same 5-mer and "
+            "ALT, of the same trinucleotide and ALT where those are at fewer than 100 sites; null "
+            "where these are too, and for indels and MNVs",
         ),
     )
 

@@ -25,6 +25,7 @@ from varlm.evaluation.spectrum import ANCESTRAL, COUNT, NUMBER
 from varlm.evaluation.strata import Strata
 from varlm.evaluation.tasks import Task, contrast_task, frequency_task
 from varlm.genome.reference import Genome
+from varlm.tables.columns import calibrated_columns
 from varlm.tables.schemas import EVALUATION, read_kinds
 from varlm.tables.score_kinds import ScoreKind
 from varlm.variants.accounting import Accounting
@@ -88,7 +89,7 @@ def evaluate(inputs: EvaluationInput) -> Evaluated:
         column.name: column.column.harmful
         for column in joined_columns(inputs.annotated)
         if column.column.harmful is not None
-    }
+    } | calibrated_columns(kinds)
     scores, absent = checked_scores(kinds, config, schema, published)
     specs = label_specs(inputs.cohort, config, inputs.tables)
     check_label_columns(specs, schema, inputs.cohort)

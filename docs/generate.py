@@ -26,6 +26,7 @@ sys.path[:0] = [str(ROOT / "workflow_scripts"), str(ROOT / "docs")]
 
 import model_pages
 
+from varlm.annotation.mutation_calibration import CohortCalibration, ContextCounts
 from varlm.annotation.published.joining import ScoreJoin
 from varlm.results import summary
 from varlm.results.tags import ANNOTATION_TAGS, REJECTED_TAG, score_tags
@@ -191,6 +192,11 @@ FILES = (
         "cohorts/{cohort}/annotated.parquet",
         "every accepted allele with its scores ([columns](#annotatedparquet)); units, models, "
         "revisions and digests are in the file's metadata",
+    ),
+    (
+        "cohorts/{cohort}/calibration.json",
+        "with `annotate.calibrate`: how many SNVs were held against their 5-mer, or their "
+        "trinucleotide",
     ),
     (
         "cohorts/{cohort}/annotated.tsv.gz",
@@ -369,6 +375,11 @@ SUMMARY = {
     "dense_spearman": "over their SNVs, the rank correlation of dense and masked LLRs",
     "dense_pearson": "their correlation",
     "dense_rmse": "root of their mean squared difference after the constant, nats",
+    "calibrated_by_pentamer": "with `annotate.calibrate`: accepted SNVs held against the "
+    "background's of their 5-mer and ALT; empty for a model without LLRs, as the next two",
+    "calibrated_by_trinucleotide": "those held against the background's of their trinucleotide and "
+    "ALT, since the 5-mer's are too few",
+    "not_calibrated": "those of which these are too few as well: no calibrated score",
     "rejected_REASON": "rejected alleles by reason, a column for each that occurs",
     "NAME_matched": "of each table of `annotate.scores`: accepted alleles that it has",
     "NAME_not_matched": "those that it has not, though it has their contig",
@@ -540,7 +551,8 @@ def check_summary() -> None:
         seconds=0,
     )
     joins = {"c": {"NAME": joined}}
-    (row,) = summary.summarise([alleles], [plan], {"m": scale}, joins)
+    calibrated = {"c": CohortCalibration(models={"m": ContextCounts()})}
+    (row,) = summary.summarise([alleles], [plan], {"m": scale}, joins, calibrated)
     if list(row) != list(SUMMARY):
         raise SystemExit(f"docs/generate.py: SUMMARY is not the columns of summary.tsv: {[*row]}")
 

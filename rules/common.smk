@@ -420,9 +420,16 @@ def stored(wildcards):
 
 def context_tables(models):
     """Return what the backgrounds of models have in each mutation context, if that is asked for."""
-    folder = f"{RESULTS}/background/context"
-    is_asked_for = CONFIG["annotate"]["calibrate"] is not None
-    return [f"{folder}/{model}.parquet" for model in models] if is_asked_for else []
+    if CONFIG["annotate"]["calibrate"] is None:
+        return []
+    return [f"{RESULTS}/background/context/{model}.parquet" for model in models]
+
+
+def calibrations(cohorts):
+    """Return what says how many SNVs of cohorts were calibrated, if that is asked for."""
+    if CONFIG["annotate"]["calibrate"] is None:
+        return []
+    return [f"{RESULTS}/cohorts/{cohort}/calibration.json" for cohort in cohorts]
 
 
 def dense_scales(wildcards):

@@ -1,6 +1,7 @@
 # Requires: {results}/cohorts/{cohort}/variants.parquet, consequences.parquet, info.parquet and
 #           scores/{table}.parquet where wanted, the store, BED and bigWig files, the cohort's VCFs
-# Produces: annotated.parquet; annotated.tsv.gz and annotated.vcf.gz, each + index; summary.tsv
+# Produces: annotated.parquet, calibration.json where wanted; annotated.tsv.gz and
+#           annotated.vcf.gz, each + index; summary.tsv
 
 
 rule annotate:
@@ -22,6 +23,7 @@ rule annotate:
     output:
         annotated=f"{RESULTS}/cohorts/{{cohort}}/annotated.parquet",
         digest=f"{RESULTS}/cohorts/{{cohort}}/annotated.parquet.sha256",
+        calibration=calibrations(["{cohort}"]),
     log:
         f"{RESULTS}/logs/annotate/{{cohort}}.log",
     benchmark:
@@ -44,6 +46,7 @@ rule annotate:
             *flags("--info", input.info[:1]),
             *flags("--dense", input.dense),
             *flags("--contexts", input.contexts),
+            *flags("--calibration", calibrations([wildcards.cohort])),
             *joined_flags(wildcards.cohort),
         ],
         tracks=lambda wildcards, input: [
@@ -122,6 +125,7 @@ rule summarise:
         committed=expand(rules.commit.output.committed, model=MODELS),
         dense=dense_scales,
         records=records(ALL_COHORTS),
+        calibrations=calibrations(ALL_COHORTS),
     output:
         summary=f"{RESULTS}/summary.tsv",
     log:
@@ -138,6 +142,10 @@ rule summarise:
             *flags(
                 "--scores",
                 named([c for c in ALL_COHORTS for _ in TABLES], input.records),
+            ),
+            *flags(
+                "--calibration",
+                named(ALL_COHORTS if input.calibrations else [], input.calibrations),
             ),
         ],
     shell:

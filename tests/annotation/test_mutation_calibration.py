@@ -10,9 +10,7 @@ import pytest
 from varlm.annotation import mutation_calibration
 from varlm.annotation.mutation_calibration import (
     LEAST,
-    NONE,
-    PENTAMER,
-    TRINUCLEOTIDE,
+    ContextCounts,
     MutationCalibration,
     context_means,
     coverage,
@@ -98,9 +96,9 @@ def test_what_a_context_alone_says_is_taken_away(large):
     scores, calibration = calibrated(genome, snvs, of_contexts(keys, 2))
     inside = np.array([k is not None for k in keys])
     np.testing.assert_allclose(scores[inside], 0, atol=1e-5)
-    assert calibration.taken[PENTAMER] == inside.sum() == snvs.height - 24
-    # At the ends of contigs the bases next to the outermost but one are known, but not two.
-    assert (calibration.taken[TRINUCLEOTIDE], calibration.taken[NONE]) == (12, 12)
+    assert inside.sum() == snvs.height - 24
+    # One base of each end of a contig has a neighbour on each side, but not two.
+    assert calibration.counts == ContextCounts(snvs.height - 24, 12, 12)
     assert np.isnan(scores[:3]).all()
 
 
@@ -148,21 +146,19 @@ def test_means_are_those_of_a_loop(make_reference, monkeypatch):
         contig, pos, _, alt = snvs.row(row)
         for flank, group in groups.items():
             group[key(contigs[contig], pos, alt, flank)].append(stored[row])
-    expected, taken = [], defaultdict(int)
+    expected, counts = [], ContextCounts()
     for row, (contig, pos, _, alt) in enumerate(snvs.iter_rows()):
         keys = {flank: key(contigs[contig], pos, alt, flank) for flank in groups}
         told = [f for f, k in keys.items() if k is not None and len(groups[f].get(k, [])) >= 4]
-        taken[{2: PENTAMER, 1: TRINUCLEOTIDE}[told[0]] if told else NONE] += 1
+        field = {2: "pentamer", 1: "trinucleotide"}[told[0]] if told else "none"
+        setattr(counts, field, getattr(counts, field) + 1)
         mean = np.mean(groups[told[0]][keys[told[0]]]) if told else np.nan
         expected.append(scores[row] - mean)
     means = context_means(background_of(genome, snvs.filter(drawn), scores[drawn]), genome)
     calibration = MutationCalibration(means, genome)
     np.testing.assert_allclose(calibration(snvs, scores), expected, atol=1e-12)
-    assert calibration.taken == taken
-    assert min(taken.values()) > 10
-    # The same in pieces: what was counted goes on.
-    calibration(snvs[:30], scores[:30])
-    assert calibration.taken.total() == snvs.height + 30
+    assert calibration.counts == counts
+    assert min(counts.pentamer, counts.trinucleotide, counts.none) > 10
 
 
 def test_the_table_has_every_context_with_its_sites_and_spread(large):
@@ -195,8 +191,7 @@ def test_a_cell_counts_from_100_sites_on(make_reference, sites, falls_back):
     assert own == pytest.approx(-both if falls_back else 2.0)
     assert other == pytest.approx(-1.0)
     assert np.isnan(unknown)
-    assert calibration.taken[PENTAMER] == 2 - falls_back
-    assert calibration.taken[TRINUCLEOTIDE] == falls_back
+    assert calibration.counts == ContextCounts(2 - falls_back, int(falls_back), 1)
 
 
 def test_how_many_sites_would_do(large):

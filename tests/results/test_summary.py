@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from making.records import accounting, plan, prepared_model
+from varlm.annotation.mutation_calibration import CohortCalibration, ContextCounts
 from varlm.annotation.published.joining import ScoreJoin
 from varlm.cli import main
 from varlm.errors import UserError
-from varlm.results.summary import DENSE, summarise
+from varlm.results.summary import CALIBRATED, DENSE, summarise
 from varlm.scoring.dense_scale import measured, unmeasured
 
 COUNTS = plan().cohorts["c"]
@@ -151,3 +152,22 @@ def test_alleles_for_which_a_kind_of_score_is_not_defined_are_counted_apart():
 def test_counts_that_do_not_add_up(entry, planned, message):
     with pytest.raises(UserError, match=message):
         summarise([entry], [planned])
+
+
+def test_what_was_calibrated_follows_the_models_counts(tmp_path):
+    counts = CohortCalibration(models={"x": ContextCounts(3, 2, 1)})
+    entries = [accounting(cohort="a"), accounting(cohort="b")]
+    step = ["summarise", "--summary", str(tmp_path / "summary.tsv")]
+    files = [("--plan", plan(model, "ab")) for model in "xy"]
+    for index, (flag, content) in enumerate([*(("--accounting", e) for e in entries), *files]):
+        content.write(tmp_path / f"{index}.json")
+        step += [flag, str(tmp_path / f"{index}.json")]
+    for cohort in "ab":
+        counts.write(tmp_path / f"{cohort}.json")
+        step += ["--calibration", f"{cohort}={tmp_path / cohort}.json"]
+    assert main(step) == 0
+    with (tmp_path / "summary.tsv").open(newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    assert [tuple(row[name] for name in CALIBRATED) for row in rows] == 2 * [
+        *(("3", "2", "1"), ("", "", ""))
+    ]

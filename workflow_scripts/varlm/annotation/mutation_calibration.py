@@ -13,13 +13,13 @@ trinucleotide change stands in for it.
 from __future__ import annotations
 
 import math
-from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from varlm.files.json_record import JsonRecord
 from varlm.genome.mutation_contexts import context_names, contexts, windows_around
 from varlm.genome.reference import Genome
 from varlm.tables.schemas import CONTEXT_MEANS
@@ -33,7 +33,42 @@ FLANKS = (2, 1)
 ENOUGH = 0.9
 """Share of a genome's SNVs whose 5-mers should be told by the background."""
 
-PENTAMER, TRINUCLEOTIDE, NONE = "pentamer", "trinucleotide", "none"
+
+@dataclass
+class ContextCounts:
+    """How many SNVs were held against which context.
+
+    Attributes
+    ----------
+    pentamer, trinucleotide : int
+        Their 5-mer change, or the trinucleotide change that stands in for it.
+    none : int
+        Neither has sites enough: they have no calibrated score.
+    """
+
+    pentamer: int = 0
+    trinucleotide: int = 0
+    none: int = 0
+
+    @property
+    def snvs(self) -> int:
+        """All of them."""
+        return self.pentamer + self.trinucleotide + self.none
+
+
+@dataclass(frozen=True, kw_only=True)
+class CohortCalibration(JsonRecord):
+    """The file `calibration.json` of a cohort.
+
+    Attributes
+    ----------
+    models : dict of ContextCounts
+        Of each model whose scores are calibrated, the cohort's SNVs.
+    """
+
+    MADE_BY = "annotate"
+
+    models: dict[str, ContextCounts]
 
 
 def context_means(background: pl.DataFrame, genome: Genome) -> pl.DataFrame:
@@ -164,14 +199,15 @@ class MutationCalibration:
 
     Attributes
     ----------
-    taken : collections.Counter
-        SNVs so far that were held against their 5-mer (`PENTAMER`), their trinucleotide change
-        (`TRINUCLEOTIDE`) or `NONE`.
+    coverage : Coverage
+        How far the model's background tells contexts apart.
+    counts : ContextCounts
+        Of the SNVs so far.
     """
 
     def __init__(self, means: pl.DataFrame, genome: Genome):
         self._means, self._genome = told_means(means), genome
-        self.taken: Counter[str] = Counter()
+        self.coverage, self.counts = coverage(means), ContextCounts()
 
     def __call__(self, snvs: pl.DataFrame, scores: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return calibrated scores, shape (n,); NaN where no context has sites enough.
@@ -188,8 +224,8 @@ class MutationCalibration:
             np.where(numbers >= 0, means[numbers], np.nan)
             for numbers, means in zip(cells, self._means, strict=True)
         )
-        of_five, of_three = ~np.isnan(five), np.isnan(five) & ~np.isnan(three)
-        self.taken[PENTAMER] += int(of_five.sum())
-        self.taken[TRINUCLEOTIDE] += int(of_three.sum())
-        self.taken[NONE] += len(scores) - int(of_five.sum()) - int(of_three.sum())
+        of_five, of_none = ~np.isnan(five), np.isnan(five) & np.isnan(three)
+        self.counts.pentamer += int(of_five.sum())
+        self.counts.none += int(of_none.sum())
+        self.counts.trinucleotide += int((~of_five & ~of_none).sum())
         return scores - np.where(of_five, five, three)

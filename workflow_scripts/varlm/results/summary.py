@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
+from varlm.annotation.mutation_calibration import CohortCalibration
 from varlm.annotation.published.joining import ScoreJoin
 from varlm.errors import UserError
 from varlm.scoring.dense_scale import DenseScale
@@ -35,12 +36,16 @@ DENSE = (
     "dense_rmse",
 )
 
+# Where scores are calibrated by mutation context: SNVs by what they were held against.
+CALIBRATED = ("calibrated_by_pentamer", "calibrated_by_trinucleotide", "not_calibrated")
+
 
 def summarise(
     accountings: Sequence[Accounting],
     plans: Sequence[Plan],
     scales: Mapping[str, DenseScale] | None = None,
     joins: Mapping[str, Mapping[str, ScoreJoin]] | None = None,
+    calibrations: Mapping[str, CohortCalibration] | None = None,
 ) -> list[dict[str, Cell]]:
     """Return one row per cohort and model, with the same columns in each.
 
@@ -52,8 +57,9 @@ def summarise(
     store that were set aside, both of the model's plan;
     `alleles_without_score` counts, where there are any, the unique indels and MNVs for which the
     model's kind of score is not defined; `DENSE` are there where a model has dense scores, and
-    empty for others; `rejected_{reason}` follows for every reason that occurs. Of each table of
-    published scores follow `{table}_matched`, `{table}_not_matched` and
+    empty for others; `CALIBRATED` are there where scores are calibrated by mutation context, and
+    empty for models without log-ratios; `rejected_{reason}` follows for every reason that occurs.
+    Of each table of published scores follow `{table}_matched`, `{table}_not_matched` and
     `{table}_on_lacking_contigs`, which count accepted alleles, and `{table}_refs_wrong`, its rows.
 
     Parameters
@@ -64,6 +70,8 @@ def summarise(
         Model → how its dense scores are beside masked ones; of dense ones alone.
     joins : mapping, optional
         Cohort → table → what was matched of it.
+    calibrations : mapping, optional
+        Cohort → how many of its SNVs were calibrated.
 
     Raises
     ------
@@ -80,6 +88,8 @@ def summarise(
             _check_plan(plan, accounting)
             row = _row(accounting, plan, unscored)
             row |= _dense_columns(scales.get(plan.model)) if scales else {}
+            if calibrations:
+                row |= _calibrated_columns(calibrations[accounting.cohort], plan.model)
             of_cohort.append({**row, **_rejected(accounting, reasons)})
         if not plans:
             of_cohort.append({**_counted(accounting), **_rejected(accounting, reasons)})
@@ -117,6 +127,14 @@ def _dense_columns(scale: DenseScale | None) -> dict[str, Cell]:
     numbers = [None if value is None else round(value, 4) for value in (scale.constant, *measured)]
     sites = of.sites if of else None
     return dict(zip(DENSE, (numbers[0], scale.origin, sites, *numbers[1:]), strict=True))
+
+
+def _calibrated_columns(calibration: CohortCalibration, model: str) -> dict[str, Cell]:
+    counts = calibration.models.get(model)
+    if counts is None:
+        return dict.fromkeys(CALIBRATED)
+    numbers = (counts.pentamer, counts.trinucleotide, counts.none)
+    return dict(zip(CALIBRATED, map(str, numbers), strict=True))
 
 
 def _published(joins: Mapping[str, ScoreJoin]) -> dict[str, Cell]:

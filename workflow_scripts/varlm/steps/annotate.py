@@ -12,9 +12,9 @@ from varlm.annotation.info_fields import read_info_table
 from varlm.annotation.intervals import IntervalColumns
 from varlm.annotation.joined_scores import JoinedScores
 from varlm.annotation.mutation_calibration import (
-    NONE,
-    PENTAMER,
-    TRINUCLEOTIDE,
+    ENOUGH,
+    LEAST,
+    CohortCalibration,
     MutationCalibration,
 )
 from varlm.annotation.table import Beside, Sources, Track
@@ -83,6 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--aliases", type=Path, help="contig aliases")
     parser.add_argument("--annotated", type=Path, required=True, help="output table")
+    parser.add_argument("--calibration", type=Path, help="output: what was calibrated, JSON")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -110,6 +111,9 @@ def run(args: argparse.Namespace) -> None:
     )
     for name, calibration in calibrations.items():
         _tell_contexts(name, calibration)
+    if args.calibration:
+        counts = {name: calibration.counts for name, calibration in calibrations.items()}
+        CohortCalibration(models=counts).write(args.calibration)
     _warn_of_unscored([model for model, _ in models], args.variants)
     for model, _ in models:
         if model.strands == "transcript":
@@ -161,11 +165,21 @@ def _calibrations(
 
 def _tell_contexts(model: str, calibration: MutationCalibration) -> None:
     """Say in how many SNVs' mutation contexts the background has sites enough."""
-    taken = calibration.taken
+    counts = calibration.counts
     log.info(
         "model %s: %d SNVs calibrated by their 5-mer, %d by their trinucleotide, %d by none (null)",
-        *(model, taken[PENTAMER], taken[TRINUCLEOTIDE], taken[NONE]),
+        *(model, counts.pentamer, counts.trinucleotide, counts.none),
     )
+    if counts.pentamer < ENOUGH * counts.snvs:
+        told = calibration.coverage
+        log.warning(
+            "model %s: the background's %d sites are few for a calibration by 5-mers: %.0f %% of "
+            "the SNVs are held against their trinucleotide change, whose 5-mers it has at fewer "
+            "than %d sites, and %.0f %% have no calibrated score; about %d sites "
+            "(scoring.background_sites) would do for %.0f %% of a genome's SNVs",
+            *(model, told.sites, 100 * counts.trinucleotide / counts.snvs),
+            *(LEAST, 100 * counts.none / counts.snvs, told.needed, 100 * ENOUGH),
+        )
 
 
 def _warn_of_unscored(models: Sequence[PreparedModel], variants: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
-from varlm.annotation.mutation_calibration import ENOUGH, LEAST, context_means, coverage
+from varlm.annotation.mutation_calibration import LEAST, context_means, coverage
 from varlm.genome.reference import Genome
 from varlm.models.prepared import PreparedModel
 from varlm.scoring import background
@@ -62,10 +62,3 @@ def _write_contexts(model: PreparedModel, rows: pl.DataFrame, genome: Genome, pa
         *(model.name, told.pentamers, told.of_pentamers, LEAST),
         *(told.trinucleotides, told.of_trinucleotides),
     )
-    if told.share < ENOUGH:
-        log.warning(
-            "model %s: the background's %d sites are few for a calibration by 5-mers: it has %d "
-            "sites or more with those of %.0f %% of the genome's SNVs; the others are held against "
-            "their trinucleotide change. About %d (scoring.background_sites) would do for %.0f %%",
-            *(model.name, told.sites, LEAST, 100 * told.share, told.needed, 100 * ENOUGH),
-        )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
 
+from varlm.annotation.mutation_calibration import CohortCalibration
 from varlm.annotation.published.joining import ScoreJoin
 from varlm.files.whole import atomic_path
 from varlm.results.summary import summarise
@@ -33,6 +35,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="COHORT=FILE",
         help="what was matched of a table of published scores, JSON; repeat",
     )
+    parser.add_argument(
+        "--calibration",
+        action="append",
+        default=[],
+        metavar="COHORT=FILE",
+        help="what was calibrated by mutation context, JSON; repeat",
+    )
     parser.add_argument("--summary", type=Path, required=True, help="output .tsv")
 
 
@@ -48,6 +57,13 @@ def run(args: argparse.Namespace) -> None:
         [*map(Plan.read, args.plan)],
         read_scales(args.dense),
         joins,
+        _calibrations(args.calibration),
     )
     with atomic_path(args.summary) as temporary:
         write_tsv(pl.DataFrame(rows), temporary)
+
+
+def _calibrations(entries: Sequence[str]) -> dict[str, CohortCalibration]:
+    """Return what was calibrated, by cohort, given COHORT=FILE."""
+    named = (entry.partition("=") for entry in entries)
+    return {cohort: CohortCalibration.read(Path(path)) for cohort, _, path in named}

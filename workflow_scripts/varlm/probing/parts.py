@@ -30,6 +30,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 POSITIONS: tuple[Positions, ...] = get_args(Positions)
 
 PART_BYTES = 256_000_000  # of a part, unless one row is larger
+PART_ROWS = 1024  # of a part: what a step that is stopped may lose
 
 RECORD, TABLE, IDENTITY = "embeddings.json", "rows.parquet", "identity.json"
 
@@ -40,8 +41,12 @@ ROWS = Table(
         Column(
             "chrom", pl.String(), "contig as the reference names it; null: a sequence of its own"
         ),
-        Column("start", pl.UInt32(), "first base that is embedded, 0-based; null likewise"),
-        Column("end", pl.UInt32(), "end of it, half-open; null likewise"),
+        Column(
+            "start",
+            pl.Int64(),
+            "first base embedded, 0-based (on a circle maybe below 0); null likewise",
+        ),
+        Column("end", pl.Int64(), "end of it, half-open; null likewise"),
         Column("strand", pl.String(), "+ or -, on which the sequence is read; null likewise"),
         Column("label", pl.Float64(), "the number; of classes 1, positive, or 0, negative"),
         Column("fold", pl.String(), "rows that are held out together have the same"),
@@ -281,8 +286,11 @@ def part_path(folder: Path, number: int) -> Path:
 
 
 def part_slices(rows: int, row_bytes: int, most: int = PART_BYTES) -> list[slice]:
-    """Return the rows of each part: as many as fit `most` bytes, or one; of no rows, one part."""
-    size = max(most // row_bytes, 1)
+    """Return the rows of each part: what fits `most` bytes, or one, `PART_ROWS` at most.
+
+    Of no rows, one part.
+    """
+    size = min(max(most // row_bytes, 1), PART_ROWS)
     return [slice(start, min(start + size, rows)) for start in range(0, max(rows, 1), size)]
 
 

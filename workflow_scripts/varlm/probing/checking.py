@@ -1,0 +1,224 @@
+"""Sequences, intervals and variants of a probe's table: what of them is embedded, if it is sound.
+
+Each function leaves rows out of a sieve, or refuses them, and adds what is embedded: `contig`,
+`start`, `end` (0-based, half-open) and `strand`, null for sequences of their own.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from varlm.errors import UserError, first_few
+from varlm.genome.bases import BASES, IUPAC
+from varlm.genome.contig_names import ContigNames
+from varlm.genome.reference import Genome
+from varlm.genome.windows import strip_shared
+from varlm.probing.columns import FOLD, ROW, STRAND
+from varlm.probing.sieve import Sieve
+from varlm.probing.specification import ProbeSpec
+
+log = logging.getLogger(__name__)
+
+VARIANT_LENGTH = 128  # bp around a variant, where the config does not say
+
+_SHOWN = 50  # contigs named in a warning
+_LETTERS = f"^[{IUPAC.decode()}]+$"
+
+
+def check_sequences(sieve: Sieve, spec: ProbeSpec, genome: Genome, names: ContigNames) -> None:
+    """Take sequences, upper case, T for U; of longer ones than `spec.length` the middle."""
+    del genome, names  # sequences are of none
+    text = pl.col("sequence").fill_null("").str.strip_chars().str.to_uppercase()
+    sieve.rows = sieve.rows.with_columns(text.str.replace_all("U", "T"))
+    sieve.refuse(
+        ~sieve.rows["sequence"].str.contains(_LETTERS),
+        lambda row: (
+            f"the sequence is {row['sequence'][:40]!r}; expected A, C, G, T, N or another IUPAC "
+            "code of nucleotides"
+        ),
+    )
+    if spec.length is not None:
+        sieve.drop(_sizes(sieve) < spec.length, "too_short")
+        first = pl.Series(_sizes(sieve) // 2 - spec.length // 2)
+        middle = sieve.rows["sequence"].str.slice(first, spec.length)
+        sieve.rows = sieve.rows.with_columns(middle)
+    place = pl.lit(None, pl.Int64)
+    sieve.rows = sieve.rows.with_columns(
+        contig=pl.lit(None, pl.String), start=place, end=place, strand=pl.lit(None, pl.String)
+    )
+    _one_length(sieve, spec, _sizes(sieve))
+
+
+def check_intervals(sieve: Sieve, spec: ProbeSpec, genome: Genome, names: ContigNames) -> None:
+    """Take intervals, whole or `spec.length` around their middle, on their own strand."""
+    _match_contigs(sieve, names)
+    _parse(sieve, ("start", "end"), "0-based, as in BED")
+    start, end, lengths = _array(sieve, "start"), _array(sieve, "end"), _lengths(sieve, genome)
+    sieve.refuse(
+        (start < 0) | (start >= end) | (end > lengths),
+        lambda row: (
+            f"found {row['start']}-{row['end']}, but contig {row['contig']!r} is "
+            f"0-{genome[row['contig']].length}; expected start < end within it (another assembly?)"
+        ),
+    )
+    strand = pl.col(STRAND) if STRAND in sieve.rows.columns else pl.lit("+")
+    forward = strand.fill_null("+").replace({".": "+", "": "+"}).alias(STRAND)
+    sieve.rows = sieve.rows.with_columns(forward)
+    sieve.refuse(
+        ~sieve.rows[STRAND].is_in(["+", "-"]),
+        lambda row: f"the strand is {row[STRAND]!r}; expected +, - or .",
+    )
+    if spec.length is not None:
+        _take_middle(sieve, spec.length)
+        _keep_within(sieve, genome, _array(sieve, "end"))
+    _one_length(sieve, spec, _array(sieve, "end") - _array(sieve, "start"))
+
+
+def _take_middle(sieve: Sieve, length: int) -> None:
+    """Take `length` bp of intervals: the base at size // 2 on their strand is at length // 2."""
+    size = pl.col("end") - pl.col("start")
+    before = size // 2 - length // 2
+    first = pl.when(pl.col(STRAND) == "-").then(pl.col("end") - before - length)
+    sieve.rows = sieve.rows.with_columns(
+        first.otherwise(pl.col("start") + before).alias("start")
+    ).with_columns((pl.col("start") + length).alias("end"))
+
+
+def check_variants(sieve: Sieve, spec: ProbeSpec, genome: Genome, names: ContigNames) -> None:
+    """Take variants, with `spec.length` bp around them."""
+    length = spec.length or VARIANT_LENGTH
+    _match_contigs(sieve, names)
+    _parse(sieve, ("pos",), "1-based, as in VCF")
+    alleles = pl.col("ref", "alt").fill_null("").str.strip_chars().str.to_uppercase()
+    sieve.rows = sieve.rows.with_columns(alleles)
+    both = sieve.rows["ref"] + "/" + sieve.rows["alt"]
+    sieve.drop(~both.str.contains(f"^[{BASES}]+/[{BASES}]+$"), "not_acgt")
+    first = _array(sieve, "pos") - 1
+    size = sieve.rows["ref"].str.len_bytes().to_numpy().astype(np.int64)
+    sieve.refuse(
+        (first < 0) | (first + size > _lengths(sieve, genome)),
+        lambda row: (
+            f"position {row['pos']} (REF {row['ref']}) is not on contig {row['contig']!r} of "
+            f"{genome[row['contig']].length} bp; is the table of another assembly?"
+        ),
+    )
+    _check_ref(sieve, spec, genome)
+    stripped = [
+        strip_shared(pos - 1, ref, alt)
+        for pos, ref, alt in sieve.rows.select("pos", "ref", "alt").iter_rows()
+    ]
+    sites = np.array([site for site, _, _ in stripped], np.int64)
+    sizes = np.array([(len(ref), len(alt)) for _, ref, alt in stripped], np.int64).reshape(-1, 2)
+    start = sites - length // 2
+    sieve.rows = sieve.rows.with_columns(
+        pl.Series("start", start), pl.Series("end", start + length), pl.lit("+").alias(STRAND)
+    )
+    # ALT's window goes on behind a deletion for as many bases as that takes.
+    lost = np.maximum(sizes[:, 0] - sizes[:, 1], 0)
+    kept = sieve.drop(sizes.max(1, initial=0) > length - length // 2, "too_long")
+    _keep_within(sieve, genome, (start + length + lost)[kept])
+
+
+def _check_ref(sieve: Sieve, spec: ProbeSpec, genome: Genome) -> None:
+    """Leave out variants whose REF is not the reference's; refuse more than a share of them."""
+
+    def held(contig: str, pos: int, ref: str) -> str:
+        return genome.sequence(contig)[pos - 1 : pos - 1 + len(ref)].tobytes().decode("ascii")
+
+    rows = sieve.rows.select("contig", "pos", "ref").iter_rows()
+    wrong = np.array([held(contig, pos, ref) != ref for contig, pos, ref in rows], bool)
+    count, total = int(wrong.sum()), len(wrong)
+    if count > spec.max_ref_mismatch * total:
+        sieve.refuse(
+            wrong,
+            lambda row: (
+                f"REF is {row['ref']!r}, but the reference holds "
+                f"{held(row['contig'], row['pos'], row['ref'])!r} at {row['contig']}:{row['pos']}; "
+                f"{count} of {total} REFs are wrong, more than normalise.max_ref_mismatch "
+                f"({spec.max_ref_mismatch:g}): is the table of another assembly?"
+            ),
+        )
+    sieve.drop(wrong, "ref_mismatch")
+
+
+def _match_contigs(sieve: Sieve, names: ContigNames) -> None:
+    """Add `contig`, as the reference names it; leave out rows on others.
+
+    Folds that are contigs are named so, too.
+    """
+    chroms = sieve.rows["chrom"].cast(pl.String).fill_null("").str.strip_chars()
+    declared: dict[str, int | None] = dict.fromkeys(chroms.unique(maintain_order=True))
+    matches = {name: names.match(name, declared).contig for name in declared}
+    unknown = [name for name, contig in matches.items() if contig is None]
+    if unknown and len(unknown) == len(matches):
+        raise UserError(
+            f"{sieve.columns.path}: no row is on a contig of the reference (rows on "
+            f"{first_few(map(repr, unknown))}; reference: {first_few(map(repr, names.lengths))}); "
+            f"give the rows of this assembly, or {names.remedy}"
+        )
+    if unknown:
+        listed = first_few(map(repr, unknown), _SHOWN)
+        log.warning("%s: the reference has no contig %s", sieve.columns.path, listed)
+    contig = chroms.replace_strict(matches, default=None, return_dtype=pl.String)
+    fold = sieve.rows[FOLD]
+    named = pl.when(fold == chroms).then(contig).otherwise(fold)
+    sieve.rows = sieve.rows.with_columns(contig.alias("contig"), named.alias(FOLD))
+    sieve.drop(sieve.rows["contig"].is_null(), "contig_unknown")
+
+
+def _parse(sieve: Sieve, columns: tuple[str, ...], meaning: str) -> None:
+    """Make whole numbers of columns."""
+    for name in columns:
+        values = sieve.rows[name].cast(pl.Int64, strict=False)
+
+        def say(row: dict[str, Any], name: str = name) -> str:
+            return f"{name} is {row[name]!r}; expected a number, {meaning}"
+
+        sieve.refuse(values.is_null(), say)
+        sieve.rows = sieve.rows.with_columns(values)
+
+
+def _array(sieve: Sieve, column: str) -> NDArray[np.int64]:
+    return sieve.rows[column].to_numpy().astype(np.int64)
+
+
+def _sizes(sieve: Sieve) -> NDArray[np.int64]:
+    """Return the length of each sequence."""
+    return sieve.rows["sequence"].str.len_bytes().to_numpy().astype(np.int64)
+
+
+def _lengths(sieve: Sieve, genome: Genome) -> NDArray[np.int64]:
+    """Return the length of each row's contig."""
+    lengths = sieve.rows["contig"].replace_strict(genome.lengths, return_dtype=pl.Int64)
+    return lengths.to_numpy().astype(np.int64)
+
+
+def _keep_within(sieve: Sieve, genome: Genome, end: NDArray[np.int64]) -> None:
+    """Leave out rows of which some is past an end of their contig; on a circle, past one turn.
+
+    `end` is that of what is read of each, which may be behind the column `end`.
+    """
+    circular = sieve.rows["contig"].is_in(list(genome.circular)).to_numpy()
+    start, lengths = _array(sieve, "start"), _lengths(sieve, genome)
+    past = (start < 0) | (end > lengths)
+    sieve.drop(np.where(circular, end - start > lengths, past), "past_contig_end")
+
+
+def _one_length(sieve: Sieve, spec: ProbeSpec, sizes: NDArray[np.int64]) -> None:
+    """Refuse rows of different lengths where all positions are asked for."""
+    if spec.positions != "all" or not len(sizes):
+        return
+    wrong = sizes != sizes[0]
+    first = sieve.columns.place(sieve.rows[ROW][0])
+    sieve.refuse(
+        wrong,
+        lambda _: (
+            f"{sizes[wrong][0]} bp, but {first}: {sizes[0]} bp; where all positions are stored, "
+            f"rows have one length: set {spec.where}.length, or {spec.where}.positions: mean"
+        ),
+    )

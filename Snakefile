@@ -47,6 +47,7 @@ wildcard_constraints:
     cohort="|".join(map(re.escape, ALL_COHORTS)),
     model="|".join(map(re.escape, MODELS)) or "(?!)",
     table="|".join(map(re.escape, TABLES)) or "(?!)",
+    probe="|".join(map(re.escape, CONFIG["probe"])) or "(?!)",
     shard=r"\d+",
 
 
@@ -59,6 +60,7 @@ include: "rules/annotation.smk"
 include: "rules/results.smk"
 include: "rules/tracks.smk"
 include: "rules/evaluation.smk"
+include: "rules/probes.smk"
 include: "rules/reports.smk"
 
 
@@ -87,11 +89,21 @@ rule trained:
         expand(rules.describe_training.output, training=TRAIN),
 
 
+# What embeddings know of the tables of the config key probe: `snakemake … -- probes`.
+rule probes:
+    input:
+        [
+            expand(rules.embed.output, probe=probe, model=models)
+            for probe, models in PROBED.items()
+        ],
+
+
 rule all:
     default_target: BY_DEFAULT
     input:
         rules.tables.input,
         rules.trained.input,
+        rules.probes.input,
         f"{RESULTS}/index.html",
         expand(f"{RESULTS}/cohorts/{{cohort}}/report.html", cohort=ALL_COHORTS),
         (

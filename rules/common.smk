@@ -79,6 +79,7 @@ from varlm.run.model_settings import (
     strands_of,
     window_of,
 )
+from varlm.run.probes import embed_settings, passed_over, probed_models
 from varlm.run.score_files import table_files
 from varlm.run.options import (
     area_flags,
@@ -222,7 +223,7 @@ def tell_warnings():
     from varlm.run.warnings_table import write_warnings
 
     steps = step_settings.steps_of(CONFIG)
-    configured = Configured(steps, ALL_COHORTS, MODELS, TRAIN, TABLES)
+    configured = Configured(steps, ALL_COHORTS, MODELS, TRAIN, TABLES, PROBED)
     warnings = step_warnings(Path(RESULTS), configured)
     table = f"{RESULTS}/warnings.tsv"
     try:

@@ -6,14 +6,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from varlm.probing.parts import (
-    ROWS,
-    EmbeddingsRecord,
-    Kind,
-    PartsWriter,
-    Positions,
-    part_slices,
-)
+from varlm.probing.parts import ROWS, EmbeddingsRecord, Kind, Positions
+from varlm.probing.writing import PartsWriter, part_slices
 
 
 def embedded(

@@ -5,14 +5,8 @@ import pytest
 
 from making.probes import embedded
 from varlm.errors import UserError
-from varlm.probing.parts import (
-    PART_BYTES,
-    PartsWriter,
-    mapped,
-    open_embeddings,
-    part_path,
-    part_slices,
-)
+from varlm.probing.parts import mapped, open_embeddings, part_path
+from varlm.probing.writing import PART_BYTES, PART_ROWS, PartsWriter, part_slices
 
 ROWS, LENGTH, CHANNELS = 30, 12, 8
 
@@ -102,4 +96,5 @@ def test_parts_are_bounded():
     slices = part_slices(6362, row)
     assert max(part.stop - part.start for part in slices) * row <= PART_BYTES
     assert [*range(6362)] == [row for part in slices for row in range(part.start, part.stop)]
+    assert max(part.stop - part.start for part in part_slices(10_000, 1)) == PART_ROWS
     assert part_slices(2, PART_BYTES + 1) == [slice(0, 1), slice(1, 2)]

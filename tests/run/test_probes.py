@@ -7,7 +7,8 @@ import pytest
 from making.config import load_config
 from varlm.errors import UserError
 from varlm.run.probes import embed_settings, passed_over, probed_models
-from varlm.run.step_settings import shown_settings
+from varlm.run.step_settings import shown_settings, steps_of
+from varlm.run.step_warnings import Configured, step_warnings
 
 TRAIN = {
     "chain": {"genomes": {"g": {"fasta": "g.fa"}}, "model": {"family": "markov"}},
@@ -83,3 +84,14 @@ def test_what_is_embedded_does_not_depend_on_how_it_is_probed(load):
 
 def test_reports_of_configs_without_probes_are_those_of_before(load):
     assert "probe" not in json.loads(shown_settings(load({}), []))
+    assert "embed" in steps_of(load({}))
+    assert "embed" not in steps_of({**load({}), "probe": {}})
+
+
+def test_warnings_of_embedding_name_the_model(tmp_path):
+    log = tmp_path / "logs/embed/mpra.net.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("2026-01-01 00:00:00 WARNING 3 rows are left out\n")
+    configured = Configured(["embed"], [], ["net"], probes={"mpra": ["net"]})
+    (warning,) = step_warnings(tmp_path, configured)
+    assert (warning.step, warning.model, warning.text) == ("embed", "net", "3 rows are left out")

@@ -42,6 +42,7 @@ STEPS = {
     "bundle_scripts": "the scripts that draw the figures of the reports",
     "build_hub": "the tracks → a folder that UCSC, IGV and JBrowse open",
     "evaluate": "the annotated table and labels → metrics of each score, with intervals",
+    "embed": "labelled sequences, intervals or variants → embeddings of a model, for probes",
     "score_pictures": "the sites around a cohort's top hits → their logits, for its report",
     "report": "a cohort's tables → report.html, figures, a file for MultiQC",
     "compare_cohorts": "all cohorts' reports → index.html",

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from varlm.errors import UserError
 from varlm.files.json_record import JsonRecord
-from varlm.files.whole import atomic_path, sha256
-from varlm.tables.parquet import Column, Table, read_table, write_table
+from varlm.files.whole import sha256
+from varlm.tables.parquet import Column, Table, read_table
 
 Floats = NDArray[np.float32]
 Kind = Literal["sequences", "intervals", "variants"]
@@ -29,10 +29,7 @@ Positions = Literal["all", "mean", "centre"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 POSITIONS: tuple[Positions, ...] = get_args(Positions)
 
-PART_BYTES = 256_000_000  # of a part, unless one row is larger
-PART_ROWS = 1024  # of a part: what a step that is stopped may lose
-
-RECORD, TABLE, IDENTITY = "embeddings.json", "rows.parquet", "identity.json"
+RECORD, TABLE = "embeddings.json", "rows.parquet"
 
 ROWS = Table(
     "rows",
@@ -127,15 +124,6 @@ def shape_of(
     if places is None:
         raise ValueError("all positions of sequences of different lengths are no array")
     return (*((2,) if kind == "variants" else ()), rows, places, channels)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Identity(JsonRecord):
-    """Of what the parts in a folder are: `EmbeddingsRecord.identity`."""
-
-    MADE_BY = "embed"
-
-    identity: str
 
 
 @dataclass(frozen=True)
@@ -277,21 +265,9 @@ def open_embeddings(folder: Path) -> Embeddings:
     return Embeddings(folder, record, rows)
 
 
-# -- writing ----------------------------------------------------------------------------------
-
-
 def part_path(folder: Path, number: int) -> Path:
     """Return the file of a part, 0 the first."""
     return folder / f"part-{number:05d}.npy"
-
-
-def part_slices(rows: int, row_bytes: int, most: int = PART_BYTES) -> list[slice]:
-    """Return the rows of each part: what fits `most` bytes, or one, `PART_ROWS` at most.
-
-    Of no rows, one part.
-    """
-    size = min(max(most // row_bytes, 1), PART_ROWS)
-    return [slice(start, min(start + size, rows)) for start in range(0, max(rows, 1), size)]
 
 
 def mapped(path: Path, shape: tuple[int, ...]) -> Floats | None:
@@ -302,54 +278,3 @@ def mapped(path: Path, shape: tuple[int, ...]) -> Floats | None:
         return None
     is_it = values.dtype == np.float32 and values.shape == shape
     return values if is_it else None
-
-
-class PartsWriter:
-    """Writes the parts of a folder, and knows those that are there.
-
-    Parameters
-    ----------
-    folder : Path
-        Made if need be. Parts of another identity are removed.
-    identity : str
-        `EmbeddingsRecord.identity`.
-    """
-
-    def __init__(self, folder: Path, identity: str):
-        self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / RECORD).unlink(missing_ok=True)  # until all of it is there
-        path = folder / IDENTITY
-        if not path.exists() or _Identity.read(path).identity != identity:
-            self._remove_from(0)
-            _Identity(identity=identity).write(path)
-
-    def has(self, number: int, shape: tuple[int, ...]) -> bool:
-        """Return whether a part is there, whole: files are renamed into place."""
-        return mapped(part_path(self.folder, number), shape) is not None
-
-    def write(self, number: int, values: Floats) -> None:
-        """Write a part, whole or not at all."""
-        with atomic_path(part_path(self.folder, number)) as temporary, temporary.open("wb") as file:
-            np.save(file, np.ascontiguousarray(values, np.float32))
-
-    def finish(self, rows: pl.DataFrame, record: EmbeddingsRecord) -> None:
-        """Write the table and, last, the record, whose parts are those that it has the rows of."""
-        self._remove_from(len(record.parts))
-        write_table(rows, self.folder / TABLE, ROWS)
-        record.write(self.folder / RECORD)
-
-    def records(self, slices: list[slice]) -> tuple[PartRecord, ...]:
-        """Return what embeddings.json says of the parts, which hold these rows."""
-        return tuple(
-            PartRecord(rows=part.stop - part.start, sha256=sha256(part_path(self.folder, number)))
-            for number, part in enumerate(slices)
-        )
-
-    def _remove_from(self, first: int) -> None:
-        """Remove the parts from a number on, and what a step that was killed left half-written."""
-        for path in self.folder.glob("part-*.npy"):
-            if int(path.stem.removeprefix("part-")) >= first:
-                path.unlink()
-        for path in self.folder.glob(".part-*.tmp"):
-            path.unlink()

@@ -25,6 +25,7 @@ _LONGEST = 600  # characters of one there
 # Step → what it does, in words, in flow order; by what its logs are named.
 RUN, COHORT, MODEL, TRAINING, BOTH, SHARD = "run", "cohort", "model", "training", "both", "shard"
 TABLE, COHORT_TABLE = "table", "cohort_table"  # of published scores
+PROBE_MODEL = "probe_model"
 STEPS = {
     "prepare_training": ("preparing the training", TRAINING),
     "train": ("training", TRAINING),
@@ -53,6 +54,7 @@ STEPS = {
     "calibrate": ("ranking the background", MODEL),
     "score": ("scoring", SHARD),
     "score_pictures": ("scoring the pictures of the report", BOTH),
+    "embed": ("embedding", PROBE_MODEL),
     "bundle_scripts": ("bundling the scripts of the reports", RUN),
     "report": ("writing the report", COHORT),
     "compare_cohorts": ("comparing the cohorts", RUN),
@@ -88,6 +90,8 @@ class Configured:
     Attributes
     ----------
     steps, cohorts, models, trainings, tables : collection of str
+    probes : mapping
+        Probe → the models whose embeddings it is of.
     """
 
     steps: Collection[str]
@@ -95,6 +99,7 @@ class Configured:
     models: Collection[str]
     trainings: Collection[str] = ()
     tables: Collection[str] = ()
+    probes: Mapping[str, Collection[str]] = field(default_factory=dict)
 
 
 class StepFormatter(logging.Formatter):
@@ -174,6 +179,9 @@ def _logs_of(
         for cohort in configured.cohorts:
             for model in configured.models:
                 yield f"{step}/{cohort}.{model}.log", cohort, model
+    elif scope == PROBE_MODEL:
+        for probe, models in configured.probes.items():
+            yield from ((f"{step}/{probe}.{model}.log", None, model) for model in models)
     elif scope == TABLE:
         yield from ((f"{step}/{table}.log", None, None) for table in configured.tables)
     elif scope == COHORT_TABLE:

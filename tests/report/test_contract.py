@@ -11,17 +11,23 @@ from varlm.figures.files import FIGURES
 from varlm.report import page
 from varlm.report.charts.chart import Chart
 from varlm.report.charts.evaluation import EvaluationChart
+from varlm.report.charts.probes import ProbeChart
 from varlm.report.cohort import ReportPage
 from varlm.report.comparison import IndexPage
+from varlm.report.probes import ProbePage
 from varlm.report.published import PublishedChart
 from varlm.report.scores import CohortCharts
 
-PAGES = {"report.html.j2": ReportPage, "index.html.j2": IndexPage}
+PAGES = {
+    "report.html.j2": ReportPage,
+    "index.html.j2": IndexPage,
+    "probe.html.j2": ProbePage,
+}
 # What `page.render` adds to a page's own names.
 RENDERED = {"data", "policy", "scripts", "styles"}
 # What charts are drawn from; the template shows the rest of them.
 DRAWN = {(Chart, name) for name in ("rows", "draw", "models", "parts")}
-DRAWN |= {(EvaluationChart, "specification"), (PublishedChart, "specification")}
+DRAWN |= {(chart, "specification") for chart in (EvaluationChart, PublishedChart, ProbeChart)}
 
 
 def parsed(name):

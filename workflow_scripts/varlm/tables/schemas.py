@@ -222,6 +222,32 @@ EVALUATION = Table(
     ),
 )
 
+PROBE = Table(
+    "probe",
+    (
+        Column("probe", _STRING, "name in the config"),
+        Column("input", _STRING, "model; or one-hot, k-mers, GC: the sequence alone"),
+        Column("features", _STRING, "positions (all of them), mean, centre, counts or share"),
+        Column("method", _STRING, "ridge, logistic or cnn"),
+        Column(
+            "metric",
+            _STRING,
+            "pearson, spearman, auroc or auprc: the mean over folds, weighted by their rows; with "
+            "_pooled over all rows at once; null: not measured",
+        ),
+        Column("rows", _U32, "of the folds that are large enough"),
+        Column("folds", _U32, "of whole chromosomes, each predicted by a model of the others"),
+        Column("value", _F64, "the metric; null: not measured, see note"),
+        Column("low", _F64, "lower end of its 95 % interval (rows drawn within folds)"),
+        Column("high", _F64, "upper end"),
+        Column("difference", _F64, "value less that of the reference, the CNN on one-hot sequence"),
+        Column("difference_low", _F64, "lower end of its 95 % interval (paired bootstrap)"),
+        Column("difference_high", _F64, "upper end"),
+        Column("seconds", _F64, "to fit all folds and predict them"),
+        Column("note", _STRING, "what else is to be known, for a human"),
+    ),
+)
+
 TRANSCRIPT_CONSEQUENCE = _columns(columns.TRANSCRIPT)
 
 # What an annotation adds to an allele: columns of `annotated`, null without one. The rows of

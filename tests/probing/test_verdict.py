@@ -1,0 +1,125 @@
+"""Who wins is said as the intervals say it."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from varlm.probing.running import FitRecord, FoldRecord, ProbeRun, predictions_table
+from varlm.probing.verdict import describe, judge, reference
+from varlm.report.charts.probes import probe_charts, probe_figure
+from varlm.report.probes import probe_page
+from varlm.tables.schemas import PROBE
+
+ROWS, FOLDS = 400, 4
+PROBES = [
+    ("gpn", "positions", "cnn", True),
+    ("gpn", "mean", "ridge", True),
+    ("one-hot", "positions", "cnn", False),
+    ("k-mers", "counts", "ridge", False),
+]
+
+
+def run_of(rows=ROWS, probes=PROBES, classes=False):
+    fits = tuple(
+        FitRecord(
+            column=f"{read}_{features}_{method}",
+            input=read,
+            features=features,
+            method=method,
+            model=model,
+            seconds=1.5,
+            chosen=(1.0,) * FOLDS,
+        )
+        for read, features, method, model in probes
+    )
+    folds = tuple(FoldRecord(names=(f"chr{n}",), rows=rows // FOLDS) for n in range(FOLDS))
+    return ProbeRun(
+        probe="mpra",
+        label="logFC",
+        classes=classes,
+        variants=True,
+        rows=rows,
+        length=128,
+        positives=rows // 2 if classes else None,
+        left_out={"of another contig": 3},
+        folds=folds,
+        fits=fits,
+    )
+
+
+def judged(noises, rows=ROWS, bootstrap=300, classes=False):
+    """Return what is said of probes that are the label with so much noise; None: noise alone."""
+    rng = np.random.default_rng(1)
+    run = run_of(rows, PROBES[: len(noises)], classes)
+    label = rng.normal(size=rows)
+    columns = {}
+    for fit, noise in zip(run.fits, noises, strict=True):
+        own = rng.normal(size=rows)
+        columns[fit.column] = own if noise is None else label + noise * own
+    held = np.arange(rows) % FOLDS
+    shown = (label > 0).astype(float) if classes else label
+    predictions = pl.DataFrame(
+        {"row": range(rows), "fold": held.astype(str), "held_out": held, "label": shown, **columns},
+        schema=predictions_table(list(columns)).schema,
+    )
+    return run, *judge(run, predictions, bootstrap)
+
+
+def test_embeddings_that_are_better_win():
+    _, table, summary = judged([0.5, 1, 3, 4])
+    assert summary.best == "gpn_positions_cnn"
+    assert "The embeddings win: by +0." in summary.verdict[1]
+    assert "The embeddings win" in summary.verdict[2]
+    assert table.filter(input="gpn", method="cnn", metric="pearson")["difference_low"][0] > 0
+
+
+def test_sequence_that_is_better_wins():
+    _, _, summary = judged([3, 4, 1, 0.5])
+    assert summary.best == "k-mers_counts_ridge"
+    assert "The sequence alone wins: the embeddings are −0." in summary.verdict[1]
+    assert "best without a model (k-mer counts (ridge)" in summary.verdict[2]
+
+
+def test_what_may_be_chance_is_called_so():
+    _, _, summary = judged([None, None, None, None])
+    assert "which may be chance (0)" in summary.verdict[0]
+    assert summary.verdict[1].endswith("Neither is told from chance.")
+    _, _, summary = judged([1, 1, 1, 1])
+    assert "Neither wins: the difference" in summary.verdict[1]
+
+
+def test_without_resamples_differences_are_said_without_judging():
+    _, table, summary = judged([1, 2, 3, 4], bootstrap=0)
+    assert table["low"].null_count() == table.height
+    assert "The difference is +0." in summary.verdict[1]
+
+
+def test_without_networks_kmers_are_the_reference():
+    probes = [probe for probe in PROBES if probe[2] != "cnn"]
+    fits = run_of(probes=probes).fits
+    assert describe(fits[reference(fits)]) == "k-mer counts (ridge)"
+
+
+def test_too_few_rows_are_rows_without_values():
+    run, table, summary = judged([1, 2, 3, 4], rows=20)
+    assert PROBE.check(table, "here").height == 4
+    assert table["value"].null_count() == 4
+    assert "chr0; chr1; chr2; chr3" in table["note"][0]
+    assert summary.best is None
+    assert summary.verdict[0].startswith("Nothing was measured")
+    assert probe_page(table, summary).rows == []
+    assert "No fold has enough rows" in str(probe_figure(table, run))
+
+
+@pytest.mark.parametrize("classes", [False, True])
+def test_the_chart_has_each_probe_and_the_reference(classes):
+    run, table, summary = judged([0.5, 1, 3, 4], classes=classes)
+    charts = probe_charts(table, run)
+    names = ["auroc", "auprc"] if classes else ["pearson", "spearman"]
+    assert [chart.name for chart in charts] == [f"probe_{name}" for name in names]
+    points = charts[0].specification["datasets"]["rows"]
+    assert [point["reads"] for point in points] == ["embeddings"] * 2 + ["sequence alone"] * 2
+    assert {point["reference"] for point in points} == {points[2]["value"]}
+    rows = probe_page(table, summary).rows
+    assert len(rows) == 8
+    assert [row.difference for row in rows if row.probe.startswith("one-hot")] == ["–", "–"]

@@ -60,6 +60,7 @@ def test_genomes_of_a_training():
 def test_windows_that_are_kept():
     assert options.kept_flags({"copies": "keep", "similar": "leave_out"}) == ["--keep-copies"]
     assert options.kept_flags({"copies": "weigh", "similar": "keep"}) == ["--keep-similar"]
+    assert options.kept_flags({"copies": "families", "similar": "leave_out"}) == ["--families"]
 
 
 def test_groups_and_shares_are_options_only_where_there_are_shares():

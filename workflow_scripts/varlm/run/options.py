@@ -88,9 +88,13 @@ def genome_flags(training: Mapping[str, Any], kind: str, files: Iterable[str]) -
 
 
 def kept_flags(windows: Mapping[str, Any]) -> list[str]:
-    """Return which windows are not left out, as options of prepare_training."""
-    options = (("--keep-copies", "copies"), ("--keep-similar", "similar"))
-    return [option for option, key in options if windows[key] == "keep"]
+    """Return what becomes of copies and of what is similar, as options of prepare_training."""
+    options = {
+        ("copies", "keep"): "--keep-copies",
+        ("copies", "families"): "--families",
+        ("similar", "keep"): "--keep-similar",
+    }
+    return [option for (key, value), option in options.items() if windows[key] == value]
 
 
 def share_flags(training: Mapping[str, Any]) -> list[str]:

@@ -41,6 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--keep-copies", action="store_true", help="weigh every window alike")
     parser.add_argument(
+        "--families", action="store_true", help="coding sequence counts by its proteins' families"
+    )
+    parser.add_argument(
         "--keep-similar", action="store_true", help="train on copies of what is held out, too"
     )
     parser.add_argument(
@@ -64,6 +67,7 @@ def run(args: argparse.Namespace) -> None:
         genic_share=args.genic_share,
         deduplicate=not args.keep_copies,
         exclude_similar=not args.keep_similar,
+        families=args.families,
         shares={group: float(share) for group, share in _pairs(args.share).items()} or None,
     )
     annotations, groups = _pairs(args.annotation), _pairs(args.group)

@@ -109,6 +109,7 @@ def _data(corpus: CorpusDescription) -> Iterable[str]:
             if corpus.deduplicate
             else "Every window is drawn alike. "
         )
+        + ("Coding sequence counts less the commoner its proteins are. " if corpus.families else "")
         + f"{train.genic:,} are genic (exons and {corpus.promoter} bp promoters)"
         + (
             f", which {corpus.genic_share:.0%} of the draws are.\n"

@@ -71,7 +71,7 @@ class CorpusDescription:
     genomes : sequence of GenomeCounts
     sets : dict
         Set → `SetCounts`.
-    shares
+    shares, families
         See `varlm.training.windows.Layout`.
     """
 
@@ -88,6 +88,7 @@ class CorpusDescription:
     genomes: Sequence[GenomeCounts]
     sets: Mapping[str, SetCounts]
     shares: Mapping[str, float] | None = None
+    families: bool = False
 
     @classmethod
     def read(cls, path: Path) -> CorpusDescription:

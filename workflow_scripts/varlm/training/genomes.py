@@ -6,7 +6,7 @@ import io
 import logging
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +14,14 @@ import polars as pl
 from numpy.typing import NDArray
 
 from varlm.annotation.genes.gff import read_annotation
-from varlm.annotation.genes.models import build
+from varlm.annotation.genes.models import GeneModels, build
 from varlm.errors import UserError, first_few
 from varlm.genome.bases import CODES
 from varlm.genome.contig_names import ContigNames
 from varlm.genome.encoding import index_reference
 from varlm.genome.reference import Genome
 from varlm.training.corpus import REGION_SHIFT, REGIONS, SOFT_MASKED
+from varlm.training.peptides import sketch as sketch_peptides
 
 log = logging.getLogger(__name__)
 
@@ -37,14 +38,25 @@ class Source:
 
 @dataclass(frozen=True)
 class Contig:
-    """A contig of a training genome; `codes` as `varlm.training.corpus` describes them."""
+    """A contig of a training genome.
+
+    Attributes
+    ----------
+    genome, name : str
+    codes : uint8, shape (length,)
+        As `varlm.training.corpus` describes them.
+    places, hashes : int64 and uint64, shape (peptides,)
+        Of `varlm.training.peptides.sketch`; empty where they were not wanted.
+    """
 
     genome: str
     name: str
     codes: NDArray[np.uint8]
+    places: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    hashes: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, np.uint64))
 
 
-def read_genome(source: Source, promoter: int) -> list[Contig]:
+def read_genome(source: Source, promoter: int, *, peptides: bool = False) -> list[Contig]:
     """Read a genome, and class its bases by the annotation.
 
     Parameters
@@ -52,6 +64,8 @@ def read_genome(source: Source, promoter: int) -> list[Contig]:
     source : Source
     promoter : int
         Length, in bp, of what counts as promoter before a transcript's start.
+    peptides : bool
+        Whether sampled peptides of coding sequence are wanted.
 
     Returns
     -------
@@ -67,27 +81,44 @@ def read_genome(source: Source, promoter: int) -> list[Contig]:
     with tempfile.TemporaryDirectory() as folder:
         index_reference(source.fasta, Path(folder), soft_masked, f"genomes.{source.name}.fasta")
         genome = Genome.open(Path(folder))
-        regions = _regions(source, genome.lengths, promoter)
+        models = _models(source, genome.lengths)
+        regions = _regions(models, genome.lengths, promoter)
+        pieces = _pieces(models) if peptides and models is not None else {}
         masked = np.frombuffer(soft_masked.getbuffer(), np.uint8)
         contigs, offset = [], 0
         for name, length in genome.lengths.items():
             codes = CODES[genome.sequence(name)]
+            sketch = sketch_peptides(codes, pieces[name]) if name in pieces else ()
             codes |= masked[offset : offset + length] * np.uint8(SOFT_MASKED)
             codes |= regions[name] << np.uint8(REGION_SHIFT)
             offset += length
-            contigs.append(Contig(source.name, name, codes))
+            contigs.append(Contig(source.name, name, codes, *sketch))
         return contigs
 
 
+def _models(source: Source, lengths: Mapping[str, int]) -> GeneModels | None:
+    """Return the gene models of a genome, if it has an annotation."""
+    if source.annotation is None:
+        return None
+    features = read_annotation(source.annotation, f"genomes.{source.name}.annotation")
+    return build(features, source.annotation, ContigNames(lengths, key=None))
+
+
+def _pieces(models: GeneModels) -> dict[str, pl.DataFrame]:
+    """Return contig → its coding pieces, those that transcripts share once."""
+    columns = ("contig", "start", "end", "phase", "strand")
+    where = models.transcripts.select("index", "contig", "strand")
+    pieces = models.cds.join(where, on="index").select(columns).unique(maintain_order=True)
+    return {str(contig): part for (contig,), part in pieces.group_by("contig")}
+
+
 def _regions(
-    source: Source, lengths: Mapping[str, int], promoter: int
+    models: GeneModels | None, lengths: Mapping[str, int], promoter: int
 ) -> dict[str, NDArray[np.uint8]]:
     """Return contig → the region class of each base."""
     classes = {name: np.zeros(length, np.uint8) for name, length in lengths.items()}
-    if source.annotation is None:
+    if models is None:
         return classes
-    features = read_annotation(source.annotation, f"genomes.{source.name}.annotation")
-    models = build(features, source.annotation, ContigNames(lengths, key=None))
     where = models.transcripts.select("index", "contig")
     forward = pl.col("strand") != "-"
     before = models.transcripts.select(

@@ -40,7 +40,7 @@ def sketch(
     plain = np.where(known, codes, 0).astype(np.uint64)
     forward = _packed(plain)
     reverse = _packed(3 - plain[::-1])[::-1]
-    hashes = _mixed(np.minimum(forward, reverse))
+    hashes = mixed(np.minimum(forward, reverse))
     unknown_before = np.concatenate([[0], np.cumsum(~known)])
     whole = unknown_before[K:] == unknown_before[:-K]
     kept = np.flatnonzero(whole & (hashes <= np.uint64(((1 << 64) - 1) // scaled)))
@@ -58,7 +58,7 @@ def _packed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return (packed[16][:count] << np.uint64(8)) | packed[4][16 : 16 + count]
 
 
-def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+def mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Scatter integers over 64 bits: the finaliser of SplitMix64 (Steele et al. 2014)."""
     mixed = values + np.uint64(0x9E3779B97F4A7C15)
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

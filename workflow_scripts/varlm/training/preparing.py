@@ -73,7 +73,9 @@ def prepare(contents: Contents) -> Prepared:
         If a file is damaged, a contig is not there, or nothing is left to train on.
     """
     contigs = [
-        contig for source in contents.sources for contig in read_genome(source, contents.promoter)
+        contig
+        for source in contents.sources
+        for contig in read_genome(source, contents.promoter, peptides=contents.layout.families)
     ]
     names = {s.name: [c.name for c in contigs if c.genome == s.name] for s in contents.sources}
     set_of = sets_of(names, contents.held_out, contents.validation)

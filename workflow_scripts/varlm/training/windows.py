@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from varlm.tables.schemas import WINDOWS
-from varlm.training import kmers
+from varlm.training import kmers, peptides
 from varlm.training.corpus import BASE, REGION_SHIFT, REGIONS
 from varlm.training.draws import balanced, shared_out
 from varlm.training.genomes import Contig
@@ -43,6 +43,8 @@ class Layout:
         Whether windows that resemble contigs held out are left out.
     shares : mapping or None
         Group of genomes → its share of the draws; None: by the windows' weights.
+    families : bool
+        Whether coding sequence counts by how common its protein's family is, too.
     """
 
     window: int
@@ -51,6 +53,7 @@ class Layout:
     deduplicate: bool
     exclude_similar: bool
     shares: Mapping[str, float] | None = None
+    families: bool = False
 
 
 def lay_windows(
@@ -135,6 +138,8 @@ def lay_windows(
             )
         )
     windows = pl.concat(frames) if frames else WINDOWS.empty()
+    if layout.families:
+        windows = _by_family(windows, contigs, starts, layout.window)
     if layout.shares is None:
         return balanced(windows, layout.genic_share)
     return shared_out(windows, layout.genic_share, layout.shares, group_of)
@@ -163,6 +168,29 @@ def _copies(
         for i, part in zip(members, np.split(count[inverse], ends[:-1]), strict=True):
             counts[i] = part
     return counts
+
+
+def _by_family(
+    windows: pl.DataFrame, contigs: Sequence[Contig], starts: Sequence[int], window: int
+) -> pl.DataFrame:
+    """Weigh the training windows by the families of the proteins that they encode."""
+    coding = np.zeros(windows.height)
+    at = windows["start"].to_numpy()
+    for contig, start in zip(contigs, starts, strict=False):
+        low, high = np.searchsorted(at, [start, start + contig.codes.size])
+        if high > low:
+            flags = contig.codes >> REGION_SHIFT == REGIONS.index("coding")
+            coding[low:high] = _share(flags, at[low:high] - start, window)
+    train = windows["set"].to_numpy() == "train"
+    weights = windows["weight"].to_numpy().copy()
+    weights[train] *= peptides.family_factors(
+        windows.filter(train),
+        window,
+        coding[train],
+        np.concatenate([c.places + start for c, start in zip(contigs, starts, strict=False)]),
+        np.concatenate([contig.hashes for contig in contigs]),
+    )
+    return windows.with_columns(weight=weights)
 
 
 def _similar(

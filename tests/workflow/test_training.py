@@ -117,12 +117,15 @@ def test_one_run_trains_and_scores(folder):
     assert run(folder, "--", "trained").returncode == 0
 
     # One that starts from another waits for it, and takes its checkpoint.
-    train["more"] = {**BLOCK, "start": "mine"}
+    genomes = {"own": {**BLOCK["genomes"]["own"], "group": "near"}}
+    windows = {"length": 64, "copies": "families", "shares": {"near": 1}}
+    train["more"] = {**BLOCK, "start": "mine", "genomes": genomes, "windows": windows}
     configure(folder, train, {"mine": {"train": "mine"}, "base": {"train": "chain"}})
     curve = "results/training/more/learning_curve.tsv"
     done = run(folder, "--dry-run", "--printshellcmds", "--", curve)
     assert "results/training/mine/checkpoint/model.safetensors" in done.stdout
     assert "--start results/training/mine/checkpoint" in done.stdout
+    assert "--families --group own=near --share near=1" in done.stdout
     train["more"]["start"] = "mime"
     configure(folder, train, {"mine": {"train": "mine"}, "base": {"train": "chain"}})
     done = run(folder, "--dry-run", "--", curve)

@@ -1,4 +1,4 @@
-"""Sampled peptides of coding sequence, and how much a window counts by how common its are.
+"""Sampled peptides of coding sequence, and how much windows count by how common theirs are.
 
 As with the k-mers of DNA (`varlm.training.kmers`), one peptide in so many is kept, by its hash.
 What proteins of a family have in common they still have where their DNA has changed: between

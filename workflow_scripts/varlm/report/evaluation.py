@@ -10,18 +10,24 @@ from typing import Any
 import polars as pl
 
 from varlm.errors import UserError
+from varlm.evaluation.match_groups import (
+    AUPRC_BY_CONSEQUENCE,
+    AUROC_WITHIN_GROUPS,
+    PAIRWISE,
+    PAIRWISE_BY_CONSEQUENCE,
+)
 from varlm.evaluation.rows import (
     AUPRC,
     AUPRC_BY_CHROMOSOME,
     AUROC,
     AUROC_BY_CHROMOSOME,
-    EVERYTHING,
     ODDS_RATIO,
     SPEARMAN,
 )
-from varlm.evaluation.tasks import FREQUENCY, LABELS, QUANTITATIVE
+from varlm.evaluation.tasks import LABELS, QUANTITATIVE
 from varlm.report.charts.evaluation import EvaluationChart, evaluation_charts
 from varlm.report.text import count, cut, decimals
+from varlm.tables.consequence_terms import IMPACTS
 from varlm.tables.schemas import EVALUATION
 from varlm.tables.tsv import read_tsv
 
@@ -142,7 +148,7 @@ def evaluation_section(rows: pl.DataFrame, summary: Mapping[str, Any]) -> Evalua
 
 def _task_section(task: Mapping[str, Any], rows: pl.DataFrame, most: int) -> TaskSection:
     """Return a task with at most `most` rows of each part of its table."""
-    by_consequence = (pl.col("group") != EVERYTHING) & (task["kind"] != FREQUENCY)
+    by_consequence = pl.col("group").is_in(list(IMPACTS))
     main, others = (
         [_measured_row(row) for row in part.head(max(most, 0)).iter_rows(named=True)]
         for part in (rows.filter(~by_consequence), rows.filter(by_consequence))
@@ -162,7 +168,8 @@ def _notes(summary: Mapping[str, Any]) -> list[str]:
     if summary["bootstrap"]:
         notes.append(
             f"Intervals: 95 %, of {summary['bootstrap']:,} resamples of the alleles (of whole "
-            "chromosomes where it says so); those of odds ratios by Woolf’s formula."
+            "chromosomes or match groups where it says so); those of odds ratios by Woolf’s "
+            "formula, those of pairwise accuracies of their standard error."
         )
     else:
         notes.append("No intervals: evaluate.bootstrap is 0.")
@@ -185,6 +192,9 @@ _COUNTED = {
     "other_labels": "Alleles with another label: {:,}.",
     "unlabelled": "Alleles without a label: {:,}.",
     "turned": "Alleles turned to the reference’s: {:,}.",
+    "without_group": "Alleles with a label but no group: {:,}.",
+    "groups_of_one_class": "Groups of one class, left out of what is by groups: {:,}.",
+    "in_groups_of_one_class": "Alleles in those: {:,}.",
 }
 
 
@@ -202,7 +212,16 @@ _METRICS = {
     AUPRC: "AUPRC",
     AUROC_BY_CHROMOSOME: "AUROC by chromosome",
     AUPRC_BY_CHROMOSOME: "AUPRC by chromosome",
+    PAIRWISE: "pairwise accuracy",
+    PAIRWISE_BY_CONSEQUENCE: "pairwise accuracy, mean over consequences",
+    AUROC_WITHIN_GROUPS: "AUROC within match groups",
+    AUPRC_BY_CONSEQUENCE: "AUPRC, mean over consequences",
+    "auroc_within_strata": "AUROC within strata",
+    "auroc_explained": "share of AUROC that the strata explain",
     SPEARMAN: "Spearman’s ρ",
+    "spearman_by_group": "Spearman’s ρ, mean over groups",
+    "pearson": "Pearson’s r",
+    "pearson_by_group": "Pearson’s r, mean over groups",
     ODDS_RATIO: "odds ratio",
 }
 

@@ -9,6 +9,12 @@ from typing import Any
 import altair as alt
 import polars as pl
 
+from varlm.evaluation.match_groups import (
+    AUPRC_BY_CONSEQUENCE,
+    AUROC_WITHIN_GROUPS,
+    PAIRWISE,
+    PAIRWISE_BY_CONSEQUENCE,
+)
 from varlm.evaluation.rows import (
     AUPRC,
     AUPRC_BY_CHROMOSOME,
@@ -43,17 +49,29 @@ _PANELS = (
     _Panel(
         "evaluation_auroc",
         "AUROC",
-        "AUROC",
-        {AUROC: "", AUROC_BY_CHROMOSOME: "by chromosome"},
+        "AUROC or pairwise accuracy",
+        {
+            AUROC: "",
+            AUROC_BY_CHROMOSOME: "by chromosome",
+            PAIRWISE: "pairs",
+            PAIRWISE_BY_CONSEQUENCE: "pairs, mean over consequences",
+            AUROC_WITHIN_GROUPS: "within groups",
+            "auroc_within_strata": "within strata",
+        },
         0.5,
         False,
-        "Share of pairs that the score puts in the right order; 0.5 (dashed) is chance.",
+        "Share of pairs that the score puts in the right order: of a positive and a negative each, "
+        "or of those that belong together; 0.5 (dashed) is chance.",
     ),
     _Panel(
         "evaluation_auprc",
         "AUPRC",
         "AUPRC",
-        {AUPRC: "", AUPRC_BY_CHROMOSOME: "by chromosome"},
+        {
+            AUPRC: "",
+            AUPRC_BY_CHROMOSOME: "by chromosome",
+            AUPRC_BY_CONSEQUENCE: "mean over consequences",
+        },
         None,
         False,
         "Average precision. Chance is the share of positives, which differs from line to line: "
@@ -63,11 +81,20 @@ _PANELS = (
         "evaluation_spearman",
         "Rank correlation",
         "Spearman’s ρ",
-        {SPEARMAN: ""},
+        {SPEARMAN: "", "spearman_by_group": "mean over groups"},
         0.0,
         False,
         "Of each score (higher: more deleterious) with the number; 0 (dashed) is chance. With the "
         "allele frequency, a good score has a negative one.",
+    ),
+    _Panel(
+        "evaluation_pearson",
+        "Linear correlation",
+        "Pearson’s r",
+        {"pearson": "", "pearson_by_group": "mean over groups"},
+        0.0,
+        False,
+        "Of each score (higher: more deleterious) with the number; 0 (dashed) is chance.",
     ),
     _Panel(
         "evaluation_odds_ratio",

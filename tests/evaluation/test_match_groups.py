@@ -1,6 +1,8 @@
 """Match groups: metrics against brute force and scikit-learn, groups of columns, rows, the step."""
 
 import itertools
+import json
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -9,6 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from making.config import load_config
+from making.evaluation import step
+from making.report import make_inputs
 from varlm.errors import UserError
 from varlm.evaluation import metrics, resampling
 from varlm.evaluation.compared import compared_scores
@@ -24,6 +29,7 @@ from varlm.evaluation.labels import LabelSpec
 from varlm.evaluation.measuring import measure
 from varlm.evaluation.rows import Settings
 from varlm.evaluation.tasks import LABELS, Task
+from varlm.report.evaluation import evaluation_section, read_evaluation
 from varlm.run.config_keys import GROUP_NAMES
 
 
@@ -287,3 +293,169 @@ def test_names_of_groups_are_of_the_labels_table_first():
     numbers = number_groups(group_names(alleles, ["gene"]), np.array([False, True, True, True]))
     assert (numbers.codes.tolist(), numbers.names) == ([-1, 0, -1, 1], ["a", "b"])
     assert numbers.counts == {"without_group": 1}
+
+
+def test_page_and_chart_name_them():
+    table = noise(60, 3)
+    pairs = task_of(table.filter(pl.int_range(pl.len()) % 4 < 2))
+    assert pairs.groups.pairs
+    rows = []
+    for name, task, alleles in (
+        ("one", pairs, table.filter(pl.int_range(pl.len()) % 4 < 2)),
+        ("more", task_of(table), table),
+    ):
+        rows.append(measure([replace(task, name=name)], alleles, SCORES, Settings(20)))
+    whole = pl.concat(rows).select(pl.lit("cohort").alias("cohort"), pl.all())
+    summary = {
+        "bootstrap": 20,
+        "contigs": None,
+        "repeated": 0,
+        "scores_absent": [],
+        "scores": [{"name": "noise", "about": "noise"}],
+        "tasks": [
+            {"name": name, "kind": LABELS, "about": "", "counts": {"without_group": 3}, "notes": []}
+            for name in ("one", "more")
+        ],
+    }
+    section = evaluation_section(whole, summary)
+    first, second = section.tasks
+    shown = {row.metric for row in first.rows if row.group == "match groups"}
+    assert shown == {"pairwise accuracy", "pairwise accuracy, mean over consequences"}
+    assert "AUROC within match groups" in {row.metric for row in second.rows}
+    assert {row.group for row in first.others} == {"missense_variant", "intergenic_variant"}
+    assert "Alleles with a label but no group: 3." in first.notes
+    (data,) = section.charts[0].specification["datasets"].values()
+    lines = {point["line"] for point in data}
+    assert {"one, match groups, pairs", "more, match groups, within groups"} <= lines
+
+
+# Config and step
+
+
+@pytest.mark.parametrize(
+    ("label", "said"),
+    [
+        ({"group": "gen"}, "x.group: no column has the name gen; did you mean gene?"),
+        ({"group": ["gene", "residue"]}, "x.group: no column has the name residue"),
+        ({"group": []}, "evaluate.labels.x.group"),
+        ({"pairs": True}, "x.pairs: there are no groups; name their column in group"),
+        (
+            {"group": "gene", "pairs": True, "positive": [], "negative": []},
+            "x.pairs: is for classes, not for a number",
+        ),
+        ({"group": "gene", "pairs": "yes"}, "evaluate.labels.x.pairs"),
+    ],
+)
+def test_config_errors(config, label, said):
+    classes = {"column": "kind", "positive": ["snv"], "negative": ["ins"]}
+    with pytest.raises(UserError) as caught:
+        config(labels={"x": {**classes, **label}})
+    assert said in str(caught.value)
+
+
+def test_a_labels_group_may_be_of_its_own_table(config):
+    label = {"table": "t.tsv", "column": "a", "group": "anything"}
+    assert config(labels={"x": label})["labels"]["x"]["pairs"] is False
+
+
+@pytest.fixture
+def config(root):
+    def make(**evaluate):
+        whole = {
+            "reference": {"fasta": "g.fa"},
+            "cohorts": "c.tsv",
+            "models": {"gpn": {"path": "x"}, "other": {"path": "y"}},
+            "annotate": {"info": ["CLNSIG"], "bigwigs": {"phylop": "x.bw"}},
+            "evaluate": evaluate,
+        }
+        return load_config(whole, root / "config/schemas/config.schema.yaml")["evaluate"]
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    return make_inputs(
+        tmp_path_factory.mktemp("grouped"),
+        rows=1500,
+        models=("gpn", "other"),
+        lengths={"chr1": 20_000, "chr2": 15_000, "chr3": 9_000},
+    )
+
+
+@pytest.fixture
+def no_figure(monkeypatch):
+    """No figure: it takes seconds."""
+    monkeypatch.setattr("varlm.steps.evaluate.write_figures", lambda *_: None)
+
+
+def sheet_of(inputs, path):
+    """Write a label table whose elements hold one positive and one negative; return its rows."""
+    table = pl.read_parquet(inputs.folder / "annotated.parquet")
+    alleles = table.unique(["chrom", "pos", "ref", "alt"], maintain_order=True)
+    alleles = alleles.filter(pl.col("gpn_llr").is_not_null(), pl.col("other_llr").is_not_null())
+    alleles = alleles.head(alleles.height // 2 * 2).with_columns(
+        effect=pl.int_range(pl.len()) % 2,
+        element=pl.format("e{}", pl.int_range(pl.len()) // 2),
+    )
+    alleles.select("chrom", "pos", "ref", "alt", "effect", "element").write_csv(
+        path, separator="\t"
+    )
+    return alleles
+
+
+@pytest.mark.usefixtures("no_figure")
+def test_the_step_takes_groups_of_a_labels_table(inputs, config, tmp_path, capsys):
+    sheet = tmp_path / "l.tsv"
+    alleles = sheet_of(inputs, sheet)
+    label = {"table": "kept out", "column": "effect", "positive": [1], "negative": [0]}
+    label |= {"group": "element", "pairs": True}
+    settings = config(labels={"x": label}, contrasts=[], frequencies=False, bootstrap=20)
+    assert step(inputs.folder, settings, "--labels", f"x={sheet}") == 0
+    rows = read_evaluation(inputs.folder / "out/evaluation.tsv")
+    row = rows.filter(metric="pairwise_accuracy", score="gpn").row(0, named=True)
+    llr = alleles["gpn_llr"].to_numpy().reshape(-1, 2)
+    hits = (llr[:, 1] < llr[:, 0]) + (llr[:, 1] == llr[:, 0]) / 2
+    assert row["value"] == pytest.approx(hits.mean(), abs=1e-5)
+    assert row["positives"] == row["negatives"] == alleles.height // 2
+    summary = json.loads((inputs.folder / "out/evaluation.json").read_text())
+    assert summary["tasks"][0]["counts"]["groups"] == alleles.height // 2
+    assert summary["tasks"][0]["counts"]["groups_of_one_class"] == 0
+    # Of one contig alone an element may have lost its other allele: an error where pairs are due.
+    cut = alleles.with_columns(element=pl.lit("same"))
+    cut.select("chrom", "pos", "ref", "alt", "effect", "element").write_csv(sheet, separator="\t")
+    assert step(inputs.folder, settings, "--labels", f"x={sheet}") == 2
+    half = alleles.height // 2
+    said = f"the group 'same' (element) has {half} positive and {half} negative alleles"
+    assert said in capsys.readouterr().err
+    settings["labels"]["x"]["group"] = ["element", "nowhere"]
+    assert step(inputs.folder, settings, "--labels", f"x={sheet}") == 2
+    error = capsys.readouterr().err
+    assert "evaluate.labels.x.group: neither" in error
+    assert "has a column nowhere" in error
+
+
+@pytest.mark.usefixtures("no_figure")
+def test_the_step_matches_what_has_no_groups(inputs, config):
+    label = {"column": "impact", "positive": ["HIGH"], "negative": ["MODIFIER"]}
+    settings = config(
+        labels={"free": label, "grouped": {**label, "group": "chrom"}},
+        contrasts=[["missense_variant", "synonymous_variant"]],
+        match={"by": ["chrom"], "near": ["tss_distance"], "controls": 2},
+        bootstrap=20,
+    )
+    assert step(inputs.folder, settings) == 0
+    rows = read_evaluation(inputs.folder / "out/evaluation.tsv")
+    groups = {
+        task: set(rows.filter(task=task)["group"]) & {"matched 1:2", "match groups"}
+        for task in rows["task"].unique()
+    }
+    assert groups["free"] == {"matched 1:2"}
+    assert groups["grouped"] == {"match groups"}
+    assert groups["missense_variant vs synonymous_variant"] == {"matched 1:2"}
+    assert groups["allele frequency"] == {"matched 1:2"}
+    tasks = json.loads((inputs.folder / "out/evaluation.json").read_text())["tasks"]
+    assert {"groups", "without_controls", "balance"} <= set(tasks[0]["counts"]["matched"])
+    before = (inputs.folder / "out/evaluation.tsv").read_bytes()
+    assert step(inputs.folder, settings) == 0
+    assert (inputs.folder / "out/evaluation.tsv").read_bytes() == before

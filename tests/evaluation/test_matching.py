@@ -11,12 +11,13 @@ from sklearn.preprocessing import RobustScaler
 
 from varlm.errors import UserError
 from varlm.evaluation.compared import compared_scores
-from varlm.evaluation.matched_tasks import KINDS, Matching, with_controls
+from varlm.evaluation.features import PENTAMERS, TRINUCLEOTIDES
+from varlm.evaluation.matched_tasks import FEATURES, KINDS, Matching, with_controls
 from varlm.evaluation.matching import match_controls, nearest_left, scaled
 from varlm.evaluation.measuring import measure
 from varlm.evaluation.rows import Settings
 from varlm.evaluation.tasks import LABELS, Task, contrast_task, frequency_task
-from varlm.run.config_keys import NEAR_NAMES
+from varlm.run.config_keys import BY_NAMES, GROUP_NAMES, NEAR_NAMES
 
 MATCH = {
     "by": ["consequence"],
@@ -150,12 +151,33 @@ def test_contrasts_and_frequencies_are_matched_by_what_they_may():
     table = alleles()
     pair = ("missense_variant", "synonymous_variant")
     matching = Matching.parse({**MATCH, "by": ["chrom", "consequence"], "near": ["maf", "af"]})
-    contrast = with_controls(contrast_task(pair, table["consequence"]), table, matching, 0)
+    rng = np.random.default_rng(0)
+    names = rng.choice(["A[C>T]G", "T[C>A]A"], table.height)
+    known = pl.DataFrame(
+        {
+            "trinucleotide": pl.Series(names, dtype=TRINUCLEOTIDES),
+            "pentamer": pl.Series([None] * table.height, dtype=PENTAMERS),
+            "cpg": names == "A[C>T]G",
+            "kind": ["snv"] * table.height,
+            "maf": table["af"].cast(pl.Float64),
+        }
+    )
+    task = contrast_task(pair, table["consequence"])
+    contrast = with_controls(task, table, matching, 0, known)
     assert "same chrom, nearest in maf and af" in contrast.groups.about
     chroms = table["chrom"].to_numpy()
     for group in range(3):
         assert np.unique(chroms[contrast.groups.codes == group]).size == 1
-    rare = with_controls(frequency_task(table), table, matching, 0)
+    context = Matching.parse({**MATCH, "by": ["trinucleotide"], "near": []})
+    codes = with_controls(task, table, context, 0, known).groups.codes
+    assert codes.max() > 20
+    for group in range(codes.max() + 1):
+        assert np.unique(names[codes == group]).size == 1
+    # Of turned alleles the mutation is that from ALT to REF.
+    often = table.with_columns(af=1 - pl.col("af"))
+    codes = with_controls(frequency_task(often), often, context, 0, known).groups.codes
+    assert codes.max() > 20
+    rare = with_controls(frequency_task(table), table, matching, 0, known)
     assert rare.groups.about.startswith("a positive and 1 control, same chrom and consequence")
     assert "nearest" not in rare.groups.about
     nowhere = frequency_task(table.with_columns(af=pl.lit(None, pl.Float32)))
@@ -166,7 +188,7 @@ def test_contrasts_and_frequencies_are_matched_by_what_they_may():
     assert grouped.groups is not None
     assert with_controls(grouped, table, matching, 0) is grouped
     assert set(KINDS) == set(MATCH["tasks"])
-    assert NEAR_NAMES == ("maf",)
+    assert set(FEATURES) <= {*BY_NAMES, *NEAR_NAMES} <= {*FEATURES, *GROUP_NAMES}
 
 
 def test_what_cannot_be_matched_is_counted():
@@ -203,7 +225,9 @@ def test_columns_that_cannot_be_matched_by():
         with pytest.raises(UserError, match=said):
             Matching.parse({**MATCH, **change}).check_columns(schema, "one")
     # The regions have no INFO.
-    Matching.parse({**MATCH, "near": ["maf"], "by": ["info_X"]}).check_columns(schema, "regions")
+    Matching.parse({**MATCH, "near": ["maf"], "by": ["info_X", "cpg"]}).check_columns(
+        schema, "regions"
+    )
     with_info = {**schema, "info_Y": pl.String()}
     with pytest.raises(UserError, match="has no column info_X"):
         Matching.parse({**MATCH, "near": [], "by": ["info_X"]}).check_columns(with_info, "one")

@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from varlm.errors import UserError
+from varlm.evaluation.features import turned
 from varlm.evaluation.group_metrics import Sets, ordered_pairs, within_groups
 from varlm.evaluation.groups import Groups, named_values, needed_columns
 from varlm.evaluation.matching import match_controls
@@ -20,6 +21,8 @@ Floats = NDArray[np.float64]
 
 # What a config calls the kinds of task that have two classes.
 KINDS = {"labels": LABELS, "contrasts": CONTRAST, "frequencies": FREQUENCY}
+# Of `features.features`, which a config may name though they are no columns of the table.
+FEATURES = ("trinucleotide", "pentamer", "cpg", "maf")
 _TOLD_APART = "consequence"  # by contrasts
 _FREQUENCIES = ("af", "maf")  # which rare and common alleles differ in
 _INFO = "info_"  # prefix of columns that regions do not have
@@ -56,7 +59,8 @@ class Matching:
 
     def columns(self, known: Sequence[str]) -> set[str]:
         """Return the columns of the annotated table that are read for it."""
-        return {*needed_columns(self.by, known), *("af" if n == "maf" else n for n in self.near)}
+        named = [name for name in (*self.by, *self.near) if name in known or name not in FEATURES]
+        return needed_columns(named, known)
 
     def check_columns(self, schema: Mapping[str, pl.DataType], cohort: str) -> None:
         """Raise `UserError` unless the annotated table has them, those of `near` as numbers."""
@@ -75,7 +79,13 @@ class Matching:
                 )
 
 
-def with_controls(task: Task, table: pl.DataFrame, matching: Matching | None, seed: int) -> Task:
+def with_controls(
+    task: Task,
+    table: pl.DataFrame,
+    matching: Matching | None,
+    seed: int,
+    known: pl.DataFrame | None = None,
+) -> Task:
     """Return a task with match groups of its alleles, where it has two classes and no groups.
 
     Contrasts are not matched by the consequence, rare and common alleles not by their frequency.
@@ -89,6 +99,9 @@ def with_controls(task: Task, table: pl.DataFrame, matching: Matching | None, se
     matching : Matching, optional
     seed : int
         Of the order in which positives take their controls.
+    known : polars.DataFrame, optional
+        From `features.features`, of the same rows; of rare and common alleles the mutation to the
+        allele that is looked at counts.
     """
     if matching is None or task.kind not in matching.kinds or task.groups is not None:
         return task
@@ -99,20 +112,21 @@ def with_controls(task: Task, table: pl.DataFrame, matching: Matching | None, se
     by = [name for name in matching.by if task.kind != CONTRAST or name != _TOLD_APART]
     near = [name for name in matching.near if task.kind != FREQUENCY or name not in _FREQUENCIES]
     either = task.positive | task.negative
+    table = _with_features(table, task, known)
     category = _categories(table, by)
     numbers = {name: _numbers(table, name) for name in near}
     empty = [name for name, values in numbers.items() if np.isnan(values[either]).all()]
     used = [name for name in near if name not in empty]
     features = np.array([numbers[name] for name in used]).reshape(len(used), table.height)
-    known = either & (category >= 0) & np.isfinite(features).all(axis=0)
+    usable = either & (category >= 0) & np.isfinite(features).all(axis=0)
     codes = match_controls(
-        task.positive & known, task.negative & known, category, features, matching.controls, seed
+        task.positive & usable, task.negative & usable, category, features, matching.controls, seed
     )
     number = int(codes.max(initial=-1)) + 1
     counts = {
         "groups": number,
-        "without_value": int((either & ~known).sum()),
-        "without_controls": int((task.positive & known).sum()) - number,
+        "without_value": int((either & ~usable).sum()),
+        "without_controls": int((task.positive & usable).sum()) - number,
     }
     balance = _balance(task.positive, codes, dict(zip(used, features, strict=True)))
     groups = Groups(
@@ -151,6 +165,15 @@ def _said(balance: Mapping[str, float]) -> list[str]:
     return [f"AUROC within groups of what they are near in: {told}"]
 
 
+def _with_features(table: pl.DataFrame, task: Task, known: pl.DataFrame | None) -> pl.DataFrame:
+    """Return the table with those of `FEATURES` that are no columns of it."""
+    if known is None:
+        return table
+    if task.spectrum is not None:
+        known = turned(known, task.spectrum.turned)
+    return table.hstack(known.select(name for name in FEATURES if name not in table.columns))
+
+
 def _categories(table: pl.DataFrame, by: Sequence[str]) -> NDArray[np.int64]:
     """Return the number of each allele's category; −1 where it has no value. Shape (alleles,)."""
     if not by:
@@ -162,13 +185,10 @@ def _categories(table: pl.DataFrame, by: Sequence[str]) -> NDArray[np.int64]:
 
 def _numbers(table: pl.DataFrame, name: str) -> Floats:
     """Return a number of each allele, NaN without; of the transcription start its distance."""
-    column = "af" if name == "maf" else name
-    if column not in table.columns:
+    if name not in table.columns:
         return np.full(table.height, np.nan)
-    values: Floats = table[column].cast(pl.Float64).fill_null(np.nan).to_numpy()
-    if name == "tss_distance":
-        return np.asarray(np.abs(values))
-    return np.asarray(np.minimum(values, 1 - values)) if name == "maf" else values
+    values: Floats = table[name].cast(pl.Float64).fill_null(np.nan).to_numpy()
+    return np.asarray(np.abs(values)) if name == "tss_distance" else values
 
 
 def _about(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from varlm.run.config_keys import (
+    BY_NAMES,
     CONSEQUENCES,
     GROUP_NAMES,
     INTERVAL_SUFFIXES,
@@ -229,7 +230,7 @@ def _evaluation_errors(config: Mapping[str, Any]) -> Iterator[str]:
             for group in group_columns(label):
                 yield from _unknown(f"{key}.group", "column", group, [*columns, *GROUP_NAMES])
     match = evaluate["match"] or {"by": [], "near": []}
-    for key, names in (("by", GROUP_NAMES), ("near", NEAR_NAMES)):
+    for key, names in (("by", BY_NAMES), ("near", NEAR_NAMES)):
         for name in match[key]:
             yield from _unknown(f"evaluate.match.{key}", "column", name, [*columns, *names])
     for name in evaluate["scores"]:

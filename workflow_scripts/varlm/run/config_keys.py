@@ -30,6 +30,7 @@ MUTATION_CONTEXT = "mutation_context"  # the baseline that evaluate makes, among
 
 # What `group` of a label and `match.by` may name besides columns; and what `match.near` may.
 GROUP_NAMES = ("amino_acid",)
+BY_NAMES = (*GROUP_NAMES, "trinucleotide", "pentamer", "cpg")
 NEAR_NAMES = ("maf",)
 
 # What is read through a storage plugin of Snakemake, not from a disk: https://…, s3://….

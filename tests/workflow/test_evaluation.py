@@ -73,6 +73,7 @@ def test_every_task_is_measured_and_the_report_tells_of_it(finished):
     measured = rows.filter(pl.col("value").is_not_null())
     assert {*measured.select("task", "metric").iter_rows()} == {
         ("assay", "spearman"),
+        ("assay", "pearson"),
         ("class", "auroc"),
         ("class", "auprc"),
         ("allele frequency", "auroc"),
@@ -80,7 +81,7 @@ def test_every_task_is_measured_and_the_report_tells_of_it(finished):
         ("allele frequency", "spearman"),
     }
     table = pl.read_parquet(folder / "results/cohorts/one/annotated.parquet")
-    assert rows.filter(task="assay", group="all")["alleles"].to_list() == [table.height] * 2
+    assert rows.filter(task="assay", group="all")["alleles"].to_list() == [table.height] * 4
     rare = rows.filter(task="allele frequency", metric="auroc").row(0, named=True)
     assert rare["positives"] == (table["info_AC"] == 1).sum()
     report = (folder / "results/cohorts/one/report.html").read_text()

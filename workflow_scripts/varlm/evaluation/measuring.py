@@ -17,12 +17,14 @@ from varlm.evaluation.rows import (
     AUPRC_BY_CHROMOSOME,
     AUROC,
     AUROC_BY_CHROMOSOME,
+    BOTH,
     EVERYTHING,
     Row,
     Settings,
     class_counts,
     correlation_rows,
     dropped_rows,
+    grouped_correlation_rows,
     score_rows,
     too_few,
 )
@@ -137,10 +139,12 @@ def _rows(
     if task.numbers is not None:
         compared = comparison(table, scores, ~np.isnan(task.numbers))
         yield from dropped_rows(compared)
+        numbers = task.numbers[compared.rows]
         for group, members in _groups(compared, table):
-            yield from correlation_rows(
-                group, compared, members, task.numbers[compared.rows], settings
-            )
+            yield from correlation_rows(group, compared, members, numbers, settings, BOTH)
+            if group == EVERYTHING and task.groups is not None:
+                codes = task.groups.codes[compared.rows]
+                yield from grouped_correlation_rows(compared, codes, numbers, settings)
         return
     assert task.positive is not None
     assert task.negative is not None

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from varlm.evaluation import metrics
+from varlm.evaluation import correlation, metrics
 from varlm.evaluation.compared import Comparison
-from varlm.evaluation.resampling import Interval, Measured
+from varlm.evaluation.resampling import Floats, Interval, Measured
 from varlm.evaluation.strata import Strata
 
 Row = dict[str, Any]
 
 EVERYTHING = "all"  # the group of all alleles of a task
 AUROC, AUPRC, SPEARMAN, ODDS_RATIO = "auroc", "auprc", "spearman", "odds_ratio"
+PEARSON = "pearson"
+SPEARMAN_BY_GROUP, PEARSON_BY_GROUP = "spearman_by_group", "pearson_by_group"
 AUROC_BY_CHROMOSOME, AUPRC_BY_CHROMOSOME = "auroc_by_chromosome", "auprc_by_chromosome"
 AUROC_WITHIN_STRATA, AUROC_EXPLAINED = "auroc_within_strata", "auroc_explained"
 
@@ -42,42 +44,95 @@ def dropped_rows(compared: Comparison) -> Iterator[Row]:
         yield {"group": EVERYTHING, "score": name, "note": note}
 
 
+Correlation = Callable[[Floats, Floats, int, int], Measured]
+RANKS_ALONE: dict[str, Correlation] = {SPEARMAN: metrics.spearman}
+BOTH: dict[str, Correlation] = {**RANKS_ALONE, PEARSON: correlation.pearson}
+
+
 def correlation_rows(
     group: str,
     compared: Comparison,
     members: NDArray[np.bool_],
-    numbers: NDArray[np.float64],
+    numbers: Floats,
     settings: Settings,
+    correlations: Mapping[str, Correlation] = RANKS_ALONE,
 ) -> Iterator[Row]:
-    """Yield Spearman's correlation of each score with a number.
+    """Yield the correlations of each score with a number.
 
     Parameters
     ----------
     members, numbers : numpy.ndarray
         Which of the comparison's alleles are of the group, and the number; shape (alleles,).
+    correlations : mapping
+        Metric → what measures it: `RANKS_ALONE`, or `BOTH`.
     """
     total = int(members.sum())
     if total < FEWEST:
         note = f"too few: {total} alleles; at least {FEWEST} are needed"
         yield {"group": group, "alleles": total, "note": note}
         return
+    for metric, correlate in correlations.items():
+        measured = correlate(
+            compared.values[:, members], numbers[members], settings.bootstrap, settings.seed
+        )
+        rows = score_rows(group, metric, measured, compared, {"alleles": total})
+        for row, value in zip(rows, measured.values.tolist(), strict=True):
+            yield _with_p_value(row, value, total)
+
+
+def _with_p_value(row: Row, value: float, total: int) -> Row:
+    """Return the row of a correlation with its p-value, or why there is none."""
     from scipy.stats import t as student  # type: ignore[import-untyped]
 
-    measured = metrics.spearman(
-        compared.values[:, members], numbers[members], settings.bootstrap, settings.seed
+    if np.isnan(value):
+        return {**row, "note": "not defined: all alleles have one value"}
+    # As scipy.stats.spearmanr and pearsonr: Student's t with n − 2 degrees of freedom.
+    spread = max((1 - value) * (1 + value), _PERFECT)
+    statistic = abs(value) * np.sqrt((total - 2) / spread)
+    return {**row, "p_value": float(2 * student.sf(statistic, total - 2))}
+
+
+def grouped_correlation_rows(
+    compared: Comparison, groups: NDArray[np.int64], numbers: Floats, settings: Settings
+) -> Iterator[Row]:
+    """Yield the correlations of each score within groups, averaged.
+
+    Parameters
+    ----------
+    groups, numbers : numpy.ndarray
+        Number of each allele's group, −1: of none; and what is correlated; shape (alleles,).
+    """
+    within = correlation.by_group(
+        compared.values, numbers, groups, settings.bootstrap, settings.seed
     )
-    for row, value in zip(
-        score_rows(group, SPEARMAN, measured, compared, {"alleles": total}),
-        measured.values.tolist(),
-        strict=True,
+    left_out = _left_out(within, int((groups < 0).sum()))
+    if not within.groups:
+        fewest = correlation.FEWEST_OF_A_GROUP
+        none = f"not by group: none has at least {fewest} alleles with numbers that differ"
+        yield {"group": EVERYTHING, "alleles": 0, "note": "; ".join([none, *left_out])}
+        return
+    few = within.groups < correlation.FEWEST_GROUPS
+    note = [
+        f"mean over {within.groups} groups of {within.alleles} alleles, each group as much",
+        *left_out,
+        *([f"fewer than {correlation.FEWEST_GROUPS} groups: no interval"] if few else []),
+    ]
+    shared = {"alleles": within.alleles, "note": "; ".join(note)}
+    for metric, measured in (
+        (SPEARMAN_BY_GROUP, within.spearman),
+        (PEARSON_BY_GROUP, within.pearson),
     ):
-        if np.isnan(value):
-            yield {**row, "note": "not defined: all alleles have one value"}
-            continue
-        # As scipy.stats.spearmanr: Student's t with n − 2 degrees of freedom.
-        spread = max((1 - value) * (1 + value), _PERFECT)
-        statistic = abs(value) * np.sqrt((total - 2) / spread)
-        yield {**row, "p_value": float(2 * student.sf(statistic, total - 2))}
+        yield from score_rows(EVERYTHING, metric, measured, compared, shared)
+
+
+def _left_out(within: correlation.ByGroup, without: int) -> list[str]:
+    """Return what is not in a mean over groups, in words."""
+    counts = {
+        f"groups of fewer than {correlation.FEWEST_OF_A_GROUP} alleles": within.small,
+        "groups of one number": within.flat,
+        "alleles of no group": without,
+    }
+    return [f"left out: {what} ({number})" for what, number in counts.items() if number]
 
 
 def class_counts(positive: NDArray[np.bool_]) -> Row:

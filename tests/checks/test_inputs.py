@@ -197,6 +197,38 @@ def test_a_label_that_is_no_number(look):
     assert "1 labels in class are no numbers, the first is 'high'" in told
 
 
+@pytest.mark.parametrize(
+    ("change", "messages"),
+    [
+        ({"group": ["element", "gene", "amino_acid"]}, []),
+        ({"group": "elemnt"}, ["group: there is no column elemnt in labels.tsv (chrom, pos,"]),
+        ({"group": "info_AC"}, ["group: one has no INFO fields, so no info_AC"]),
+        ({"table": None, "column": "kind", "group": "element"}, ["no column element in the anno"]),
+    ],
+)
+def test_columns_of_match_groups(look, change, messages):
+    label = {"table": "labels.tsv", "column": "class", "cohort": "one", **change}
+    table = TABLE.rstrip() + "\telement\n1\t5\tA\tC\t2\te1\n"
+    told = look(
+        {"a.vcf": vcf(), "labels.tsv": table},
+        [("one", ["a.vcf"]), ("two", ["a.vcf"])],
+        evaluate={"labels": {"known": label}},
+    )
+    assert len(told) == len(messages)
+    assert all(message in fault for fault, message in zip(told, messages, strict=True))
+
+
+def test_columns_that_alleles_are_matched_by(look):
+    match = {"controls": 1, "tasks": ["labels"], "by": ["genus", "cpg"], "near": ["af"]}
+    files, cohorts = {"a.vcf": vcf()}, [("one", ["a.vcf"]), ("two", ["a.vcf"])]
+    for change, said in (
+        ({}, "evaluate.match: the annotated table of one has no column genus"),
+        ({"by": [], "near": ["gene"]}, "evaluate.match.near: the column gene holds String"),
+    ):
+        told = look(files, cohorts, evaluate={"match": {**match, **change}})
+        assert said in told[0]
+
+
 def test_scores_and_contigs_to_evaluate(look):
     told = look(
         {"a.vcf": vcf('##INFO=<ID=CLASS,Number=1,Type=String,Description="x">')},

@@ -431,8 +431,8 @@ def test_the_step_takes_groups_of_a_labels_table(inputs, config, tmp_path, capsy
     settings["labels"]["x"]["group"] = ["element", "nowhere"]
     assert step(inputs.folder, settings, "--labels", f"x={sheet}") == 2
     error = capsys.readouterr().err
-    assert "evaluate.labels.x.group: neither" in error
-    assert "has a column nowhere" in error
+    assert "evaluate.labels.x.group: there is no column nowhere in" in error
+    assert "l.tsv (chrom, pos, ref, alt, effect, element) nor the annotated table" in error
 
 
 @pytest.mark.usefixtures("no_figure")

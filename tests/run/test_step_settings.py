@@ -60,10 +60,18 @@ def test_what_is_younger_and_as_by_default_is_not_told(config):
         lambda: json.loads(step_settings.checked_settings(config))["evaluate"],
         lambda: json.loads(step_settings.shown_settings(config, []))["evaluate"],
     )
-    younger = {"mutation_context": False, "strata": {"by": ["cpg"], "distance_bins": []}}
+    younger = {
+        "mutation_context": False,
+        "strata": {"by": ["cpg"], "distance_bins": []},
+        "match": {"controls": 2},
+    }
+    of_label = {"group": ["gene"], "pairs": True}
     assert not any({*younger} & {*settings()} for settings in taken)
+    assert not any({*of_label} & {*settings()["labels"]["kind"]} for settings in taken)
     config["evaluate"] |= younger
+    config["evaluate"]["labels"]["kind"] |= of_label
     assert all(younger.items() <= settings().items() for settings in taken)
+    assert all(of_label.items() <= settings()["labels"]["kind"].items() for settings in taken)
     config["evaluate"] = None
     assert [settings() for settings in taken[1:]] == [None, None]
 

@@ -206,12 +206,18 @@ def _check_groups(spec: LabelSpec, schema: Mapping[str, pl.DataType], cohort: st
     for name in spec.group:
         # Of labels of all cohorts the regions, which have no INFO, have no groups.
         may_lack = name.startswith(_INFO) and not _has_info(schema) and spec.cohort is None
-        if name not in own and needed_columns([name], schema) - set(schema) and not may_lack:
-            table = f"neither {spec.table} ({', '.join(own)}) nor" if spec.table else "not"
+        if name in own or not needed_columns([name], schema) - set(schema) or may_lack:
+            continue
+        if name.startswith(_INFO) and not _has_info(schema):
             raise UserError(
-                f"{spec.where}.group: {table} the annotated table of {cohort} has a column {name}; "
-                f"the table has {', '.join(schema)}"
+                f"{spec.where}.group: {cohort} has no INFO fields, so no {name}; name another "
+                "column, or a column of the label's own table"
             )
+        of_table = f"{spec.table} ({', '.join(own)}) nor " if spec.table else ""
+        raise UserError(
+            f"{spec.where}.group: there is no column {name} in {of_table}the annotated table of "
+            f"{cohort} ({', '.join(schema)}); name one of them"
+        )
 
 
 def _has_info(schema: Mapping[str, pl.DataType]) -> bool:

@@ -229,7 +229,7 @@ def _evaluation_errors(config: Mapping[str, Any]) -> Iterator[str]:
         if label["table"] is None:
             for group in group_columns(label):
                 yield from _unknown(f"{key}.group", "column", group, [*columns, *GROUP_NAMES])
-    match = evaluate["match"] or {"by": [], "near": []}
+    match = evaluate.get("match") or {"by": [], "near": []}
     for key, names in (("by", BY_NAMES), ("near", NEAR_NAMES)):
         for name in match[key]:
             yield from _unknown(f"evaluate.match.{key}", "column", name, [*columns, *names])

@@ -7,31 +7,23 @@ and the strata that they are compared within.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from itertools import product
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from varlm.genome.bases import BASES, CODE_COMPLEMENT, CODES, UNKNOWN
+from varlm.genome.bases import LETTERS, UNKNOWN
+from varlm.genome.mutation_contexts import context_names, contexts
 from varlm.genome.reference import Genome
+from varlm.genome.windows import site_windows
 
-# Columns of the annotated table that `features` and `contexts` read.
+# Columns of the annotated table that `features` reads.
 READ = ("chrom", "pos", "ref", "alt", "kind", "af", "consequence", "tss_distance")
 
-_CHANGES = ("C>A", "C>G", "C>T", "T>A", "T>C", "T>G")
 _FLANK = 2  # bases on each side in a pentamer
 
-# As in COSMIC's signatures: the strand on which the reference has a pyrimidine.
-TRINUCLEOTIDES = pl.Enum(
-    [f"{left}[{change}]{right}" for change, left, right in product(_CHANGES, BASES, BASES)]
-)
-PENTAMERS = pl.Enum(
-    [
-        f"{a}{b}[{change}]{c}{d}"
-        for change, a, b, c, d in product(_CHANGES, BASES, BASES, BASES, BASES)
-    ]
-)
+TRINUCLEOTIDES = pl.Enum(context_names(1))
+PENTAMERS = pl.Enum(context_names(_FLANK))
 
 _CONTEXTS = {"trinucleotide": TRINUCLEOTIDES, "pentamer": PENTAMERS}
 _CPG = [name for name in TRINUCLEOTIDES.categories if name[2] == "C" and name[-1] == "G"]
@@ -72,30 +64,28 @@ def features(alleles: pl.DataFrame, contigs: Mapping[str, str], genome: Genome) 
             for name, kind in kinds.items()
         }
     ).with_columns(pl.min_horizontal("af", 1 - pl.col("af")).alias("maf"))
-    return contexts(alleles, contigs, genome).hstack(known)
+    return _contexts(alleles, contigs, genome).hstack(known)
 
 
-def contexts(alleles: pl.DataFrame, contigs: Mapping[str, str], genome: Genome) -> pl.DataFrame:
+def _contexts(alleles: pl.DataFrame, contigs: Mapping[str, str], genome: Genome) -> pl.DataFrame:
     """Return the columns `trinucleotide`, `pentamer` and `cpg` of `features`."""
-    bases = np.full((2 * _FLANK + 1, alleles.height), UNKNOWN, np.uint8)
+    windows = np.full((alleles.height, 2 * _FLANK + 1), LETTERS[UNKNOWN])
     for chrom, rows in _by_chrom(alleles["chrom"]):
         contig = contigs.get(chrom, chrom)
         if contig in genome:
-            positions = alleles["pos"].gather(rows).to_numpy().astype(np.int64)
-            bases[:, rows] = _around(genome, contig, positions - 1)
-    ref, alt = _base(alleles["ref"]), _base(alleles["alt"])
-    turned = (bases[_FLANK] == 0) | (bases[_FLANK] == 2)  # purines
-    strand = np.where(turned, CODE_COMPLEMENT[bases[::-1]], bases)
-    change = _change(strand[_FLANK], np.where(turned, CODE_COMPLEMENT[alt], alt))
-    change[(ref != bases[_FLANK]) | (change < 0)] = -1
-    three = _numbered(change, strand[1], strand[3])
-    return pl.DataFrame(
+            at = alleles["pos"].gather(rows).to_numpy().astype(np.int64) - 1
+            circular = genome[contig].circular
+            windows[rows] = site_windows(genome.sequence(contig), at, windows.shape[1], circular)
+    ref, alt = _letter(alleles["ref"]), _letter(alleles["alt"])
+    windows[ref != windows[:, _FLANK], _FLANK] = LETTERS[UNKNOWN]
+    three = contexts(windows[:, _FLANK - 1 : _FLANK + 2], alt)
+    named = pl.DataFrame(
         {
             "trinucleotide": _named(three, TRINUCLEOTIDES),
-            "pentamer": _named(_numbered(change, *np.delete(strand, _FLANK, 0)), PENTAMERS),
-            "cpg": pl.Series((change < 3) & (strand[3] == 2)).set(pl.Series(three < 0), None),
+            "pentamer": _named(contexts(windows, alt), PENTAMERS),
         }
     )
+    return named.with_columns(pl.col("trinucleotide").is_in(_CPG).alias("cpg"))
 
 
 def turned(known: pl.DataFrame, flags: NDArray[np.bool_]) -> pl.DataFrame:
@@ -144,46 +134,15 @@ def _by_chrom(chroms: pl.Series) -> Iterator[tuple[str, NDArray[np.int64]]]:
         yield str(chroms[int(rows[0])]), rows
 
 
-def _around(genome: Genome, contig: str, start: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """Return the codes of bases around 0-based positions, shape (5, positions).
-
-    Beyond an end a base is unknown, or that at the other end where the contig is circular.
-    """
-    sequence = genome.sequence(contig)
-    at = start + np.arange(-_FLANK, _FLANK + 1)[:, None]
-    if genome[contig].circular:
-        at = at % sequence.size
-    inside = (at >= 0) & (at < sequence.size)
-    codes: NDArray[np.uint8] = CODES[sequence[np.where(inside, at, 0)]]
-    codes[~inside] = UNKNOWN
-    return codes
-
-
-def _base(alleles: pl.Series) -> NDArray[np.uint8]:
-    """Return the code of alleles that are one base, `UNKNOWN` for others, shape (alleles,)."""
-    codes = {base: int(CODES[ord(base)]) for base in BASES}
+def _letter(alleles: pl.Series) -> NDArray[np.uint8]:
+    """Return the letter of alleles that are A, C, G or T, N for others, shape (alleles,)."""
+    letters = {chr(letter): int(letter) for letter in LETTERS[:UNKNOWN]}
     text = alleles.cast(pl.String)
-    return text.replace_strict(codes, default=UNKNOWN, return_dtype=pl.UInt8).to_numpy()
+    other = int(LETTERS[UNKNOWN])
+    return text.replace_strict(letters, default=other, return_dtype=pl.UInt8).to_numpy()
 
 
-def _change(ref: NDArray[np.uint8], alt: NDArray[np.uint8]) -> NDArray[np.int16]:
-    """Return the number of a change in `_CHANGES`, −1 where it is none, shape (alleles,)."""
-    numbers = np.full((UNKNOWN + 1, UNKNOWN + 1), -1, np.int16)
-    for number, change in enumerate(_CHANGES):
-        numbers[BASES.index(change[0]), BASES.index(change[-1])] = number
-    return numbers[ref, alt]
-
-
-def _numbered(change: NDArray[np.int16], *flanks: NDArray[np.uint8]) -> NDArray[np.int16]:
-    """Return the number of a change with its flanks, from the left; −1 where one is unknown."""
-    number, known = change, change >= 0
-    for flank in flanks:
-        number = number * np.int16(len(BASES)) + flank
-        known = known & (flank < UNKNOWN)
-    return np.where(known, number, np.int16(-1))
-
-
-def _named(numbers: NDArray[np.int16], names: pl.Enum) -> pl.Series:
+def _named(numbers: NDArray[np.int64], names: pl.Enum) -> pl.Series:
     """Return what numbers stand for, null for −1."""
     index = pl.Series(numbers).set(pl.Series(numbers < 0), None)
     return pl.Series(names.categories, dtype=names).gather(index)

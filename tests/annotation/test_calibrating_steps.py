@@ -5,11 +5,20 @@ import polars as pl
 import pytest
 
 from making.records import prepared_model
-from varlm.annotation.mutation_calibration import CohortCalibration
+from varlm.annotation.mutation_calibration import (
+    CohortCalibration,
+    MutationCalibration,
+    context_means,
+    coverage,
+)
 from varlm.cli import main
 from varlm.files.whole import write_digest
+from varlm.genome.encoding import index_reference
 from varlm.genome.reference import Genome
+from varlm.models.preparing import prepare
 from varlm.results.export import export_tsv
+from varlm.scoring.background import choose
+from varlm.scoring.brought_background import bring_background
 from varlm.store import SITE_SCHEMA, Store
 from varlm.tables.parquet import read_table, write_table
 from varlm.tables.schemas import BACKGROUND, CONTEXT_MEANS, LOGIT_COLUMNS, VARIANTS
@@ -113,3 +122,24 @@ def test_what_is_no_log_ratio_is_not_calibrated(project, genome, caplog):
     assert read_table(project / "c.parquet", CONTEXT_MEANS).height == 0
     assert read_table(project / "b.parquet", BACKGROUND).height == 3 * LENGTH
     assert "probability is no log-ratio, and not calibrated" in caplog.text
+
+
+@pytest.mark.real_data
+def test_a_quarter_of_the_shipped_models_llrs_is_their_trinucleotide(shared_data, root, tmp_path):
+    index_reference(shared_data / "yeast/genome.fa.gz", tmp_path / "reference")
+    genome, store = Genome.open(tmp_path / "reference"), Store(tmp_path / "store")
+    folder = root / "resources/models/saccharomyces"
+    model = prepare(folder, name="yeast", path=str(folder), revision=None, precision="auto")
+    bring_background(model, genome, store, 10_000)
+    chosen = choose(genome, 10_000)
+    rows = store.read_background(model.key, chosen.digest)
+    means = context_means(rows, genome)
+    told = coverage(means)
+    assert (told.pentamers, told.trinucleotides) == (3, 96)
+    assert 60_000 < told.needed < 120_000
+    assert means[-96:]["mean"].std() == pytest.approx(0.5, abs=0.1)
+    names = {genome[name].stored_as: name for name in genome.names}
+    snvs = rows.with_columns(pl.col("contig").replace_strict(names, return_dtype=pl.String))
+    scores = rows["llr"].to_numpy().astype(float)
+    calibrated = MutationCalibration(means, genome)(snvs, scores)
+    assert 1 - np.var(calibrated) / np.var(scores) == pytest.approx(0.26, abs=0.03)

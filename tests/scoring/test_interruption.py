@@ -54,12 +54,12 @@ def resumed(job, name) -> int:
     return ShardRun.read(job.out(name) / "run.json").resumed
 
 
-@pytest.mark.slow
 def newest_stretch(job, name) -> float:
     """When scores were last kept, seconds since the epoch."""
     return max(path.stat().st_mtime for path in (job.out(name) / "partial").glob("*.arrow"))
 
 
+@pytest.mark.slow
 def test_fault_29_killed_at_random_moments_loses_at_most_one_interval(job):
     rng = random.Random(29)
     kills = 0

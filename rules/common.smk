@@ -83,6 +83,7 @@ from varlm.run.probes import embed_settings, passed_over, probed_models
 from varlm.run.score_files import table_files
 from varlm.run.options import (
     area_flags,
+    element_flags,
     expected_flags,
     flags,
     genome_flags,
@@ -510,6 +511,28 @@ def start_content(wildcards):
     if TRAIN[wildcards.training]["start"] in TRAIN:
         return []
     return fingerprints(*start_files(wildcards))
+
+
+def element_file(key):
+    """Return an input function: a file that a training's `elements` names, or nothing."""
+    return lambda wildcards: [
+        located(file)
+        for file in [TRAIN[wildcards.training]["elements"][key]]
+        if file is not None
+    ]
+
+
+def element_genome(wildcards):
+    """Return the FASTA that a training's elements are of; without one, the encoded reference."""
+    named_fasta = element_file("fasta")(wildcards)
+    reference = f"{RESULTS}/reference"
+    return named_fasta or [f"{reference}/genome.fa", f"{reference}/contigs.parquet"]
+
+
+def element_aliases(wildcards):
+    """Return the reference's file of aliases, where a training's elements are of the reference."""
+    is_other = TRAIN[wildcards.training]["elements"]["fasta"] is not None
+    return [] if is_other else inputs(CONFIG["reference"]["aliases"])(wildcards)
 
 
 def loop_settings(wildcards):

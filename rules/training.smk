@@ -1,6 +1,6 @@
 # Requires: the genomes of the config key train
 # Produces: {results}/training/{training}/: corpus/, checkpoint/, learning_curve.tsv, perplexity.tsv,
-#           mutated.tsv, model_card.md, figures
+#           mutated.tsv, elements.tsv and motifs.tsv, model_card.md, figures
 
 
 rule prepare_training:
@@ -179,6 +179,82 @@ rule measure_perplexity:
         """
 
 
+# Only of trainings with the key elements.
+rule measure_elements:
+    input:
+        checkpoint=rules.train.output.checkpoint,
+        others=lambda wildcards: expand(
+            rules.train.output.checkpoint,
+            training=TRAIN[wildcards.training]["compare"],
+        ),
+        models=lambda wildcards: expand(
+            f"{RESULTS}/models/{{model}}.json",
+            model=TRAIN[wildcards.training]["elements"]["models"],
+        ),
+        genome=element_genome,
+        aliases=element_aliases,
+        bed=element_file("bed"),
+        motifs=element_file("motifs"),
+    output:
+        elements=f"{RESULTS}/training/{{training}}/elements.tsv",
+        motifs=f"{RESULTS}/training/{{training}}/motifs.tsv",
+    log:
+        f"{RESULTS}/logs/measure_elements/{{training}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/measure_elements/{{training}}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    threads: SCORING_THREADS
+    resources:
+        gpu=GPU,
+    params:
+        checkpoints=lambda wildcards: flags(
+            "--checkpoint",
+            [
+                f"{name}={RESULTS}/training/{name}/checkpoint"
+                for name in (
+                    wildcards.training,
+                    *TRAIN[wildcards.training]["compare"],
+                )
+            ],
+        ),
+        models=lambda wildcards, input: flags("--model", input.models),
+        genome=lambda wildcards, input: (
+            ["--reference", f"{RESULTS}/reference"]
+            if TRAIN[wildcards.training]["elements"]["fasta"] is None
+            else ["--fasta", input.genome]
+        ),
+        files=lambda wildcards, input: [
+            *flags("--aliases", input.aliases),
+            *flags("--bed", input.bed),
+            *flags("--motifs", input.motifs),
+        ],
+        content=lambda wildcards: fingerprints(
+            *(
+                TRAIN[wildcards.training]["elements"][key]
+                for key in ("bed", "motifs", "fasta")
+            )
+        ),
+        settings=lambda wildcards: element_flags(TRAIN[wildcards.training]),
+        device=CONFIG["scoring"]["device"],
+        batch_size=CONFIG["scoring"]["batch_size"],
+    shell:
+        """
+        python "$VARLM" measure_elements \
+            {params.checkpoints:q} \
+            {params.models:q} \
+            {params.genome:q} \
+            {params.files:q} \
+            {params.settings:q} \
+            --device {params.device:q} \
+            --batch-size {params.batch_size:q} \
+            --threads {threads} \
+            --out {output.elements:q} \
+            --motifs-out {output.motifs:q} \
+            2>{log:q}
+        """
+
+
 rule describe_training:
     input:
         description=rules.prepare_training.output.description,
@@ -189,6 +265,12 @@ rule describe_training:
             rules.measure_perplexity.output
             if TRAIN[wildcards.training]["held_out"]
             or TRAIN[wildcards.training]["validation"]
+            else []
+        ),
+        # elements.tsv and motifs.tsv
+        elements=lambda wildcards: (
+            rules.measure_elements.output
+            if TRAIN[wildcards.training]["elements"]
             else []
         ),
     output:
@@ -221,6 +303,8 @@ rule describe_training:
         measured=lambda wildcards, input: [
             *flags("--perplexity", input.measured[:1]),
             *flags("--mutated", input.measured[1:]),
+            *flags("--elements", input.elements[:1]),
+            *flags("--motifs", input.elements[1:]),
         ],
         checkpoint=lambda wildcards, input: str(Path(input.config).parent),
     shell:

@@ -1,7 +1,7 @@
 """Shuffled sequences have the same dinucleotides, and each that has them is as likely."""
 
 from collections import Counter
-from itertools import permutations
+from itertools import pairwise, permutations
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def text(codes):
 
 
 def dinucleotides(text):
-    return Counter(map("".join, zip(text, text[1:], strict=False)))
+    return Counter(map("".join, pairwise(text)))
 
 
 @settings(max_examples=300, deadline=None)

@@ -46,6 +46,13 @@ def folder(tmp_path):
     genome["test"] = genome["chr1"][::-1]
     write_fasta(tmp_path / "genome.fa.gz", genome)
     (tmp_path / "genes.gff3").write_text(GFF)
+    (tmp_path / "elements.bed").write_text(
+        "".join(f"test\t{start}\t{start + 20}\n" for start in range(50, 350, 30))
+    )
+    matrix = "".join(" ".join(str(int(b == base)) for b in "ACGT") + "\n" for base in "TTACCCG")
+    (tmp_path / "motifs.meme").write_text(
+        f"MEME version 4\nMOTIF REB1\nletter-probability matrix: w= 7\n{matrix}"
+    )
     (tmp_path / "a.vcf").write_text(vcf_text(genome, "chr1", "1", 1, 12))
     write_sheet(tmp_path, {"a": ["a.vcf"]})
     return tmp_path
@@ -63,7 +70,9 @@ def run(folder, *arguments):
 
 def test_one_run_trains_and_scores(folder):
     chain = {**BLOCK, "model": {"family": "markov", "order": 2}}
-    train = {"mine": {**BLOCK, "compare": ["chain"]}, "chain": chain}
+    elements = {"bed": "elements.bed", "motifs": "motifs.meme", "pairs": 5, "windows": 4}
+    elements |= {"masked": 2, "models": ["base"]}
+    train = {"mine": {**BLOCK, "compare": ["chain"], "elements": elements}, "chain": chain}
     configure(folder, train, {"mine": {"train": "mine"}, "base": {"train": "chain"}})
     done = run(folder)
     assert done.returncode == 0, done.stderr
@@ -95,7 +104,24 @@ def test_one_run_trains_and_scores(folder):
     (pairs,) = set(mutated["pairs"])
     assert 70 <= pairs <= 80  # less those with unknown bases
     assert mutated["share"].is_between(0.2, 1).all()
+    elements = pl.read_csv(made / "elements.tsv", separator="\t")
+    assert elements.select("model", "likelihood", "pairs").rows() == [
+        ("mine", "pseudo", 5),
+        ("mine", "masked", 2),
+        ("chain", "causal", 5),
+        ("base", "causal", 5),
+    ]
+    assert elements.drop("model")[2].equals(elements.drop("model")[3])  # the same chain
+    motifs = pl.read_csv(made / "motifs.tsv", separator="\t")
+    assert motifs.select("model", "likelihood", "consensus", "pairs").rows() == [
+        ("mine", "pseudo", "TTACCCG", 4),
+        ("mine", "masked", "TTACCCG", 2),
+        ("chain", "causal", "TTACCCG", 4),
+        ("base", "causal", "TTACCCG", 4),
+    ]
+    assert not (folder / "results/training/chain/elements.tsv").exists()
     card = (made / "model_card.md").read_text()
+    assert "| base | causal | 5 | " in card
     assert "Held out, in every genome: test." in card
     assert "| chain | all |" in card
     assert "| chain | 4 | " in card
@@ -140,6 +166,19 @@ def test_one_run_trains_and_scores(folder):
         ({"genomes": {}}, "train.mine.genomes: found {}; name at least one"),
         ({"mutated": {"most": [0]}}, "train.mine.mutated.most.0: found 0; expected at least 1"),
         ({"mutated": {"kinds": "swap"}}, "train.mine.mutated.kinds: found 'swap'; use one of all"),
+        ({"elements": {}}, "train.mine.elements: found neither bed nor motifs"),
+        (
+            {"elements": {"bed": "x"}, "held_out": []},
+            "train.mine.elements: every contig is trained on; name some in held_out or validation",
+        ),
+        (
+            {"elements": {"bed": "x", "models": ["n"]}},
+            "train.mine.elements.models: found 'n'; name some of the key models, m",
+        ),
+        (
+            {"elements": {"bed": "x", "models": ["far"]}},
+            "train.mine.elements.models: found 'far'; name some of the key models, m",
+        ),
         ({"steps": 0}, "train.mine.steps: found 0; expected at least 1"),
         ({"schedule": "cosin"}, "train.mine.schedule: found 'cosin'; use one of cosine"),
         ({"model": {"family": "bert"}}, "train.mine.model.family: found 'bert'; use one of gpn"),

@@ -49,6 +49,7 @@ STEPS = {
     "prepare_training": "genomes and annotations → bases, region classes and windows to train on",
     "train": "windows → a checkpoint that the same workflow loads, and its learning curve",
     "measure_perplexity": "checkpoints, held-out contigs → how well bases and mutations are told",
+    "measure_elements": "models, elements, motifs → how often they are likelier than shuffled",
     "describe_training": "learning curve and perplexities → the model card and a picture",
     "summarise": "the accounting of all cohorts → summary.tsv",
 }

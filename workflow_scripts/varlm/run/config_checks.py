@@ -20,6 +20,7 @@ from varlm.run.config_keys import (
 )
 from varlm.run.genome_groups import group_error
 from varlm.run.model_settings import model_columns, model_kinds, possible_kinds
+from varlm.run.options import element_contigs
 from varlm.run.probes import probe_errors
 from varlm.run.score_checks import compared_columns, score_errors
 from varlm.run.score_tables import score_tables
@@ -111,6 +112,8 @@ def _training_checks(config: Mapping[str, Any]) -> Iterator[str]:
         groups = {genome: files["group"] for genome, files in training["genomes"].items()}
         if (error := group_error(groups, training["windows"]["shares"])) is not None:
             yield f"train.{name}.windows.shares: {error}"
+        if training["elements"] is not None:
+            yield from _element_errors(name, config)
         for other in training["compare"]:
             if other not in trained or other == name:
                 yield (
@@ -162,6 +165,28 @@ def _start_errors(name: str, trained: Mapping[str, Any]) -> Iterator[str]:
             yield (
                 f"train.{name}.start: {start} has other contigs in {key}; what it was trained on "
                 "could not test this one"
+            )
+
+
+def _element_errors(name: str, config: Mapping[str, Any]) -> Iterator[str]:
+    """Say why elements and motifs cannot be measured with a training."""
+    key, training, models = f"train.{name}.elements", config["train"][name], config["models"]
+    elements = training["elements"]
+    if elements["bed"] is None and elements["motifs"] is None:
+        yield f"{key}: found neither bed nor motifs; name a BED file, a MEME file or both"
+    if not element_contigs(training):
+        yield (
+            f"{key}: every contig is trained on; name some in held_out or validation, or those to "
+            f"measure in {key}.contigs"
+        )
+    for model in elements["models"]:
+        if model not in models:
+            known = ", ".join(models) or "none"
+            yield f"{key}.models: found {model!r}; name some of the key models, {known}"
+        elif model in (name, *training["compare"]):
+            yield (
+                f"{key}.models: {model} is the name of a training that is measured anyway; leave "
+                "it out, or give the model another name"
             )
 
 

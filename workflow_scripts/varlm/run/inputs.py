@@ -35,6 +35,7 @@ FILES: tuple[Pattern, ...] = (
     LABELS,
     ("probe", "*", "table"),
     *(("train", "*", "genomes", "*", key) for key in ("fasta", "annotation")),
+    *(("train", "*", "elements", key) for key in ("bed", "motifs", "fasta")),
 )
 # Keys whose value is a table of scores, or a pattern of files (`score_files.table_files`).
 SCORES: Pattern = ("annotate", "scores", "*", "path")

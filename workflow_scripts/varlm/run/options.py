@@ -107,3 +107,23 @@ def share_flags(training: Mapping[str, Any]) -> list[str]:
         return []
     groups = {name: files["group"] for name, files in training["genomes"].items()}
     return [*flags("--group", pairs(groups)), *flags("--share", pairs(shares))]
+
+
+def element_contigs(training: Mapping[str, Any]) -> list[str]:
+    """Return where a training's elements are measured: as asked, or where it was not trained."""
+    asked = training["elements"]["contigs"]
+    return list(map(str, asked or training["held_out"] or training["validation"]))
+
+
+def element_flags(training: Mapping[str, Any]) -> list[str]:
+    """Return which elements and motifs are measured how, as options of measure_elements."""
+    elements = training["elements"]
+    return [
+        *flags("--contig", element_contigs(training)),
+        *flags("--length", [elements["length"] or training["windows"]["length"]]),
+        *(
+            option
+            for name in ("pairs", "windows", "masked", "seed")
+            for option in flags(f"--{name}", [elements[name]])
+        ),
+    ]

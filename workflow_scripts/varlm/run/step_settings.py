@@ -21,7 +21,7 @@ def shown_settings(config: Mapping[str, Any], addresses: Iterable[str]) -> str:
 
     What is younger than most projects is not shown where it is as by default, so that their reports
     are not made again for it: tables of scores, calibration, dense scores where no model has such,
-    match groups. What is probed is in no report of a cohort.
+    match groups, elements and groups of genomes of trainings. What is probed is in no report of a cohort.
     """
     later = ("scores", "calibrate")
     annotate = {k: value for k, value in config["annotate"].items() if k not in later or value}
@@ -30,10 +30,22 @@ def shown_settings(config: Mapping[str, Any], addresses: Iterable[str]) -> str:
     shown = {**config, "annotate": annotate, "scoring": scoring}
     shown.pop("probe", None)
     shown["evaluate"] = _without_defaults(config["evaluate"])
+    shown["train"] = {name: _as_before(training) for name, training in config["train"].items()}
     text = json.dumps(shown, sort_keys=True)
     for address in addresses:
         text = text.replace(address, re.sub(r"\?.*", "?…", address))
     return text
+
+
+def _as_before(training: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a training without its younger keys where they are as by default."""
+    windows = {k: value for k, value in training["windows"].items() if k != "shares" or value}
+    genomes = {
+        name: {k: value for k, value in genome.items() if k != "group" or value}
+        for name, genome in training["genomes"].items()
+    }
+    kept = {key: value for key, value in training.items() if key != "elements" or value}
+    return {**kept, "windows": windows, "genomes": genomes}
 
 
 def evaluate_settings(evaluate: Mapping[str, Any] | None, files: Collection[CohortFile]) -> str:
@@ -166,6 +178,9 @@ def steps_of(config: Mapping[str, Any]) -> list[str]:
         "evaluate": config["evaluate"] is not None,
         "embed": config.get("probe"),  # none in what a report is shown
         "measure_dense": any_dense(config),
+        "measure_elements": any(
+            training.get("elements") for training in config.get("train", {}).values()
+        ),
         "draw_tracks": drawn,
         "build_hub": drawn,
     }

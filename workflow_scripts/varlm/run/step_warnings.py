@@ -30,6 +30,7 @@ STEPS = {
     "prepare_training": ("preparing the training", TRAINING),
     "train": ("training", TRAINING),
     "measure_perplexity": ("testing the training", TRAINING),
+    "measure_elements": ("measuring elements and motifs", TRAINING),
     "describe_training": ("describing the training", TRAINING),
     "index_reference": ("reading the reference", RUN),
     "index_annotation": ("reading the annotation", RUN),

@@ -11,7 +11,7 @@ import polars as pl
 from varlm.figures.files import write_figures
 from varlm.files.whole import atomic_path
 from varlm.tables.parquet import Table
-from varlm.tables.schemas import MUTATED, PERPLEXITY
+from varlm.tables.schemas import ELEMENTS, MOTIFS, MUTATED, PERPLEXITY
 from varlm.tables.tsv import read_tsv
 from varlm.training.card import model_card
 from varlm.training.curve import learning_curve
@@ -27,6 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--curve", type=Path, required=True, help="train's learning curve")
     parser.add_argument("--perplexity", type=Path, help="measure_perplexity's table")
     parser.add_argument("--mutated", type=Path, help="its table of mutated sequences")
+    parser.add_argument("--elements", type=Path, help="measure_elements' table of elements")
+    parser.add_argument("--motifs", type=Path, help="its table of motifs")
     parser.add_argument("--start", help="the training or checkpoint that it started from")
     parser.add_argument("--description", help="where the genomes come from")
     parser.add_argument("--licence", help="the terms of use")
@@ -47,6 +49,8 @@ def run(args: argparse.Namespace) -> None:
         curve,
         _read(args.perplexity, PERPLEXITY),
         _read(args.mutated, MUTATED),
+        _read(args.elements, ELEMENTS),
+        _read(args.motifs, MOTIFS),
         start=args.start,
         description=args.description,
         licence=args.licence,

@@ -120,6 +120,46 @@ MUTATED = Table(
     ),
 )
 
+_LIKELIHOOD = (
+    "causal: each base given those before it; pseudo: given all, in one pass, none masked; masked: "
+    "given all others, each base masked in a pass of its own"
+)
+_LIKELIER = (
+    Column("ties", pl.Int64(), "of them, those whose two likelihoods are the same"),
+    Column("likelier", _F64, "those whose real bases are the likelier ones, and half of the ties"),
+    Column("share", _F64, "of those; 0.5 is a guess"),
+    Column("share_low", _F64, "its 95 % interval (Wilson's, binomial)"),
+    Column("share_high", _F64, "upper end"),
+    Column(
+        "difference", _F64, "mean log-likelihood of the real bases less the controls', nats a base"
+    ),
+    Column("p", _F64, "that it is no higher: one-sided Wilcoxon signed-rank test over the pairs"),
+)
+
+ELEMENTS = Table(
+    "elements",
+    (
+        Column("model", _STRING, "of the key train, or of models"),
+        Column("likelihood", _STRING, _LIKELIHOOD),
+        Column("pairs", pl.Int64(), "elements, each with its dinucleotides shuffled beside it"),
+        *_LIKELIER,
+    ),
+)
+
+MOTIFS = Table(
+    "motifs",
+    (
+        Column("model", _STRING, "of the key train, or of models"),
+        Column("likelihood", _STRING, _LIKELIHOOD),
+        Column("motif", _STRING, "its identifier in the MEME file"),
+        Column("other_name", _STRING, "its alternative name; empty where it has none"),
+        Column("consensus", _STRING, "the likeliest base of each position: what is inserted"),
+        Column("pairs", pl.Int64(), "windows, each with the motif and with its bases shuffled"),
+        *_LIKELIER,
+        Column("q", _F64, "Benjamini-Hochberg, over the motifs of this model and likelihood"),
+    ),
+)
+
 SHARD = Table(
     "shard",
     (

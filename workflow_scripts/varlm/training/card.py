@@ -8,6 +8,8 @@ from typing import Any
 
 import polars as pl
 
+from varlm.training.card_elements import measured_elements
+from varlm.training.card_text import interval, markdown_table
 from varlm.training.curve import chose_on
 from varlm.training.description import CorpusDescription
 
@@ -28,6 +30,8 @@ def model_card(
     curve: pl.DataFrame,
     perplexity: pl.DataFrame | None,
     mutated: pl.DataFrame | None = None,
+    elements: pl.DataFrame | None = None,
+    motifs: pl.DataFrame | None = None,
     *,
     start: str | None,
     description: str | None,
@@ -50,6 +54,8 @@ def model_card(
         `PERPLEXITY`; None: no contigs were held out.
     mutated : polars.DataFrame or None
         `MUTATED`.
+    elements, motifs : polars.DataFrame or None
+        `ELEMENTS`, `MOTIFS`.
     start : str or None
         The training or the checkpoint folder whose weights were the first ones.
     description, licence : str or None
@@ -69,6 +75,7 @@ def model_card(
         *_training(corpus, config, settings, curve, start),
         *_unseen(corpus, chose_on(curve, corpus), perplexity),
         *(_mutated(mutated) if mutated is not None and mutated.height else ()),
+        *measured_elements(elements, motifs),
         "## Limits\n",
         *_limits(config, corpus),
         "## Licence\n",
@@ -139,7 +146,7 @@ def _genomes(corpus: CorpusDescription) -> str:
         columns["group (its share of the draws)"] = [
             f"{g.group} ({shares[str(g.group)]})" for g in corpus.genomes
         ]
-    return _table(columns, zip(*columns.values(), strict=True))
+    return markdown_table(columns, zip(*columns.values(), strict=True))
 
 
 def _training(
@@ -242,15 +249,15 @@ def _unseen(
         "with 95 % bootstrap intervals, the mean of both strands' probabilities:\n"
     )
     shown = perplexity.filter(pl.col("strands") == "mean")
-    yield _table(
+    yield markdown_table(
         ("model", "region", "sites", "perplexity", "ratio to the first"),
         [
             (
                 row["model"],
                 row["region"],
                 f"{row['sites']:,}",
-                _interval(row, "perplexity"),
-                _interval(row, "ratio"),
+                interval(row, "perplexity"),
+                interval(row, "ratio"),
             )
             for row in shown.iter_rows(named=True)
         ],
@@ -277,13 +284,13 @@ def _mutated(shares: pl.DataFrame) -> Iterable[str]:
         + ":\n"
     )
     rows = shares.partition_by("model", "most", maintain_order=True)
-    yield _table(
+    yield markdown_table(
         ("model", "M", "by the mean", "by the sum"),
         [
             (
                 part["model"][0],
                 str(part["most"][0]),
-                *(_interval(row, "share") for row in part.iter_rows(named=True)),
+                *(interval(row, "share") for row in part.iter_rows(named=True)),
             )
             for part in rows
         ],
@@ -311,14 +318,3 @@ def _limits(config: Mapping[str, Any], corpus: CorpusDescription) -> Iterable[st
 
 def _names(contigs: Sequence[str]) -> str:
     return ", ".join(map(str, contigs))
-
-
-def _interval(row: Mapping[str, float], name: str) -> str:
-    return f"{row[name]:.3f} ({row[f'{name}_low']:.3f}–{row[f'{name}_high']:.3f})"
-
-
-def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    head = list(head)
-    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
-    lines += [f"| {' | '.join(row)} |" for row in rows]
-    return "\n".join(lines) + "\n"

@@ -154,7 +154,7 @@ def _rows(decisions: Mapping[str, NDArray[np.bool_]]) -> list[dict[str, object]]
     return rows
 
 
-def wilson(successes: int, trials: int) -> tuple[float, float]:
+def wilson(successes: float, trials: int) -> tuple[float, float]:
     """Return the 95 % interval of a share, from so many trials, at least one (Wilson 1927)."""
     z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
     share, scale = successes / trials, 1 + z * z / trials

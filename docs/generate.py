@@ -266,6 +266,16 @@ FILES = (
         "sequences of the contigs held out beside the same with mutations: how often the real "
         "ones are likelier ([columns](#mutatedtsv))",
     ),
+    (
+        "training/{training}/elements.tsv",
+        "with `train.NAME.elements`: regulatory elements beside the same with their dinucleotides "
+        "shuffled: how often the real ones are likelier ([columns](#elementstsv))",
+    ),
+    (
+        "training/{training}/motifs.tsv",
+        "motifs in neutral sequence beside their bases in another order, likewise "
+        "([columns](#motifstsv))",
+    ),
     ("training/{training}/model_card.md", "data, training, figures, limits and licence"),
     (
         "training/{training}/corpus/",
@@ -483,6 +493,10 @@ def outputs_page() -> str:
         columns(schemas.PERPLEXITY.columns),
         "## mutated.tsv\n",
         columns(schemas.MUTATED.columns),
+        "## elements.tsv\n",
+        columns(schemas.ELEMENTS.columns),
+        "## motifs.tsv\n",
+        columns(schemas.MOTIFS.columns),
         "## background.parquet\n",
         columns(schemas.BACKGROUND.columns),
         "## background/context.parquet\n",

@@ -96,6 +96,8 @@ rule probes:
             expand(rules.embed.output, probe=probe, model=models)
             for probe, models in PROBED.items()
         ],
+        expand(rules.probe.output, probe=PROBED),
+        expand(rules.describe_probe.output, probe=PROBED),
 
 
 rule all:

@@ -79,7 +79,7 @@ from varlm.run.model_settings import (
     strands_of,
     window_of,
 )
-from varlm.run.probes import embed_settings, passed_over, probed_models
+from varlm.run.probes import embed_settings, passed_over, probe_settings, probed_models
 from varlm.run.score_files import table_files
 from varlm.run.options import (
     area_flags,
@@ -533,6 +533,12 @@ def element_aliases(wildcards):
     """Return the reference's file of aliases, where a training's elements are of the reference."""
     is_other = TRAIN[wildcards.training]["elements"]["fasta"] is not None
     return [] if is_other else inputs(CONFIG["reference"]["aliases"])(wildcards)
+
+
+def embedded(wildcards, file):
+    """Return a file that embed writes, of each model of a probe."""
+    folder = f"{RESULTS}/probes/{wildcards.probe}/embeddings"
+    return [f"{folder}/{model}/{file}" for model in PROBED[wildcards.probe]]
 
 
 def loop_settings(wildcards):

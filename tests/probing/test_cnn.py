@@ -9,7 +9,9 @@ from varlm.probing.folds import Folds
 from varlm.probing.kmers import base_codes
 from varlm.probing.parts import open_embeddings
 
-SMALL = Settings(channels=8, filters=(16, 16), dense=16, epochs=12, batch_size=32, rate=5e-3)
+SMALL = Settings(
+    channels=8, filters=(16, 16), dense=16, epochs=12, batch_size=32, learning_rate=5e-3
+)
 MOTIF = "TGACTCA"
 
 

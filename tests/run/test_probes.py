@@ -6,7 +6,9 @@ import pytest
 
 from making.config import load_config
 from varlm.errors import UserError
-from varlm.run.probes import embed_settings, passed_over, probed_models
+from varlm.probing.cnn import Settings
+from varlm.probing.running import ProbeSettings
+from varlm.run.probes import embed_settings, passed_over, probe_settings, probed_models
 from varlm.run.step_settings import shown_settings, steps_of
 from varlm.run.step_warnings import Configured, step_warnings
 
@@ -82,6 +84,16 @@ def test_what_is_embedded_does_not_depend_on_how_it_is_probed(load):
     assert json.loads(settings)["label"] == "logFC"
 
 
+def test_what_is_fitted_has_its_defaults_and_names_the_label(load):
+    settings = json.loads(probe_settings(load({"absolute": True, "cnn": {"dense": 8}}), "mpra"))
+    assert (settings.pop("label"), settings["classes"]) == ("|logFC|", False)
+    fitted = ProbeSettings(**settings)
+    assert Settings(**fitted.cnn) == Settings(dense=8, filters=[64, 64])
+    assert fitted == ProbeSettings(classes=False, probes=["linear", "cnn"], cnn=settings["cnn"])
+    classes = probe_settings(load({"positive": [1], "negative": [0], "bootstrap": 3}), "mpra")
+    assert json.loads(classes)["classes"]
+
+
 def test_reports_of_configs_without_probes_are_those_of_before(load):
     assert "probe" not in json.loads(shown_settings(load({}), []))
     assert "embed" in steps_of(load({}))
@@ -95,3 +107,12 @@ def test_warnings_of_embedding_name_the_model(tmp_path):
     configured = Configured(["embed"], [], ["net"], probes={"mpra": ["net"]})
     (warning,) = step_warnings(tmp_path, configured)
     assert (warning.step, warning.model, warning.text) == ("embed", "net", "3 rows are left out")
+
+
+def test_warnings_of_probes_are_of_no_model(tmp_path):
+    log = tmp_path / "logs/probe/mpra.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("2026-01-01 00:00:00 WARNING lbfgs failed to converge\n")
+    configured = Configured(["probe"], [], ["net"], probes={"mpra": ["net"]})
+    (warning,) = step_warnings(tmp_path, configured)
+    assert (warning.step, warning.model) == ("probe", None)

@@ -51,6 +51,8 @@ STEPS = {
     "measure_perplexity": "checkpoints, held-out contigs → how well bases and mutations are told",
     "measure_elements": "models, elements, motifs → how often they are likelier than shuffled",
     "describe_training": "learning curve and perplexities → the model card and a picture",
+    "probe": "embeddings → what they predict of a label, beside what the sequence alone does",
+    "describe_probe": "predictions of probes → metrics with intervals, a figure, a page",
     "summarise": "the accounting of all cohorts → summary.tsv",
 }
 

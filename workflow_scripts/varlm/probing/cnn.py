@@ -57,7 +57,7 @@ class Settings:
     epochs, patience : int
         The most, and how many without a better validation loss end it.
     batch_size : int
-    rate : float
+    learning_rate : float
         Adam's.
     """
 
@@ -68,7 +68,7 @@ class Settings:
     epochs: int = 30
     patience: int = 4
     batch_size: int = 128
-    rate: float = 1e-3
+    learning_rate: float = 1e-3
 
 
 class Inputs(Protocol):
@@ -143,9 +143,10 @@ class Network(nn.Module):
         alleles, rows, positions, channels = values.shape
         few = self.reduce(self.normalise(values.reshape(-1, channels)))
         x = few.reshape(alleles * rows, positions, -1).transpose(1, 2)
-        x = F.dropout(torch.exp(self.first_norm(self.first(x))), _DROPPED, self.training)
-        x = F.max_pool1d(x, self.pools[0])
-        x = F.max_pool1d(F.relu(self.second_norm(self.second(x))), self.pools[1])
+        # Pooled first: the same numbers, for fewer positions (exp and ReLU keep the order).
+        x = torch.exp(F.max_pool1d(self.first_norm(self.first(x)), self.pools[0]))
+        x = F.dropout(x, _DROPPED, self.training)
+        x = F.relu(F.max_pool1d(self.second_norm(self.second(x)), self.pools[1]))
         x = F.dropout(x, _DROPPED, self.training).reshape(alleles, rows, -1)
         seen = x[0] if alleles == 1 else torch.cat([x[0], x[1] - x[0]], dim=1)
         number: torch.Tensor = self.last(self.dense(seen))[:, 0]
@@ -242,7 +243,7 @@ class _Fitting:
         if not self._classes:
             self._mean = float(self._label[fitted].mean())
             self._spread = float(self._label[fitted].std()) or 1.0
-        optimizer = torch.optim.Adam(self._network.parameters(), self._settings.rate)
+        optimizer = torch.optim.Adam(self._network.parameters(), self._settings.learning_rate)
         patience = self._settings.patience
         slower = torch.optim.lr_scheduler.ReduceLROnPlateau(
             optimizer, factor=_SLOWER, patience=max(patience // 2 - 1, 0)

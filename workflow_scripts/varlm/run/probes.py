@@ -11,6 +11,7 @@ from varlm.run.model_settings import family_of
 
 # Keys that say what is embedded, but for the table: its file is told by itself.
 _EMBEDDED = ("label", "absolute", "positive", "negative", "length", "positions", "folds")
+_FITTED = ("probes", "folds_at_most", "kmers", "cnn", "seed")
 
 
 def probed_models(config: Mapping[str, Any], probe: str) -> list[str]:
@@ -41,6 +42,16 @@ def _may_embed(config: Mapping[str, Any], model: Mapping[str, Any]) -> bool:
 def embed_settings(config: Mapping[str, Any], probe: str) -> str:
     """Return what the step embed needs of a probe, JSON."""
     return json.dumps({key: config["probe"][probe][key] for key in _EMBEDDED}, sort_keys=True)
+
+
+def probe_settings(config: Mapping[str, Any], probe: str) -> str:
+    """Return what the step probe needs of a probe, JSON."""
+    settings = config["probe"][probe]
+    label = f"|{settings['label']}|" if settings["absolute"] else settings["label"]
+    fitted = {key: settings[key] for key in _FITTED}
+    return json.dumps(
+        {"label": label, "classes": bool(settings["positive"]), **fitted}, sort_keys=True
+    )
 
 
 def probe_errors(config: Mapping[str, Any]) -> Iterator[str]:

@@ -176,7 +176,8 @@ def steps_of(config: Mapping[str, Any]) -> list[str]:
         "saturate": regions is not None,
         "export_regions": regions is not None,
         "evaluate": config["evaluate"] is not None,
-        "embed": config.get("probe"),  # none in what a report is shown
+        # None in what a report is shown.
+        **dict.fromkeys(("embed", "probe", "describe_probe"), config.get("probe")),
         "measure_dense": any_dense(config),
         "measure_elements": any(
             training.get("elements") for training in config.get("train", {}).values()

@@ -25,7 +25,7 @@ _LONGEST = 600  # characters of one there
 # Step → what it does, in words, in flow order; by what its logs are named.
 RUN, COHORT, MODEL, TRAINING, BOTH, SHARD = "run", "cohort", "model", "training", "both", "shard"
 TABLE, COHORT_TABLE = "table", "cohort_table"  # of published scores
-PROBE_MODEL = "probe_model"
+PROBE, PROBE_MODEL = "probe", "probe_model"
 STEPS = {
     "prepare_training": ("preparing the training", TRAINING),
     "train": ("training", TRAINING),
@@ -56,6 +56,8 @@ STEPS = {
     "score": ("scoring", SHARD),
     "score_pictures": ("scoring the pictures of the report", BOTH),
     "embed": ("embedding", PROBE_MODEL),
+    "probe": ("probing embeddings", PROBE),
+    "describe_probe": ("comparing probes", PROBE),
     "bundle_scripts": ("bundling the scripts of the reports", RUN),
     "report": ("writing the report", COHORT),
     "compare_cohorts": ("comparing the cohorts", RUN),
@@ -180,6 +182,8 @@ def _logs_of(
         for cohort in configured.cohorts:
             for model in configured.models:
                 yield f"{step}/{cohort}.{model}.log", cohort, model
+    elif scope == PROBE:
+        yield from ((f"{step}/{probe}.log", None, None) for probe in configured.probes)
     elif scope == PROBE_MODEL:
         for probe, models in configured.probes.items():
             yield from ((f"{step}/{probe}.{model}.log", None, model) for model in models)

@@ -15,9 +15,8 @@ from scipy import stats
 from scipy.stats.contingency import odds_ratio as scipy_odds_ratio
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from making import records
 from making.config import load_config
-from making.evaluation import step
+from making.evaluation import real_cohort, step
 from making.report import EXTRA, make_inputs
 from varlm.annotation.genes.terms import NAMES
 from varlm.cli import main
@@ -32,7 +31,6 @@ from varlm.evaluation.rows import Settings
 from varlm.evaluation.spectrum import spectrum
 from varlm.evaluation.tasks import contrast_task, frequency_task, label_task
 from varlm.files.whole import write_digest
-from varlm.genome.encoding import index_reference
 from varlm.report.charts.evaluation import evaluation_figure
 from varlm.report.evaluation import evaluation_section, read_evaluation
 from varlm.run.config_keys import CONSEQUENCES
@@ -1140,59 +1138,6 @@ def test_yeast_derived_alleles_are_polarised_by_the_outgroup(shared_data, tmp_pa
     assert task["counts"]["rare"] == single.height > 100
     rows = read_evaluation(tmp_path / "out/evaluation.tsv")
     assert rows.filter(metric="odds_ratio")["value"].is_not_null().any()
-
-
-def real_cohort(yeast, folder, vcf, contig, fields=()):
-    """Write the annotated table of a contig's SNVs, with made-up LLRs and the real conservation."""
-    import pyBigWig
-    import pysam
-
-    from varlm.files.whole import write_digest
-    from varlm.tables.parquet import Column, write_table
-    from varlm.tables.schemas import annotated
-
-    alleles = []
-    with pysam.VariantFile(str(vcf)) as file:
-        for number, record in enumerate(file):
-            if record.chrom != contig:
-                continue
-            for i, alt in enumerate(record.alts or ()):
-                if len(record.ref) == len(alt) == 1:
-                    info = {name: record.info.get(name) for name in ("AF", *fields)}
-                    own = {k: v[i] if isinstance(v, tuple) else v for k, v in info.items()}
-                    alleles.append((record.pos, record.ref, alt, number, i + 1, own))
-    rng = np.random.default_rng(0)
-    with pyBigWig.open(str(yeast / "tracks/spar_identity.bw")) as track:
-        spar = [track.values(contig, pos - 1, pos)[0] for pos, *_ in alleles]
-    extra = [
-        Column(f"info_{name}", pl.String() if name == "AA" else pl.Int32(), "") for name in fields
-    ]
-    table = annotated(["gpn", "other"], [*extra, Column("spar", pl.Float32(), "")])
-    columns = {
-        "chrom": [contig] * len(alleles),
-        "pos": [a[0] for a in alleles],
-        "ref": [a[1] for a in alleles],
-        "alt": [a[2] for a in alleles],
-        "af": [a[5]["AF"] for a in alleles],
-        "spar": spar,
-        "record": [a[3] for a in alleles],
-        "allele": [a[4] for a in alleles],
-        **{f"info_{name}": [a[5][name] for a in alleles] for name in fields},
-        **{f"{model}_llr": rng.normal(-1, 2, len(alleles)) for model in ("gpn", "other")},
-    }
-    for name in ("pos", "ref", "alt"):
-        columns[f"input_{name}"] = columns[name]
-    columns |= {"kind": ["snv"] * len(alleles), "file": [0] * len(alleles)}
-    frame = pl.DataFrame(
-        {name: columns.get(name, [None] * len(alleles)) for name in table.names}, strict=False
-    )
-    frame = frame.cast(table.schema).with_columns(pl.col("spar").fill_nan(None))
-    write_table(frame, folder / "annotated.parquet", table)
-    write_digest(folder / "annotated.parquet")
-    contigs = (records.accounted_contig(contig, contig),)
-    records.accounting(cohort="cohort", contigs=contigs).write(folder / "accounting.json")
-    index_reference(yeast / "genome.fa.gz", folder / "reference")
-    return frame
 
 
 def test_scipy_and_scikit_learn_are_loaded_by_what_measures_only(root):

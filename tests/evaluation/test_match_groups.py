@@ -1,5 +1,6 @@
 """Match groups: metrics against brute force and scikit-learn, groups of columns, rows, the step."""
 
+import gzip
 import itertools
 import json
 from dataclasses import replace
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from making.config import load_config
-from making.evaluation import step
+from making.evaluation import real_cohort, step
 from making.report import make_inputs
 from varlm.errors import UserError
 from varlm.evaluation import metrics, resampling
@@ -459,3 +460,50 @@ def test_the_step_matches_what_has_no_groups(inputs, config):
     before = (inputs.folder / "out/evaluation.tsv").read_bytes()
     assert step(inputs.folder, settings) == 0
     assert (inputs.folder / "out/evaluation.tsv").read_bytes() == before
+
+
+@pytest.mark.real_data
+@pytest.mark.usefixtures("no_figure")
+def test_yeast_functional_sites_against_the_same_residue_of_the_gene(shared_data, tmp_path, config):
+    """UniProt's sites on chromosome I and conservation, in groups of a gene and a residue."""
+    yeast = shared_data / "yeast"
+    cohort = real_cohort(yeast, tmp_path, yeast / "labels/uniprot_functional_sites.vcf.gz", "I")
+    text = gzip.decompress((yeast / "labels/uniprot_functional_sites.tsv.gz").read_bytes())
+    sites = pl.read_csv(text, separator="\t", infer_schema=False)
+    sites = sites.with_columns(residue=pl.col("aa_change").str.slice(0, 1))
+    sites.write_csv(tmp_path / "sites.tsv", separator="\t")
+    label = {"table": "kept out", "column": "label", "positive": [1], "negative": [0]}
+    settings = config(
+        labels={"sites": {**label, "group": ["gene", "residue"]}},
+        scores={"phylop": "higher"},
+        contrasts=[],
+        frequencies=False,
+        mutation_context=False,
+        bootstrap=200,
+    )
+    settings["scores"] = {"spar": "higher"}
+    assert step(tmp_path, settings, "--labels", f"sites={tmp_path / 'sites.tsv'}") == 0
+    rows = read_evaluation(tmp_path / "out/evaluation.tsv").filter(score="spar")
+    counts = json.loads((tmp_path / "out/evaluation.json").read_text())["tasks"][0]["counts"]
+    on_chromosome = sites.filter(chrom="I")
+    sizes = on_chromosome.group_by("gene", "residue").agg(pl.col("label").n_unique().alias("n"))
+    assert counts["groups"] == sizes.filter(n=2).height > 30
+    assert counts["groups_of_one_class"] == sizes.filter(n=1).height > 0
+    keys = ["chrom", "pos", "ref", "alt"]
+    table = on_chromosome.with_columns(pl.col("pos").cast(pl.UInt32)).join(cohort, on=keys)
+    table = table.filter(pl.col("spar").is_not_null())
+    parts = [
+        (truth, part["spar"], truth.sum() * (~truth).sum())
+        for _, part in table.group_by("gene", "residue")
+        for truth in [(part["label"] == "1").to_numpy()]
+        if 0 < truth.sum() < truth.size
+    ]
+    pairs = np.array([number for *_, number in parts])
+    areas = np.array([roc_auc_score(truth, score) for truth, score, _ in parts])
+    row = rows.filter(metric="auroc_within_groups").row(0, named=True)
+    assert row["value"] == pytest.approx((areas * pairs).sum() / pairs.sum(), abs=1e-5)
+    assert row["low"] < row["value"] < row["high"]
+    whole = rows.filter(group="match groups", metric="auprc").row(0, named=True)
+    truth, score = (np.concatenate([part[i] for part in parts]) for i in (0, 1))
+    assert whole["value"] == pytest.approx(average_precision_score(truth, score), abs=1e-5)
+    assert whole["alleles"] == truth.size

@@ -21,8 +21,13 @@ from varlm.evaluation.rows import (
     AUPRC_BY_CHROMOSOME,
     AUROC,
     AUROC_BY_CHROMOSOME,
+    AUROC_EXPLAINED,
+    AUROC_WITHIN_STRATA,
     ODDS_RATIO,
+    PEARSON,
+    PEARSON_BY_GROUP,
     SPEARMAN,
+    SPEARMAN_BY_GROUP,
 )
 from varlm.evaluation.tasks import LABELS, QUANTITATIVE
 from varlm.report.charts.evaluation import EvaluationChart, evaluation_charts
@@ -216,12 +221,12 @@ _METRICS = {
     PAIRWISE_BY_CONSEQUENCE: "pairwise accuracy, mean over consequences",
     AUROC_WITHIN_GROUPS: "AUROC within match groups",
     AUPRC_BY_CONSEQUENCE: "AUPRC, mean over consequences",
-    "auroc_within_strata": "AUROC within strata",
-    "auroc_explained": "share of AUROC that the strata explain",
+    AUROC_WITHIN_STRATA: "AUROC within strata",
+    AUROC_EXPLAINED: "share of AUROC that the strata explain",
     SPEARMAN: "Spearman’s ρ",
-    "spearman_by_group": "Spearman’s ρ, mean over groups",
-    "pearson": "Pearson’s r",
-    "pearson_by_group": "Pearson’s r, mean over groups",
+    SPEARMAN_BY_GROUP: "Spearman’s ρ, mean over groups",
+    PEARSON: "Pearson’s r",
+    PEARSON_BY_GROUP: "Pearson’s r, mean over groups",
     ODDS_RATIO: "odds ratio",
 }
 

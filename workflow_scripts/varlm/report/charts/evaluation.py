@@ -20,9 +20,13 @@ from varlm.evaluation.rows import (
     AUPRC_BY_CHROMOSOME,
     AUROC,
     AUROC_BY_CHROMOSOME,
+    AUROC_WITHIN_STRATA,
     EVERYTHING,
     ODDS_RATIO,
+    PEARSON,
+    PEARSON_BY_GROUP,
     SPEARMAN,
+    SPEARMAN_BY_GROUP,
 )
 from varlm.figures import theme
 from varlm.report.charts.chart import FIGURE_WIDTH, Row
@@ -56,7 +60,7 @@ _PANELS = (
             PAIRWISE: "pairs",
             PAIRWISE_BY_CONSEQUENCE: "pairs, mean over consequences",
             AUROC_WITHIN_GROUPS: "within groups",
-            "auroc_within_strata": "within strata",
+            AUROC_WITHIN_STRATA: "within strata",
         },
         0.5,
         False,
@@ -81,7 +85,7 @@ _PANELS = (
         "evaluation_spearman",
         "Rank correlation",
         "Spearman’s ρ",
-        {SPEARMAN: "", "spearman_by_group": "mean over groups"},
+        {SPEARMAN: "", SPEARMAN_BY_GROUP: "mean over groups"},
         0.0,
         False,
         "Of each score (higher: more deleterious) with the number; 0 (dashed) is chance. With the "
@@ -91,7 +95,7 @@ _PANELS = (
         "evaluation_pearson",
         "Linear correlation",
         "Pearson’s r",
-        {"pearson": "", "pearson_by_group": "mean over groups"},
+        {PEARSON: "", PEARSON_BY_GROUP: "mean over groups"},
         0.0,
         False,
         "Of each score (higher: more deleterious) with the number; 0 (dashed) is chance.",

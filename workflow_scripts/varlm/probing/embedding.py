@@ -151,11 +151,17 @@ def _write_parts(
     done = sum(size for size, is_there in zip(sizes, there, strict=True) if is_there)
     if done:
         log.info("%d of %d rows are embedded already; going on with the others", done, len(rows))
-    progress = Progress(len(rows), "rows", done)
+    sides = 2 if rows.kind == "variants" else 1
+    progress = Progress(sides * len(rows), "windows", sides * done)
+
+    def batch_done(count: int) -> None:
+        progress(count)
+        heartbeat.beat()
+
+    embedder.progress = batch_done
     for number, part in enumerate(slices):
         if not there[number]:
             writer.write(number, embedder.embed(rows[part], genome, width))
-            progress(sizes[number])
 
 
 def identity_of_parts(
@@ -207,7 +213,6 @@ def load_embedder(
     heartbeat.beat()
     scorer = Embedder(loaded, "forward", batch_size, recipe=Recipe.of(model))
     scorer.positions = positions
-    scorer.progress = lambda _: heartbeat.beat()
     return scorer
 
 

@@ -3,8 +3,7 @@ import pytest
 from scipy.stats import pearsonr, spearmanr
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from varlm.evaluation.resampling import resamples
-from varlm.probing.comparing import compare, pearson
+from varlm.probing.comparing import compare
 from varlm.probing.folds import Folds
 from varlm.probing.linear import predict_linear
 
@@ -47,15 +46,6 @@ def test_areas_are_scikit_learns_within_folds():
             assert compared.within[name].values[i] == pytest.approx(within, abs=1e-12)
             pooled = compared.pooled[f"{name}_pooled"].values[i]
             assert pooled == pytest.approx(peer(label, predictions[i]), abs=1e-12)
-
-
-def test_resampled_correlations_are_those_of_the_drawn_rows():
-    predictions, label, _ = sample(rows=40)
-    measured = pearson(predictions, label, count=20, seed=3)
-    for i, (drawn,) in enumerate(resamples([40], 20, 3)):
-        rows = np.repeat(np.arange(40), drawn)
-        peer = pearsonr(predictions[0, rows], label[rows])[0]
-        assert measured.resampled[0, i] == pytest.approx(peer, abs=1e-12)
 
 
 @pytest.mark.parametrize("classes", [False, True])

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from varlm.evaluation import metrics
-from varlm.evaluation.resampling import Measured, resamples
+from varlm.evaluation.correlation import pearson
+from varlm.evaluation.resampling import Measured
 
 Floats = NDArray[np.float64]
 
@@ -116,8 +117,10 @@ def _measured(
     if classes:
         auroc, auprc = metrics.areas(predictions, label == 1, count, seed)
         return {AUROC: auroc, AUPRC: auprc}
-    ordered = metrics.spearman(predictions, label, count, seed)
-    return {PEARSON: pearson(predictions, label, count, seed), SPEARMAN: _defined(ordered)}
+    correlations = {PEARSON: pearson, SPEARMAN: metrics.spearman}
+    return {
+        name: _defined(of(predictions, label, count, seed)) for name, of in correlations.items()
+    }
 
 
 def _defined(measured: Measured) -> Measured:
@@ -142,30 +145,3 @@ def _averaged(values: list[Mapping[str, Measured]], weights: Floats) -> dict[str
         )
         for name in values[0]
     }
-
-
-def pearson(predictions: Floats, label: Floats, count: int, seed: int) -> Measured:
-    """Return Pearson's correlation of several predictions with a label, 0 of a constant one.
-
-    The draws are those of `metrics.spearman`.
-    """
-
-    def correlations(drawn: NDArray[np.int64]) -> Floats:
-        share = drawn / drawn.sum()
-        y = label - np.sum(share * label)
-        x = predictions - np.sum(share * predictions, axis=1, keepdims=True)
-        spread = np.sum(share * x * x, axis=1) * np.sum(share * y * y)
-        both = np.sum(share * x * y, axis=1)
-        known = spread > _NOTHING * np.sum(share * label * label) * scale
-        correlation: Floats = np.where(known, both / np.sqrt(np.where(known, spread, 1)), 0)
-        return correlation
-
-    scale = np.maximum(np.mean(predictions**2, axis=1), np.finfo(float).tiny)
-    points = correlations(np.ones(label.size, np.int64))
-    resampled = np.empty((len(predictions), count))
-    for i, (drawn,) in enumerate(resamples([label.size], count, seed)):
-        resampled[:, i] = correlations(drawn)
-    return Measured(points, resampled)
-
-
-_NOTHING = 1e-24  # of the squares: rounding, not spread

@@ -406,7 +406,8 @@ def sheet_of(inputs, path):
 
 
 @pytest.mark.usefixtures("no_figure")
-def test_the_step_takes_groups_of_a_labels_table(inputs, config, tmp_path, capsys):
+def test_the_step_takes_groups_of_a_labels_table(inputs, config, tmp_path, capsys, caplog):
+    caplog.set_level("INFO", "varlm")
     sheet = tmp_path / "l.tsv"
     alleles = sheet_of(inputs, sheet)
     label = {"table": "kept out", "column": "effect", "positive": [1], "negative": [0]}
@@ -419,6 +420,7 @@ def test_the_step_takes_groups_of_a_labels_table(inputs, config, tmp_path, capsy
     hits = (llr[:, 1] < llr[:, 0]) + (llr[:, 1] == llr[:, 0]) / 2
     assert row["value"] == pytest.approx(hits.mean(), abs=1e-5)
     assert row["positives"] == row["negatives"] == alleles.height // 2
+    assert "evaluate.labels.x: by element: without group 0; groups " in caplog.text
     summary = json.loads((inputs.folder / "out/evaluation.json").read_text())
     assert summary["tasks"][0]["counts"]["groups"] == alleles.height // 2
     assert summary["tasks"][0]["counts"]["groups_of_one_class"] == 0
@@ -437,7 +439,8 @@ def test_the_step_takes_groups_of_a_labels_table(inputs, config, tmp_path, capsy
 
 
 @pytest.mark.usefixtures("no_figure")
-def test_the_step_matches_what_has_no_groups(inputs, config):
+def test_the_step_matches_what_has_no_groups(inputs, config, caplog):
+    caplog.set_level("INFO", "varlm")
     label = {"column": "impact", "positive": ["HIGH"], "negative": ["MODIFIER"]}
     settings = config(
         labels={"free": label, "grouped": {**label, "group": "chrom"}},
@@ -455,6 +458,7 @@ def test_the_step_matches_what_has_no_groups(inputs, config):
     assert groups["grouped"] == {"match groups"}
     assert groups["missense_variant vs synonymous_variant"] == {"matched 1:2"}
     assert groups["allele frequency"] == {"matched 1:2"}
+    assert "evaluate.match: free: " in caplog.text
     tasks = json.loads((inputs.folder / "out/evaluation.json").read_text())["tasks"]
     assert {"groups", "without_controls", "balance"} <= set(tasks[0]["counts"]["matched"])
     before = (inputs.folder / "out/evaluation.tsv").read_bytes()

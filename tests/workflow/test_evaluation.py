@@ -105,8 +105,11 @@ def test_another_label_table_is_measured_anew_and_null_runs_nothing(finished):
     assert "rule evaluate:" in jobs
     assert "rule annotate:" not in jobs
     (folder / "assay.tsv").write_text(text)
-    configure(folder, seed=2)
+    grouped = {**LABELS, "assay": {**LABELS["assay"], "group": "chrom"}}
+    configure(folder, labels=grouped, match={"by": [], "near": [], "controls": 1})
     assert "rule evaluate:" in snakemake(folder, *TARGETS)
+    matched = read_evaluation(folder / OUTPUT).filter(group="matched 1:1")
+    assert matched.filter(task="class", metric="pairwise_accuracy")["value"].is_not_null().all()
     write_config(folder)
     assert "rule evaluate:" not in snakemake(folder, "--dry-run", reports=True)
     configure(folder)

@@ -100,4 +100,6 @@ def labelled_task(spec: LabelSpec, table: pl.DataFrame, counts: dict[str, Any]) 
         assert task.positive is not None
         assert task.negative is not None
         groups = class_groups(names, task.positive, task.negative, spec, table)
+    counted = "; ".join(f"{name} {number}" for name, number in groups.counts.items())
+    log.info("%s: by %s: %s", spec.where, " and ".join(spec.group), counted.replace("_", " "))
     return replace(task, groups=groups, counts={**task.counts, **groups.counts})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -16,6 +17,8 @@ from varlm.evaluation.group_metrics import Sets, ordered_pairs, within_groups
 from varlm.evaluation.groups import Groups, named_values, needed_columns
 from varlm.evaluation.matching import match_controls
 from varlm.evaluation.tasks import CONTRAST, FREQUENCY, LABELS, Task
+
+log = logging.getLogger(__name__)
 
 Floats = NDArray[np.float64]
 
@@ -137,6 +140,7 @@ def with_controls(
         about="; ".join([_about(matching.controls, by, used, empty, counts), *_said(balance)]),
         counts=counts,
     )
+    log.info("evaluate.match: %s: %d groups: %s", task.name, number, groups.about)
     return replace(
         task, groups=groups, counts={**task.counts, "matched": {**counts, "balance": balance}}
     )

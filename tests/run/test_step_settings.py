@@ -43,6 +43,21 @@ def test_a_config_that_calibrates_nothing_is_shown_as_before_there_was_the_key(c
     assert shown["annotate"]["calibrate"] == "mutation_context"
 
 
+def test_reports_show_younger_keys_of_a_training_only_where_they_are_used(config):
+    """Reports of before these keys are not made again for them."""
+    training = config["train"]["mine"]
+    shown = json.loads(step_settings.shown_settings(config, []))["train"]["mine"]
+    assert "elements" not in shown
+    assert "shares" not in shown["windows"]
+    assert shown["genomes"] == {"a": {"fasta": "a.fa", "annotation": None}}
+    assert "measure_elements" not in step_settings.steps_of(config)
+    training["elements"] = {"bed": "x.bed"}
+    training["windows"]["shares"] = {"near": 1}
+    training["genomes"]["a"]["group"] = "near"
+    assert json.loads(step_settings.shown_settings(config, []))["train"]["mine"] == training
+    assert "measure_elements" in step_settings.steps_of(config)
+
+
 def test_a_label_of_the_sheet_is_only_of_cohorts_that_have_it(config):
     with_table = [CohortFile("x", "a.vcf", labels="own.tsv")]
     for files, names in ((with_table, {"own", "all", "kind"}), ([], {"all", "kind"})):

@@ -21,7 +21,8 @@ def shown_settings(config: Mapping[str, Any], addresses: Iterable[str]) -> str:
 
     What is younger than most projects is not shown where it is as by default, so that their reports
     are not made again for it: tables of scores, calibration, dense scores where no model has such,
-    match groups, elements and groups of genomes of trainings. What is probed is in no report of a cohort.
+    match groups; of trainings, elements and groups of genomes. What is probed is in no report of a
+    cohort.
     """
     later = ("scores", "calibrate")
     annotate = {k: value for k, value in config["annotate"].items() if k not in later or value}

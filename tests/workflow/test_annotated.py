@@ -47,7 +47,11 @@ def finished(tmp_path_factory):
             "info": ["X"],
             "intervals": {"site": "sites.bed"},
             "bigwigs": {"value": "value.bw"},
+            "calibrate": "mutation_context",
         },
+        # All of the genome, for 100 sites of most trinucleotides, in one shard.
+        scoring={"window": 64, "precision": "float32", "background_sites": 4000},
+        shards={"sites_per_shard": 5000},
         regions="small.bed",
         tracks="all",
         report={
@@ -98,6 +102,42 @@ def test_tsv_and_vcf_say_the_same(finished):
                 assert term == (row and row["consequence"])
                 seen += term is not None
     assert seen == table.height
+
+
+def test_calibrated_scores_are_in_every_output(finished):
+    results, _ = finished
+    table = pl.read_parquet(results / "cohorts/one/annotated.parquet")
+    snv = table.filter(kind="snv")
+    shift = snv["tiny_llr"] - snv["tiny_llr_calibrated"]
+    assert 10 < shift.drop_nulls().n_unique() < 96
+    assert table.filter(pl.col("kind") != "snv")["tiny_llr_calibrated"].null_count() > 3
+    means = pl.read_parquet(results / "background/context/tiny.parquet")
+    told = means.filter(pl.col("sites") >= 100)["mean"].to_numpy()
+    assert all(abs(told - value).min() < 1e-5 for value in shift.drop_nulls())
+    text = pl.read_csv(
+        results / "cohorts/one/annotated.tsv.gz", separator="\t", infer_schema_length=None
+    )
+    for value, expected in zip(
+        text["tiny_llr_calibrated"], table["tiny_llr_calibrated"], strict=True
+    ):
+        assert value == (None if expected is None else pytest.approx(expected, rel=1e-5))
+    by_allele = {(r["record"], r["allele"]): r for r in table.iter_rows(named=True)}
+    with pysam.VariantFile(str(results / "cohorts/one/annotated.vcf.gz")) as vcf:
+        said = vcf.header.info["LLR_CALIBRATED_tiny"].description
+        seen = 0
+        for number, record in enumerate(vcf):
+            for allele, value in enumerate(record.info.get("LLR_CALIBRATED_tiny", ()), 1):
+                row = by_allele.get((number, allele), {"tiny_llr_calibrated": None})
+                expected = row["tiny_llr_calibrated"]
+                assert value == (None if expected is None else pytest.approx(expected, rel=1e-5))
+                seen += value is not None
+    assert seen == table["tiny_llr_calibrated"].count() > 10
+    assert "LLR less its mean over random SNVs" in said
+    page = (results / "cohorts/one/report.html").read_text()
+    assert "sites are few for a calibration by 5-mers" in page
+    rows = pl.read_csv(results / "summary.tsv", separator="\t").filter(cohort="one")
+    assert rows["calibrated_by_trinucleotide"].to_list() == [shift.count()]
+    assert rows["not_calibrated"].to_list() == [shift.null_count()]
 
 
 def test_tracks_hold_the_tables_numbers(finished):

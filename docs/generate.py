@@ -293,6 +293,11 @@ FILES = (
         "what the model says around the top hits, for the report's logos",
     ),
     (
+        "probes/{probe}/embeddings/{model}/",
+        "with `probe`: `rows.parquet`, a model's embeddings of these rows in parts, and "
+        "`embeddings.json` ([probes.md](probes.md))",
+    ),
+    (
         "cohorts/regions/…",
         "the same for every SNV of the config's `regions`",
     ),

@@ -9,6 +9,7 @@ import pytest
 from varlm.errors import UserError
 from varlm.genome.circular import CircularContigs
 from varlm.genome.contig_names import ContigNames
+from varlm.genome.encoding import index_reference
 from varlm.genome.reference import Genome
 from varlm.genome.windows import reverse_complement
 from varlm.probing.specification import ProbeLabel, ProbeSpec
@@ -294,3 +295,20 @@ def test_rows_of_parquet_are_named_by_number(read, tmp_path):
 def test_lengths_may_differ_where_a_mean_is_stored(read):
     text = tsv(("AC", 1, 1), ("ACG", 1, 1), header=SEQUENCE)
     assert read(text, positions="mean").length is None
+
+
+@pytest.mark.real_data
+def test_every_variant_of_the_yeast_mpra_is_accounted_for(read, shared_data, tmp_path):
+    yeast = shared_data / "yeast"
+    index_reference(yeast / "genome.fa.gz", tmp_path / "yeast")
+    genome = Genome.open(tmp_path / "yeast")
+    path = yeast / "labels/mpra_renganaath2020.tsv.gz"
+    table = read(path, label="logFC", absolute=True, genome=genome)
+    assert table.left_out == {"too_long": 1}  # of 6,362 variants
+    rows = table.rows.frame
+    assert rows.height == 6361
+    assert rows["label"].min() >= 0
+    assert rows["fold"].n_unique() == 16
+    assert rows["sequence"].str.len_bytes().unique().to_list() == [128]
+    assert rows["alternate"].str.len_bytes().unique().to_list() == [128]
+    assert (rows["sequence"] != rows["alternate"]).all()

@@ -327,7 +327,7 @@ def test_page_and_chart_name_them():
     assert "Alleles with a label but no group: 3." in first.notes
     (data,) = section.charts[0].specification["datasets"].values()
     lines = {point["line"] for point in data}
-    assert {"one, match groups, pairs", "more, match groups, within groups"} <= lines
+    assert {"one, match groups, pairs", "more, match groups, within"} <= lines
 
 
 # Config and step

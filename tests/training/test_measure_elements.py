@@ -179,3 +179,45 @@ def test_a_window_longer_than_a_model_reads_is_an_error(tmp_path, capsys):
     (tmp_path / "elements.bed").write_text("h\t50\t90\n")
     assert main(list(map(str, arguments))) == 2
     assert "elements: r reads 96 bp at most, windows have 100 bp" in capsys.readouterr().err
+
+
+@pytest.mark.real_data
+def test_the_shipped_yeast_model_on_promoters_and_a_motif_of_held_out_contigs(
+    root, shared_data, tmp_path
+):
+    """200 bp before genes, and Rpn4's site: both are likelier than shuffled, far from certainly."""
+    yeast = shared_data / "yeast"
+    columns = ["contig", "source", "type", "start", "end", "score", "strand"]
+    genes = pl.read_csv(
+        yeast / "annotation.gff3.gz",
+        separator="\t",
+        has_header=False,
+        comment_prefix="#",
+        columns=range(7),
+        new_columns=columns,
+        schema_overrides={"column_1": pl.String},
+    ).filter(pl.col("contig").is_in(["IV", "IX", "XV"]), type="gene", strand="+")
+    promoters = genes.select("contig", pl.col("start") - 201, end=pl.col("start") - 1)
+    promoters.filter(pl.col("start") >= 0).write_csv(
+        tmp_path / "promoters.bed", separator="\t", include_header=False
+    )
+    site = "GGTGGCAAA"
+    (tmp_path / "rpn4.meme").write_text(
+        f"MEME version 4\nMOTIF RPN4\nletter-probability matrix: w= {len(site)}\n"
+        + "".join(" ".join(str(int(b == base)) for b in "ACGT") + "\n" for base in site)
+    )
+    arguments = ["measure_elements", "--fasta", yeast / "genome.fa.gz", "--device", "cpu"]
+    arguments += ["--checkpoint", f"shipped={root / 'resources/models/saccharomyces'}"]
+    arguments += ["--contig", "IV", "--contig", "IX", "--contig", "XV", "--length", 512]
+    arguments += ["--bed", tmp_path / "promoters.bed", "--pairs", 40, "--windows", 20]
+    arguments += ["--motifs", tmp_path / "rpn4.meme", "--out", tmp_path / "elements.tsv"]
+    arguments += ["--motifs-out", tmp_path / "motifs.tsv"]
+    assert main(list(map(str, arguments))) == 0
+    elements, motifs = (
+        pl.read_csv(tmp_path / f"{name}.tsv", separator="\t") for name in ("elements", "motifs")
+    )
+    assert elements["pairs"].to_list() == [40]
+    assert 0.6 < elements["share"].item() < 1
+    assert elements["p"].item() < 1e-3
+    assert motifs["share"].item() > 0.7
+    assert motifs["p"].item() < 1e-3

@@ -161,4 +161,9 @@ def _write(tables: Sequence[pl.DataFrame], path: Path, table: Table) -> None:
     """Write the rows of all models; none where nothing of the kind was asked for."""
     rows = table.check(pl.concat([pl.DataFrame(schema=table.schema), *tables]), path)
     with atomic_path(path) as temporary:
-        write_tsv(rows.with_columns(pl.col(pl.Float64).round_sig_figs(6)), temporary)
+        write_tsv(rows.with_columns(pl.col(pl.Float64).map_batches(_short)), temporary)
+
+
+def _short(values: pl.Series) -> pl.Series:
+    """Return numbers with six digits that count, p-values too."""
+    return pl.Series(values.name, [float(f"{value:.6g}") for value in values], pl.Float64)

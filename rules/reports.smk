@@ -216,6 +216,11 @@ rule compare_cohorts:
         ),
         backgrounds=expand(rules.calibrate.output.background, model=MODELS),
         vega=rules.bundle_scripts.output.vega,
+        probes=[
+            output
+            for probe in PROBED
+            for output in expand(rules.describe_probe.output, probe=probe)
+        ],
     output:
         index=report(
             f"{RESULTS}/index.html",
@@ -230,7 +235,10 @@ rule compare_cohorts:
     conda:
         "../envs/tables.yaml"
     params:
-        summaries=lambda wildcards, input: flags("--summary", input.summaries),
+        summaries=lambda wildcards, input: [
+            *flags("--summary", input.summaries),
+            *flags("--probe", [f"{RESULTS}/probes/{probe}" for probe in PROBED]),
+        ],
         models=lambda wildcards, input: [
             *flags("--model", MODELS),
             *flags("--background", input.backgrounds),

@@ -1,68 +1,12 @@
 """Who wins is said as the intervals say it."""
 
-import numpy as np
-import polars as pl
 import pytest
 
-from varlm.probing.running import FitRecord, FoldRecord, ProbeRun, predictions_table
-from varlm.probing.verdict import describe, judge, reference
+from making.probed import PROBES, judged, run_of
+from varlm.probing.verdict import describe, reference
 from varlm.report.charts.probes import probe_charts, probe_figure
 from varlm.report.probes import probe_page
 from varlm.tables.schemas import PROBE
-
-ROWS, FOLDS = 400, 4
-PROBES = [
-    ("gpn", "positions", "cnn", True),
-    ("gpn", "mean", "ridge", True),
-    ("one-hot", "positions", "cnn", False),
-    ("k-mers", "counts", "ridge", False),
-]
-
-
-def run_of(rows=ROWS, probes=PROBES, classes=False):
-    fits = tuple(
-        FitRecord(
-            column=f"{read}_{features}_{method}",
-            input=read,
-            features=features,
-            method=method,
-            model=model,
-            seconds=1.5,
-            chosen=(1.0,) * FOLDS,
-        )
-        for read, features, method, model in probes
-    )
-    folds = tuple(FoldRecord(names=(f"chr{n}",), rows=rows // FOLDS) for n in range(FOLDS))
-    return ProbeRun(
-        probe="mpra",
-        label="logFC",
-        classes=classes,
-        variants=True,
-        rows=rows,
-        length=128,
-        positives=rows // 2 if classes else None,
-        left_out={"of another contig": 3},
-        folds=folds,
-        fits=fits,
-    )
-
-
-def judged(noises, rows=ROWS, bootstrap=300, classes=False):
-    """Return what is said of probes that are the label with so much noise; None: noise alone."""
-    rng = np.random.default_rng(1)
-    run = run_of(rows, PROBES[: len(noises)], classes)
-    label = rng.normal(size=rows)
-    columns = {}
-    for fit, noise in zip(run.fits, noises, strict=True):
-        own = rng.normal(size=rows)
-        columns[fit.column] = own if noise is None else label + noise * own
-    held = np.arange(rows) % FOLDS
-    shown = (label > 0).astype(float) if classes else label
-    predictions = pl.DataFrame(
-        {"row": range(rows), "fold": held.astype(str), "held_out": held, "label": shown, **columns},
-        schema=predictions_table(list(columns)).schema,
-    )
-    return run, *judge(run, predictions, bootstrap)
 
 
 def test_embeddings_that_are_better_win():
@@ -116,7 +60,7 @@ def test_the_chart_has_each_probe_and_the_reference(classes):
     run, table, summary = judged([0.5, 1, 3, 4], classes=classes)
     charts = probe_charts(table, run)
     names = ["auroc", "auprc"] if classes else ["pearson", "spearman"]
-    assert [chart.name for chart in charts] == [f"probe_{name}" for name in names]
+    assert [chart.name for chart in charts] == [f"mpra_{name}" for name in names]
     points = charts[0].specification["datasets"]["rows"]
     assert [point["reads"] for point in points] == ["embeddings"] * 2 + ["sequence alone"] * 2
     assert {point["reference"] for point in points} == {points[2]["value"]}

@@ -8,12 +8,15 @@ import numpy as np
 import polars as pl
 import pytest
 
+from making.probed import judged
 from making.report import summary
 from varlm import cli
 from varlm.report.comparison import make_index
 from varlm.report.distributions import of_values
+from varlm.report.probes import probe_section
 from varlm.tables.parquet import write_table
-from varlm.tables.schemas import BACKGROUND
+from varlm.tables.schemas import BACKGROUND, PROBE
+from varlm.tables.tsv import write_tsv
 
 
 def text_of(html):
@@ -100,3 +103,27 @@ def test_the_warnings_of_a_cohort_lead_to_them():
     html = make_index([summary("fine", {"missense_variant": [-1.0]}), odd], BACKGROUNDS)
     assert '<a href="cohorts/odd/report.html#warnings">3</a>' in html
     assert "fine/report.html#warnings" not in html
+
+
+def test_probes_are_shown_with_what_wins(tmp_path):
+    _, table, result = judged([0.5, 1, 3, 4])
+    one = summary("one", {"missense_variant": [-3.0] * 30})
+    html = make_index([one], BACKGROUNDS, probes=[probe_section(table, result)])
+    assert '<a href="probes/mpra/probe.html">mpra</a>' in html
+    for sentence in result.verdict:
+        assert sentence in text_of(html)
+    points = charts_of(html)["mpra_pearson"]["datasets"]["rows"]
+    assert [point["line"] for point in points][:2] == ["CNN: gpn", "ridge: gpn, mean"]
+    assert "Probes" not in text_of(make_index([one], BACKGROUNDS))
+
+
+def test_the_step_reads_the_folders_of_probes(tmp_path):
+    _, table, result = judged([0.5, 1, 3, 4])
+    result.write(tmp_path / "probe.json")
+    write_tsv(PROBE.check(table, "here"), tmp_path / "probe.tsv")
+    summary("one", {"missense_variant": [-3.0] * 30}, models={}).write(tmp_path / "one.json")
+    files = ["--summary", tmp_path / "one.json", "--probe", tmp_path]
+    files += ["--vega", tmp_path / "vega.js", "--index", tmp_path / "index.html"]
+    (tmp_path / "vega.js").write_text("")
+    assert cli.main(["compare_cohorts", *map(str, files)]) == 0
+    assert result.verdict[0] in text_of((tmp_path / "index.html").read_text())

@@ -30,6 +30,7 @@ METRIC_NAMES = {
     AUROC: "AUROC",
     AUPRC: "AUPRC",
 }
+METHOD_NAMES = {"cnn": "CNN", "ridge": "ridge", "logistic": "logistic"}
 _CHANCE = {PEARSON: 0.0, AUROC: 0.5}
 
 
@@ -157,12 +158,9 @@ def describe(fit: FitRecord) -> str:
     """Return a probe's name in words."""
     if fit.model:
         read = {"positions": "all positions", "mean": "their mean", "centre": "the centre"}
-        return f"{fit.input}, {read[fit.features]} ({_METHODS[fit.method]})"
+        return f"{fit.input}, {read[fit.features]} ({METHOD_NAMES[fit.method]})"
     read = {"counts": "k-mer counts", "share": "share of G and C", "positions": "one-hot sequence"}
-    return f"{read[fit.features]} ({_METHODS[fit.method]})"
-
-
-_METHODS = {"cnn": "CNN", "ridge": "ridge", "logistic": "logistic"}
+    return f"{read[fit.features]} ({METHOD_NAMES[fit.method]})"
 
 
 def _sentences(run: ProbeRun, compared: Comparison) -> Iterator[str]:

@@ -13,6 +13,7 @@ from varlm.report.charts.cohorts import medians_chart, score_chart, shares_chart
 from varlm.report.classes import class_scores
 from varlm.report.distributions import Distribution
 from varlm.report.overview import Card
+from varlm.report.probes import ProbeSection
 from varlm.report.scales import Scale, ScoreColumns, score_columns
 from varlm.report.summaries import CohortSummary, ModelSummary
 from varlm.report.text import count, percent
@@ -73,6 +74,7 @@ class IndexPage:
     charts : list of Chart
     left_out : int
         Cohorts that the charts do not show.
+    probes : list of ProbeSection
     """
 
     title: str
@@ -84,12 +86,14 @@ class IndexPage:
     reasons: list[str]
     charts: list[Chart]
     left_out: int
+    probes: list[ProbeSection]
 
 
 def make_index(
     summaries: Sequence[CohortSummary],
     backgrounds: Mapping[str, Distribution],
     vega: str | None = None,
+    probes: Sequence[ProbeSection] = (),
 ) -> str:
     """Return the page of all cohorts, which links to their reports beside it.
 
@@ -101,18 +105,24 @@ def make_index(
         Model → the background's scores.
     vega : str, optional
         As in `page.render`.
+    probes : sequence of ProbeSection
     """
-    contents = index_page(summaries, backgrounds)
+    contents = index_page(summaries, backgrounds, probes)
     specifications = {
         chart.name: chart.page_spec(list(backgrounds))
         for chart in contents.charts
         if not chart.empty
     }
+    specifications |= {
+        chart.name: chart.specification for probe in contents.probes for chart in probe.charts
+    }
     return page.render("index.html.j2", contents, {"charts": specifications}, vega=vega)
 
 
 def index_page(
-    summaries: Sequence[CohortSummary], backgrounds: Mapping[str, Distribution]
+    summaries: Sequence[CohortSummary],
+    backgrounds: Mapping[str, Distribution],
+    probes: Sequence[ProbeSection] = (),
 ) -> IndexPage:
     """Return what the page of all cohorts shows; parameters as of `make_index`."""
     models = list(backgrounds)
@@ -136,6 +146,7 @@ def index_page(
         reasons=sorted({name for summary in summaries for name in summary.rejected_by_reason}),
         charts=_charts(shown, backgrounds, scales) if models else [],
         left_out=len(summaries) - len(shown),
+        probes=list(probes),
     )
 
 

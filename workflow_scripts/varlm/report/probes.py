@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import polars as pl
 
@@ -56,6 +57,23 @@ class ProbePage:
     against: str
     rows: list[ProbedRow]
     notes: list[str]
+
+
+@dataclass(frozen=True)
+class ProbeSection:
+    """A probe on the page of all cohorts: what wins, the chart that shows it, its own page."""
+
+    name: str
+    link: str
+    verdict: list[str]
+    charts: list[ProbeChart]
+
+
+def probe_section(table: pl.DataFrame, summary: ProbeSummary) -> ProbeSection:
+    """Return what the page of all cohorts shows of a probe; parameters as of its own page."""
+    name = summary.run.probe
+    charts = probe_charts(table, summary.run)[:1]
+    return ProbeSection(name, f"probes/{quote(name)}/probe.html", list(summary.verdict), charts)
 
 
 def make_probe_page(table: pl.DataFrame, summary: ProbeSummary, vega: str | None = None) -> str:

@@ -8,11 +8,14 @@ from pathlib import Path
 
 from varlm.errors import UserError
 from varlm.files.whole import atomic_path
+from varlm.probing.verdict import ProbeSummary
 from varlm.report.comparison import make_index
 from varlm.report.distributions import of_values
+from varlm.report.probes import probe_section
 from varlm.report.summaries import CohortSummary
 from varlm.tables.parquet import read_table
-from varlm.tables.schemas import BACKGROUND
+from varlm.tables.schemas import BACKGROUND, PROBE
+from varlm.tables.tsv import read_tsv
 
 log = logging.getLogger("varlm")
 
@@ -25,6 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", action="append", default=[], help="model name; repeat")
     parser.add_argument(
         "--background", type=Path, action="append", default=[], help="of each model, in order"
+    )
+    parser.add_argument(
+        "--probe", type=Path, action="append", default=[], help="folder of describe_probe; repeat"
     )
     parser.add_argument("--vega", type=Path, help="what bundle_scripts wrote; made here without")
     parser.add_argument("--index", type=Path, required=True, help="output: index.html")
@@ -45,7 +51,14 @@ def run(args: argparse.Namespace) -> None:
         )
         for model, path in zip(args.model, args.background, strict=True)
     }
+    probes = [
+        probe_section(
+            read_tsv(folder / "probe.tsv").cast(PROBE.schema),  # type: ignore[arg-type]
+            ProbeSummary.read(folder / "probe.json"),
+        )
+        for folder in args.probe
+    ]
     vega = args.vega and args.vega.read_text("utf-8")
     with atomic_path(args.index) as temporary:
-        temporary.write_text(make_index(summaries, backgrounds, vega), encoding="utf-8")
+        temporary.write_text(make_index(summaries, backgrounds, vega, probes), encoding="utf-8")
     log.info("%s: %d cohorts", args.index, len(summaries))

@@ -11,8 +11,8 @@ import polars as pl
 
 from varlm.figures import theme
 from varlm.probing.comparing import AUPRC, AUROC, PEARSON, SPEARMAN
-from varlm.probing.running import ProbeRun
-from varlm.probing.verdict import METRIC_NAMES, describe, reference
+from varlm.probing.running import FitRecord, ProbeRun
+from varlm.probing.verdict import METHOD_NAMES, METRIC_NAMES, describe, reference
 from varlm.report.charts.chart import FIGURE_WIDTH, Row
 
 _LINE = 24  # px of a probe
@@ -60,7 +60,10 @@ def probe_figure(table: pl.DataFrame, run: ProbeRun) -> dict[str, Any]:
 
 
 def probe_charts(table: pl.DataFrame, run: ProbeRun) -> list[ProbeChart]:
-    """Return the page's charts, one each metric that has values; parameters as of the figure."""
+    """Return the page's charts, one each metric that has values, the headline's first.
+
+    Parameters as of the figure.
+    """
     charts = []
     for metric, points in _panels(table, run):
         chart = _drawn(alt.Data(name="rows"), points, metric).properties(width="container")
@@ -69,8 +72,16 @@ def probe_charts(table: pl.DataFrame, run: ProbeRun) -> list[ProbeChart]:
             "others are compared with. Lines are 95 % intervals."
         )
         specification = _specification(chart, {"rows": points})
-        charts.append(ProbeChart(f"probe_{metric}", METRIC_NAMES[metric], caption, specification))
+        charts.append(
+            ProbeChart(f"{run.probe}_{metric}", _title(metric, run), caption, specification)
+        )
     return charts
+
+
+def _line(fit: FitRecord) -> str:
+    """Return a probe's name, what tells it apart first: narrow pages cut it."""
+    pooled = f", {fit.features}" if fit.features in ("mean", "centre") else ""
+    return f"{METHOD_NAMES[fit.method]}: {fit.input}{pooled}"
 
 
 def _title(metric: str, run: ProbeRun) -> str:
@@ -90,7 +101,7 @@ def _panels(table: pl.DataFrame, run: ProbeRun) -> list[tuple[str, list[Row]]]:
         }
         level = by_fit[against.input, against.features, against.method]["value"]
         points = [
-            _point(describe(fit), fit.model, by_fit[fit.input, fit.features, fit.method], level)
+            _point(_line(fit), fit.model, by_fit[fit.input, fit.features, fit.method], level)
             for fit in run.fits
         ]
         panels.append((metric, points))

@@ -1,0 +1,61 @@
+"""Probes that are a label with so much noise, and what is said of them."""
+
+import numpy as np
+import polars as pl
+
+from varlm.probing.running import FitRecord, FoldRecord, ProbeRun, predictions_table
+from varlm.probing.verdict import judge
+
+ROWS, FOLDS = 400, 4
+PROBES = [
+    ("gpn", "positions", "cnn", True),
+    ("gpn", "mean", "ridge", True),
+    ("one-hot", "positions", "cnn", False),
+    ("k-mers", "counts", "ridge", False),
+]
+
+
+def run_of(rows=ROWS, probes=PROBES, classes=False):
+    fits = tuple(
+        FitRecord(
+            column=f"{read}_{features}_{method}",
+            input=read,
+            features=features,
+            method=method,
+            model=model,
+            seconds=1.5,
+            chosen=(1.0,) * FOLDS,
+        )
+        for read, features, method, model in probes
+    )
+    folds = tuple(FoldRecord(names=(f"chr{n}",), rows=rows // FOLDS) for n in range(FOLDS))
+    return ProbeRun(
+        probe="mpra",
+        label="logFC",
+        classes=classes,
+        variants=True,
+        rows=rows,
+        length=128,
+        positives=rows // 2 if classes else None,
+        left_out={"of another contig": 3},
+        folds=folds,
+        fits=fits,
+    )
+
+
+def judged(noises, rows=ROWS, bootstrap=300, classes=False):
+    """Return what is said of probes that are the label with so much noise; None: noise alone."""
+    rng = np.random.default_rng(1)
+    run = run_of(rows, PROBES[: len(noises)], classes)
+    label = rng.normal(size=rows)
+    columns = {}
+    for fit, noise in zip(run.fits, noises, strict=True):
+        own = rng.normal(size=rows)
+        columns[fit.column] = own if noise is None else label + noise * own
+    held = np.arange(rows) % FOLDS
+    shown = (label > 0).astype(float) if classes else label
+    predictions = pl.DataFrame(
+        {"row": range(rows), "fold": held.astype(str), "held_out": held, "label": shown, **columns},
+        schema=predictions_table(list(columns)).schema,
+    )
+    return run, *judge(run, predictions, bootstrap)

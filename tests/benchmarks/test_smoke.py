@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from making import smaller_benchmark
 from making.small_data import make_small_data
 
 pytestmark = pytest.mark.slow
@@ -13,7 +14,7 @@ pytestmark = pytest.mark.slow
 SMALL = {
     "annotate": "--data {data} --out {out} --folder {folder} --rounds 1",
     "cohorts": "--data {data} --out {out} --folder {folder} --rounds 1 --background 40 --tables",
-    "dag": "--out {out} --shards 20 --empty 2 --single 1 --sites 2000 --scratch {folder}",
+    "dag": "--out {out} --shards 20 --empty 3 --single 1 --sites 2000 --scratch {folder}",
     "dense": "--data {data} --out {out} --sites 20 --steps 2 --threads 1",
     "end_to_end": "--data {data} --out {out} --background 40",
     "export": "--rounds 1 --wide 20 --narrow 200 --out {out}",
@@ -41,14 +42,34 @@ def test_every_benchmark_is_tried(root):
     assert {path.stem for path in (root / "benchmarks").glob("*.py")} == set(SMALL)
 
 
+@pytest.mark.parametrize("name", smaller_benchmark.SMALLER)
+def test_what_is_made_smaller_is_a_program_too(root, name):
+    text = (root / "benchmarks" / f"{name}.py").read_text()
+    assert text.endswith('\n\nif __name__ == "__main__":\n    main()\n')
+
+
+def test_the_runs_and_cohorts_that_are_left_out_have_their_files_too(data):
+    """The small data has the real data's layout."""
+    runs = smaller_benchmark.script("end_to_end").RUNS.values()
+    assert len(runs) == 3
+    for fasta, cohorts in runs:
+        assert [name for name in (fasta, *cohorts.values()) if not (data / name).is_file()] == []
+    files = smaller_benchmark.script("cohorts").FILES.values()
+    assert len(files) == 3
+    assert [name for name in files if not (data / "yeast/cohorts" / name).is_file()] == []
+
+
 @pytest.mark.parametrize("name", SMALL)
 def test_it_runs_and_writes_its_figures(root, data, tmp_path, name):
     (tmp_path / "folder").mkdir()
     out = tmp_path / "figures"
     options = SMALL[name].format(data=data, out=out, folder=tmp_path / "folder")
     kept = {path: path.read_bytes() for path in (root / "benchmarks/results").iterdir()}
+    script = [root / "benchmarks" / f"{name}.py"]
+    if name in smaller_benchmark.SMALLER:
+        script = [smaller_benchmark.__file__, name]
     done = subprocess.run(
-        [sys.executable, root / "benchmarks" / f"{name}.py", *options.split()],
+        [sys.executable, *script, *options.split()],
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -99,6 +99,15 @@ def test_pairwise_accuracy_counts_ties_half_and_has_the_binomial_error():
     assert standard_error(0.7, 5) == pytest.approx(np.sqrt(0.7 * 0.3 / 5))
 
 
+@given(grouped())
+def test_a_score_that_is_the_same_within_groups_gets_one_half(made):
+    _, sets = made
+    of_group = (sets.group**2 % 5).astype(np.float64)[None]
+    share = within_groups(ordered_pairs(of_group, sets), sets.pairs, 3)
+    assert share.values.tolist() == [0.5]
+    assert share.resampled.tolist() == [[0.5] * 3]
+
+
 def test_the_mean_over_classes_counts_each_class_as_much():
     scores, sets = pairs_of([1] * 6 + [0] * 2 + [1, 0])
     classes = np.array([0] * 6 + [1] * 2 + [2, -1])

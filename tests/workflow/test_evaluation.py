@@ -46,7 +46,10 @@ def configure(folder, **evaluate):
         scoring={"window": 64, "precision": "float32", "background_sites": 0},
         annotate={"info": ["AC", "AN", "CLASS"]},
         report={"pictures": 0},
-        evaluate={"labels": LABELS, "bootstrap": 20, "quantiles": [0.2], **evaluate},
+        evaluate={
+            **{"labels": LABELS, "bootstrap": 20, "quantiles": [0.2]},
+            **{"strata": {"by": ["cpg"]}, **evaluate},
+        },
     )
 
 
@@ -70,18 +73,24 @@ def finished(tmp_path_factory):
 def test_every_task_is_measured_and_the_report_tells_of_it(finished):
     folder, _ = finished
     rows = read_evaluation(folder / OUTPUT)
-    measured = rows.filter(pl.col("value").is_not_null())
+    # Of a random score there may be something to explain, or nothing.
+    measured = rows.filter(pl.col("value").is_not_null(), pl.col("metric") != "auroc_explained")
     assert {*measured.select("task", "metric").iter_rows()} == {
         ("assay", "spearman"),
         ("assay", "pearson"),
         ("class", "auroc"),
         ("class", "auprc"),
+        ("class", "auroc_within_strata"),
         ("allele frequency", "auroc"),
+        ("allele frequency", "auroc_within_strata"),
         ("allele frequency", "odds_ratio"),
         ("allele frequency", "spearman"),
     }
     table = pl.read_parquet(folder / "results/cohorts/one/annotated.parquet")
     assert rows.filter(task="assay", group="all")["alleles"].to_list() == [table.height] * 4
+    assert set(rows["score"].drop_nulls()) == {"tiny", "mutation_context"}
+    within = rows.filter(task="class", metric="auroc_within_strata")
+    assert "(cpg) of one chromosome; alleles resampled" in within["note"][0]
     rare = rows.filter(task="allele frequency", metric="auroc").row(0, named=True)
     assert rare["positives"] == (table["info_AC"] == 1).sum()
     report = (folder / "results/cohorts/one/report.html").read_text()

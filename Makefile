@@ -7,7 +7,7 @@ CORES ?= 2
 # snakefmt calls shfmt, which its wheel puts beside it, by name.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test test-slow test-all check docs format lock clean
+.PHONY: demo test test-slow check docs format lock clean
 
 demo: $(INSTALLED)  ## score the embedded genome and cohorts; the outputs are in results/
 	$(BIN)/snakemake --cores $(CORES) --workflow-profile profiles/default
@@ -16,12 +16,9 @@ demo: $(INSTALLED)  ## score the embedded genome and cohorts; the outputs are in
 test: $(INSTALLED)  ## the fast tests
 	$(BIN)/pytest --numprocesses $(CORES) --dist worksteal -m "not slow"
 
-test-slow: $(INSTALLED)  ## the slow ones, and drawn inputs in greater number
-	$(BIN)/pytest --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder -m "slow or drawn" --hypothesis-profile thorough
-
 # One process more than cores: those of Slurm, kills and browsers wait most of the time.
-test-all: $(INSTALLED)  ## both in one go: what both need is made once, inputs are drawn once
-	$(BIN)/pytest --numprocesses $$(($(CORES) + 1)) --dist loadfile --no-loadscope-reorder --hypothesis-profile thorough
+test-slow: $(INSTALLED)  ## the slow ones, and drawn inputs in greater number
+	$(BIN)/pytest --numprocesses $$(($(CORES) + 1)) --dist loadfile --no-loadscope-reorder -m "slow or drawn" --hypothesis-profile thorough
 
 check: $(INSTALLED)  ## format, lint, types, workflow lint
 	$(BIN)/ruff check .

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import settings
 
 # Shared machines stall for seconds: a deadline would measure the machine. `make test` draws few
-# examples; `make test-slow` and `make test-all` draw many in the same tests (--hypothesis-profile).
+# examples; `make test-slow` draws many in the same tests (--hypothesis-profile).
 settings.register_profile("quick", deadline=None, max_examples=20)
 settings.register_profile("thorough", deadline=None, max_examples=150)
 settings.load_profile("quick")

@@ -75,7 +75,7 @@ def label_task(spec: LabelSpec, labels: pl.Series, counts: dict[str, Any]) -> Ta
         return Task(
             spec.name,
             QUANTITATIVE,
-            f"rank correlation of each score with {what}",
+            f"correlation of each score with {what}",
             numbers=values,
             counts={**counts, "labelled": known, "unlabelled": values.size - known},
         )

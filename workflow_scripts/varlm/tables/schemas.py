@@ -239,12 +239,13 @@ EVALUATION = Table(
         Column("cohort", _STRING, "name of the cohort"),
         Column("task", _STRING, "name of the label, `A vs B` of consequences, or allele frequency"),
         Column("kind", _STRING, "labels, quantitative, contrast or frequency"),
-        Column("group", _STRING, "all alleles, those of one consequence, or the tail of the score"),
+        Column("group", _STRING, "all alleles, those of one consequence, match groups, or a tail"),
         Column(
             "metric",
             _STRING,
-            "auroc, auprc, auroc_by_chromosome, auprc_by_chromosome, spearman or odds_ratio; null: "
-            "not measured",
+            "auroc, auprc, spearman, pearson, odds_ratio, pairwise_accuracy, auroc_within_groups, "
+            "auroc_within_strata or auroc_explained; behind it _by_chromosome, _by_consequence or "
+            "_by_group: the mean over these; null: not measured",
         ),
         Column("score", _STRING, "model, column, or both scores of a combination; higher: worse"),
         Column("alleles", _U32, "compared: those that all scores have"),

@@ -17,7 +17,7 @@ KINDS = {"m": replace(SCORE_KINDS["masked"], calibrated=True), "n": SCORE_KINDS[
 
 
 @pytest.fixture
-def compared(tmp_path, root):
+def compared(tmp_path, root, make_reference):
     """A function: evaluate.scores → rows of stop_gained against synonymous; and the table."""
     rng = np.random.default_rng(3)
     terms = ["stop_gained"] * 30 + ["synonymous_variant"] * 50
@@ -39,17 +39,19 @@ def compared(tmp_path, root):
         for name, dtype in schema.items()
     )
     table.write_parquet(tmp_path / "a.parquet")
+    reference = make_reference({"chr1": "A" * 80})
 
     def run(**scores):
         config = {"reference": {"fasta": "g.fa"}, "cohorts": "c.tsv"}
         config |= {"models": {"m": {"path": "x"}}}
         contrast = ["stop_gained", "synonymous_variant"]
-        config |= {"evaluate": {"scores": scores, "contrasts": [contrast], "bootstrap": 0}}
+        alone = {"contrasts": [contrast], "bootstrap": 0, "mutation_context": False}
+        config |= {"evaluate": {"scores": scores, **alone}}
         if scores:
             config |= {"annotate": {"calibrate": "mutation_context"}}
         settings = load_config(config, root / "config/schemas/config.schema.yaml")["evaluate"]
         inputs = EvaluationInput(
-            "c", tmp_path / "a.parquet", records.accounting(), [*KINDS], settings
+            "c", tmp_path / "a.parquet", records.accounting(), [*KINDS], settings, reference
         )
         return evaluate(inputs).rows.filter(metric="auroc"), table
 

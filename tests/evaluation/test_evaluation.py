@@ -811,11 +811,12 @@ def test_the_step_takes_the_kind_of_a_score_from_the_table(of_kinds, config):
         "contrasts": [["missense_variant", "synonymous_variant"]],
         "scores": {"gpn_cosine_fwd": "higher"},
         "combine": [["gpn_cosine", "other_llr"]],
+        "fit": [["gpn_cosine", "mutation_context"]],
     }
     assert step(folder, settings) == 0
     rows = read_evaluation(folder / "out/evaluation.tsv").filter(metric="auroc")
     names = ["gpn", "other", "gpn_cosine_fwd", "mutation_context", "gpn+other"]
-    assert rows["score"].to_list() == names
+    assert rows["score"].to_list() == [*names, "gpn+mutation_context fitted"]
     both = table.unique(["chrom", "pos", "ref", "alt"], keep="first", maintain_order=True)
     both = both.filter(pl.col("consequence").is_in(["missense_variant", "synonymous_variant"]))
     truth = (both["consequence"] == "missense_variant").to_numpy()
@@ -1018,6 +1019,13 @@ def test_the_figure_of_nothing_says_so():
             {"combine": [["gpn", "mutation_context"]], "mutation_context": False},
             "no model or score has the name mutation_context",
         ),
+        ({"fit": [["gpn", "phylop"]]}, "evaluate.fit: no model or score has the name phylop"),
+        ({"fit": [["gpn", "gpn_llr"]]}, "evaluate.fit: [gpn, gpn_llr] has a score twice"),
+        (
+            {"fit": [["gpn", "mutation_context"], ["mutation_context", "gpn_llr"]]},
+            "evaluate.fit: [mutation_context, gpn_llr] has the scores of another entry",
+        ),
+        ({"fit": [["gpn"]]}, "evaluate.fit.0"),
         ({"contrasts": [["stop", "intergenic"]]}, "no consequence has the name stop"),
         ({"contrasts": [["stop_gained"]]}, "evaluate.contrasts.0"),
         ({"quantiles": [0]}, "evaluate.quantiles.0"),

@@ -76,6 +76,7 @@ def test_what_is_younger_and_as_by_default_is_not_told(config):
         lambda: json.loads(step_settings.shown_settings(config, []))["evaluate"],
     )
     younger = {
+        "fit": [["a", "b"]],
         "mutation_context": False,
         "strata": {"by": ["cpg"], "distance_bins": []},
         "match": {"controls": 2},

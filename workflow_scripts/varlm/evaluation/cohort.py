@@ -162,7 +162,9 @@ def checked_scores(
     UserError
         If a column is missing, or holds no numbers.
     """
-    scores = compared_scores(models, config["scores"], config["combine"], published)
+    scores = compared_scores(
+        models, config["scores"], config["combine"], published, config.get("fit", ())
+    )
     scores, absent = _without_info(scores, _has_info(schema))
     check_columns(scores, schema)
     return with_baseline(scores) if config.get("mutation_context", True) else scores, absent

@@ -41,6 +41,7 @@ class Direction:
 
 
 LLR = Direction(-1, "negates")
+FITTED = "fitted"  # behind the parts of a combination whose weights are fitted
 # What the config says of a column.
 DIRECTIONS = {"higher": Direction(1, "same"), "lower": Direction(-1, "same"), "llr": LLR}
 
@@ -52,7 +53,8 @@ class Score:
     Attributes
     ----------
     name : str
-        As in the output: the model, the column, or both parts of a combination with a +.
+        As in the output: the model, the column, or both parts of a combination with a +; of one
+        that is fitted all parts, and FITTED.
     column : str
         Column of the annotated table; "" for a combination.
     direction : Direction
@@ -60,6 +62,8 @@ class Score:
         Names of the scores that are combined.
     words : str
         How it is made, where its column does not say.
+    fitted : bool
+        Whether the parts are weighed as the task's truth asks for, in place of ranked.
     """
 
     name: str
@@ -67,10 +71,22 @@ class Score:
     direction: Direction = LLR
     parts: tuple[str, ...] = ()
     words: str = ""
+    fitted: bool = False
+
+    @property
+    def weights(self) -> tuple[str, ...]:
+        """Columns of what is measured with a constant, and the weight of each part, by allele."""
+        number = len(self.parts) + 1 if self.fitted else 0
+        return tuple(f"weight {i} of {self.name}" for i in range(number))
 
     @property
     def about(self) -> str:
         """How it is made, in words."""
+        if self.fitted:
+            return (
+                f"regression of each task’s classes (logistic) or number (linear) on "
+                f"{' and '.join(self.parts)}, fitted on the other chromosomes"
+            )
         if self.parts:
             return f"mean of the ranks of {' and '.join(self.parts)}"
         if self.words:
@@ -83,6 +99,7 @@ def compared_scores(
     columns: Mapping[str, str],
     combine: Sequence[Sequence[str]],
     published: Mapping[str, str] | None = None,
+    fit: Sequence[Sequence[str]] = (),
 ) -> list[Score]:
     """Return the scores of a config: of each model, of tables, named columns, and combinations.
 
@@ -98,6 +115,8 @@ def compared_scores(
     published : mapping, optional
         Column of a table of published scores → which end is harmful, `low` or `high`. What
         `columns` says of one goes first. Of the two alleles changed round they know nothing.
+    fit : sequence of sequence of str
+        What is combined with weights that are fitted to each task.
     """
     kinds = kinds_of(models)
     own = {f"{model}_{kind.column}": model for model, kind in kinds.items()}
@@ -117,6 +136,9 @@ def compared_scores(
     for pair in combine:
         parts = tuple(own.get(name, name) for name in pair)
         scores.append(Score("+".join(parts), parts=parts))
+    for names in fit:
+        parts = tuple(own.get(name, name) for name in names)
+        scores.append(Score(f"{'+'.join(parts)} {FITTED}", parts=parts, fitted=True))
     return scores
 
 
@@ -178,7 +200,7 @@ def comparison(
     Parameters
     ----------
     table : polars.DataFrame
-        With the scores' columns.
+        With the scores' columns; of fitted ones those of their weights (`fitted.with_fits`).
     members : numpy.ndarray
         bool, shape (rows of the table,).
     turned : numpy.ndarray, optional
@@ -186,7 +208,7 @@ def comparison(
         scores of the site do not, and what is neither has no value there.
     """
     rows = np.flatnonzero(members)
-    alleles = table.select({score.column for score in scores if score.column})[rows]
+    alleles = table.select({name for score in scores for name in _columns(score)})[rows]
     by_name: dict[str, Floats] = {}
     missing: dict[str, int] = {}
     unturned: dict[str, int] = {}
@@ -205,11 +227,16 @@ def comparison(
     complete = np.ones(rows.size, bool)
     for values in kept.values():
         complete &= np.isfinite(values)
+    fits = {score.name: alleles[score.weights[0]].is_finite() for score in scores if score.fitted}
+    for has_weights in fits.values():
+        complete &= has_weights.to_numpy() if has_weights.any() else True
     complete_values = {name: values[complete] for name, values in kept.items()}
     for score in scores:
+        if score.fitted and not fits[score.name].any():
+            continue
         if score.parts and all(part in complete_values for part in score.parts):
             parts = np.stack([complete_values[part] for part in score.parts])
-            complete_values[score.name] = mean_rank(parts) if complete.any() else parts[0]
+            complete_values[score.name] = _combined(score, parts, alleles.filter(complete))
             missing[score.name] = max(missing[part] for part in score.parts)
             unturned[score.name] = max(unturned[part] for part in score.parts)
     compared = [score for score in scores if score.name in complete_values]
@@ -223,6 +250,19 @@ def comparison(
         unturned,
         [score.name for score in scores if score.name not in complete_values],
     )
+
+
+def _columns(score: Score) -> tuple[str, ...]:
+    return (score.column,) if score.column else score.weights
+
+
+def _combined(score: Score, parts: Floats, alleles: pl.DataFrame) -> Floats:
+    """Return a combination of scores, shape (parts, alleles), on those alleles."""
+    if score.fitted:
+        constant, *weights = (alleles[name].to_numpy() for name in score.weights)
+        combined: Floats = constant + (np.stack(weights) * parts).sum(axis=0)
+        return combined
+    return mean_rank(parts) if alleles.height else parts[0]
 
 
 def _turned(values: Floats, turned: Flags, direction: Direction) -> Floats:
@@ -248,9 +288,12 @@ def shuffled(
     """Return a comparison's values, each allele given the scores of another before it is turned.
 
     What such scores still tell apart they tell by being turned: a model that prefers the
-    reference's allele, whatever the site, finds turned alleles likely.
+    reference's allele, whatever the site, finds turned alleles likely. Weights that were fitted
+    stay those of an allele's place.
     """
-    alleles = table[compared.rows].select(score.column for score in compared.scores if score.column)
-    alleles = alleles[rng.permutation(alleles.height)]
+    alleles = table[compared.rows]
+    weights = alleles.select(name for score in compared.scores for name in score.weights)
+    alleles = alleles.select(score.column for score in compared.scores if score.column)
+    alleles = alleles[rng.permutation(alleles.height)].hstack(weights)
     everything = np.ones(alleles.height, bool)
     return comparison(alleles, compared.scores, everything, turned[compared.rows]).values

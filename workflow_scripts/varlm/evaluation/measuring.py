@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from varlm.evaluation import features, metrics, mutation_context
 from varlm.evaluation.compared import Comparison, Score, comparison
+from varlm.evaluation.fitted import Fits, with_fits
 from varlm.evaluation.match_groups import group_rows
 from varlm.evaluation.rarity import frequency_rows
 from varlm.evaluation.rows import (
@@ -67,8 +68,7 @@ def measure(
         for task in tasks
         for row in _of_task(
             task,
-            _with_baseline(task, table, scores, known),
-            scores,
+            _with_fits(task, _with_baseline(task, table, scores, known), scores, known),
             settings,
             _strata(task, settings, known),
         )
@@ -82,13 +82,24 @@ def measure(
 
 def _of_task(
     task: Task,
-    table: pl.DataFrame,
-    scores: Sequence[Score],
+    fits: Fits,
     settings: Settings,
     strata: TaskStrata | None,
 ) -> Iterator[Row]:
-    yield from _rows(task, table, scores, settings, strata)
-    yield from group_rows(task, table, scores, settings)
+    yield from fits.rows
+    yield from _rows(task, fits.table, fits.scores, settings, strata)
+    yield from group_rows(task, fits.table, fits.scores, settings)
+
+
+def _with_fits(
+    task: Task, table: pl.DataFrame, scores: Sequence[Score], known: pl.DataFrame | None
+) -> Fits:
+    """Return table and scores with those that are fitted to the task."""
+    if _is_empty(task):
+        return Fits(table, [score for score in scores if not score.fitted], [])
+    turned = None if task.spectrum is None else task.spectrum.turned
+    looked_at = None if known is None else _looked_at(task, known)
+    return with_fits(table, scores, *_truth(task), turned, looked_at)
 
 
 def _with_baseline(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from varlm.run.combinations import combination_errors, unknown
 from varlm.run.config_keys import (
     BY_NAMES,
     CONSEQUENCES,
@@ -250,16 +250,16 @@ def _evaluation_errors(config: Mapping[str, Any]) -> Iterator[str]:
         key = f"evaluate.labels.{name}"
         yield from _label_errors(key, label, config["annotate"]["info"])
         if label["table"] is None and label["column"] is not None:
-            yield from _unknown(f"{key}.column", "column", label["column"], columns)
+            yield from unknown(f"{key}.column", "column", label["column"], columns)
         if label["table"] is None:
             for group in group_columns(label):
-                yield from _unknown(f"{key}.group", "column", group, [*columns, *GROUP_NAMES])
+                yield from unknown(f"{key}.group", "column", group, [*columns, *GROUP_NAMES])
     match = evaluate.get("match") or {"by": [], "near": []}
     for key, names in (("by", BY_NAMES), ("near", NEAR_NAMES)):
         for name in match[key]:
-            yield from _unknown(f"evaluate.match.{key}", "column", name, [*columns, *names])
+            yield from unknown(f"evaluate.match.{key}", "column", name, [*columns, *names])
     for name in evaluate["scores"]:
-        yield from _unknown(f"evaluate.scores.{name}", "column", name, columns)
+        yield from unknown(f"evaluate.scores.{name}", "column", name, columns)
         if name in models:
             yield (
                 f"evaluate.scores.{name}: is the name of a model too, whose score is compared "
@@ -268,18 +268,14 @@ def _evaluation_errors(config: Mapping[str, Any]) -> Iterator[str]:
     yield from _baseline_errors(config)
     for pair in evaluate["contrasts"]:
         for term in pair:
-            yield from _unknown("evaluate.contrasts", "consequence", term, CONSEQUENCES)
+            yield from unknown("evaluate.contrasts", "consequence", term, CONSEQUENCES)
     own = {
         f"{model}_{possible.column}": model
         for model, kind in model_kinds(config).items()
         for possible in possible_kinds(kind)
     }
-    for pair in evaluate["combine"]:
-        for name in pair:
-            known = [*models, *own, *compared_columns(config), *_baseline(config)]
-            yield from _unknown("evaluate.combine", "model or score", name, known)
-        if len({own.get(name, name) for name in pair}) < len(pair):
-            yield f"evaluate.combine: {pair[0]} and {pair[1]} are one score; combine two"
+    known = [*models, *own, *compared_columns(config), *_baseline(config)]
+    yield from combination_errors(evaluate, own, known)
 
 
 def _baseline(config: Mapping[str, Any]) -> list[str]:
@@ -320,13 +316,6 @@ def _label_errors(key: str, label: Mapping[str, Any], carried: Collection[str]) 
         yield f"{key}.pairs: there are no groups; name their column in group, or remove pairs"
     if label["pairs"] and not label["positive"]:
         yield f"{key}.pairs: is for classes, not for a number; give positive and negative"
-
-
-def _unknown(key: str, what: str, name: str, known: Sequence[str]) -> Iterator[str]:
-    if name not in known:
-        close = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
-        yield f"{key}: no {what} has the name {name}; {hint}"
 
 
 def _columns(config: Mapping[str, Any]) -> list[str]:

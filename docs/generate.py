@@ -298,6 +298,20 @@ FILES = (
         "`embeddings.json` ([probes.md](probes.md))",
     ),
     (
+        "probes/{probe}/probe.tsv, probe.json",
+        "what is predicted of the label from embeddings, one-hot sequence and k-mers "
+        "([columns](#probetsv)), and what wins, in words",
+    ),
+    (
+        "probes/{probe}/probe.html, figures/probe.svg, figures/probe.png",
+        "the same as a page and a figure",
+    ),
+    (
+        "probes/{probe}/predictions.parquet, fits.json",
+        "each row's predictions by models that did not see its chromosome, and how they were "
+        "fitted",
+    ),
+    (
         "cohorts/regions/…",
         "the same for every SNV of the config's `regions`",
     ),
@@ -502,6 +516,8 @@ def outputs_page() -> str:
         columns(schemas.ELEMENTS.columns),
         "## motifs.tsv\n",
         columns(schemas.MOTIFS.columns),
+        "## probe.tsv\n",
+        columns(schemas.PROBE.columns),
         "## background.parquet\n",
         columns(schemas.BACKGROUND.columns),
         "## background/context.parquet\n",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -41,6 +41,7 @@ class Direction:
 
 
 LLR = Direction(-1, "negates")
+SHUFFLES = 10  # of which the mean is what scores reach by chance
 FITTED = "fitted"  # behind the parts of a combination whose weights are fitted
 # What the config says of a column.
 DIRECTIONS = {"higher": Direction(1, "same"), "lower": Direction(-1, "same"), "llr": LLR}
@@ -282,15 +283,34 @@ def turns(compared: Comparison) -> list[bool]:
     return [bool(of_alleles & {score.name, *score.parts}) for score in compared.scores]
 
 
-def shuffled(
-    table: pl.DataFrame, compared: Comparison, turned: Flags, rng: np.random.Generator
-) -> Floats:
-    """Return a comparison's values, each allele given the scores of another before it is turned.
+def shuffles(
+    table: pl.DataFrame, compared: Comparison, turned: Flags | None, seed: int
+) -> Iterator[Floats]:
+    """Yield a comparison's values, each allele given the scores of another before it is turned.
 
     What such scores still tell apart they tell by being turned: a model that prefers the
     reference's allele, whatever the site, finds turned alleles likely. Weights that were fitted
     stay those of an allele's place.
+
+    Parameters
+    ----------
+    table : polars.DataFrame
+        That of the comparison, with the scores' columns.
+    turned : numpy.ndarray, optional
+        As `comparison` takes it; where no allele is turned, nothing is yielded.
+    seed : int
+        What the `SHUFFLES` are drawn from.
     """
+    if turned is None or not turned[compared.rows].any():
+        return
+    rng = np.random.default_rng(seed)
+    for _ in range(SHUFFLES):
+        yield _shuffled(table, compared, turned, rng)
+
+
+def _shuffled(
+    table: pl.DataFrame, compared: Comparison, turned: Flags, rng: np.random.Generator
+) -> Floats:
     alleles = table[compared.rows]
     weights = alleles.select(name for score in compared.scores for name in score.weights)
     alleles = alleles.select(score.column for score in compared.scores if score.column)

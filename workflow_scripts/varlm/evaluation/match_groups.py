@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 
 from varlm.evaluation import metrics
-from varlm.evaluation.compared import Comparison, Score, comparison, shuffled, turns
+from varlm.evaluation.compared import Comparison, Score, comparison, shuffles, turns
 from varlm.evaluation.group_metrics import (
     Codes,
     Sets,
@@ -27,7 +27,7 @@ from varlm.evaluation.group_metrics import (
     within_groups,
 )
 from varlm.evaluation.groups import Groups
-from varlm.evaluation.resampling import Floats, Measured
+from varlm.evaluation.resampling import NORMAL_QUANTILE, Floats, Measured
 from varlm.evaluation.rows import (
     AUPRC,
     AUROC,
@@ -36,7 +36,10 @@ from varlm.evaluation.rows import (
     Settings,
     class_counts,
     dropped_rows,
+    joined,
+    noted,
     score_rows,
+    with_chance,
 )
 from varlm.evaluation.tasks import CONTRAST, Task
 
@@ -44,8 +47,6 @@ PAIRWISE, PAIRWISE_BY_CONSEQUENCE = "pairwise_accuracy", "pairwise_accuracy_by_c
 AUROC_WITHIN_GROUPS, AUPRC_BY_CONSEQUENCE = "auroc_within_groups", "auprc_by_consequence"
 
 FEWEST_OF_A_CLASS = 30  # groups, for a consequence to count in the mean over consequences
-_NORMAL_QUANTILE = 1.959963984540054  # of (1 + resampling.CONFIDENCE) / 2
-_SHUFFLES = 10
 
 
 def group_rows(
@@ -79,18 +80,18 @@ def group_rows(
     yield from ({**row, "group": word} for row in dropped_rows(compared))
     if number < FEWEST:
         few = f"too few: {number} groups with both classes; at least {FEWEST} are needed"
-        yield {"group": word, **counts, "note": _joined(few, task.groups.about, without)}
+        yield {"group": word, **counts, "note": joined(few, task.groups.about, without)}
         return
     kind = "pairs" if task.groups.pairs else "groups"
-    said = _joined(f"{number} {kind}: {task.groups.about}", without)
+    said = joined(f"{number} {kind}: {task.groups.about}", without)
     metrics_of = _Metrics(sets, task.groups.pairs, _consequences(task, table, compared, sets))
     chance = _by_chance(task, table, compared, metrics_of, settings.seed)
     measured = metrics_of(compared.values, settings.bootstrap, settings.seed)
     for metric, of_scores in measured.items():
-        note = _joined(said, metrics_of.note(metric))
+        note = joined(said, metrics_of.note(metric))
         for row in score_rows(word, metric, of_scores, compared, {**counts, "note": note}):
-            noted = _with_chance(row, chance)
-            yield _with_standard_error(noted, number) if metric == PAIRWISE else noted
+            row = with_chance(row, chance.get((metric, row["score"])))
+            yield _with_standard_error(row, number) if metric == PAIRWISE else row
 
 
 def _compared(
@@ -193,17 +194,17 @@ class _Metrics:
         """Return average precision within each consequence, averaged, each as much."""
         assert self.consequences is not None
         of_alleles = self.consequences.classes[self.sets.group]
-        each = []
+        by_number = []
         for number in range(len(self.consequences.names)):
             members = of_alleles == number
             groups = _dense(self.sets.group[members])
             positive = self.sets.positive[members]
-            each.append(
+            by_number.append(
                 metrics.areas(values[:, members], positive, count, seed + number, groups)[1]
             )
         return Measured(
-            np.mean([measured.values for measured in each], axis=0),
-            np.mean([measured.resampled for measured in each], axis=0),
+            np.mean([measured.values for measured in by_number], axis=0),
+            np.mean([measured.resampled for measured in by_number], axis=0),
         )
 
     def note(self, metric: str) -> str:
@@ -227,35 +228,20 @@ def _by_chance(
 ) -> dict[tuple[str, str], float]:
     """Return (metric, score) → what scores that turn reach when shuffled, the mean of a few."""
     turned = None if task.spectrum is None else task.spectrum.turned
-    if turned is None or not turned[compared.rows].any():
-        return {}
-    rng = np.random.default_rng(seed)
-    reached = [metrics_of(shuffled(table, compared, turned, rng)) for _ in range(_SHUFFLES)]
+    reached = [metrics_of(values) for values in shuffles(table, compared, turned, seed)]
     return {
         (metric, score.name): float(np.mean([measured[metric].values[i] for measured in reached]))
-        for metric in reached[0]
+        for metric in (reached[0] if reached else ())
         for i, (score, turning) in enumerate(zip(compared.scores, turns(compared), strict=True))
         if turning
     }
-
-
-def _with_chance(row: Row, chance: dict[tuple[str, str], float]) -> Row:
-    """Return the row, its note saying what shuffled scores reach."""
-    reached = chance.get((row["metric"], row["score"]))
-    if reached is None:
-        return row
-    said = f"{reached:.3g} by chance, the scores shuffled"
-    return {**row, "note": _joined(row["note"], said)}
 
 
 def _with_standard_error(row: Row, pairs: int) -> Row:
     """Return the row of a pairwise accuracy with the interval of its standard error."""
     value = row["value"]
     error = standard_error(value, pairs)
-    low, high = np.clip([value - _NORMAL_QUANTILE * error, value + _NORMAL_QUANTILE * error], 0, 1)
+    half = NORMAL_QUANTILE * error
+    low, high = np.clip([value - half, value + half], 0, 1)
     said = f"standard error {error:.3g} = √(p(1 − p)/n)"
-    return {**row, "low": float(low), "high": float(high), "note": _joined(row["note"], said)}
-
-
-def _joined(*notes: str | None) -> str:
-    return "; ".join(filter(None, notes))
+    return noted({**row, "low": float(low), "high": float(high)}, said)

@@ -15,12 +15,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from varlm.evaluation.resampling import Counts, Floats, Interval, Measured, resamples
+from varlm.evaluation.resampling import (
+    NORMAL_QUANTILE,
+    Counts,
+    Floats,
+    Interval,
+    Measured,
+    resamples,
+)
 
 Flags = NDArray[np.bool_]
 
 FEWEST_CHROMOSOMES = 5  # of which resamples make an interval
-_NORMAL_QUANTILE = 1.959963984540054  # of (1 + resampling.CONFIDENCE) / 2
 
 
 def _dot(a: NDArray[np.int64] | Floats, b: Floats) -> float:
@@ -247,7 +253,7 @@ def odds_ratio(rare_in: int, common_in: int, rare_out: int, common_out: int) -> 
     table = [[rare_in, common_in], [rare_out, common_out]]
     cells = _cells(rare_in, common_in, rare_out, common_out)
     log_ratio = log_odds_ratio(rare_in, common_in, rare_out, common_out)
-    half = _NORMAL_QUANTILE * float(np.sqrt((1 / cells).sum()))
+    half = NORMAL_QUANTILE * float(np.sqrt((1 / cells).sum()))
     low, high = np.exp([log_ratio - half, log_ratio + half])
     return OddsRatio(
         float(np.exp(log_ratio)),

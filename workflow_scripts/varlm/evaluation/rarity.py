@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from varlm.evaluation import metrics
-from varlm.evaluation.compared import Comparison, Score, comparison, shuffled, turns
+from varlm.evaluation.compared import Comparison, Score, comparison, shuffles, turns
 from varlm.evaluation.rows import (
     AUROC,
     AUROC_WITHIN_STRATA,
@@ -22,8 +22,10 @@ from varlm.evaluation.rows import (
     class_counts,
     correlation_rows,
     dropped_rows,
+    noted,
     score_rows,
     too_few,
+    with_chance,
 )
 from varlm.evaluation.spectrum import Spectrum
 from varlm.evaluation.strata import TaskStrata
@@ -32,7 +34,6 @@ from varlm.evaluation.tasks import Task
 
 NOT_TURNED = "not turned"  # the alternate allele is the minor or derived one
 FEWEST_IN_TAIL = 10
-_SHUFFLES = 10
 _MUCH_WIDER = 2  # times the share that was asked for: ties, to be note of
 
 
@@ -138,19 +139,14 @@ def _by_chance(
 ) -> dict[tuple[str, str, str], float]:
     """Return (group, metric, score) → what the scores reach when they are shuffled.
 
-    The mean over `_SHUFFLES`; of scores that turn with the alleles only, and where any is turned.
+    The mean over shuffles; of scores that turn with the alleles only, and where any is turned.
     """
-    turned = spectrum.turned
-    if not turned[compared.rows].any():
-        return {}
-    rng = np.random.default_rng(settings.seed)
     frequency = spectrum.frequency[compared.rows]
     either = classes.rare | classes.common
     rows = compared.rows[either]
     enough = not too_few(classes.counts)
     sums: dict[tuple[str, str, str], list[float]] = {}
-    for _ in range(_SHUFFLES):
-        values = shuffled(table, compared, turned, rng)
+    for values in shuffles(table, compared, spectrum.turned, settings.seed):
         reached = {(EVERYTHING, SPEARMAN): metrics.spearman(values, frequency).values}
         if enough:
             auroc, _ = metrics.areas(values[:, either], classes.rare[either])
@@ -174,10 +170,8 @@ def _by_chance(
 
 def _with_chance(row: Row, chance: dict[tuple[str, str, str], float]) -> Row:
     """Return the row, its note saying what shuffled scores reach."""
-    reached = chance.get((row["group"], row.get("metric") or "", row.get("score") or ""))
-    if reached is None or row.get("value") is None:
-        return row
-    return _noted(row, f"{reached:.3g} by chance, the scores shuffled")
+    key = (row["group"], row.get("metric") or "", row.get("score") or "")
+    return with_chance(row, chance.get(key))
 
 
 def _with_unturned(row: Row, compared: Comparison) -> Row:
@@ -185,11 +179,7 @@ def _with_unturned(row: Row, compared: Comparison) -> Row:
     count = compared.unturned.get(row.get("score") or "", 0)
     if not count:
         return row
-    return _noted(row, f"{count} alleles left out: seen from REF, such a score is another")
-
-
-def _noted(row: Row, note: str) -> Row:
-    return {**row, "note": "; ".join(filter(None, [row.get("note"), note]))}
+    return noted(row, f"{count} alleles left out: seen from REF, such a score is another")
 
 
 def _odds_ratios(share: float, compared: Comparison, classes: _Rarity) -> Iterator[Row]:

@@ -18,6 +18,7 @@ Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
 CONFIDENCE = 0.95
+NORMAL_QUANTILE = 1.959963984540054  # of (1 + CONFIDENCE) / 2
 
 
 class Interval(NamedTuple):

@@ -109,7 +109,7 @@ def grouped_correlation_rows(
     if not within.groups:
         fewest = correlation.FEWEST_OF_A_GROUP
         none = f"not by group: none has at least {fewest} alleles with numbers that differ"
-        yield {"group": EVERYTHING, "alleles": 0, "note": "; ".join([none, *left_out])}
+        yield {"group": EVERYTHING, "alleles": 0, "note": joined(none, *left_out)}
         return
     few = within.groups < correlation.FEWEST_GROUPS
     note = [
@@ -117,7 +117,7 @@ def grouped_correlation_rows(
         *left_out,
         *([f"fewer than {correlation.FEWEST_GROUPS} groups: no interval"] if few else []),
     ]
-    shared = {"alleles": within.alleles, "note": "; ".join(note)}
+    shared = {"alleles": within.alleles, "note": joined(*note)}
     for metric, measured in (
         (SPEARMAN_BY_GROUP, within.spearman),
         (PEARSON_BY_GROUP, within.pearson),
@@ -133,6 +133,23 @@ def _left_out(within: correlation.ByGroup, without: int) -> list[str]:
         "alleles of no group": without,
     }
     return [f"left out: {what} ({number})" for what, number in counts.items() if number]
+
+
+def joined(*notes: str | None) -> str:
+    """Return several notes, those that there are, as one."""
+    return "; ".join(filter(None, notes))
+
+
+def noted(row: Row, note: str) -> Row:
+    """Return a row with one more note."""
+    return {**row, "note": joined(row.get("note"), note)}
+
+
+def with_chance(row: Row, reached: float | None) -> Row:
+    """Return a row, its note saying what shuffled scores reach; None: nothing to be said."""
+    if reached is None or row.get("value") is None:
+        return row
+    return noted(row, f"{reached:.3g} by chance, the scores shuffled")
 
 
 def class_counts(positive: NDArray[np.bool_]) -> Row:

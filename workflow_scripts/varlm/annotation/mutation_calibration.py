@@ -179,11 +179,11 @@ def _rounded_up(number: float) -> int:
     return math.ceil(number / zeros) * zeros
 
 
-def told_means(means: pl.DataFrame) -> list[NDArray[np.float64]]:
+def _counted_means(means: pl.DataFrame) -> list[NDArray[np.float64]]:
     """Return the mean of each context, with each of `FLANKS`; NaN of those of too few sites."""
     means = CONTEXT_MEANS.check(means, "context means")
-    told = means.select(pl.when(pl.col("sites") >= LEAST).then("mean").fill_null(np.nan))
-    values = told.to_series().to_numpy()
+    counted = means.select(pl.when(pl.col("sites") >= LEAST).then("mean").fill_null(np.nan))
+    values = counted.to_series().to_numpy()
     ends = np.cumsum([len(context_names(flank)) for flank in FLANKS])
     return np.split(values, ends[:-1])
 
@@ -206,7 +206,7 @@ class MutationCalibration:
     """
 
     def __init__(self, means: pl.DataFrame, genome: Genome):
-        self._means, self._genome = told_means(means), genome
+        self._means, self._genome = _counted_means(means), genome
         self.coverage, self.counts = coverage(means), ContextCounts()
 
     def __call__(self, snvs: pl.DataFrame, scores: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -109,7 +109,7 @@ def evaluate(inputs: EvaluationInput) -> Evaluated:
     table = table.unique(ALLELE, keep="first", maintain_order=True)
     summary |= {"repeated": before - table.height, "alleles": table.height}
     known = features(table, inputs.accounting.contig_of_chrom, Genome.open(inputs.reference))
-    tasks = _tasks(table, specs, labelled, config, known) if scores else []
+    tasks = _tasks(table, specs, labelled, config, matching, known) if scores else []
     settings = Settings(
         config["bootstrap"],
         config["seed"],
@@ -303,11 +303,11 @@ def _tasks(
     specs: Sequence[LabelSpec],
     counted: Mapping[str, dict[str, Any]],
     config: Mapping[str, Any],
+    matching: Matching | None,
     known: pl.DataFrame,
 ) -> list[Task]:
     tasks = [labelled_task(spec, table, counted[spec.name]) for spec in specs]
     tasks += [contrast_task(pair, table["consequence"]) for pair in config["contrasts"]]
     if config["frequencies"]:
         tasks.append(frequency_task(table))
-    matching = Matching.parse(config.get("match"))
     return [with_controls(task, table, matching, config["seed"], known) for task in tasks]

@@ -6,16 +6,15 @@ and the strata that they are compared within.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from varlm.genome.bases import LETTERS, UNKNOWN
-from varlm.genome.mutation_contexts import context_names, contexts
+from varlm.genome.mutation_contexts import context_names, contexts, windows_around
 from varlm.genome.reference import Genome
-from varlm.genome.windows import site_windows
 
 # Columns of the annotated table that `features` reads.
 READ = ("chrom", "pos", "ref", "alt", "kind", "af", "consequence", "tss_distance")
@@ -69,13 +68,11 @@ def features(alleles: pl.DataFrame, contigs: Mapping[str, str], genome: Genome) 
 
 def _contexts(alleles: pl.DataFrame, contigs: Mapping[str, str], genome: Genome) -> pl.DataFrame:
     """Return the columns `trinucleotide`, `pentamer` and `cpg` of `features`."""
+    contig = alleles["chrom"].cast(pl.String).replace(contigs)
+    known = contig.is_in(genome.names)
+    positions = alleles["pos"].filter(known).to_numpy().astype(np.int64) - 1
     windows = np.full((alleles.height, 2 * _FLANK + 1), LETTERS[UNKNOWN])
-    for chrom, rows in _by_chrom(alleles["chrom"]):
-        contig = contigs.get(chrom, chrom)
-        if contig in genome:
-            at = alleles["pos"].gather(rows).to_numpy().astype(np.int64) - 1
-            circular = genome[contig].circular
-            windows[rows] = site_windows(genome.sequence(contig), at, windows.shape[1], circular)
+    windows[known.to_numpy()] = windows_around(genome, contig.filter(known), positions, _FLANK)
     ref, alt = _letter(alleles["ref"]), _letter(alleles["alt"])
     windows[ref != windows[:, _FLANK], _FLANK] = LETTERS[UNKNOWN]
     three = contexts(windows[:, _FLANK - 1 : _FLANK + 2], alt)
@@ -123,15 +120,6 @@ def _backwards(names: pl.Enum) -> dict[str, str]:
             ref, alt = (base.translate(complement) for base in (ref, alt))
         back[name] = f"{left}[{alt}>{ref}]{right}"
     return back
-
-
-def _by_chrom(chroms: pl.Series) -> Iterator[tuple[str, NDArray[np.int64]]]:
-    """Yield each CHROM and its rows."""
-    codes = chroms.rank("dense").to_numpy()
-    order = np.argsort(codes, kind="stable")
-    starts = np.flatnonzero(np.diff(codes[order], prepend=0))
-    for rows in np.split(order, starts)[1:]:
-        yield str(chroms[int(rows[0])]), rows
 
 
 def _letter(alleles: pl.Series) -> NDArray[np.uint8]:

@@ -159,8 +159,8 @@ class _Alleles:
         alone = self.places.filter(training)
         everything = np.ones(alone.height, bool)
         truth = _at(self.truth, np.flatnonzero(training))
-        made = mutation_context.fitted(alone, self.known.filter(training), everything, truth)
-        return made[mutation_context.SCORE.column].to_numpy()
+        table = mutation_context.fitted(alone, self.known.filter(training), everything, truth)
+        return table[mutation_context.SCORE.column].to_numpy()
 
 
 def _at(truth: Classes | Floats, rows: Codes | NDArray[np.intp]) -> Classes | Floats:

@@ -12,6 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from varlm.errors import UserError, first_few
+from varlm.run.config_keys import group_columns
 
 LABEL = "label"  # the column of a matched label
 MISSING = ("", ".", "NA", "NaN", "nan", "null", "None")
@@ -56,7 +57,6 @@ class LabelSpec:
     def parse(cls, name: str, entry: Mapping[str, Any], table: Path | None) -> LabelSpec:
         """Return the entry of a checked config; `table` is where its file lies."""
         tag = entry.get("info")
-        group = entry.get("group") or ()
         return cls(
             name,
             f"info_{tag}" if tag is not None else str(entry["column"]),
@@ -65,7 +65,7 @@ class LabelSpec:
             tuple(map(as_text, entry.get("negative") or ())),
             bool(entry.get("absolute")),
             entry.get("cohort"),
-            (group,) if isinstance(group, str) else tuple(group),
+            tuple(group_columns(entry)),
             bool(entry.get("pairs")),
         )
 

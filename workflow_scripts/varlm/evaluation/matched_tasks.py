@@ -17,6 +17,7 @@ from varlm.evaluation.group_metrics import Sets, ordered_pairs, within_groups
 from varlm.evaluation.groups import Groups, named_values, needed_columns
 from varlm.evaluation.matching import match_controls
 from varlm.evaluation.tasks import CONTRAST, FREQUENCY, LABELS, Task
+from varlm.run.config_keys import CONTEXT_NAMES, NEAR_NAMES
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +26,7 @@ Floats = NDArray[np.float64]
 # What a config calls the kinds of task that have two classes.
 KINDS = {"labels": LABELS, "contrasts": CONTRAST, "frequencies": FREQUENCY}
 # Of `features.features`, which a config may name though they are no columns of the table.
-FEATURES = ("trinucleotide", "pentamer", "cpg", "maf")
+FEATURES = (*CONTEXT_NAMES, *NEAR_NAMES)
 _TOLD_APART = "consequence"  # by contrasts
 _FREQUENCIES = ("af", "maf")  # which rare and common alleles differ in
 _INFO = "info_"  # prefix of columns that regions do not have
@@ -165,8 +166,8 @@ def _balance(
 def _said(balance: Mapping[str, float]) -> list[str]:
     if not balance:
         return []
-    told = ", ".join(f"{name} {share:.3g}" for name, share in balance.items())
-    return [f"AUROC within groups of what they are near in: {told}"]
+    shares = ", ".join(f"{name} {share:.3g}" for name, share in balance.items())
+    return [f"AUROC within groups of what they are near in: {shares}"]
 
 
 def _with_features(table: pl.DataFrame, task: Task, known: pl.DataFrame | None) -> pl.DataFrame:

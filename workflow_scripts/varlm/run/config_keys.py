@@ -30,7 +30,8 @@ MUTATION_CONTEXT = "mutation_context"  # the baseline that evaluate makes, among
 
 # What `group` of a label and `match.by` may name besides columns; and what `match.near` may.
 GROUP_NAMES = ("amino_acid",)
-BY_NAMES = (*GROUP_NAMES, "trinucleotide", "pentamer", "cpg")
+CONTEXT_NAMES = ("trinucleotide", "pentamer", "cpg")
+BY_NAMES = (*GROUP_NAMES, *CONTEXT_NAMES)
 NEAR_NAMES = ("maf",)
 
 # What is read through a storage plugin of Snakemake, not from a disk: https://…, s3://….
@@ -81,7 +82,7 @@ def label_tables(
 
 def group_columns(label: Mapping[str, Any]) -> list[str]:
     """Return the columns that name a label's groups."""
-    group = label["group"] or []
+    group = label.get("group") or []
     return [group] if isinstance(group, str) else list(group)
 
 

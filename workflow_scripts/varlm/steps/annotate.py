@@ -171,14 +171,14 @@ def _tell_contexts(model: str, calibration: MutationCalibration) -> None:
         *(model, counts.pentamer, counts.trinucleotide, counts.none),
     )
     if counts.pentamer < ENOUGH * counts.snvs:
-        told = calibration.coverage
+        covered = calibration.coverage
         log.warning(
             "model %s: the background's %d sites are few for a calibration by 5-mers: %.0f %% of "
             "the SNVs are held against their trinucleotide change, whose 5-mers it has at fewer "
             "than %d sites, and %.0f %% have no calibrated score; about %d sites "
             "(scoring.background_sites) would do for %.0f %% of a genome's SNVs",
-            *(model, told.sites, 100 * counts.trinucleotide / counts.snvs),
-            *(LEAST, 100 * counts.none / counts.snvs, told.needed, 100 * ENOUGH),
+            *(model, covered.sites, 100 * counts.trinucleotide / counts.snvs),
+            *(LEAST, 100 * counts.none / counts.snvs, covered.needed, 100 * ENOUGH),
         )
 
 

@@ -55,10 +55,10 @@ def _write_contexts(model: PreparedModel, rows: pl.DataFrame, genome: Genome, pa
         return
     means = context_means(rows, genome)
     write_table(means, path, CONTEXT_MEANS)
-    told = coverage(means)
+    covered = coverage(means)
     log.info(
         "model %s: %d of %d 5-mer changes are at %d or more of the background's sites, and %d of "
         "%d trinucleotide changes",
-        *(model.name, told.pentamers, told.of_pentamers, LEAST),
-        *(told.trinucleotides, told.of_trinucleotides),
+        *(model.name, covered.pentamers, covered.of_pentamers, LEAST),
+        *(covered.trinucleotides, covered.of_trinucleotides),
     )

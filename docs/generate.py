@@ -298,19 +298,16 @@ FILES = (
         "`embeddings.json` ([probes.md](probes.md))",
     ),
     (
-        "probes/{probe}/probe.tsv, probe.json",
-        "what is predicted of the label from embeddings, one-hot sequence and k-mers "
-        "([columns](#probetsv)), and what wins, in words",
-    ),
-    (
-        "probes/{probe}/probe.html, figures/probe.svg, figures/probe.png",
-        "the same as a page and a figure",
-    ),
-    (
         "probes/{probe}/predictions.parquet, fits.json",
-        "each row's predictions by models that did not see its chromosome, and how they were "
-        "fitted",
+        "what each probe predicts of each row, fitted on other folds; penalties and epochs, fold "
+        "by fold",
     ),
+    (
+        "probes/{probe}/probe.tsv, probe.json, probe.html",
+        "each probe's metrics and intervals ([columns](#probetsv)), and the same as a page; "
+        "`index.html` has a section of them",
+    ),
+    ("probes/{probe}/figures/probe.svg, probe.png", "the same as a figure"),
     (
         "cohorts/regions/…",
         "the same for every SNV of the config's `regions`",
@@ -508,6 +505,8 @@ def outputs_page() -> str:
         ),
         "## evaluation.tsv\n",
         columns(schemas.EVALUATION.columns),
+        "## probe.tsv\n",
+        columns(schemas.PROBE.columns),
         "## perplexity.tsv\n",
         columns(schemas.PERPLEXITY.columns),
         "## mutated.tsv\n",

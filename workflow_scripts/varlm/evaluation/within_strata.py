@@ -1,13 +1,14 @@
 """AUROC within strata, and how much of the AUROC the strata explain.
 
 A pair of a positive and a negative counts where both are of one stratum: alleles of the same
-trinucleotide change, consequence and distance to a gene, so that none of these can tell them
-apart. With one stratum this is Mann and Whitney's U over P N; over strata it is the sum of U, ties
-one half, over the sum of P N, in which each pair weighs the same (van Elteren, Bull. Int. Stat.
-Inst. 37, 351–361, 1960, who weighs the strata's U otherwise, for the power of a test; the area
-under the covariate-adjusted ROC curve of Janes and Pepe, Biometrika 2009, 10.1093/biomet/asp002,
-weighs strata by their positives). It is computed within each chromosome, as TraitGym has its
-metrics (10.1101/2025.02.11.637758), and averaged over them.
+trinucleotide change, consequence and distance to a transcription start, say, so that none of these
+can tell them apart. With one stratum this is Mann and Whitney's U over P N; over strata it is the
+sum of U, ties one half, over the sum of P N, in which each pair weighs the same (van Elteren, Bull.
+Int. Stat. Inst. 37, 351–361, 1960, who weighs the strata's U otherwise, for the power of a test;
+the area under the covariate-adjusted ROC curve of Janes and Pepe, Biometrika 2009,
+10.1093/biomet/asp002, weighs strata by their positives). It is computed within each chromosome, as
+TraitGym has its metrics (10.1101/2025.02.11.637758), and averaged over them; here each chromosome
+weighs the same, there it weighs as much as it has alleles.
 """
 
 from __future__ import annotations

@@ -239,7 +239,12 @@ EVALUATION = Table(
         Column("cohort", _STRING, "name of the cohort"),
         Column("task", _STRING, "name of the label, `A vs B` of consequences, or allele frequency"),
         Column("kind", _STRING, "labels, quantitative, contrast or frequency"),
-        Column("group", _STRING, "all alleles, those of one consequence, match groups, or a tail"),
+        Column(
+            "group",
+            _STRING,
+            "all alleles, those of one consequence, those not turned, match groups (of "
+            "evaluate.match: matched 1:n), or a tail",
+        ),
         Column(
             "metric",
             _STRING,
@@ -247,7 +252,11 @@ EVALUATION = Table(
             "auroc_within_strata or auroc_explained; behind it _by_chromosome, _by_consequence or "
             "_by_group: the mean over these; null: not measured",
         ),
-        Column("score", _STRING, "model, column, or both scores of a combination; higher: worse"),
+        Column(
+            "score",
+            _STRING,
+            "model, column, the scores of a combination, or mutation_context; higher: worse",
+        ),
         Column("alleles", _U32, "compared: those that all scores have"),
         Column("positives", _U32, "of them in the first class (of frequency: rare)"),
         Column("negatives", _U32, "of them in the second class (of frequency: common)"),

@@ -33,7 +33,7 @@ from varlm.results.tags import ANNOTATION_TAGS, REJECTED_TAG, score_tags
 from varlm.run.warnings_table import COLUMNS as WARNING_COLUMNS
 from varlm.scoring.dense_scale import DenseScale
 from varlm.scoring.plan_record import Counts, Plan
-from varlm.tables import parquet, schemas
+from varlm.tables import model_schemas, parquet, schemas
 from varlm.tables.columns import STRAND
 from varlm.tables.score_kinds import SCORE_KINDS, score_columns
 from varlm.tracks import sites
@@ -506,17 +506,15 @@ def outputs_page() -> str:
         "## evaluation.tsv\n",
         columns(schemas.EVALUATION.columns),
         "## probe.tsv\n",
-        columns(schemas.PROBE.columns),
+        columns(model_schemas.PROBE.columns),
         "## perplexity.tsv\n",
-        columns(schemas.PERPLEXITY.columns),
+        columns(model_schemas.PERPLEXITY.columns),
         "## mutated.tsv\n",
-        columns(schemas.MUTATED.columns),
+        columns(model_schemas.MUTATED.columns),
         "## elements.tsv\n",
-        columns(schemas.ELEMENTS.columns),
+        columns(model_schemas.ELEMENTS.columns),
         "## motifs.tsv\n",
-        columns(schemas.MOTIFS.columns),
-        "## probe.tsv\n",
-        columns(schemas.PROBE.columns),
+        columns(model_schemas.MOTIFS.columns),
         "## background.parquet\n",
         columns(schemas.BACKGROUND.columns),
         "## background/context.parquet\n",

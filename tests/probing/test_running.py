@@ -12,7 +12,7 @@ from varlm import cli
 from varlm.errors import UserError
 from varlm.probing.parts import open_embeddings
 from varlm.probing.running import FEWEST_ROWS, ProbeRun, ProbeSettings, run_probes
-from varlm.tables.schemas import PROBE
+from varlm.tables.model_schemas import PROBE
 from varlm.tables.tsv import read_tsv
 
 LENGTH, CHANNELS = 12, 6

@@ -6,7 +6,7 @@ from making.probed import PROBES, judged, run_of
 from varlm.probing.verdict import describe, reference
 from varlm.report.charts.probes import probe_charts, probe_figure
 from varlm.report.probes import probe_page
-from varlm.tables.schemas import PROBE
+from varlm.tables.model_schemas import PROBE
 
 
 def test_embeddings_that_are_better_win():

@@ -14,8 +14,9 @@ from varlm import cli
 from varlm.report.comparison import make_index
 from varlm.report.distributions import of_values
 from varlm.report.probes import probe_section
+from varlm.tables.model_schemas import PROBE
 from varlm.tables.parquet import write_table
-from varlm.tables.schemas import BACKGROUND, PROBE
+from varlm.tables.schemas import BACKGROUND
 from varlm.tables.tsv import write_tsv
 
 

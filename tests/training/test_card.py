@@ -7,7 +7,7 @@ import pytest
 
 from making.training import MODEL, SETTINGS, bases, command, make_corpus
 from varlm.cli import main
-from varlm.tables.schemas import MUTATED
+from varlm.tables.model_schemas import MUTATED
 from varlm.training.curve import learning_curve
 from varlm.training.description import CorpusDescription
 

@@ -9,7 +9,7 @@ import pytest
 from making.toy_models import CONFIGS, make_checkpoint
 from making.training import SETTINGS, bases, command, make_corpus, write_genome
 from varlm.cli import main
-from varlm.tables.schemas import ELEMENTS, MOTIFS
+from varlm.tables.model_schemas import ELEMENTS, MOTIFS
 
 SITE = "TTACCCGAGC"
 

@@ -10,7 +10,7 @@ from making.toy_models import ToyModel
 from making.training import bases, periodic_corpus
 from varlm.models.loading import load_model
 from varlm.models.markov import MODEL_TYPE, end_name, table_name
-from varlm.tables.schemas import MUTATED
+from varlm.tables.model_schemas import MUTATED
 from varlm.training.checkpoints import write_checkpoint
 from varlm.training.families import new_network
 from varlm.training.markov import fit

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from making.workflow import made_genome, snakemake, write_config, write_fasta
-from varlm.tables.schemas import PROBE
+from varlm.tables.model_schemas import PROBE
 from varlm.tables.tsv import read_tsv
 
 pytestmark = pytest.mark.slow

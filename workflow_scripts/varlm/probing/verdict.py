@@ -22,7 +22,7 @@ from varlm.probing.comparing import (
     headline,
 )
 from varlm.probing.running import CNN, ONE_HOT, FitRecord, ProbeRun
-from varlm.tables.schemas import PROBE
+from varlm.tables.model_schemas import PROBE
 
 METRIC_NAMES = {
     PEARSON: "Pearson’s r",
@@ -63,7 +63,7 @@ class ProbeSummary(JsonRecord):
 def judge(
     run: ProbeRun, predictions: pl.DataFrame, bootstrap: int = 1000, seed: int = 0
 ) -> tuple[pl.DataFrame, ProbeSummary]:
-    """Return the rows of `schemas.PROBE`, and what they say.
+    """Return the rows of `model_schemas.PROBE`, and what they say.
 
     Parameters
     ----------

@@ -82,7 +82,7 @@ def make_probe_page(table: pl.DataFrame, summary: ProbeSummary, vega: str | None
     Parameters
     ----------
     table : polars.DataFrame
-        `schemas.PROBE`.
+        `model_schemas.PROBE`.
     summary : ProbeSummary
     vega : str, optional
         As in `page.render`.

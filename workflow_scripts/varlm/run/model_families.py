@@ -45,8 +45,7 @@ class Family:
         bp that one pass of dense scoring answers, of a network that reads a window on each side of
         them; None: the middle half of a window.
     alleles : bool
-        Whether indels and MNVs are scored where the kind of score defines that: not by k-mers, and
-        not where a window has one answer.
+        Whether it scores indels and MNVs, of kinds that can: k-mers and single answers do not.
     embeddings : bool
         Whether it has hidden states of bases.
     options : mapping

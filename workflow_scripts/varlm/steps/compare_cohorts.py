@@ -13,8 +13,9 @@ from varlm.report.comparison import make_index
 from varlm.report.distributions import of_values
 from varlm.report.probes import probe_section
 from varlm.report.summaries import CohortSummary
+from varlm.tables.model_schemas import PROBE
 from varlm.tables.parquet import read_table
-from varlm.tables.schemas import BACKGROUND, PROBE
+from varlm.tables.schemas import BACKGROUND
 from varlm.tables.tsv import read_tsv
 
 log = logging.getLogger("varlm")

@@ -12,8 +12,8 @@ from varlm.probing.running import ProbeRun, predictions_table
 from varlm.probing.verdict import judge
 from varlm.report.charts.probes import probe_figure
 from varlm.report.probes import make_probe_page
+from varlm.tables.model_schemas import PROBE
 from varlm.tables.parquet import read_table
-from varlm.tables.schemas import PROBE
 from varlm.tables.tsv import write_tsv
 
 log = logging.getLogger("varlm")

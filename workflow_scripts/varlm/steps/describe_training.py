@@ -10,8 +10,8 @@ import polars as pl
 
 from varlm.figures.files import write_figures
 from varlm.files.whole import atomic_path
+from varlm.tables.model_schemas import ELEMENTS, MOTIFS, MUTATED, PERPLEXITY
 from varlm.tables.parquet import Table
-from varlm.tables.schemas import ELEMENTS, MOTIFS, MUTATED, PERPLEXITY
 from varlm.tables.tsv import read_tsv
 from varlm.training.card import model_card
 from varlm.training.curve import learning_curve

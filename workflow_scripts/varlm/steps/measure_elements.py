@@ -21,8 +21,8 @@ from varlm.genome.reference import Genome
 from varlm.models.prepared import PreparedModel
 from varlm.scoring.hardware import Hardware
 from varlm.steps.options import add_hardware_options, hardware
+from varlm.tables.model_schemas import ELEMENTS, MOTIFS
 from varlm.tables.parquet import Table
-from varlm.tables.schemas import ELEMENTS, MOTIFS
 from varlm.tables.tsv import write_tsv
 from varlm.training.contrasts import Contrasts
 from varlm.training.elements import lay_elements, with_controls

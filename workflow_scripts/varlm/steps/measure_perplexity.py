@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from varlm.errors import UserError
 from varlm.files.whole import atomic_path
 from varlm.steps.options import add_hardware_options, hardware
-from varlm.tables.schemas import MUTATED, PERPLEXITY
+from varlm.tables.model_schemas import MUTATED, PERPLEXITY
 from varlm.tables.tsv import write_tsv
 from varlm.training import recognition
 from varlm.training.corpus import Corpus

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from varlm.tables.schemas import ELEMENTS, MOTIFS
+from varlm.tables.model_schemas import ELEMENTS, MOTIFS
 from varlm.training.contrasts import Contrasts, differences, summary
 from varlm.training.meme import Motif
 from varlm.training.signed_rank import benjamini_hochberg

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from varlm.evaluation.resampling import Measured
 from varlm.evaluation.resampling import resamples as draw
 from varlm.genome.bases import LETTERS
-from varlm.tables.schemas import PERPLEXITY
+from varlm.tables.model_schemas import PERPLEXITY
 from varlm.training.corpus import BASE, REGION_SHIFT, REGIONS, Corpus
 
 log = logging.getLogger(__name__)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from varlm.evaluation.resampling import CONFIDENCE
 from varlm.genome.bases import CODES
-from varlm.tables.schemas import MUTATED
+from varlm.tables.model_schemas import MUTATED
 from varlm.training.pairs import Bytes, Pairs
 
 if TYPE_CHECKING:

@@ -42,7 +42,7 @@ def probe_figure(table: pl.DataFrame, run: ProbeRun) -> dict[str, Any]:
     Parameters
     ----------
     table : polars.DataFrame
-        `schemas.PROBE`.
+        `model_schemas.PROBE`.
     run : ProbeRun
     """
     panels, rows = [], {}

@@ -37,7 +37,7 @@ def run_of(rows=ROWS, probes=PROBES, classes=False):
         rows=rows,
         length=128,
         positives=rows // 2 if classes else None,
-        left_out={"of another contig": 3},
+        left_out={"contig_unknown": 3},
         folds=folds,
         fits=fits,
     )

@@ -12,16 +12,22 @@ from varlm.tables.model_schemas import PROBE
 def test_embeddings_that_are_better_win():
     _, table, summary = judged([0.5, 1, 3, 4])
     assert summary.best == "gpn_positions_cnn"
-    assert "The embeddings win: by +0." in summary.verdict[1]
+    assert "The embeddings win: the difference is +0." in summary.verdict[1]
     assert "The embeddings win" in summary.verdict[2]
     assert table.filter(input="gpn", method="cnn", metric="pearson")["difference_low"][0] > 0
+
+
+def test_the_best_pair_is_told_once():
+    _, _, summary = judged([0.5, 1, 1, 4])
+    assert len(summary.verdict) == 2
+    assert "the same CNN on one-hot sequence" in summary.verdict[1]
 
 
 def test_sequence_that_is_better_wins():
     _, _, summary = judged([3, 4, 1, 0.5])
     assert summary.best == "k-mers_counts_ridge"
-    assert "The sequence alone wins: the embeddings are −0." in summary.verdict[1]
-    assert "best without a model (k-mer counts (ridge)" in summary.verdict[2]
+    assert "The sequence alone wins: the difference is −0." in summary.verdict[1]
+    assert "best without a model, k-mer counts (ridge)" in summary.verdict[2]
 
 
 def test_what_may_be_chance_is_called_so():
@@ -48,7 +54,8 @@ def test_too_few_rows_are_rows_without_values():
     run, table, summary = judged([1, 2, 3, 4], rows=20)
     assert PROBE.check(table, "here").height == 4
     assert table["value"].null_count() == 4
-    assert "chr0; chr1; chr2; chr3" in table["note"][0]
+    left_out = "left out, with fewer than 10 rows, or one label alone: chr0; chr1; chr2; chr3"
+    assert table["note"][0] == left_out
     assert summary.best is None
     assert summary.verdict[0].startswith("Nothing was measured")
     assert probe_page(table, summary).rows == []
@@ -64,6 +71,8 @@ def test_the_chart_has_each_probe_and_the_reference(classes):
     points = charts[0].specification["datasets"]["rows"]
     assert [point["reads"] for point in points] == ["embeddings"] * 2 + ["sequence alone"] * 2
     assert {point["reference"] for point in points} == {points[2]["value"]}
-    rows = probe_page(table, summary).rows
+    page = probe_page(table, summary)
+    assert ("left out", "3 on contigs that the reference does not have") in page.facts
+    rows = page.rows
     assert len(rows) == 8
     assert [row.difference for row in rows if row.probe.startswith("one-hot")] == ["–", "–"]

@@ -114,7 +114,7 @@ def test_probes_are_shown_with_what_wins(tmp_path):
     for sentence in result.verdict:
         assert sentence in text_of(html)
     points = charts_of(html)["mpra_pearson"]["datasets"]["rows"]
-    assert [point["line"] for point in points][:2] == ["CNN: gpn", "ridge: gpn, mean"]
+    assert [point["line"] for point in points][:2] == ["CNN: gpn", "ridge, mean: gpn"]
     assert "Probes" not in text_of(make_index([one], BACKGROUNDS))
 
 

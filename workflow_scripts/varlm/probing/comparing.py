@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from varlm.evaluation import metrics
 from varlm.evaluation.correlation import pearson
 from varlm.evaluation.resampling import Measured
+from varlm.evaluation.rows import AUPRC, AUROC, PEARSON, SPEARMAN
 
 Floats = NDArray[np.float64]
 
-PEARSON, SPEARMAN, AUROC, AUPRC = "pearson", "spearman", "auroc", "auprc"
 POOLED = "_pooled"  # after a metric's name: over all rows, not within folds
 FEWEST = 10  # rows of a fold, or of each class of it, for a metric within it
 

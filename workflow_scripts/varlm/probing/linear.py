@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 RIDGE, LOGISTIC = "ridge", "logistic"
 # Σ (y − Xw)² + α Σ w², of standardised features: α is about the rows that would say as much.
 RIDGE_PENALTIES = tuple(10.0**power for power in range(0, 8))
-# The inverse of α / 2 in scikit-learn's words.
+# C of C Σ loss + Σ w² / 2, of standardised features.
 LOGISTIC_STRENGTHS = tuple(10.0**power for power in range(-6, 1))
 _ITERATIONS = 2000
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -26,8 +26,6 @@ from varlm.tables.parquet import Column, Table, read_table
 Floats = NDArray[np.float32]
 Kind = Literal["sequences", "intervals", "variants"]
 Positions = Literal["all", "mean", "centre"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
-POSITIONS: tuple[Positions, ...] = get_args(Positions)
 
 RECORD, TABLE = "embeddings.json", "rows.parquet"
 

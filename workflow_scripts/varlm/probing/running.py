@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -23,7 +23,6 @@ from varlm.tables.parquet import Column, Table
 log = logging.getLogger("varlm")
 
 LINEAR, CNN = "linear", "cnn"
-Kind = Literal["linear", "cnn"]
 ONE_HOT, KMERS, GC = "one-hot", "k-mers", "GC"  # what reads no model
 FEWEST_ROWS = 30
 _SAME = ("row", "label", "fold", "sequence", "alternate")

@@ -10,17 +10,9 @@ import numpy as np
 import polars as pl
 
 from varlm.evaluation.resampling import Interval, Measured
+from varlm.evaluation.rows import AUPRC, AUROC, PEARSON, SPEARMAN
 from varlm.files.json_record import JsonRecord
-from varlm.probing.comparing import (
-    AUPRC,
-    AUROC,
-    FEWEST,
-    PEARSON,
-    SPEARMAN,
-    Comparison,
-    compare,
-    headline,
-)
+from varlm.probing.comparing import FEWEST, Comparison, compare, headline
 from varlm.probing.running import CNN, ONE_HOT, FitRecord, ProbeRun
 from varlm.tables.model_schemas import PROBE
 
@@ -147,8 +139,8 @@ def _left_out(run: ProbeRun, compared: Comparison) -> str:
     if not compared.left_out:
         return ""
     named = "; ".join(", ".join(run.folds[fold].names) for fold in compared.left_out)
-    least = f"{FEWEST} rows of each class" if run.classes else f"{FEWEST} different rows"
-    return f"left out, with fewer than {least}: {named}"
+    few = f"fewer than {FEWEST} rows" + (" of a class" if run.classes else ", or one label alone")
+    return f"left out, with {few}: {named}"
 
 
 # -- in words ---------------------------------------------------------------------------------
@@ -176,6 +168,7 @@ def _sentences(run: ProbeRun, compared: Comparison) -> Iterator[str]:
         f"of chromosomes{_by_chance(measured, best, metric)}."
     )
     against = reference(fits)
+    compared_pairs = set()
     for place, fit in enumerate(fits):
         if fit.model and fit.method == CNN and fits[against].input == ONE_HOT:
             yield (
@@ -183,14 +176,16 @@ def _sentences(run: ProbeRun, compared: Comparison) -> Iterator[str]:
                 f"CNN on one-hot sequence: {_value(measured, against)}. "
                 f"{_who_wins(measured, place, against, metric)}"
             )
+            compared_pairs.add((place, against))
     models = [place for place, fit in enumerate(fits) if fit.model]
     others = [place for place, fit in enumerate(fits) if not fit.model]
     model, other = (max(places, key=lambda p: float(values[p])) for places in (models, others))
-    yield (
-        f"The best probe of embeddings ({describe(fits[model])}, {_value(measured, model)}) "
-        f"against the best without a model ({describe(fits[other])}, {_value(measured, other)}): "
-        f"{_who_wins(measured, model, other, metric)}"
-    )
+    if (model, other) not in compared_pairs:
+        yield (
+            f"The best probe of embeddings, {describe(fits[model])}: {_value(measured, model)}; "
+            f"the best without a model, {describe(fits[other])}: {_value(measured, other)}. "
+            f"{_who_wins(measured, model, other, metric)}"
+        )
 
 
 def _who_wins(measured: Measured, place: int, other: int, metric: str) -> str:
@@ -202,9 +197,9 @@ def _who_wins(measured: Measured, place: int, other: int, metric: str) -> str:
     if _may_be_chance(measured, place, metric) and _may_be_chance(measured, other, metric):
         return "Neither is told from chance."
     if interval.low > 0:
-        return f"The embeddings win: by {shown}."
+        return f"The embeddings win: the difference is {shown}."
     if interval.high < 0:
-        return f"The sequence alone wins: the embeddings are {shown} away."
+        return f"The sequence alone wins: the difference is {shown}."
     return f"Neither wins: the difference, {shown}, may be chance."
 
 

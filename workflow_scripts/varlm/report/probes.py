@@ -12,6 +12,7 @@ import polars as pl
 from varlm import __version__
 from varlm.probing.comparing import POOLED
 from varlm.probing.running import FitRecord, ProbeRun
+from varlm.probing.sieve import REASONS
 from varlm.probing.verdict import METRIC_NAMES, ProbeSummary, describe, reference
 from varlm.report import page
 from varlm.report.charts.probes import ProbeChart, probe_charts
@@ -119,7 +120,7 @@ def _facts(run: ProbeRun) -> list[tuple[str, str]]:
     ]
     if run.positives is not None:
         facts.insert(1, ("positive", f"{count(run.positives)} of {count(run.rows)}"))
-    return facts + [(f"left out: {why}", count(number)) for why, number in run.left_out.items()]
+    return facts + [("left out", f"{count(n)} {REASONS[why]}") for why, n in run.left_out.items()]
 
 
 def _rows(table: pl.DataFrame, run: ProbeRun) -> list[ProbedRow]:

@@ -9,8 +9,8 @@ from typing import Any
 import altair as alt
 import polars as pl
 
+from varlm.evaluation.rows import AUPRC, AUROC, PEARSON, SPEARMAN
 from varlm.figures import theme
-from varlm.probing.comparing import AUPRC, AUROC, PEARSON, SPEARMAN
 from varlm.probing.running import FitRecord, ProbeRun
 from varlm.probing.verdict import METHOD_NAMES, METRIC_NAMES, describe, reference
 from varlm.report.charts.chart import FIGURE_WIDTH, Row
@@ -81,7 +81,7 @@ def probe_charts(table: pl.DataFrame, run: ProbeRun) -> list[ProbeChart]:
 def _line(fit: FitRecord) -> str:
     """Return a probe's name, what tells it apart first: narrow pages cut it."""
     pooled = f", {fit.features}" if fit.features in ("mean", "centre") else ""
-    return f"{METHOD_NAMES[fit.method]}: {fit.input}{pooled}"
+    return f"{METHOD_NAMES[fit.method]}{pooled}: {fit.input}"
 
 
 def _title(metric: str, run: ProbeRun) -> str:

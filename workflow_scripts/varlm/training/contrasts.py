@@ -9,7 +9,6 @@ each base while that one is hidden, a pass a base (masked), as DART-Eval has it 
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
     import torch
 
     from varlm.models.language_model import LanguageModel
-
-log = logging.getLogger(__name__)
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float64]

@@ -6,6 +6,7 @@ import random
 import polars as pl
 import pytest
 
+from making import dnabert2, nucleotide_transformers
 from making.toy_models import CONFIGS, make_checkpoint
 from making.training import SETTINGS, bases, command, make_corpus, write_genome
 from varlm.cli import main
@@ -137,6 +138,30 @@ def test_a_model_of_the_registry_takes_part(trained):
     elements, _ = measured(trained, *bed, orders=[6])
     assert elements["model"].to_list() == ["chain6", "published"]
     assert elements.drop("model").row(0) == elements.drop("model").row(1)
+
+
+@pytest.mark.parametrize(
+    ("family", "make", "message"),
+    [
+        ("dnabert2", dnabert2.make_checkpoint, "is a DNABERT-2, which does not answer every base"),
+        (
+            "nucleotide_transformer",
+            nucleotide_transformers.make_checkpoint,
+            "tokens of other leave 2 of 62 bp over; set elements.length to 60",
+        ),
+    ],
+)
+def test_a_model_that_does_not_answer_every_base_is_an_error(
+    trained, tmp_path, capsys, family, make, message
+):
+    model = tmp_path / "other.json"
+    prepare = ["prepare_model", "--name", "other", "--path", make(tmp_path / "other")]
+    prepare += ["--family", family, "--window", 66, "--model", model]
+    prepare += ["--strands", "published", "--precision", "float32"]
+    assert main(list(map(str, prepare))) == 0
+    options = ("--bed", trained / "elements.bed", "--model", model, "--length", 62)
+    assert main(checkpoints(words(trained, *options, orders=[6]))) == 2
+    assert message in capsys.readouterr().err
 
 
 def test_contigs_that_the_genome_lacks(trained, capsys):

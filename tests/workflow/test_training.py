@@ -179,6 +179,10 @@ def test_one_run_trains_and_scores(folder):
             {"elements": {"bed": "x", "models": ["far"]}},
             "train.mine.elements.models: found 'far'; name some of the key models, m",
         ),
+        (
+            {"elements": {"bed": "x", "models": ["pieces"]}},
+            "train.mine.elements.models: pieces is a DNABERT-2, which does not answer every base",
+        ),
         ({"steps": 0}, "train.mine.steps: found 0; expected at least 1"),
         ({"schedule": "cosin"}, "train.mine.schedule: found 'cosin'; use one of cosine"),
         ({"model": {"family": "bert"}}, "train.mine.model.family: found 'bert'; use one of gpn"),
@@ -208,7 +212,7 @@ def test_a_wrong_config_says_what_is_wrong(root, change, message):
     config = {
         "reference": {"fasta": "x"},
         "cohorts": "x",
-        "models": {"m": {"train": "mine"}},
+        "models": {"m": {"train": "mine"}, "pieces": {"path": "x", "family": "dnabert2"}},
         "train": {"mine": {**BLOCK, **change}, "far": {**BLOCK, "held_out": ["chr1"]}},
     }
     with pytest.raises(UserError) as error:

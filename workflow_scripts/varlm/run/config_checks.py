@@ -19,7 +19,13 @@ from varlm.run.config_keys import (
     is_address,
 )
 from varlm.run.genome_groups import group_error
-from varlm.run.model_settings import model_columns, model_kinds, possible_kinds
+from varlm.run.model_settings import (
+    answers_bases,
+    family_of,
+    model_columns,
+    model_kinds,
+    possible_kinds,
+)
 from varlm.run.options import element_contigs
 from varlm.run.probes import probe_errors
 from varlm.run.score_checks import compared_columns, score_errors
@@ -187,6 +193,11 @@ def _element_errors(name: str, config: Mapping[str, Any]) -> Iterator[str]:
             yield (
                 f"{key}.models: {model} is the name of a training that is measured anyway; leave "
                 "it out, or give the model another name"
+            )
+        elif (family := family_of(config, models[model])) and not answers_bases(family):
+            yield (
+                f"{key}.models: {model} is a {family.title}, which does not answer every base of "
+                "a window; leave it out"
             )
 
 

@@ -48,6 +48,11 @@ def family_of(config: Mapping[str, Any], model: Mapping[str, Any]) -> Family | N
     return likely[0] if len(likely) == 1 else None
 
 
+def answers_bases(family: Family) -> bool:
+    """Whether one pass over a window, nothing masked, answers each of its bases."""
+    return family.tile is None and not {"dense", "likelihood"}.isdisjoint(family.scores)
+
+
 @cache
 def _document(folder: str) -> dict[str, Any]:
     """Return the config.json of the checkpoint in a folder; empty where none is there."""

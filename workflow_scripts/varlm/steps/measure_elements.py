@@ -19,12 +19,13 @@ from varlm.genome.contig_names import ContigNames
 from varlm.genome.encoding import index_reference
 from varlm.genome.reference import Genome
 from varlm.models.prepared import PreparedModel
+from varlm.run.model_settings import answers_bases
 from varlm.scoring.hardware import Hardware
 from varlm.steps.options import add_hardware_options, hardware
 from varlm.tables.model_schemas import ELEMENTS, MOTIFS
 from varlm.tables.parquet import Table
 from varlm.tables.tsv import write_tsv
-from varlm.training.contrasts import Contrasts
+from varlm.training.contrasts import Contrasts, bases_left_over
 from varlm.training.elements import lay_elements, with_controls
 from varlm.training.footprints import neutral_windows, with_motifs
 from varlm.training.label_free import element_rows, motif_rows
@@ -138,7 +139,17 @@ def _models(args: argparse.Namespace, chosen: Hardware) -> Iterator[tuple[str, L
     ]
     sources += [(prepared.name, prepared) for prepared in map(PreparedModel.read, args.model)]
     for name, source in sources:
+        if isinstance(source, PreparedModel) and not answers_bases(source.known_as):
+            raise UserError(
+                f"elements.models: {name} is a {source.known_as.title}, which does not answer "
+                "every base of a window; leave it out"
+            )
         model = _loaded(source, device)
+        if (over := bases_left_over(model, args.length)) > 0:
+            raise UserError(
+                f"elements: tokens of {name} leave {over} of {args.length} bp over; set "
+                f"elements.length to {args.length - over}"
+            )
         if model.max_window is not None and model.max_window < args.length:
             raise UserError(
                 f"elements: {name} reads {model.max_window} bp at most, windows have "

@@ -4,7 +4,7 @@ The likelihood is that of the bases from `start` to before `stop` of each window
 two differ. Of a causal model it is theirs given what is before them; a masked one has none, and two
 things stand for it: what one pass says of each base, nothing hidden (pseudo), and what it says of
 each base while that one is hidden, a pass a base (masked), as DART-Eval has it for masked models
-(Patel et al. 2024, doi:10.48550/arXiv.2412.05430).
+(Patel et al. 2024, doi:10.48550/arXiv.2412.05430). DART-Eval adds up the whole window instead.
 """
 
 from __future__ import annotations
@@ -90,6 +90,15 @@ def can_hide(model: LanguageModel) -> bool:
     from varlm.models.language_model import TokenModel
 
     return not (isinstance(model, TokenModel) and model.tokeniser.k > 1)
+
+
+def bases_left_over(model: LanguageModel, length: int) -> int:
+    """Return how many bases at a window's end no token holds, where these have several."""
+    from varlm.models.language_model import TokenModel
+
+    if not isinstance(model, TokenModel):
+        return 0
+    return length - model.tokeniser.width(model.tokeniser.tokens(length))
 
 
 def _difference(model: LanguageModel, contrasts: Contrasts, batch_size: int) -> Floats:

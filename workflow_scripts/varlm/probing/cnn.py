@@ -143,7 +143,8 @@ class Network(nn.Module):
         alleles, rows, positions, channels = values.shape
         few = self.reduce(self.normalise(values.reshape(-1, channels)))
         x = few.reshape(alleles * rows, positions, -1).transpose(1, 2)
-        # Pooled first: the same numbers, for fewer positions (exp and ReLU keep the order).
+        # Pooled first: the same numbers, for fewer positions (exp and ReLU keep the order). What is
+        # dropped is of the pooled positions; in Tang and colleagues' first block, of all.
         x = torch.exp(F.max_pool1d(self.first_norm(self.first(x)), self.pools[0]))
         x = F.dropout(x, _DROPPED, self.training)
         x = F.relu(F.max_pool1d(self.second_norm(self.second(x)), self.pools[1]))

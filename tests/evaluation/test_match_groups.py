@@ -339,6 +339,22 @@ def test_page_and_chart_name_them():
     assert {"one, match groups, pairs", "more, match groups, within"} <= lines
 
 
+def test_a_note_that_several_rows_have_is_read_once():
+    """The page has it in the first of them; evaluation.tsv has it in each."""
+    table = noise(60, 3)
+    rows = measure([task_of(table)], table, SCORES, Settings(0))
+    whole = rows.select(pl.lit("cohort").alias("cohort"), pl.all())
+    task = {"name": rows["task"][0], "kind": LABELS, "about": "", "counts": {}, "notes": []}
+    summary = {"bootstrap": 0, "contigs": None, "repeated": 0, "scores_absent": []}
+    section = evaluation_section(whole, {**summary, "scores": [], "tasks": [task]})
+    notes = [row.note for row in section.tasks[0].rows if row.group == "match groups"]
+    in_table = rows.filter(group="match groups")["note"].to_list()
+    assert notes[0] == in_table[0]
+    assert notes[1] == "as above"
+    assert in_table[1] == in_table[0]
+    assert [note for note in notes if note != "as above"] == list(dict.fromkeys(in_table))
+
+
 # Config and step
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -155,7 +155,7 @@ def _task_section(task: Mapping[str, Any], rows: pl.DataFrame, most: int) -> Tas
     """Return a task with at most `most` rows of each part of its table."""
     by_consequence = pl.col("group").is_in(list(IMPACTS))
     main, others = (
-        [_measured_row(row) for row in part.head(max(most, 0)).iter_rows(named=True)]
+        _noted_once([_measured_row(row) for row in part.head(max(most, 0)).iter_rows(named=True)])
         for part in (rows.filter(~by_consequence), rows.filter(by_consequence))
     )
     return TaskSection(
@@ -166,6 +166,15 @@ def _task_section(task: Mapping[str, Any], rows: pl.DataFrame, most: int) -> Tas
         others=others,
         left_out=rows.height - len(main) - len(others),
     )
+
+
+def _noted_once(rows: Sequence[MeasuredRow]) -> list[MeasuredRow]:
+    """Return rows of which one has the note of that before it in brief."""
+    before = ["", *(row.note for row in rows)]
+    return [
+        replace(row, note="as above") if row.note and row.note == last else row
+        for row, last in zip(rows, before, strict=False)
+    ]
 
 
 def _notes(summary: Mapping[str, Any]) -> list[str]:

@@ -31,7 +31,7 @@ def slow_context(sequence, pos, ref, alt, flank):
     return f"{around[:flank]}[{ref}>{alt}]{around[flank + 1 :]}"
 
 
-def test_every_context_is_that_of_the_definition(make_reference):
+def test_every_context_is_that_of_the_definition(make_reference, monkeypatch):
     rng = np.random.default_rng(3)
     sequences = {name: "".join(rng.choice([*"ACGTACGTN"], 300)) for name in ("one", "two")}
     genome = Genome.open(make_reference(sequences))
@@ -55,6 +55,8 @@ def test_every_context_is_that_of_the_definition(make_reference):
         alleles(*rows).with_columns(pl.col(pl.String).cast(pl.Categorical)), contigs, genome
     )
     assert same.equals(table)
+    monkeypatch.setattr("varlm.evaluation.features._ROWS", 7)
+    assert features(alleles(*rows), contigs, genome).equals(table)
 
 
 def test_a_context_and_its_complement_are_one(make_reference):

@@ -20,9 +20,11 @@ from varlm.genome.reference import Genome
 READ = ("chrom", "pos", "ref", "alt", "kind", "af", "consequence", "tss_distance")
 
 _FLANK = 2  # bases on each side in a pentamer
+_ROWS = 500_000  # whose windows are held at a time: of a whole genome's SNVs they are gigabytes
 
 TRINUCLEOTIDES = pl.Enum(context_names(1))
 PENTAMERS = pl.Enum(context_names(_FLANK))
+KINDS = pl.Enum(("snv", "mnv", "ins", "del", "delins"))
 
 _CONTEXTS = {"trinucleotide": TRINUCLEOTIDES, "pentamer": PENTAMERS}
 _CPG = [name for name in TRINUCLEOTIDES.categories if name[2] == "C" and name[-1] == "G"]
@@ -44,13 +46,13 @@ def features(alleles: pl.DataFrame, contigs: Mapping[str, str], genome: Genome) 
     polars.DataFrame
         `trinucleotide` and `pentamer` (of `TRINUCLEOTIDES` and `PENTAMERS`), `cpg` (Boolean: the
         reference's base is of a CpG, on either strand); null of what is no SNV, of one beside a
-        base that is none of A, C, G and T, and of one too near to a contig's end. `kind` (snv,
-        mnv, ins, del or delins), `consequence`, `tss_distance` (Int32, bp to the nearest
+        base that is none of A, C, G and T, and of one too near to a contig's end. `kind` (of
+        `KINDS`), `consequence`, `tss_distance` (Int32, bp to the nearest
         transcription start, negative upstream), `af` and `maf` (Float64: of the alternate, and of
         the rarer allele).
     """
     kinds = {
-        "kind": pl.String,
+        "kind": KINDS,
         "consequence": pl.Categorical,
         "tss_distance": pl.Int32,
         "af": pl.Float64,
@@ -63,7 +65,9 @@ def features(alleles: pl.DataFrame, contigs: Mapping[str, str], genome: Genome) 
             for name, kind in kinds.items()
         }
     ).with_columns(pl.min_horizontal("af", 1 - pl.col("af")).alias("maf"))
-    return _contexts(alleles, contigs, genome).hstack(known)
+    starts = range(0, max(alleles.height, 1), _ROWS)
+    pieces = [_contexts(alleles.slice(start, _ROWS), contigs, genome) for start in starts]
+    return pl.concat(pieces).hstack(known)
 
 
 def _contexts(alleles: pl.DataFrame, contigs: Mapping[str, str], genome: Genome) -> pl.DataFrame:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from varlm.errors import UserError
 from varlm.evaluation.compared import Direction, Score
-from varlm.evaluation.features import TRINUCLEOTIDES
+from varlm.evaluation.features import KINDS, TRINUCLEOTIDES
 from varlm.run.config_keys import MUTATION_CONTEXT
 
 Floats = NDArray[np.float64]
@@ -35,8 +35,8 @@ SCORE = Score(
 # Alleles of a cell that weigh as much as the rate of all: of fewer a rate is mostly noise.
 PSEUDO_COUNT = 10.0
 BLOCKS = 10  # in place of chromosomes, where there is one
-_KINDS = ("snv", "mnv", "ins", "del", "delins")  # of what has no trinucleotide, a cell each
-CELLS = len(TRINUCLEOTIDES.categories) + len(_KINDS)
+# Of what has no trinucleotide, a cell for each kind.
+CELLS = len(TRINUCLEOTIDES.categories) + len(KINDS.categories)
 
 
 def with_baseline(scores: list[Score]) -> list[Score]:
@@ -66,8 +66,7 @@ def cells(known: pl.DataFrame) -> Codes:
         `trinucleotide` and `kind` of `features.features`.
     """
     first = len(TRINUCLEOTIDES.categories)
-    kinds = {kind: first + i for i, kind in enumerate(_KINDS)}
-    kind = known["kind"].replace_strict(kinds, default=first, return_dtype=pl.Int64)
+    kind = known["kind"].cast(KINDS).to_physical().cast(pl.Int64).fill_null(0) + first
     return known["trinucleotide"].to_physical().cast(pl.Int64).fill_null(kind).to_numpy()
 
 

@@ -51,7 +51,7 @@ def features(alleles: pl.DataFrame, contigs: Mapping[str, str], genome: Genome) 
         transcription start, negative upstream), `af` and `maf` (Float64: of the alternate, and of
         the rarer allele).
     """
-    kinds = {
+    kinds: dict[str, pl.DataType | type[pl.DataType]] = {
         "kind": KINDS,
         "consequence": pl.Categorical,
         "tss_distance": pl.Int32,

@@ -72,10 +72,10 @@ def test_berts_are_transformers_own_hidden_states(tmp_path, k):
         states[:, first + max(base - k + 1, 0) : first + min(base, tokens - 1) + 1].mean(1)
         for base in range(width)
     ]
-    given = model.base_embeddings(windows, 0, width)
-    torch.testing.assert_close(given, torch.stack(expected, 1), atol=1e-5, rtol=0)
+    ours = model.base_embeddings(windows, 0, width)
+    torch.testing.assert_close(ours, torch.stack(expected, 1), atol=1e-5, rtol=0)
     middle = model.base_embeddings(windows, 10, 25)
-    torch.testing.assert_close(middle, given[:, 10:25], atol=1e-5, rtol=0)
+    torch.testing.assert_close(middle, ours[:, 10:25], atol=1e-5, rtol=0)
 
 
 def phylogpn(folder):

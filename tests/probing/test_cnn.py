@@ -77,14 +77,14 @@ def test_labels_of_a_fold_change_nothing_of_its_predictions():
 def test_of_variants_the_network_sees_both_alleles():
     """The label is whether ALT makes the motif; neither allele alone tells."""
     rng = np.random.default_rng(3)
-    made, label = with_motif(600, seed=3)
+    drawn, label = with_motif(600, seed=3)
     plain, _ = with_motif(600, seed=3)
     swapped = rng.integers(0, 2, 600).astype(bool)
     broken = [
         text.replace(MOTIF, "TGGCTCA") if row % 2 == 0 else text for row, text in enumerate(plain)
     ]
-    reference = [m if s else b for m, b, s in zip(made, broken, swapped, strict=True)]
-    alternate = [b if s else m for m, b, s in zip(made, broken, swapped, strict=True)]
+    reference = [m if s else b for m, b, s in zip(drawn, broken, swapped, strict=True)]
+    alternate = [b if s else m for m, b, s in zip(drawn, broken, swapped, strict=True)]
     gains = np.where(swapped, -label, label)
     inputs = OneHot([base_codes(reference), base_codes(alternate)])
     folds = folds_of(600)

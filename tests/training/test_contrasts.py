@@ -92,8 +92,13 @@ def test_a_chain_of_order_0_or_1_cannot_tell_a_dinucleotide_shuffle(tmp_path, or
     assert not np.array_equal(contrasts.real, contrasts.control)
     by_kind = differences(chain(tmp_path, order), contrasts, 2, 2)
     assert list(by_kind) == ["causal"]
-    told = summary(by_kind["causal"], contrasts.stop - contrasts.start)
-    assert (told["ties"], told["share"], told["p"], told["difference"]) == (4, 0.5, 1.0, 0.0)
+    numbers = summary(by_kind["causal"], contrasts.stop - contrasts.start)
+    assert (numbers["ties"], numbers["share"], numbers["p"], numbers["difference"]) == (
+        4,
+        0.5,
+        1.0,
+        0.0,
+    )
 
 
 def test_a_chain_of_order_2_can(tmp_path):
@@ -113,9 +118,9 @@ def test_uniform_probabilities_cannot_tell_anything(tmp_path):
 def test_a_summary():
     difference = np.array([3.0, 1.0, -2.0, 0.0, 4e-7, 5.0])
     bases_of = np.array([10, 10, 10, 10, 10, 20])
-    told = summary(difference, bases_of)
-    assert (told["likelier"], told["ties"], told["share"]) == (4.0, 2, 4 / 6)
-    assert (told["share_low"], told["share_high"]) == wilson(4, 6)
-    assert told["difference"] == pytest.approx((0.3 + 0.1 - 0.2 + 0.25) / 6)
+    numbers = summary(difference, bases_of)
+    assert (numbers["likelier"], numbers["ties"], numbers["share"]) == (4.0, 2, 4 / 6)
+    assert (numbers["share_low"], numbers["share_high"]) == wilson(4, 6)
+    assert numbers["difference"] == pytest.approx((0.3 + 0.1 - 0.2 + 0.25) / 6)
     oracle = wilcoxon([0.3, 0.1, -0.2, 0.25], alternative="greater", method="exact")
-    assert told["p"] == pytest.approx(oracle.pvalue)
+    assert numbers["p"] == pytest.approx(oracle.pvalue)

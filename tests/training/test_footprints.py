@@ -60,8 +60,8 @@ def test_background_is_shuffled_sequence_of_the_contigs(genome):
 
 @pytest.mark.parametrize("contigs", [["short"], ["n"]])
 def test_too_little_sequence_is_an_error(tmp_path, contigs):
-    made = {"short": bases(9, 3), "n": "N" * 60}
-    index_reference(write_genome(tmp_path / "g.fa", made), tmp_path / "reference")
+    sequences = {"short": bases(9, 3), "n": "N" * 60}
+    index_reference(write_genome(tmp_path / "g.fa", sequences), tmp_path / "reference")
     with pytest.raises(UserError, match=f"0 windows of 20 bp .* on {contigs[0]}, 5 wanted"):
         neutral_windows(Genome.open(tmp_path / "reference"), contigs, 20, 5, 0)
 
@@ -90,7 +90,7 @@ def test_motifs_that_cannot_be_measured_are_left_out_with_a_warning(genome, capl
     windows = neutral_windows(genome, ["a"], 10, 3, 0)
     motifs = [motif("AAAA", "run"), motif("ACGTACGTACG", "long"), motif("AT", "two")]
     with caplog.at_level(logging.WARNING):
-        names = [each.name for each, _ in with_motifs(motifs, windows, 0)]
+        names = [kept.name for kept, _ in with_motifs(motifs, windows, 0)]
     assert names == ["two"]
     assert "motif run: AAAA is the same in any order of its bases; left out" in caplog.text
     assert "motif long: 11 bp, longer than a window; left out" in caplog.text

@@ -88,16 +88,7 @@ def lay_windows(
     """
     sketches = _sketches(contigs)
     copies = _copies(sketches, sets) if layout.deduplicate else None
-    held = np.unique(
-        np.concatenate(
-            [np.zeros(0, np.uint64)]
-            + [
-                hashes
-                for (_, hashes), which in zip(sketches, sets, strict=True)
-                if which != "train"
-            ]
-        )
-    )
+    held = _not_trained_on(sketches, sets)
     frames = []
     for i, contig in enumerate(contigs):
         length = contig.codes.size
@@ -153,6 +144,15 @@ def _sketches(
     while total / scaled > _MOST_KEPT:
         scaled *= 2
     return [kmers.sketch(contig.codes & np.uint8(BASE), scaled) for contig in contigs]
+
+
+def _not_trained_on(
+    sketches: Sequence[tuple[NDArray[np.int64], NDArray[np.uint64]]], sets: Sequence[str]
+) -> NDArray[np.uint64]:
+    """Return the k-mers of contigs that are held out or validate."""
+    of_sets = zip(sketches, sets, strict=True)
+    hashes = [hashes for (_, hashes), which in of_sets if which != "train"]
+    return np.unique(np.concatenate([np.zeros(0, np.uint64), *hashes]))
 
 
 def _copies(

@@ -51,18 +51,18 @@ def features(alleles: pl.DataFrame, contigs: Mapping[str, str], genome: Genome) 
         transcription start, negative upstream), `af` and `maf` (Float64: of the alternate, and of
         the rarer allele).
     """
-    kinds: dict[str, pl.DataType | type[pl.DataType]] = {
+    types: dict[str, pl.DataType] = {
         "kind": KINDS,
-        "consequence": pl.Categorical,
-        "tss_distance": pl.Int32,
-        "af": pl.Float64,
+        "consequence": pl.Categorical(),
+        "tss_distance": pl.Int32(),
+        "af": pl.Float64(),
     }
     known = pl.DataFrame(
         {
-            name: alleles[name].cast(kind)
+            name: alleles[name].cast(dtype)
             if name in alleles.columns
-            else pl.Series([None] * alleles.height, dtype=kind)
-            for name, kind in kinds.items()
+            else pl.Series([None] * alleles.height, dtype=dtype)
+            for name, dtype in types.items()
         }
     ).with_columns(pl.min_horizontal("af", 1 - pl.col("af")).alias("maf"))
     starts = range(0, max(alleles.height, 1), _ROWS)

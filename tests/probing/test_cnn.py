@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from making.probes import embedded
+from varlm.errors import UserError
 from varlm.probing.cnn import Embedded, Network, OneHot, Settings, predict_cnn
 from varlm.probing.comparing import compare
 from varlm.probing.folds import Folds
@@ -127,3 +128,21 @@ def test_a_batch_never_has_one_row():
     settings = Settings(channels=2, filters=(2, 2), dense=2, epochs=1, batch_size=32)
     fit = predict_cnn(OneHot([base_codes(sequences)]), label, folds_of(99), settings, classes=False)
     assert np.isfinite(fit.predictions).all()
+
+
+def test_a_network_that_never_has_a_finite_loss_predicts_nothing():
+    sequences, label = with_motif(60)
+    settings = Settings(channels=4, filters=(4, 4), dense=4, epochs=2, learning_rate=1e30)
+    with pytest.raises(UserError, match=r"no finite number in any of 2 epochs .* lower cnn\.learn"):
+        predict_cnn(OneHot([base_codes(sequences)]), label, folds_of(60), settings, classes=False)
+
+
+def test_random_labels_are_not_predicted():
+    sequences, _ = with_motif(400)
+    label = np.random.default_rng(8).normal(size=400)
+    folds = folds_of(400, 4)
+    settings = Settings(channels=4, filters=(8, 8), dense=8, epochs=4)
+    fit = predict_cnn(OneHot([base_codes(sequences)]), label, folds, settings, classes=False)
+    compared = compare(fit.predictions[None], label, folds.codes, classes=False, count=200)
+    interval = compared.within["pearson"].interval(0)
+    assert interval.low < 0 < interval.high

@@ -27,6 +27,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import nn
 
+from varlm.errors import UserError
 from varlm.probing.folds import Folds, Rows
 from varlm.probing.parts import Embeddings
 
@@ -206,6 +207,11 @@ def predict_cnn(
         First weights, the order of rows, and what is dropped.
     device : str
         As torch names it.
+
+    Raises
+    ------
+    UserError
+        If a network has no finite loss after any epoch.
     """
     predictions = np.empty(label.size)
     epochs = []
@@ -258,6 +264,12 @@ class _Fitting:
                 best, at, weights = loss, epoch, copy.deepcopy(self._network.state_dict())
             elif epoch - at >= patience:
                 break
+        if not at:
+            raise UserError(
+                f"probe: the network's loss on the rows that stop it was no finite number in any of "
+                f"{epoch} epochs (learning rate {self._settings.learning_rate:.2g}); lower "
+                "cnn.learning_rate, and look for labels or embeddings that are far too large"
+            )
         self._network.load_state_dict(weights)
         return at
 

@@ -284,7 +284,7 @@ def test_the_baseline_of_mutation_context_is_a_part_that_finds_nothing_in_noise(
         known = features_of(cell)
         bad = rng.random(500) < 0.5
         everything = np.ones(500, bool)
-        table = mutation_context.fitted(table, known, everything, (bad, ~bad))
+        table = mutation_context.with_column(table, known, everything, (bad, ~bad))
         reached.append(roc_auc_score(bad, values_of(table, (bad, ~bad), scores, known)))
     error = np.std(reached) / np.sqrt(len(reached))
     assert np.mean(reached) < 0.5 + 2 * error

@@ -107,17 +107,21 @@ def test_it_finds_mutability_and_nothing_in_noise():
     table, known, bad, rate = labelled(20_000, rng, 1)
     everything = np.ones(bad.size, bool)
     column = mutation_context.SCORE.column
-    fitted = mutation_context.fitted(table, known, everything, (bad, ~bad))[column].to_numpy()
+    fitted = mutation_context.with_column(table, known, everything, (bad, ~bad))[column].to_numpy()
     assert areas(fitted[None], bad)[0].values[0] == pytest.approx(
         areas(rate[None], bad)[0].values[0], abs=0.01
     )
     noise = rng.permutation(bad)
-    fitted = mutation_context.fitted(table, known, everything, (noise, ~noise))[column].to_numpy()
+    fitted = mutation_context.with_column(table, known, everything, (noise, ~noise))[
+        column
+    ].to_numpy()
     low, high = areas(fitted[None], noise, 200)[0].interval(0)
     assert low < 0.5 < high
     # Chromosomes of other rates do not make it worse than chance.
     uneven = rng.random(bad.size) < np.linspace(0.1, 0.9, 16)[folds(table)]
-    fitted = mutation_context.fitted(table, known, everything, (uneven, ~uneven))[column].to_numpy()
+    fitted = mutation_context.with_column(table, known, everything, (uneven, ~uneven))[
+        column
+    ].to_numpy()
     assert areas(fitted[None], uneven)[0].values[0] > 0.45
 
 

@@ -159,7 +159,7 @@ class _Alleles:
         alone = self.places.filter(training)
         everything = np.ones(alone.height, bool)
         truth = _at(self.truth, np.flatnonzero(training))
-        table = mutation_context.fitted(alone, self.known.filter(training), everything, truth)
+        table = mutation_context.with_column(alone, self.known.filter(training), everything, truth)
         return table[mutation_context.SCORE.column].to_numpy()
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from varlm.evaluation import features, metrics, mutation_context
 from varlm.evaluation.compared import Comparison, Score, comparison
-from varlm.evaluation.fitted import Fits, with_fits
+from varlm.evaluation.fitted import with_fits
 from varlm.evaluation.match_groups import group_rows
 from varlm.evaluation.rarity import frequency_rows
 from varlm.evaluation.rows import (
@@ -66,12 +66,7 @@ def measure(
     rows = [
         {"task": task.name, "kind": task.kind, **row}
         for task in tasks
-        for row in _of_task(
-            task,
-            _with_fits(task, _with_baseline(task, table, scores, known), scores, known),
-            settings,
-            _strata(task, settings, known),
-        )
+        for row in _of_task(task, table, scores, settings, known)
     ]
     schema = {name: kind for name, kind in EVALUATION.schema.items() if name != "cohort"}
     complete = [{name: row.get(name) for name in schema} for row in rows]
@@ -82,44 +77,30 @@ def measure(
 
 def _of_task(
     task: Task,
-    fits: Fits,
+    table: pl.DataFrame,
+    scores: Sequence[Score],
     settings: Settings,
-    strata: TaskStrata | None,
+    known: pl.DataFrame | None,
 ) -> Iterator[Row]:
-    yield from fits.rows
-    yield from _rows(task, fits.table, fits.scores, settings, strata)
-    yield from group_rows(task, fits.table, fits.scores, settings)
-
-
-def _with_fits(
-    task: Task, table: pl.DataFrame, scores: Sequence[Score], known: pl.DataFrame | None
-) -> Fits:
-    """Return table and scores with those that are fitted to the task."""
-    if _is_empty(task):
-        return Fits(table, [score for score in scores if not score.fitted], [])
+    if task.kind == FREQUENCY and task.spectrum is None:
+        yield from frequency_rows(task, table, scores, settings)
+        return
+    known = None if known is None else _looked_at(task, known)
+    members, truth = _truth(task)
+    if known is not None and mutation_context.SCORE in scores:  # another for each task
+        table = mutation_context.with_column(table, known, members, truth)
     turned = None if task.spectrum is None else task.spectrum.turned
-    looked_at = None if known is None else _looked_at(task, known)
-    return with_fits(table, scores, *_truth(task), turned, looked_at)
-
-
-def _with_baseline(
-    task: Task, table: pl.DataFrame, scores: Sequence[Score], known: pl.DataFrame | None
-) -> pl.DataFrame:
-    """Return the table with the baseline's column, which is another for each task."""
-    if known is None or mutation_context.SCORE not in scores or _is_empty(task):
-        return table
-    return mutation_context.fitted(table, _looked_at(task, known), *_truth(task))
+    fits = with_fits(table, scores, members, truth, turned, known)
+    yield from fits.rows
+    yield from _rows(task, fits.table, fits.scores, settings, _strata(task, settings, known))
+    yield from group_rows(task, fits.table, fits.scores, settings)
 
 
 def _strata(task: Task, settings: Settings, known: pl.DataFrame | None) -> TaskStrata | None:
     """Return the strata of a task of two classes, if strata are wanted."""
-    if known is None or settings.strata is None or task.positive is None or _is_empty(task):
+    if known is None or settings.strata is None or task.positive is None:
         return None
-    return settings.strata.of(task, _looked_at(task, known))
-
-
-def _is_empty(task: Task) -> bool:
-    return task.kind == FREQUENCY and task.spectrum is None
+    return settings.strata.of(task, known)
 
 
 def _looked_at(task: Task, known: pl.DataFrame) -> pl.DataFrame:

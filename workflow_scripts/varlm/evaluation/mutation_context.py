@@ -140,7 +140,7 @@ def _elsewhere(values: Floats, cell: Codes, fold: Codes, folds_of_all: Codes) ->
     return others
 
 
-def fitted(
+def with_column(
     alleles: pl.DataFrame,
     known: pl.DataFrame,
     members: Flags,

@@ -139,7 +139,7 @@ def class_groups(
     if spec.pairs and not one_each.all():
         _refuse(codes, texts, positives, negatives, spec, alleles)
     both = (positives > 0) & (negatives > 0)
-    kept = kept_groups(codes, both)
+    kept = _kept_groups(codes, both)
     return Groups(
         kept,
         [text for text, is_kept in zip(texts, both, strict=True) if is_kept],
@@ -168,7 +168,7 @@ def _numbered(names: pl.Series, labelled: Flags) -> tuple[Codes, list[str]]:
     return joined["number"].fill_null(-1).to_numpy(), shown
 
 
-def kept_groups(codes: Codes, kept: Flags) -> Codes:
+def _kept_groups(codes: Codes, kept: Flags) -> Codes:
     """Return the codes of groups that are kept, numbered anew, −1 of the others."""
     anew = np.where(kept, np.cumsum(kept) - 1, -1)
     return np.where(codes >= 0, np.append(anew, -1)[codes], -1)

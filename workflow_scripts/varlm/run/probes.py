@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from varlm.run.combinations import unknown
 from varlm.run.model_settings import family_of
 
 # Keys that say what is embedded, but for the table: its file is told by itself.
@@ -78,9 +78,7 @@ def _model_errors(config: Mapping[str, Any], name: str, key: str) -> Iterator[st
         yield f"{key}: no model has embeddings to probe (models: {there}); name one in models"
     for model in named or ():
         if model not in models:
-            close = difflib.get_close_matches(model, models, n=1)
-            there = f"did you mean {close[0]}?" if close else f"there are {', '.join(models)}"
-            yield f"{key}.models: no model has the name {model}; {there}"
+            yield from unknown(f"{key}.models", "model", model, list(models))
         elif not _may_embed(config, models[model]):
             family = family_of(config, models[model])
             title = "" if family is None else family.title

@@ -17,7 +17,7 @@ KINDS = {"m": replace(SCORE_KINDS["masked"], calibrated=True), "n": SCORE_KINDS[
 
 
 @pytest.fixture
-def compared(tmp_path, root, make_reference):
+def compared(tmp_path, root):
     """A function: evaluate.scores → rows of stop_gained against synonymous; and the table."""
     rng = np.random.default_rng(3)
     terms = ["stop_gained"] * 30 + ["synonymous_variant"] * 50
@@ -39,7 +39,7 @@ def compared(tmp_path, root, make_reference):
         for name, dtype in schema.items()
     )
     table.write_parquet(tmp_path / "a.parquet")
-    reference = make_reference({"chr1": "A" * 80})
+    reference = tmp_path / "none"  # of which nothing is asked without baseline, strata, controls
 
     def run(**scores):
         config = {"reference": {"fasta": "g.fa"}, "cohorts": "c.tsv"}

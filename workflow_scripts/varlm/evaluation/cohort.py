@@ -19,7 +19,7 @@ from varlm.evaluation.label_tables import label_table_columns
 from varlm.evaluation.labels import LabelSpec
 from varlm.evaluation.matched_tasks import Matching, with_controls
 from varlm.evaluation.measuring import measure
-from varlm.evaluation.mutation_context import with_baseline
+from varlm.evaluation.mutation_context import SCORE, with_baseline
 from varlm.evaluation.rows import Settings
 from varlm.evaluation.spectrum import ANCESTRAL, COUNT, NUMBER
 from varlm.evaluation.strata import Strata
@@ -108,14 +108,12 @@ def evaluate(inputs: EvaluationInput) -> Evaluated:
     before = table.height
     table = table.unique(ALLELE, keep="first", maintain_order=True)
     summary |= {"repeated": before - table.height, "alleles": table.height}
-    known = features(table, inputs.accounting.contig_of_chrom, Genome.open(inputs.reference))
+    strata = Strata.parse(config.get("strata"))
+    known = None
+    if SCORE in scores or strata is not None or matching is not None:
+        known = features(table, inputs.accounting.contig_of_chrom, Genome.open(inputs.reference))
     tasks = _tasks(table, specs, labelled, config, matching, known) if scores else []
-    settings = Settings(
-        config["bootstrap"],
-        config["seed"],
-        config["quantiles"],
-        Strata.parse(config.get("strata")),
-    )
+    settings = Settings(config["bootstrap"], config["seed"], config["quantiles"], strata)
     rows = measure(tasks, table, scores, settings, known)
     summary |= {
         "contigs": config["contigs"],
@@ -304,7 +302,7 @@ def _tasks(
     counted: Mapping[str, dict[str, Any]],
     config: Mapping[str, Any],
     matching: Matching | None,
-    known: pl.DataFrame,
+    known: pl.DataFrame | None,
 ) -> list[Task]:
     tasks = [labelled_task(spec, table, counted[spec.name]) for spec in specs]
     tasks += [contrast_task(pair, table["consequence"]) for pair in config["contrasts"]]

@@ -266,7 +266,7 @@ class _Fitting:
                 break
         if not at:
             raise UserError(
-                f"probe: the network's loss on the rows that stop it was no finite number in any of "
+                "probe: the network's loss on the rows that stop it was no finite number in any of "
                 f"{epoch} epochs (learning rate {self._settings.learning_rate:.2g}); lower "
                 "cnn.learning_rate, and look for labels or embeddings that are far too large"
             )

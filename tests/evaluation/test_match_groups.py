@@ -353,6 +353,8 @@ def test_a_note_that_several_rows_have_is_read_once():
     assert notes[1] == "as above"
     assert in_table[1] == in_table[0]
     assert [note for note in notes if note != "as above"] == list(dict.fromkeys(in_table))
+    assert section.notes[0].startswith("Nothing is resampled")
+    assert section.notes[0].endswith("those of pairwise accuracies of their standard error.")
 
 
 # Config and step

@@ -177,16 +177,20 @@ def _noted_once(rows: Sequence[MeasuredRow]) -> list[MeasuredRow]:
     ]
 
 
+_FORMULAS = (
+    "those of odds ratios by Woolf’s formula, those of pairwise accuracies of their standard error"
+)
+
+
 def _notes(summary: Mapping[str, Any]) -> list[str]:
     notes = []
     if summary["bootstrap"]:
         notes.append(
             f"Intervals: 95 %, of {summary['bootstrap']:,} resamples of the alleles (of whole "
-            "chromosomes or match groups where it says so); those of odds ratios by Woolf’s "
-            "formula, those of pairwise accuracies of their standard error."
+            f"chromosomes or match groups where it says so); {_FORMULAS}."
         )
     else:
-        notes.append("No intervals: evaluate.bootstrap is 0.")
+        notes.append(f"Nothing is resampled, for evaluate.bootstrap is 0. Intervals: {_FORMULAS}.")
     if summary["contigs"] is not None:
         notes.append(
             f"Only alleles on {', '.join(cut(str(c), 40) for c in summary['contigs'][:20])}: "

@@ -30,8 +30,12 @@ from varlm.evaluation.groups import Groups
 from varlm.evaluation.resampling import NORMAL_QUANTILE, Floats, Measured
 from varlm.evaluation.rows import (
     AUPRC,
+    AUPRC_BY_CONSEQUENCE,
     AUROC,
+    AUROC_WITHIN_GROUPS,
     FEWEST,
+    PAIRWISE,
+    PAIRWISE_BY_CONSEQUENCE,
     Row,
     Settings,
     class_counts,
@@ -42,9 +46,6 @@ from varlm.evaluation.rows import (
     with_chance,
 )
 from varlm.evaluation.tasks import CONTRAST, Task
-
-PAIRWISE, PAIRWISE_BY_CONSEQUENCE = "pairwise_accuracy", "pairwise_accuracy_by_consequence"
-AUROC_WITHIN_GROUPS, AUPRC_BY_CONSEQUENCE = "auroc_within_groups", "auprc_by_consequence"
 
 FEWEST_OF_A_CLASS = 30  # groups, for a consequence to count in the mean over consequences
 

@@ -22,6 +22,8 @@ PEARSON = "pearson"
 SPEARMAN_BY_GROUP, PEARSON_BY_GROUP = "spearman_by_group", "pearson_by_group"
 AUROC_BY_CHROMOSOME, AUPRC_BY_CHROMOSOME = "auroc_by_chromosome", "auprc_by_chromosome"
 AUROC_WITHIN_STRATA, AUROC_EXPLAINED = "auroc_within_strata", "auroc_explained"
+PAIRWISE, PAIRWISE_BY_CONSEQUENCE = "pairwise_accuracy", "pairwise_accuracy_by_consequence"
+AUROC_WITHIN_GROUPS, AUPRC_BY_CONSEQUENCE = "auroc_within_groups", "auprc_by_consequence"
 
 FEWEST = 10  # alleles of each class, or of a correlation: fewer say nothing
 _PERFECT = 1e-30  # 1 − ρ² at least, so that a perfect correlation has a p-value

@@ -9,20 +9,18 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from varlm.evaluation.match_groups import (
-    AUPRC_BY_CONSEQUENCE,
-    AUROC_WITHIN_GROUPS,
-    PAIRWISE,
-    PAIRWISE_BY_CONSEQUENCE,
-)
 from varlm.evaluation.rows import (
     AUPRC,
     AUPRC_BY_CHROMOSOME,
+    AUPRC_BY_CONSEQUENCE,
     AUROC,
     AUROC_BY_CHROMOSOME,
+    AUROC_WITHIN_GROUPS,
     AUROC_WITHIN_STRATA,
     EVERYTHING,
     ODDS_RATIO,
+    PAIRWISE,
+    PAIRWISE_BY_CONSEQUENCE,
     PEARSON,
     PEARSON_BY_GROUP,
     SPEARMAN,

@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 
-from varlm.probing.running import FitRecord, FoldRecord, ProbeRun, predictions_table
+from varlm.probing.record import FitRecord, FoldRecord, ProbeRun, predictions_table
 from varlm.probing.verdict import judge
 
 ROWS, FOLDS = 400, 4

@@ -11,7 +11,8 @@ from making.probes import embedded
 from varlm import cli
 from varlm.errors import UserError
 from varlm.probing.parts import open_embeddings
-from varlm.probing.running import FEWEST_ROWS, ProbeRun, ProbeSettings, run_probes
+from varlm.probing.record import ProbeRun
+from varlm.probing.running import FEWEST_ROWS, ProbeSettings, run_probes
 from varlm.tables.model_schemas import PROBE
 from varlm.tables.tsv import read_tsv
 

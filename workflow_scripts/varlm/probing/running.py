@@ -13,17 +13,15 @@ import polars as pl
 from numpy.typing import NDArray
 
 from varlm.errors import UserError
-from varlm.files.json_record import JsonRecord
 from varlm.probing import kmers
 from varlm.probing.folds import Folds, check_classes
 from varlm.probing.linear import Floats, method, predict_linear
 from varlm.probing.parts import Embeddings, Positions
-from varlm.tables.parquet import Column, Table
+from varlm.probing.record import CNN, GC, KMERS, ONE_HOT, FitRecord
 
 log = logging.getLogger("varlm")
 
-LINEAR, CNN = "linear", "cnn"
-ONE_HOT, KMERS, GC = "one-hot", "k-mers", "GC"  # what reads no model
+LINEAR = "linear"
 FEWEST_ROWS = 30
 _SAME = ("row", "label", "fold", "sequence", "alternate")
 
@@ -56,61 +54,6 @@ class ProbeSettings:
     seed: int = 0
 
 
-@dataclass(frozen=True, kw_only=True)
-class FitRecord:
-    """A probe: what it reads, how it is fitted, and its column in predictions.parquet.
-
-    Attributes
-    ----------
-    column : str
-    input : str
-        A model, or what is read of the sequence.
-    features : str
-    method : str
-        ridge, logistic or cnn.
-    model : bool
-        Whether it reads a model's embeddings.
-    seconds : float
-        All folds together.
-    chosen : tuple of float
-        Of each fold: the penalty (α of ridge, C of logistic regression), or the epochs.
-    """
-
-    column: str
-    input: str
-    features: str
-    method: str
-    model: bool
-    seconds: float
-    chosen: tuple[float, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class FoldRecord:
-    """A fold: its chromosomes, and how many rows it has."""
-
-    names: tuple[str, ...]
-    rows: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class ProbeRun(JsonRecord):
-    """What probe wrote beside predictions.parquet."""
-
-    MADE_BY = "probe"
-
-    probe: str
-    label: str
-    classes: bool
-    variants: bool
-    rows: int
-    length: int | None
-    positives: int | None
-    left_out: dict[str, int]
-    folds: tuple[FoldRecord, ...]
-    fits: tuple[FitRecord, ...]
-
-
 @dataclass(frozen=True)
 class Probed:
     """What the probes say of each row, and how they came about.
@@ -126,24 +69,6 @@ class Probed:
     folds: Folds
     fits: list[FitRecord]
     predictions: list[Floats]
-
-
-def predictions_table(columns: Sequence[str]) -> Table:
-    """Return the schema of predictions.parquet with the probes' columns."""
-    return Table(
-        "predictions",
-        (
-            Column("row", pl.UInt32(), "0-based number of the row in the user's table"),
-            Column("fold", pl.String(), "rows that are held out together have the same"),
-            Column("held_out", pl.UInt32(), "which of the models did not see the row: its fold"),
-            Column("label", pl.Float64(), "the number; of classes 1, positive, or 0, negative"),
-            *(
-                Column(column, pl.Float64(), "number, or probability of the class 1")
-                for column in columns
-            ),
-        ),
-        signed=True,
-    )
 
 
 def same_rows(embeddings: Mapping[str, Embeddings]) -> pl.DataFrame:

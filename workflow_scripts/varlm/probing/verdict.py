@@ -13,7 +13,7 @@ from varlm.evaluation.resampling import Interval, Measured
 from varlm.evaluation.rows import AUPRC, AUROC, PEARSON, SPEARMAN
 from varlm.files.json_record import JsonRecord
 from varlm.probing.comparing import FEWEST, Comparison, compare, headline
-from varlm.probing.running import CNN, ONE_HOT, FitRecord, ProbeRun
+from varlm.probing.record import CNN, ONE_HOT, FitRecord, ProbeRun
 from varlm.tables.model_schemas import PROBE
 
 METRIC_NAMES = {

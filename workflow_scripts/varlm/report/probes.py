@@ -11,7 +11,7 @@ import polars as pl
 
 from varlm import __version__
 from varlm.probing.comparing import POOLED
-from varlm.probing.running import FitRecord, ProbeRun
+from varlm.probing.record import FitRecord, ProbeRun
 from varlm.probing.sieve import REASONS
 from varlm.probing.verdict import METRIC_NAMES, ProbeSummary, describe, reference
 from varlm.report import page

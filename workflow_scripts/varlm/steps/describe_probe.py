@@ -8,7 +8,7 @@ from pathlib import Path
 
 from varlm.figures.files import write_figures
 from varlm.files.whole import atomic_path
-from varlm.probing.running import ProbeRun, predictions_table
+from varlm.probing.record import ProbeRun, predictions_table
 from varlm.probing.verdict import judge
 from varlm.report.charts.probes import probe_figure
 from varlm.report.probes import make_probe_page

@@ -12,16 +12,8 @@ import polars as pl
 
 from varlm.errors import UserError
 from varlm.probing.parts import open_embeddings
-from varlm.probing.running import (
-    CNN,
-    FoldRecord,
-    Probed,
-    ProbeRun,
-    ProbeSettings,
-    predictions_table,
-    run_probes,
-    same_rows,
-)
+from varlm.probing.record import CNN, FoldRecord, ProbeRun, predictions_table
+from varlm.probing.running import Probed, ProbeSettings, run_probes, same_rows
 from varlm.tables.parquet import write_table
 
 log = logging.getLogger("varlm")

@@ -11,7 +11,7 @@ import polars as pl
 
 from varlm.evaluation.rows import AUPRC, AUROC, PEARSON, SPEARMAN
 from varlm.figures import theme
-from varlm.probing.running import FitRecord, ProbeRun
+from varlm.probing.record import FitRecord, ProbeRun
 from varlm.probing.verdict import METHOD_NAMES, METRIC_NAMES, describe, reference
 from varlm.report.charts.chart import FIGURE_WIDTH, Row
 

@@ -45,7 +45,7 @@ rule annotate:
             *flags("--consequences", input.consequences[:1]),
             *flags("--info", input.info[:1]),
             *flags("--dense", input.dense),
-            *flags("--contexts", input.contexts),
+            *flags("--contexts", input.get("contexts", [])),
             *flags("--calibration", calibrations([wildcards.cohort])),
             *joined_flags(wildcards.cohort),
         ],

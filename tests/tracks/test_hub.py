@@ -8,7 +8,7 @@ from dataclasses import replace
 from urllib.parse import unquote
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from making.records import prepared_model
@@ -310,6 +310,7 @@ def test_limits_of_other_kinds_are_to_their_scale(kind, extremes, expected):
 
 @pytest.mark.parametrize("kind", SCORE_KINDS.values(), ids=SCORE_KINDS)
 @given(st.lists(st.floats(-1e6, 1e6), min_size=4, max_size=4).map(sorted))
+@example([-5e-324, 0.0, 0.0, 0.0])
 def test_limits_of_any_kind_are_never_empty(kind, numbers):
     lowest, low, high, highest = numbers
     more = {"high": high} if kind.worst_first else {}

@@ -75,7 +75,8 @@ def test_compiled_it_gives_the_same(tmp_path, monkeypatch, name, caplog):
     with caplog.at_level(logging.WARNING):
         compiled = site_logits(Scorer(model), SEQUENCE, POSITIONS, 64)
     assert largest_difference(eager, compiled) < 0.05
-    assert not caplog.records
+    # Where torch first looks for a device it tells of a toolkit without one.
+    assert {record.name for record in caplog.records} <= {"torch.utils.cpp_extension"}
     assert 0 < counters["stats"]["unique_graphs"] <= 6
     assert counters["graph_break"] == {}
 

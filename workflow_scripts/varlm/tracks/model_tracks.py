@@ -179,6 +179,9 @@ class ModelTracks:
         return f"{self.first.contig}:{self.first.start + 1}-{self.first.end}"
 
 
+_SMALLEST = 1e-9  # a range of scores that a display tells from none
+
+
 def limits_of(worst: DrawnTrack, kind: ScoreKind) -> tuple[float, float]:
     """Return what a display of the worst scores shows: the harmful end, but for a few far values.
 
@@ -191,7 +194,8 @@ def limits_of(worst: DrawnTrack, kind: ScoreKind) -> tuple[float, float]:
     high = worst.high if worst.high is not None else worst.max
     if kind.difference:
         low, high = min(low, 0.0), max(high, 0.0)
-    step = 10.0 ** math.floor(math.log10((high - low) or abs(high) or 1.0)) / 10
+    # Not of what is nearly nothing: a step of 0 divides by it.
+    step = 10.0 ** math.floor(math.log10(max((high - low) or abs(high) or 1.0, _SMALLEST))) / 10
     below, above = math.floor(low / step) * step, math.ceil(high / step) * step
     return (below, above) if below < above else (below, below + step)
 

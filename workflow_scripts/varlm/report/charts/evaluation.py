@@ -32,6 +32,8 @@ from varlm.report.charts.chart import FIGURE_WIDTH, Row
 _LINES = 40  # of a chart: questions; the table has all
 _POINT, _GAP = 11, 12  # px of a score's point, and between two questions
 _TICKS = 6
+# Task, group and metric of a line below each other, so that none is cut off with the others.
+_LABEL = "split(replace(datum.label, regexp('_variant', 'g'), ''), ', ')"
 
 
 @dataclass(frozen=True)
@@ -202,14 +204,20 @@ def _drawn(
     colors = [theme.CATEGORIES[order.index(s) % len(theme.CATEGORIES)] for s in shown]
     scale = alt.Scale(type="log", nice=False) if panel.log else alt.Scale(zero=False)
     base = alt.Chart(data).encode(
-        y=alt.Y("line:N", title=None, sort=None, scale=alt.Scale(domain=lines, paddingInner=0.3)),
+        y=alt.Y(
+            "line:N",
+            title=None,
+            sort=None,
+            scale=alt.Scale(domain=lines, paddingInner=0.3),
+            axis=alt.Axis(labelExpr=_LABEL),
+        ),
         yOffset=alt.YOffset("score:N", sort=None, scale=alt.Scale(domain=shown)),
         color=alt.Color(
             "score:N",
             title=None,
             sort=None,
             scale=alt.Scale(domain=shown, range=colors),
-            legend=alt.Legend(orient="bottom", columns=4),
+            legend=alt.Legend(orient="bottom", columns=2, labelLimit=380),
         ),
         tooltip=[
             alt.Tooltip("line:N", title="task"),

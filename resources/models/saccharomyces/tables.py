@@ -27,7 +27,6 @@ COHORTS = [
     ("apart", "regions", "all SNVs, genes without a homologue"),
     ("assays", "functional", "functional sites (UniProt)"),
     ("assays", "pab1", "PAB1's mutational scan"),
-    ("assays", "mpra", "reporter assay of promoter variants"),
 ]
 # Title, metric, and the group of alleles: `matched` is any that begins so.
 TABLES = [

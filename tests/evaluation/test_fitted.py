@@ -3,6 +3,7 @@
 import numpy as np
 import polars as pl
 import pytest
+from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
@@ -58,25 +59,31 @@ def values_of(table, truth, scores=SCORES, known=None):
 
 
 @pytest.mark.parametrize("effect", [0, 1, 3])
-def test_weights_are_scikit_learns(effect):
+def test_weights_make_the_penalised_loss_least(effect):
     rng = np.random.default_rng(effect)
     features = rng.normal(size=(3, 400))
     features[2] = features[1] + 0.1 * features[2]
     positive = rng.random(400) < 1 / (1 + np.exp(1 - effect * features[:2].sum(0)))
-    oracle = LogisticRegression(C=1 / (RIDGE * 400), solver="newton-cholesky", tol=1e-12)
-    oracle.fit(features.T, positive)
-    expected = [*oracle.intercept_, *oracle.coef_[0]]
-    assert logistic(features, positive) == pytest.approx(expected, abs=1e-6)
+
+    def loss(weights):
+        odds = weights[0] + weights[1:] @ features
+        fit = np.logaddexp(0, odds).sum() - odds[positive].sum()
+        return fit + 0.5 * RIDGE * 400 * (weights[1:] ** 2).sum()
+
+    least = minimize(loss, np.zeros(4), method="BFGS", options={"gtol": 1e-6})
+    assert logistic(features, positive) == pytest.approx(least.x[1:], abs=1e-4)
     numbers = effect * features[0] + rng.normal(size=400) + 5
-    ridge = Ridge(alpha=RIDGE * 400).fit(features.T, numbers)
-    assert linear(features, numbers) == pytest.approx([ridge.intercept_, *ridge.coef_], abs=1e-9)
+    design = np.vstack([np.ones(400), features])
+    penalty = RIDGE * 400 * np.diag([0, 1, 1, 1])
+    solved = np.linalg.solve(design @ design.T + penalty, design @ numbers)
+    assert linear(features, numbers) == pytest.approx(solved[1:], abs=1e-9)
 
 
 def test_separable_classes_have_finite_weights():
     score = np.linspace(-1.7, 1.7, 60)[None]
     fit = logistic(score, score[0] > 0)
     assert np.isfinite(fit).all()
-    assert fit[1] > 5
+    assert fit[0] > 5
     far = np.r_[np.full(30, -1.0), np.full(29, 0.9), 1e4][None]
     assert np.isfinite(logistic(far, far[0] > 0)).all()
 
@@ -150,7 +157,7 @@ def test_what_is_the_class_on_one_chromosome_alone_gains_nothing_there():
         fitted = values_of(table.with_columns(other=other), (bad, ~bad))
         before = roc_auc_score(bad[here], alone[here])
         gains.append(roc_auc_score(bad[here], fitted[here]) - before)
-        weights = logistic(np.stack([alone, other]), bad)[1:]
+        weights = logistic(np.stack([alone, other]), bad)
         seen = weights @ np.stack([alone, other])
         of_its_own.append(roc_auc_score(bad[here], seen[here]) - before)
     assert abs(np.mean(gains)) < 0.02

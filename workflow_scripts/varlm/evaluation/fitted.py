@@ -33,9 +33,8 @@ Codes = NDArray[np.int64]
 Classes = tuple[Flags, Flags]  # positives and negatives
 
 RIDGE = 1e-6  # of the squared weights, for each allele: keeps separable classes finite, no more
-_STEPS = 100  # of Newton's method, which needs some ten
-_HALVINGS = 30
-_CLOSE = 1e-9  # a step of the weights, in log-odds for a standard deviation, that ends it
+_STEPS = 10_000  # at most
+_CLOSE = 1e-8  # a gradient that ends the search
 
 
 @dataclass(frozen=True)
@@ -253,14 +252,11 @@ def _slopes(features: Floats, truth: Classes | Floats) -> tuple[Floats, Floats]:
         fit = logistic(standardised, truth[0][either])
     else:
         fit = linear(standardised, truth)
-    return fit[1:] / spread, spread
+    return fit / spread, spread
 
 
 def logistic(features: Floats, positive: Flags) -> Floats:
-    """Return intercept and weights of a logistic regression, by Newton's method.
-
-    They make Σ log(1 + exp(η)) − y η + ½ `RIDGE` n ‖w‖² least, where η = b + w x, as scikit-learn's
-    `LogisticRegression(C=1 / (RIDGE * n))`.
+    """Return the weights of scikit-learn's logistic regression with the ridge `RIDGE` n.
 
     Parameters
     ----------
@@ -272,41 +268,17 @@ def logistic(features: Floats, positive: Flags) -> Floats:
     Returns
     -------
     numpy.ndarray
-        Shape (1 + parts,).
+        Shape (parts,).
     """
-    design = np.vstack([np.ones(positive.size), features])
-    penalty = _penalty(features)
-    weights: Floats = np.zeros(len(design))
-    loss = _loss(weights, design, positive, penalty)
-    for _ in range(_STEPS):
-        share = 0.5 * (1 + np.tanh(0.5 * (weights @ design)))
-        gradient = design @ (share - positive) + penalty * weights
-        curvature = (design * (share * (1 - share))) @ design.T + np.diag(penalty)
-        step = np.linalg.solve(curvature, gradient)
-        for _ in range(_HALVINGS):
-            after = _loss(weights - step, design, positive, penalty)
-            if after <= loss:
-                break
-            step = step / 2
-        else:
-            return weights  # rounding: the loss cannot fall any further
-        weights, loss = weights - step, after
-        if np.abs(step).max() < _CLOSE:
-            break
+    from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
+
+    model = LogisticRegression(C=1 / (RIDGE * positive.size), tol=_CLOSE, max_iter=_STEPS)
+    weights: Floats = model.fit(features.T, positive).coef_[0]
     return weights
 
 
-def _loss(weights: Floats, design: Floats, positive: Flags, penalty: Floats) -> float:
-    odds = weights @ design
-    fit = np.logaddexp(0, odds).sum() - odds[positive].sum()
-    return float(fit + 0.5 * penalty @ weights**2)
-
-
 def linear(features: Floats, numbers: Floats) -> Floats:
-    """Return intercept and weights of a linear regression.
-
-    They make ½ Σ (y − b − w x)² + ½ `RIDGE` n ‖w‖² least, as scikit-learn's
-    `Ridge(alpha=RIDGE * n)`.
+    """Return the weights of scikit-learn's ridge regression, with the ridge `RIDGE` n.
 
     Parameters
     ----------
@@ -318,17 +290,9 @@ def linear(features: Floats, numbers: Floats) -> Floats:
     Returns
     -------
     numpy.ndarray
-        Shape (1 + parts,).
+        Shape (parts,).
     """
-    design = np.vstack([np.ones(numbers.size), features])
-    weights: Floats = np.linalg.solve(
-        design @ design.T + np.diag(_penalty(features)), design @ numbers
-    )
+    from sklearn.linear_model import Ridge
+
+    weights: Floats = Ridge(alpha=RIDGE * numbers.size).fit(features.T, numbers).coef_
     return weights
-
-
-def _penalty(features: Floats) -> Floats:
-    """Return what each squared weight costs: nothing the intercept's. Shape (1 + parts,)."""
-    penalty = np.full(len(features) + 1, RIDGE * features.shape[1])
-    penalty[0] = 0
-    return penalty

@@ -75,7 +75,7 @@ rule probe:
     benchmark:
         f"{RESULTS}/benchmarks/probe/{{probe}}.tsv"
     conda:
-        "../envs/probes.yaml"
+        "../envs/torch_statistics.yaml"
     threads: SCORING_THREADS
     resources:
         gpu=lambda wildcards: (

@@ -203,7 +203,7 @@ rule measure_elements:
     benchmark:
         f"{RESULTS}/benchmarks/measure_elements/{{training}}.tsv"
     conda:
-        "../envs/torch.yaml"
+        "../envs/torch_statistics.yaml"
     threads: SCORING_THREADS
     resources:
         gpu=GPU,

@@ -12,7 +12,6 @@ import polars as pl
 from varlm.tables.model_schemas import ELEMENTS, MOTIFS
 from varlm.training.contrasts import Contrasts, differences, summary
 from varlm.training.meme import Motif
-from varlm.training.signed_rank import benjamini_hochberg
 
 if TYPE_CHECKING:
     from varlm.models.language_model import LanguageModel
@@ -73,6 +72,8 @@ def motif_rows(
     polars.DataFrame
         `MOTIFS`.
     """
+    from scipy.stats import false_discovery_control  # type: ignore[import-untyped]
+
     started = time.monotonic()
     rows = [
         {
@@ -87,8 +88,9 @@ def motif_rows(
     ]
     log.info("%s: %d rows of motifs took %.0f s", name, len(rows), time.monotonic() - started)
     table = pl.DataFrame(rows, schema={**MOTIFS.schema, "q": pl.Float64()})
+    # Benjamini & Hochberg 1995 (doi:10.1111/j.2517-6161.1995.tb02031.x).
     q = pl.col("p").map_batches(
-        lambda p: pl.Series(benjamini_hochberg(p.to_numpy())), return_dtype=pl.Float64()
+        lambda p: pl.Series(false_discovery_control(p.to_numpy())), return_dtype=pl.Float64()
     )
     return table.with_columns(q=q.over("likelihood"))
 

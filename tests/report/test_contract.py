@@ -9,13 +9,10 @@ from jinja2 import meta, nodes
 
 from varlm.figures.files import FIGURES
 from varlm.report import page
-from varlm.report.charts.chart import Chart
-from varlm.report.charts.evaluation import EvaluationChart
-from varlm.report.charts.probes import ProbeChart
+from varlm.report.charts.chart import Chart, PageChart
 from varlm.report.cohort import ReportPage
 from varlm.report.comparison import IndexPage
 from varlm.report.probes import ProbePage
-from varlm.report.published import PublishedChart
 from varlm.report.scores import CohortCharts
 
 PAGES = {
@@ -27,7 +24,7 @@ PAGES = {
 RENDERED = {"data", "policy", "scripts", "styles"}
 # What charts are drawn from; the template shows the rest of them.
 DRAWN = {(Chart, name) for name in ("rows", "draw", "models", "parts")}
-DRAWN |= {(chart, "specification") for chart in (EvaluationChart, PublishedChart, ProbeChart)}
+DRAWN |= {(PageChart, "specification")}
 
 
 def parsed(name):

@@ -28,7 +28,8 @@ from varlm.evaluation.rows import (
     SPEARMAN_BY_GROUP,
 )
 from varlm.evaluation.tasks import LABELS, QUANTITATIVE
-from varlm.report.charts.evaluation import EvaluationChart, evaluation_charts
+from varlm.report.charts.chart import PageChart
+from varlm.report.charts.evaluation import evaluation_charts
 from varlm.report.text import count, cut, decimals
 from varlm.tables.consequence_terms import IMPACTS
 from varlm.tables.schemas import EVALUATION
@@ -95,7 +96,7 @@ class EvaluationSection:
 
     Attributes
     ----------
-    charts : list of EvaluationChart
+    charts : list of PageChart
     tasks : list of TaskSection
     first : str
         The score that the others are compared with.
@@ -105,7 +106,7 @@ class EvaluationSection:
         Whether a task has labels that a user gave.
     """
 
-    charts: list[EvaluationChart]
+    charts: list[PageChart]
     tasks: list[TaskSection]
     first: str
     scores: list[tuple[str, str]]

@@ -15,7 +15,8 @@ from varlm.probing.record import FitRecord, ProbeRun
 from varlm.probing.sieve import REASONS
 from varlm.probing.verdict import METRIC_NAMES, ProbeSummary, describe, reference
 from varlm.report import page
-from varlm.report.charts.probes import ProbeChart, probe_charts
+from varlm.report.charts.chart import PageChart
+from varlm.report.charts.probes import probe_charts
 from varlm.report.text import count, decimals, duration
 
 
@@ -41,7 +42,7 @@ class ProbePage:
     title, version, name : str
     verdict : list of str
         Sentences.
-    charts : list of ProbeChart
+    charts : list of PageChart
     facts : list of (name, value)
     against : str
         The probe that the others are compared with.
@@ -53,7 +54,7 @@ class ProbePage:
     version: str
     name: str
     verdict: list[str]
-    charts: list[ProbeChart]
+    charts: list[PageChart]
     facts: list[tuple[str, str]]
     against: str
     rows: list[ProbedRow]
@@ -67,7 +68,7 @@ class ProbeSection:
     name: str
     link: str
     verdict: list[str]
-    charts: list[ProbeChart]
+    charts: list[PageChart]
 
 
 def probe_section(table: pl.DataFrame, summary: ProbeSummary) -> ProbeSection:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from varlm.report.charts.chart import page_chart
+from varlm.report.charts.chart import PageChart, page_chart
 from varlm.report.charts.intervals import interval_chart
 from varlm.report.classes import CONSEQUENCE, KIND, ClassTotal, class_column, class_table
 from varlm.report.inputs import ReportInput, ReportScore, ReportTable
@@ -28,17 +28,6 @@ class TableRow:
     unmatched: str
     contigs_lacking: str
     ref_mismatches: str
-
-
-@dataclass(frozen=True)
-class PublishedChart:
-    """A chart for the page: name, words, specification (Vega-Lite), or why it is empty."""
-
-    name: str
-    title: str
-    caption: str
-    specification: dict[str, Any]
-    empty: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,7 +60,7 @@ class PublishedSection:
     scores : list of ScoreColumns
     classes : list of PublishedRow
         The most numerous first; `classes_left_out` more are not shown.
-    charts : list of PublishedChart
+    charts : list of PageChart
     notes : list of str
     """
 
@@ -80,7 +69,7 @@ class PublishedSection:
     scores: list[ScoreColumns]
     classes: list[PublishedRow]
     classes_left_out: int
-    charts: list[PublishedChart]
+    charts: list[PageChart]
     notes: list[str]
 
 
@@ -140,10 +129,10 @@ def _class_row(total: ClassTotal, scores: Sequence[ReportScore]) -> PublishedRow
     return PublishedRow(cut(total.name, 120), total.alleles, cells)
 
 
-def _charts(scores: Sequence[ReportScore]) -> Iterator[PublishedChart]:
+def _charts(scores: Sequence[ReportScore]) -> Iterator[PageChart]:
     for number, score in enumerate(scores):
         chart = interval_chart({score.name: score.counts}, {score.name: score.background})
-        yield PublishedChart(
+        yield PageChart(
             name=f"published_{number}",
             title=f"{score.name} by {chart.title.rpartition(' by ')[2]}",
             caption=chart.caption,

@@ -22,10 +22,31 @@ Row = dict[str, Any]
 MAX_ROWS = 4_800  # of one chart, all models together
 BACKGROUND_LABEL = "genome background"
 FIGURE_WIDTH = 640
+LONG_LABELS = 300  # px of the vertical axis, where it names questions or probes
 
 # The style sheet gives the marks of the layer of this name the colour of the text.
 MEDIANS = "medians"
 INTERVALS = (("q05", 0.05), ("q25", 0.25), ("median", 0.5), ("q75", 0.75), ("q95", 0.95))
+
+
+@dataclass(frozen=True)
+class PageChart:
+    """A chart of a page as it is drawn there.
+
+    Attributes
+    ----------
+    name, title, caption : str
+    specification : dict
+        Vega-Lite.
+    empty : str
+        Why there is nothing to draw; "" where there is.
+    """
+
+    name: str
+    title: str
+    caption: str
+    specification: dict[str, Any]
+    empty: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,7 +89,7 @@ class Chart:
         chosen = alt.param(name="model", value=models[0])
         chart = self.draw(alt.Data(name="rows"), self.rows, True)
         chart = chart.transform_filter("datum.model === model").add_params(chosen)
-        return _specification(chart.properties(width="container"), {"rows": self.rows})
+        return specified(chart.properties(width="container"), {"rows": self.rows})
 
     def _page_part(self) -> dict[str, Any]:
         return {
@@ -82,14 +103,14 @@ class Chart:
         """Return the specification of the figure: one panel a model, below each other."""
         if self.empty:
             only = self._nothing(alt.Data(name="rows_0")).properties(title=self.title)
-            return _specification(only, {"rows_0": [{"text": self.empty}]})
+            return specified(only, {"rows_0": [{"text": self.empty}]})
         panels, rows = [], {}
         for i, model in enumerate(models):
             name = f"rows_{i}"
             panel, rows[name] = self._part_of(model)._panel(model, alt.Data(name=name))
             panels.append(panel)
         stacked = panels[0] if len(panels) == 1 else alt.vconcat(*panels)
-        return _without_names(_specification(stacked, rows))
+        return _without_names(specified(stacked, rows))
 
     def _part_of(self, model: str) -> Chart:
         return next((part for part in self.parts if model in part.models), self)
@@ -131,13 +152,27 @@ def by_scale(scales: Mapping[str, Scale], draw: Callable[[Sequence[str], int], C
 def page_chart(chart: Chart) -> dict[str, Any]:
     """Return what the page draws of a chart that no choice changes: all its rows."""
     whole = chart.draw(alt.Data(name="rows"), chart.rows, True)
-    return _specification(whole.properties(width="container"), {"rows": chart.rows})
+    return specified(whole.properties(width="container"), {"rows": chart.rows})
 
 
-def _specification(chart: Any, rows: Mapping[str, list[Row]]) -> dict[str, Any]:
+def specified(
+    chart: Any, rows: Mapping[str, list[Row]], label_limit: int | None = None
+) -> dict[str, Any]:
+    """Return the Vega-Lite specification of an Altair chart.
+
+    Parameters
+    ----------
+    chart : altair chart
+    rows : mapping
+        Data source → its rows.
+    label_limit : int, optional
+        px of the vertical axis' labels, where they are long.
+    """
     specification: dict[str, Any] = chart.to_dict(format="vega-lite")
     # Altair's own config (its default theme) gives way to ours, on the page and in the figures.
     specification["config"] = theme.config()
+    if label_limit is not None:
+        specification["config"] |= {"axisY": {"labelLimit": label_limit}}
     specification["datasets"] = dict(rows)
     return specification
 

@@ -27,7 +27,7 @@ from varlm.evaluation.rows import (
     SPEARMAN_BY_GROUP,
 )
 from varlm.figures import theme
-from varlm.report.charts.chart import FIGURE_WIDTH, Row
+from varlm.report.charts.chart import FIGURE_WIDTH, LONG_LABELS, PageChart, Row, specified
 
 _LINES = 40  # of a chart: questions; the table has all
 _POINT, _GAP = 11, 12  # px of a score's point, and between two questions
@@ -113,17 +113,6 @@ _PANELS = (
 )
 
 
-@dataclass(frozen=True)
-class EvaluationChart:
-    """A chart for the page: name, words, and a Vega-Lite specification."""
-
-    name: str
-    title: str
-    caption: str
-    specification: dict[str, Any]
-    empty: str = ""
-
-
 def evaluation_figure(rows: pl.DataFrame) -> dict[str, Any]:
     """Return the figure's Vega-Lite specification: the panels that have values, below each other.
 
@@ -139,7 +128,7 @@ def evaluation_figure(rows: pl.DataFrame) -> dict[str, Any]:
         text = alt.Chart(data).mark_text(fontSize=14).encode(text="text:N")
         empty = text.properties(width=FIGURE_WIDTH, height=80, title="Evaluation")
         why = "No task has enough alleles: evaluation.tsv says how many there are."
-        return _specification(empty, {"rows_0": [{"text": why}]})
+        return specified(empty, {"rows_0": [{"text": why}]})
     panels = [
         _drawn(panel, lines, order, alt.Data(name=f"rows_{i}")).properties(
             width=FIGURE_WIDTH, title=panel.title
@@ -147,18 +136,20 @@ def evaluation_figure(rows: pl.DataFrame) -> dict[str, Any]:
         for i, (panel, lines) in enumerate(drawn)
     ]
     stacked = panels[0] if len(panels) == 1 else alt.vconcat(*panels)
-    return _specification(stacked, {f"rows_{i}": lines for i, (_, lines) in enumerate(drawn)})
+    return specified(
+        stacked, {f"rows_{i}": lines for i, (_, lines) in enumerate(drawn)}, LONG_LABELS
+    )
 
 
-def evaluation_charts(rows: pl.DataFrame) -> list[EvaluationChart]:
+def evaluation_charts(rows: pl.DataFrame) -> list[PageChart]:
     """Return the page's charts, of the panels that have values."""
     order = _scores(rows)
     charts = []
     for panel in _PANELS:
         if lines := _lines(rows, panel):
             chart = _drawn(panel, lines, order, alt.Data(name="rows")).properties(width="container")
-            specification = _specification(chart, {"rows": lines})
-            charts.append(EvaluationChart(panel.name, panel.title, panel.caption, specification))
+            specification = specified(chart, {"rows": lines}, LONG_LABELS)
+            charts.append(PageChart(panel.name, panel.title, panel.caption, specification))
     return charts
 
 
@@ -244,10 +235,3 @@ def _drawn(
         layers.insert(0, line.encode(x=alt.datum(panel.chance)))
     height = len(lines) * (_POINT * len(shown) + _GAP)
     return alt.layer(*layers).properties(height=height)
-
-
-def _specification(chart: Any, rows: Mapping[str, list[Row]]) -> dict[str, Any]:
-    specification: dict[str, Any] = chart.to_dict(format="vega-lite")
-    specification["config"] = {**theme.config(), "axisY": {"labelLimit": 300}}
-    specification["datasets"] = dict(rows)
-    return specification

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import altair as alt
@@ -13,7 +12,7 @@ from varlm.evaluation.rows import AUPRC, AUROC, PEARSON, SPEARMAN
 from varlm.figures import theme
 from varlm.probing.record import FitRecord, ProbeRun
 from varlm.probing.verdict import METHOD_NAMES, METRIC_NAMES, describe, reference
-from varlm.report.charts.chart import FIGURE_WIDTH, Row
+from varlm.report.charts.chart import FIGURE_WIDTH, LONG_LABELS, PageChart, Row, specified
 
 _LINE = 24  # px of a probe
 _MODEL, _SEQUENCE = "embeddings", "sequence alone"
@@ -23,17 +22,6 @@ _CAPTIONS = {
     AUROC: "Share of pairs of the two classes in the right order; 0.5 is chance.",
     AUPRC: "Average precision; chance is the share of positives.",
 }
-
-
-@dataclass(frozen=True)
-class ProbeChart:
-    """A chart for the page: name, words, and a Vega-Lite specification."""
-
-    name: str
-    title: str
-    caption: str
-    specification: dict[str, Any]
-    empty: str = ""
 
 
 def probe_figure(table: pl.DataFrame, run: ProbeRun) -> dict[str, Any]:
@@ -56,10 +44,10 @@ def probe_figure(table: pl.DataFrame, run: ProbeRun) -> dict[str, Any]:
         panels = [text.properties(width=FIGURE_WIDTH, height=80, title=run.probe)]
         rows = {"rows_0": [{"text": "No fold has enough rows: probe.tsv has the counts."}]}
     stacked = panels[0] if len(panels) == 1 else alt.vconcat(*panels)
-    return _specification(stacked, rows)
+    return specified(stacked, rows, LONG_LABELS)
 
 
-def probe_charts(table: pl.DataFrame, run: ProbeRun) -> list[ProbeChart]:
+def probe_charts(table: pl.DataFrame, run: ProbeRun) -> list[PageChart]:
     """Return the page's charts, one each metric that has values, the headline's first.
 
     Parameters as of the figure.
@@ -71,9 +59,9 @@ def probe_charts(table: pl.DataFrame, run: ProbeRun) -> list[ProbeChart]:
             f"{_CAPTIONS[metric]} Dashed: {describe(run.fits[reference(run.fits)])}, which the "
             "others are compared with. Lines are 95 % intervals."
         )
-        specification = _specification(chart, {"rows": points})
+        specification = specified(chart, {"rows": points}, LONG_LABELS)
         charts.append(
-            ProbeChart(f"{run.probe}_{metric}", _title(metric, run), caption, specification)
+            PageChart(f"{run.probe}_{metric}", _title(metric, run), caption, specification)
         )
     return charts
 
@@ -155,10 +143,3 @@ def _drawn(data: alt.Data, points: Sequence[Row], metric: str) -> alt.LayerChart
         .encode(x=alt.X("reference:Q", title=title, scale=scale, axis=axis))
     )
     return alt.layer(level, span, dots).properties(height=_LINE * len(lines))
-
-
-def _specification(chart: Any, rows: dict[str, list[Row]]) -> dict[str, Any]:
-    specification: dict[str, Any] = chart.to_dict(format="vega-lite")
-    specification["config"] = {**theme.config(), "axisY": {"labelLimit": 300}}
-    specification["datasets"] = dict(rows)
-    return specification

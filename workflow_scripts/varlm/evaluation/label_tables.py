@@ -10,7 +10,7 @@ import polars as pl
 
 from varlm.errors import UserError, first_few
 from varlm.evaluation.labels import LABEL, MISSING, LabelSpec, classes, numbers
-from varlm.files.text import decoded_lines
+from varlm.files.text import tabbed
 
 _GROUP = "group "  # before the columns that name groups, which may have any name
 _SHOWN = 12  # columns named in a message
@@ -64,8 +64,7 @@ def read_label_table(
         If it cannot be read, lacks a column, or a line has another number of cells or a position
         that is none.
     """
-    lines = _lines(path, where)
-    header = _header(lines)
+    header, table_rows = _table(path, where)
     spelling = next((s for s in _SPELLINGS if set(s) <= set(header)), _SPELLINGS[1])
     missing = [name for name in ("chrom", *spelling, column) if name not in header]
     if missing:
@@ -76,16 +75,8 @@ def read_label_table(
     grouping = [name for name in group if name in header]
     places = [header.index(name) for name in ("chrom", *spelling, column, *grouping)]
     rows = []
-    for number, line in lines:
-        if not line:
-            continue
-        cells = line.split("\t")
-        if len(cells) != len(header):
-            raise UserError(
-                f"{where}: {path}, line {number}: {len(cells)} cells, expected {len(header)}, "
-                "separated by tabs"
-            )
-        chrom, pos, ref, alt, value, *names = (cells[place].strip() for place in places)
+    for number, cells in table_rows:
+        chrom, pos, ref, alt, value, *names = (cells[place] for place in places)
         if value in MISSING:
             continue
         if not pos.isdecimal():
@@ -102,20 +93,16 @@ def read_label_table(
 
 def label_table_columns(path: Path, where: str) -> list[str]:
     """Return the columns of a TSV of labels; `where` is the config key, for messages."""
-    return _header(_lines(path, where))
+    return _table(path, where)[0]
 
 
-def _lines(path: Path, where: str) -> Iterator[tuple[int, str]]:
-    return decoded_lines(
+def _table(path: Path, where: str) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
+    return tabbed(
         path,
         f"{where} must name a TSV, plain or gzip, with the columns chrom, pos, ref, alt and the "
         "label's",
+        where,
     )
-
-
-def _header(lines: Iterator[tuple[int, str]]) -> list[str]:
-    head = next((line for _, line in lines if not line.startswith("##")), "")
-    return head.lstrip("#").split("\t") if head else []
 
 
 def match_labels(

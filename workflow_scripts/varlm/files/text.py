@@ -160,6 +160,46 @@ def decoded_lines(path: Path, expected: str, longest: int = LONGEST) -> Iterator
         yield number, rest
 
 
+def tabbed(
+    path: Path, expected: str, where: str
+) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
+    """Return the header of a user's TSV, and its rows: the line's number and the cells.
+
+    Lines that start with ## before the header, and empty ones behind it, are passed over; so is a
+    # before the first column's name.
+
+    Parameters
+    ----------
+    path, expected
+        As in `content`.
+    where : str
+        The config key, for messages.
+
+    Raises
+    ------
+    UserError
+        As `decoded_lines` does; while the rows are read, if one has another number of cells.
+    """
+    lines = decoded_lines(path, expected)
+    head_line = next((line for _, line in lines if not line.startswith("##")), "")
+    header = head_line.lstrip("#").split("\t") if head_line else []
+    return header, _cells(lines, len(header), f"{where}: {path}")
+
+
+def _cells(
+    lines: Iterator[tuple[int, str]], count: int, place: str
+) -> Iterator[tuple[int, list[str]]]:
+    for number, line in lines:
+        if not line:
+            continue
+        cells = line.split("\t")
+        if len(cells) != count:
+            raise UserError(
+                f"{place}, line {number}: {len(cells)} cells, expected {count}, separated by tabs"
+            )
+        yield number, [cell.strip() for cell in cells]
+
+
 def _plain(file: BinaryIO, seen: Callable[[bytes], object]) -> Iterator[bytes]:
     while piece := file.read(_PIECE):
         seen(piece)

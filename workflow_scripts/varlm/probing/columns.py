@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from varlm.errors import UserError, first_few
-from varlm.files.text import decoded_lines, head
+from varlm.files.text import head, tabbed
 from varlm.probing.parts import Kind
 
 # What the rows are → the columns that say so; the first kind that a table has counts.
@@ -77,22 +77,12 @@ def read_columns(path: Path, where: str, label: str, folds: str) -> TableColumns
 
 
 def _tsv(path: Path, expected: str, where: str, label: str, folds: str) -> TableColumns:
-    lines = decoded_lines(path, expected)
-    first = next((line for _, line in lines if not line.startswith("##")), "")
-    header = first.lstrip("#").split("\t") if first else []
+    header, table_rows = tabbed(path, expected, where)
     kind, names = _needed(header, f"{where}: {path}", where, label, folds)
     places = [header.index(name) for name in names.values()]
     rows, numbers = [], []
-    for number, line in lines:
-        if not line:
-            continue
-        cells = line.split("\t")
-        if len(cells) != len(header):
-            raise UserError(
-                f"{where}: {path}, line {number}: {len(cells)} cells, expected {len(header)}, "
-                "separated by tabs"
-            )
-        rows.append([cells[place].strip() for place in places])
+    for number, cells in table_rows:
+        rows.append([cells[place] for place in places])
         numbers.append(number)
     frame = pl.DataFrame(rows, dict.fromkeys(names, pl.String), orient="row")
     return TableColumns(path, kind, frame.with_row_index(ROW), numbers)

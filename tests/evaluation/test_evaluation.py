@@ -1019,6 +1019,7 @@ def test_the_figure_of_nothing_says_so():
             {"combine": [["gpn", "mutation_context"]], "mutation_context": False},
             "no model or score has the name mutation_context",
         ),
+        ({"fit": [["gpn"]]}, "evaluate.fit.0: found ['gpn']; expected a list of at least 2"),
         ({"fit": [["gpn", "phylop"]]}, "evaluate.fit: no model or score has the name phylop"),
         ({"fit": [["gpn", "gpn_llr"]]}, "evaluate.fit: [gpn, gpn_llr] has a score twice"),
         (

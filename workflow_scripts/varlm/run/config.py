@@ -134,7 +134,7 @@ def _explain(error: Any) -> Iterator[str]:
         names = " and ".join(branch["required"][0] for branch in error.validator_value)
         yield f"{key}: found neither of {names}; give one of them"
     elif error.validator == "enum":
-        allowed = ", ".join(map(str, error.validator_value))
+        allowed = ", ".join("null" if v is None else str(v) for v in error.validator_value)
         yield f"{key}: found {value}; use one of {allowed}"
     elif error.validator == "type":
         types = error.validator_value
@@ -143,6 +143,8 @@ def _explain(error: Any) -> Iterator[str]:
     elif error.validator in ("minimum", "maximum"):
         side = "at least" if error.validator == "minimum" else "at most"
         yield f"{key}: found {value}; expected {side} {error.validator_value}"
+    elif error.validator == "minItems":
+        yield f"{key}: found {value}; expected a list of at least {error.validator_value}"
     elif error.validator == "minProperties":
         yield f"{key}: found {value}; name at least one. {description}"
     elif "propertyNames" in error.absolute_schema_path:

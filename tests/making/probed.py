@@ -15,7 +15,7 @@ PROBES = [
 ]
 
 
-def run_of(rows=ROWS, probes=PROBES, classes=False):
+def run_of(rows=ROWS, probes=PROBES, classes=False, folds_by="chrom"):
     fits = tuple(
         FitRecord(
             column=f"{read}_{features}_{method}",
@@ -33,20 +33,21 @@ def run_of(rows=ROWS, probes=PROBES, classes=False):
         probe="mpra",
         label="logFC",
         classes=classes,
-        variants=True,
+        kind="variants",
         rows=rows,
         length=128,
         positives=rows // 2 if classes else None,
         left_out={"contig_unknown": 3},
+        folds_by=folds_by,
         folds=folds,
         fits=fits,
     )
 
 
-def judged(noises, rows=ROWS, bootstrap=300, classes=False):
+def judged(noises, rows=ROWS, bootstrap=300, classes=False, folds_by="chrom"):
     """Return what is said of probes that are the label with so much noise; None: noise alone."""
     rng = np.random.default_rng(1)
-    run = run_of(rows, PROBES[: len(noises)], classes)
+    run = run_of(rows, PROBES[: len(noises)], classes, folds_by)
     label = rng.normal(size=rows)
     columns = {}
     for fit, noise in zip(run.fits, noises, strict=True):

@@ -100,7 +100,14 @@ def test_few_rows_are_an_error(tmp_path):
 
 def probe(tmp_path, embeddings, **settings):
     """Run the step; return the options that name what it wrote."""
-    options = {"classes": False, "cnn": CNN, "kmers": 2, "label": "logFC", **settings}
+    options = {
+        "classes": False,
+        "cnn": CNN,
+        "kmers": 2,
+        "label": "logFC",
+        "folds": "chrom",
+        **settings,
+    }
     files = [
         f"--predictions={tmp_path / 'predictions.parquet'}",
         f"--fits={tmp_path / 'fits.json'}",
@@ -156,7 +163,9 @@ def test_the_same_seed_writes_the_same_predictions(tmp_path):
 def test_an_error_names_the_probe(tmp_path, capsys, caplog):
     embeddings = folder(tmp_path / "gpn", rows=10)
     arguments = ["probe", "--name", "mpra", "--embeddings", f"gpn={embeddings}", "--settings"]
-    arguments += [json.dumps({"label": "x", "classes": False, "probes": ["linear"]})]
+    arguments += [
+        json.dumps({"label": "x", "folds": "chrom", "classes": False, "probes": ["linear"]})
+    ]
     arguments += [f"--predictions={tmp_path / 'p'}", f"--fits={tmp_path / 'f'}"]
     assert cli.main(arguments) == 2
     assert "probe.mpra: 10 rows have embeddings" in capsys.readouterr().err + caplog.text

@@ -76,3 +76,14 @@ def test_the_chart_has_each_probe_and_the_reference(classes):
     rows = page.rows
     assert len(rows) == 8
     assert [row.difference for row in rows if row.probe.startswith("one-hot")] == ["–", "–"]
+
+
+@pytest.mark.parametrize(
+    ("column", "words"), [("chrom", "folds of chromosomes"), ("gene", "folds by gene")]
+)
+def test_folds_are_named_by_their_column(column, words):
+    _, table, summary = judged([0.3, 1, 3, 4], folds_by=column)
+    page = probe_page(table, summary)
+    assert words in page.notes[0]
+    assert all(chart.title.endswith(words) for chart in page.charts)
+    assert words in page.verdict[0]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from varlm.files.json_record import JsonRecord
+from varlm.probing.parts import Kind
 from varlm.tables.parquet import Column, Table
 
 CNN = "cnn"
@@ -53,20 +54,43 @@ class FoldRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class ProbeRun(JsonRecord):
-    """What probe wrote beside predictions.parquet."""
+    """What probe wrote beside predictions.parquet.
+
+    Attributes
+    ----------
+    probe, label : str
+    classes : bool
+        Whether labels are classes, else numbers.
+    kind : str
+        What the table's rows are.
+    rows, positives : int
+    length : int or None
+        bp of a row; None: several.
+    left_out : dict
+        Why rows of the table are not probed → how many.
+    folds_by : str
+        The column whose values are held out whole.
+    folds, fits : tuple
+    """
 
     MADE_BY = "probe"
 
     probe: str
     label: str
     classes: bool
-    variants: bool
+    kind: Kind
     rows: int
     length: int | None
     positives: int | None
     left_out: dict[str, int]
+    folds_by: str
     folds: tuple[FoldRecord, ...]
     fits: tuple[FitRecord, ...]
+
+    @property
+    def folds_are(self) -> str:
+        """What the folds are, after the word: `of chromosomes`, or `by` another column."""
+        return "of chromosomes" if self.folds_by == "chrom" else f"by {self.folds_by}"
 
 
 def predictions_table(columns: Sequence[str]) -> Table:

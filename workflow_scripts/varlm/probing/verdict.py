@@ -165,7 +165,7 @@ def _sentences(run: ProbeRun, compared: Comparison) -> Iterator[str]:
     best = int(np.argmax(values))
     yield (
         f"The best probe is {describe(fits[best])}: {name} {_value(measured, best)} within folds "
-        f"of chromosomes{_by_chance(measured, best, metric)}."
+        f"{run.folds_are}{_by_chance(measured, best, metric)}."
     )
     against = reference(fits)
     compared_pairs = set()

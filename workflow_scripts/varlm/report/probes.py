@@ -112,10 +112,9 @@ def probe_page(table: pl.DataFrame, summary: ProbeSummary) -> ProbePage:
 
 
 def _facts(run: ProbeRun) -> list[tuple[str, str]]:
-    kind = "variants" if run.variants else "sequences"
     facts = [
         ("label", run.label + (", two classes" if run.classes else "")),
-        (kind, count(run.rows)),
+        (run.kind, count(run.rows)),
         ("length", "several" if run.length is None else f"{count(run.length)} bp"),
         ("folds", "; ".join(f"{', '.join(f.names)} ({count(f.rows)})" for f in run.folds)),
     ]
@@ -171,9 +170,9 @@ def _interval(
 
 def _notes(table: pl.DataFrame, summary: ProbeSummary) -> list[str]:
     notes = [
-        f"{len(summary.run.folds)} folds of whole chromosomes, each predicted by models that did "
-        "not see it. Values are means over the folds, weighted by their rows: what differs between "
-        "chromosomes alone earns nothing.",
+        f"{len(summary.run.folds)} folds {summary.run.folds_are}, each predicted by models that "
+        "did not see it. Values are means over the folds, weighted by their rows: what differs "
+        "between folds alone earns nothing.",
         f"Intervals: 95 %, of {summary.bootstrap:,} resamples of the rows within folds; they are "
         "of these predictions, not of fitting anew."
         if summary.bootstrap

@@ -11,7 +11,7 @@ from varlm.run.model_settings import family_of
 
 # Keys that say what is embedded, but for the table: its file is told by itself.
 _EMBEDDED = ("label", "absolute", "positive", "negative", "length", "positions", "folds")
-_FITTED = ("probes", "folds_at_most", "kmers", "cnn", "seed")
+_FITTED = ("probes", "folds", "folds_at_most", "kmers", "cnn", "seed")
 
 
 def probed_models(config: Mapping[str, Any], probe: str) -> list[str]:

@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> None:
     folders = dict(pair.partition("=")[::2] for pair in args.embeddings)
     embeddings = {name: open_embeddings(Path(folder)) for name, folder in folders.items()}
     options = json.loads(args.settings)
-    label = options.pop("label")
+    label, folds_by = options.pop("label"), options.pop("folds")
     settings = ProbeSettings(**options)
     device = _device(settings, args)
     try:
@@ -59,11 +59,12 @@ def run(args: argparse.Namespace) -> None:
         probe=args.name,
         label=label,
         classes=settings.classes,
-        variants=record.variants,
+        kind=record.kind,
         rows=rows.height,
         length=record.length,
         positives=int((rows["label"] == 1).sum()) if settings.classes else None,
         left_out=record.left_out,
+        folds_by=folds_by,
         folds=tuple(
             FoldRecord(names=names, rows=probed.folds.held(fold).size)
             for fold, names in enumerate(probed.folds.names)

@@ -81,6 +81,8 @@ def measure(
 ) -> dict[str, dict[str, NDArray[np.float64]]]:
     """Return the losses of a model at the sites.
 
+    The model computes as `precision: auto` has it, and in float32 again afterwards.
+
     Parameters
     ----------
     name : str
@@ -95,21 +97,29 @@ def measure(
         Name → `losses`; of a causal model also `{name}, one side`.
     """
     from varlm.genome.windows import CHUNK
+    from varlm.scoring.loading import SAMPLE
     from varlm.scoring.scorer import Scorer
+    from varlm.scoring.tuning import tune
 
     scorer = Scorer(model, "both", batch_size)
+    count = len(sites.base)
+    # They lie in random order; with so few as to be the sample, trying out takes longer.
+    precision = "auto" if count > SAMPLE else "float32"
+    choice = tune(scorer, sites.windows[:SAMPLE], precision, count)
     logits = np.concatenate(
         [
             scorer.sites(sites.windows[low : low + CHUNK], lambda i: f"site {i}")
-            for low in range(0, len(sites.base), CHUNK)
+            for low in range(0, count, CHUNK)
         ]
     )
+    model.set_mode("float32")
     measured = {name: losses(logits, sites.base)}
     if model.causal:
         logits = one_sided(model, sites.windows, scorer.batch_size)
         measured[f"{name}, one side"] = losses(logits, sites.base)
     perplexity = np.exp(measured[name]["mean"].mean())
     log.info("%s (%s): perplexity %.4f", name, model.describe(), perplexity)
+    log.info("%s: %s", name, choice.summary(SAMPLE))
     return measured
 
 

@@ -73,7 +73,7 @@ def _line(fit: FitRecord) -> str:
 
 
 def _title(metric: str, run: ProbeRun) -> str:
-    return f"{run.probe}: {METRIC_NAMES[metric]} within folds of chromosomes"
+    return f"{run.probe}: {METRIC_NAMES[metric]} within folds {run.folds_are}"
 
 
 def _panels(table: pl.DataFrame, run: ProbeRun) -> list[tuple[str, list[Row]]]:

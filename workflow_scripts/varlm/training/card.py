@@ -250,7 +250,7 @@ def _unseen(
     )
     shown = perplexity.filter(pl.col("strands") == "mean")
     yield markdown_table(
-        ("model", "region", "sites", "perplexity", "ratio to the first"),
+        ("model", "region", "sites", "perplexity", "ratio to this model"),
         [
             (
                 row["model"],

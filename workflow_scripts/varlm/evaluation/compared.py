@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from varlm.errors import UserError
 from varlm.evaluation.metrics import mean_rank
-from varlm.tables.columns import kinds_of
+from varlm.tables.columns import calibrated_columns, kinds_of
 from varlm.tables.score_kinds import ScoreKind
 
 Floats = NDArray[np.float64]
@@ -65,6 +65,9 @@ class Score:
         How it is made, where its column does not say.
     fitted : bool
         Whether the parts are weighed as the task's truth asks for, in place of ranked.
+    calibrated : bool
+        Whether it is less what is usual of the mutation's context: of the mutation back, which
+        has another, it has no value.
     """
 
     name: str
@@ -73,6 +76,7 @@ class Score:
     parts: tuple[str, ...] = ()
     words: str = ""
     fitted: bool = False
+    calibrated: bool = False
 
     @property
     def weights(self) -> tuple[str, ...]:
@@ -114,8 +118,9 @@ def compared_scores(
         Column → one of `DIRECTIONS`, or none: it is not compared.
     combine : sequence of sequence of str
     published : mapping, optional
-        Column of a table of published scores → which end is harmful, `low` or `high`. What
-        `columns` says of one goes first. Of the two alleles changed round they know nothing.
+        Column of a table of published scores, or of a model's calibrated one → which end is
+        harmful, `low` or `high`. What `columns` says of one goes first. Of the two alleles changed
+        round they know nothing.
     fit : sequence of sequence of str
         What is combined with weights that are fitted to each task.
     """
@@ -125,7 +130,12 @@ def compared_scores(
         Score(model, f"{model}_{kind.column}", Direction.of(kind)) for model, kind in kinds.items()
     ]
     scores += [
-        Score(name, name, Direction(1 if end == "high" else -1, None))
+        Score(
+            name,
+            name,
+            Direction(1 if end == "high" else -1, None),
+            calibrated=name in calibrated_columns(kinds),
+        )
         for name, end in (published or {}).items()
         if name not in columns
     ]

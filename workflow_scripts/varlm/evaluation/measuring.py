@@ -9,6 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from varlm.evaluation import features, metrics, mutation_context
+from varlm.evaluation.calibrated import calibrated_rows, split_calibrated
 from varlm.evaluation.compared import Comparison, Score, comparison
 from varlm.evaluation.fitted import with_fits
 from varlm.evaluation.match_groups import group_rows
@@ -90,10 +91,12 @@ def _of_task(
     if known is not None and mutation_context.SCORE in scores:  # another for each task
         table = mutation_context.with_column(table, known, members, truth)
     turned = None if task.spectrum is None else task.spectrum.turned
-    fits = with_fits(table, scores, members, truth, turned, known)
+    strata = _strata(task, settings, known)
+    fits = with_fits(table, split_calibrated(task, scores)[0], members, truth, turned, known)
     yield from fits.rows
-    yield from _rows(task, fits.table, fits.scores, settings, _strata(task, settings, known))
+    yield from _rows(task, fits.table, fits.scores, settings, strata)
     yield from group_rows(task, fits.table, fits.scores, settings)
+    yield from calibrated_rows(task, table, scores, settings, strata, known)
 
 
 def _strata(task: Task, settings: Settings, known: pl.DataFrame | None) -> TaskStrata | None:

@@ -64,7 +64,7 @@ def frequency_rows(
     spectrum = task.spectrum
     compared = comparison(table, scores, ~np.isnan(spectrum.frequency), spectrum.turned)
     yield from dropped_rows(compared)
-    classes = _Rarity(spectrum.rare[compared.rows], spectrum.common[compared.rows])
+    classes = Rarity(spectrum.rare[compared.rows], spectrum.common[compared.rows])
     frequency = spectrum.frequency[compared.rows]
     chance = _by_chance(compared, table, spectrum, classes, settings, strata)
     if few := too_few(classes.counts, "rare", "common"):
@@ -89,7 +89,7 @@ def frequency_rows(
 
 
 @dataclass(frozen=True)
-class _Rarity:
+class Rarity:
     """Which alleles of a comparison are rare and which common, shape (alleles,)."""
 
     rare: NDArray[np.bool_]
@@ -97,6 +97,7 @@ class _Rarity:
 
     @property
     def counts(self) -> Row:
+        """How many are of either class."""
         return class_counts(self.rare[self.rare | self.common])
 
     def told_apart(
@@ -133,7 +134,7 @@ def _by_chance(
     compared: Comparison,
     table: pl.DataFrame,
     spectrum: Spectrum,
-    classes: _Rarity,
+    classes: Rarity,
     settings: Settings,
     strata: TaskStrata | None,
 ) -> dict[tuple[str, str, str], float]:
@@ -182,7 +183,7 @@ def _with_unturned(row: Row, compared: Comparison) -> Row:
     return noted(row, f"{count} alleles left out: seen from REF, such a score is another")
 
 
-def _odds_ratios(share: float, compared: Comparison, classes: _Rarity) -> Iterator[Row]:
+def _odds_ratios(share: float, compared: Comparison, classes: Rarity) -> Iterator[Row]:
     """Yield the odds ratio of each score at its highest `share` of all alleles of the task."""
     for score, values in zip(compared.scores, compared.values, strict=True):
         tail = metrics.highest(values, share)

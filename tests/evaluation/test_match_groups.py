@@ -276,6 +276,36 @@ def test_groups_of_one_class_are_left_out_and_counted_unless_pairs_are_demanded(
     assert not task_of(three).groups.pairs
 
 
+def test_one_class_groups_are_in_the_note_of_the_rows():
+    table = noise(60).with_columns(
+        gene=pl.when(pl.col("gene") == "g7").then(pl.lit("alone")).otherwise("gene"),
+        label=pl.when(pl.col("gene") == "g7").then(pl.lit("bad")).otherwise("label"),
+    )
+    values = rows_of(table)
+    said = "59 pairs: groups of the same gene; 1 groups of one class left out (2 alleles)"
+    assert {row["note"].startswith(said) for row in values.values()} == {True}
+    few = rows_of(table.head(20))[None, None]["note"]
+    assert few.endswith("1 groups of one class left out (2 alleles)")
+
+
+def test_groups_that_are_nearly_all_pairs_are_warned_of(caplog):
+    table = noise(4)
+    odd = pl.concat([table, table.filter(gene="g2", label="good")])
+    assert not task_of(odd).groups.pairs
+    assert caplog.messages == [
+        "evaluate.labels.lab.group: 3 of 4 groups are one positive and one negative, but the group "
+        "'g2' (gene) has 1 positive and 2 negative alleles; its first is c:4 A>C. So AUROC and "
+        "AUPRC are measured, no pairwise accuracy; pairs: true makes such groups an error"
+    ]
+    caplog.clear()
+    # Neither pairs alone, beside what has one class, nor groups of which few are pairs.
+    alone = table.filter((pl.col("gene") != "g2") | (pl.col("label") == "good"))
+    assert task_of(alone).groups.pairs
+    three = pl.concat([odd, table.filter(pl.col("gene").is_in(["g0", "g1"]), label="good")])
+    assert not task_of(three).groups.pairs
+    assert caplog.messages == []
+
+
 def test_names_of_groups_are_of_the_labels_table_first():
     alleles = pl.DataFrame(
         {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 
 from varlm.errors import UserError
 from varlm.evaluation.labels import LabelSpec, column_text
+
+log = logging.getLogger(__name__)
 
 Codes = NDArray[np.int64]
 Flags = NDArray[np.bool_]
@@ -22,6 +25,8 @@ _PROTEIN_CHANGE = "protein_change"
 DERIVED = {AMINO_ACID: _PROTEIN_CHANGE}
 
 _NAMES = "\t"  # between the names of several columns: no cell of a TSV holds it
+
+_MOSTLY = 0.5  # share of pairs among groups that seem to be meant as pairs
 
 
 @dataclass(frozen=True)
@@ -129,6 +134,11 @@ def class_groups(
     ------
     UserError
         If `spec.pairs` demands one positive and one negative of each group, and one is otherwise.
+
+    Notes
+    -----
+    Where most groups are such pairs and some are not, which may be an error in the labels, the log
+    warns of these: what is measured is then no pairwise accuracy.
     """
     codes, texts = _numbered(names, positive | negative)
     positives, negatives = (
@@ -136,20 +146,24 @@ def class_groups(
         for flags in (positive, negative)
     )
     one_each = (positives == 1) & (negatives == 1)
-    if spec.pairs and not one_each.all():
-        _refuse(codes, texts, positives, negatives, spec, alleles)
     both = (positives > 0) & (negatives > 0)
+    sizes = _Sizes(codes, texts, positives, negatives, spec, alleles)
+    if spec.pairs and not one_each.all():
+        sizes.refuse(~one_each)
+    if one_each.sum() >= _MOSTLY * both.sum():
+        sizes.warn_of(both & ~one_each, int(both.sum()))
     kept = _kept_groups(codes, both)
+    one_class, alleles_of_one = int((~both).sum()), int(((codes >= 0) & (kept < 0)).sum())
     return Groups(
         kept,
         [text for text, is_kept in zip(texts, both, strict=True) if is_kept],
         pairs=bool(both.any() and one_each[both].all()),
-        about=f"groups of the same {' and '.join(spec.group)}",
+        about=_about(spec, one_class, alleles_of_one),
         counts={
             "without_group": int(((positive | negative) & (codes < 0)).sum()),
             "groups": int(both.sum()),
-            "groups_of_one_class": int((~both).sum()),
-            "in_groups_of_one_class": int(((codes >= 0) & (kept < 0)).sum()),
+            "groups_of_one_class": one_class,
+            "in_groups_of_one_class": alleles_of_one,
         },
     )
 
@@ -174,23 +188,56 @@ def _kept_groups(codes: Codes, kept: Flags) -> Codes:
     return np.where(codes >= 0, np.append(anew, -1)[codes], -1)
 
 
-def _refuse(
-    codes: Codes,
-    texts: Sequence[str],
-    positives: NDArray[np.int64],
-    negatives: NDArray[np.int64],
-    spec: LabelSpec,
-    alleles: pl.DataFrame,
-) -> None:
-    """Raise `UserError` for the first group that is no pair."""
-    wrong = (positives != 1) | (negatives != 1)
-    group = int(np.flatnonzero(wrong)[0])
-    first = alleles.row(int(np.flatnonzero(codes == group)[0]), named=True)
-    more = int(wrong.sum()) - 1
-    also = f"; so it is with {more} more groups" if more else ""
-    raise UserError(
-        f"{spec.where}.pairs: the group {texts[group]!r} ({', '.join(spec.group)}) has "
-        f"{positives[group]} positive and {negatives[group]} negative alleles, expected one of "
-        f"each; its first is {first['chrom']}:{first['pos']} {first['ref']}>{first['alt']}{also}. "
-        "Correct the groups, or remove pairs"
-    )
+@dataclass(frozen=True)
+class _Sizes:
+    """How many positives and negatives each group has, with what names it in messages."""
+
+    codes: Codes
+    texts: Sequence[str]
+    positives: NDArray[np.int64]
+    negatives: NDArray[np.int64]
+    spec: LabelSpec
+    alleles: pl.DataFrame
+
+    def refuse(self, wrong: Flags) -> None:
+        """Raise `UserError` for the first group that is no pair."""
+        raise UserError(
+            f"{self.spec.where}.pairs: {self._first(wrong)}, expected one of each"
+            f"{self._place(wrong)}. Correct the groups, or remove pairs"
+        )
+
+    def warn_of(self, wrong: Flags, groups: int) -> None:
+        """Warn of groups that are no pairs, if there are any, among so many with both classes."""
+        if wrong.any():
+            log.warning(
+                "%s.group: %d of %d groups are one positive and one negative, but %s%s. So AUROC "
+                "and AUPRC are measured, no pairwise accuracy; pairs: true makes such groups an "
+                "error",
+                self.spec.where,
+                groups - int(wrong.sum()),
+                groups,
+                self._first(wrong),
+                self._place(wrong),
+            )
+
+    def _first(self, wrong: Flags) -> str:
+        group = int(np.flatnonzero(wrong)[0])
+        return (
+            f"the group {self.texts[group]!r} ({', '.join(self.spec.group)}) has "
+            f"{self.positives[group]} positive and {self.negatives[group]} negative alleles"
+        )
+
+    def _place(self, wrong: Flags) -> str:
+        group = int(np.flatnonzero(wrong)[0])
+        first = self.alleles.row(int(np.flatnonzero(self.codes == group)[0]), named=True)
+        more = int(wrong.sum()) - 1
+        also = f"; so it is with {more} more groups" if more else ""
+        return f"; its first is {first['chrom']}:{first['pos']} {first['ref']}>{first['alt']}{also}"
+
+
+def _about(spec: LabelSpec, one_class: int, alleles: int) -> str:
+    """Return in words what the groups are, and how many are left out since they have one class."""
+    about = f"groups of the same {' and '.join(spec.group)}"
+    if not one_class:
+        return about
+    return f"{about}; {one_class} groups of one class left out ({alleles} alleles)"

@@ -1,5 +1,6 @@
 """Pearson's correlation against scipy, and correlations within groups against one by one."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +18,8 @@ from varlm.evaluation.labels import LabelSpec
 from varlm.evaluation.measuring import measure
 from varlm.evaluation.rows import Settings
 from varlm.evaluation.tasks import label_task
+from varlm.report.charts.evaluation import evaluation_figure
+from varlm.report.evaluation import evaluation_section
 
 
 @given(
@@ -138,6 +141,41 @@ def test_rows_of_a_number_with_groups():
     }
     assert by_study["difference_high"][1] < 0
     assert by_study["low"].is_not_null().all()
+
+
+def test_numbers_with_groups_are_never_pooled_and_still_shown():
+    task, table, (scores, numbers, group) = grouped_task()
+    terms = np.where(np.arange(numbers.size) % 3, "missense_variant", "synonymous_variant")
+    table = table.with_columns(consequence=pl.Series(terms))
+    compared = compared_scores(["gpn"], {"noise": "higher"}, [])
+    rows = measure([task], table, compared, Settings(20))
+    assert set(rows["metric"]) == {"spearman_by_group", "pearson_by_group"}
+    assert rows["group"].unique(maintain_order=True).to_list() == [
+        "all",
+        "missense_variant",
+        "synonymous_variant",
+    ]
+    missense = terms == "missense_variant"
+    alone = by_group(scores[:, missense], numbers[missense], group[missense])
+    row = rows.filter(group="missense_variant", metric="pearson_by_group", score="gpn")
+    assert row["value"].item() == pytest.approx(alone.pearson.values[0], abs=1e-6)
+    assert row["alleles"].item() == alone.alleles
+    # A task whose only numbers are these has its table and its two charts.
+    whole = rows.select(pl.lit("cohort").alias("cohort"), pl.all())
+    entry = {"name": "x", "kind": task.kind, "about": task.about, "counts": {}, "notes": []}
+    summary = {"bootstrap": 20, "contigs": None, "repeated": 0, "scores_absent": []}
+    summary |= {"scores": [], "tasks": [entry]}
+    section = evaluation_section(whole, summary)
+    assert [chart.title for chart in section.charts] == ["Rank correlation", "Linear correlation"]
+    (points,) = section.charts[0].specification["datasets"].values()
+    assert points[0]["line"] == "x, by group"
+    (shown,) = section.tasks
+    assert {row.metric for row in shown.rows} == {
+        "Spearman’s ρ, mean over groups",
+        "Pearson’s r, mean over groups",
+    }
+    assert {row.group for row in shown.others} == {"missense_variant", "synonymous_variant"}
+    assert len(json.dumps(evaluation_figure(whole))) > 5000
 
 
 def test_numbers_without_a_large_group_say_so():

@@ -136,10 +136,13 @@ def _rows(
         yield from dropped_rows(compared)
         numbers = task.numbers[compared.rows]
         for group, members in _groups(compared, table):
-            yield from correlation_rows(group, compared, members, numbers, settings, BOTH)
-            if group == EVERYTHING and task.groups is not None:
-                codes = task.groups.codes[compared.rows]
-                yield from grouped_correlation_rows(compared, codes, numbers, settings)
+            if task.groups is None:
+                yield from correlation_rows(group, compared, members, numbers, settings, BOTH)
+            else:  # never pooled
+                elements = task.groups.codes[compared.rows]
+                yield from grouped_correlation_rows(
+                    group, compared, members, elements, numbers, settings
+                )
         return
     assert task.positive is not None
     assert task.negative is not None

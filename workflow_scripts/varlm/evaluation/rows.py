@@ -95,23 +95,31 @@ def _with_p_value(row: Row, value: float, total: int) -> Row:
 
 
 def grouped_correlation_rows(
-    compared: Comparison, groups: NDArray[np.int64], numbers: Floats, settings: Settings
+    group: str,
+    compared: Comparison,
+    members: NDArray[np.bool_],
+    elements: NDArray[np.int64],
+    numbers: Floats,
+    settings: Settings,
 ) -> Iterator[Row]:
-    """Yield the correlations of each score within groups, averaged.
+    """Yield the correlations of each score within elements, genes or studies, averaged.
 
     Parameters
     ----------
-    groups, numbers : numpy.ndarray
-        Number of each allele's group, −1: of none; and what is correlated; shape (alleles,).
+    members : numpy.ndarray
+        Which of the comparison's alleles are of the rows' group, bool, shape (alleles,).
+    elements, numbers : numpy.ndarray
+        Number of each allele's element, −1: of none; and what is correlated; shape (alleles,).
     """
+    elements = elements[members]
     within = correlation.by_group(
-        compared.values, numbers, groups, settings.bootstrap, settings.seed
+        compared.values[:, members], numbers[members], elements, settings.bootstrap, settings.seed
     )
-    left_out = _left_out(within, int((groups < 0).sum()))
+    left_out = _left_out(within, int((elements < 0).sum()))
     if not within.groups:
         fewest = correlation.FEWEST_OF_A_GROUP
         none = f"not by group: none has at least {fewest} alleles with numbers that differ"
-        yield {"group": EVERYTHING, "alleles": 0, "note": joined(none, *left_out)}
+        yield {"group": group, "alleles": 0, "note": joined(none, *left_out)}
         return
     few = within.groups < correlation.FEWEST_GROUPS
     note = [
@@ -124,7 +132,7 @@ def grouped_correlation_rows(
         (SPEARMAN_BY_GROUP, within.spearman),
         (PEARSON_BY_GROUP, within.pearson),
     ):
-        yield from score_rows(EVERYTHING, metric, measured, compared, shared)
+        yield from score_rows(group, metric, measured, compared, shared)
 
 
 def _left_out(within: correlation.ByGroup, without: int) -> list[str]:

@@ -72,10 +72,11 @@ def label_task(spec: LabelSpec, labels: pl.Series, counts: dict[str, Any]) -> Ta
         values = numbers(labels, spec)
         known = int((~np.isnan(values)).sum())
         what = f"|{spec.column}|" if spec.absolute else spec.column
+        within = f" within each {' and '.join(spec.group)}, averaged" if spec.group else ""
         return Task(
             spec.name,
             QUANTITATIVE,
-            f"correlation of each score with {what}",
+            f"correlation of each score with {what}{within}",
             numbers=values,
             counts={**counts, "labelled": known, "unlabelled": values.size - known},
         )

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from making.config import load_config
@@ -22,6 +23,7 @@ from varlm.evaluation.group_metrics import (
     Sets,
     by_class,
     ordered_pairs,
+    share_interval,
     standard_error,
     within_groups,
 )
@@ -29,7 +31,7 @@ from varlm.evaluation.groups import DERIVED, class_groups, group_names, number_g
 from varlm.evaluation.labels import LabelSpec
 from varlm.evaluation.measuring import measure
 from varlm.evaluation.rows import Settings
-from varlm.evaluation.tasks import LABELS, Task
+from varlm.evaluation.tasks import CONTRAST, LABELS, Task
 from varlm.report.evaluation import evaluation_section, read_evaluation
 from varlm.run.config_keys import GROUP_NAMES
 
@@ -90,6 +92,16 @@ def pairs_of(hits):
     scores = np.concatenate([hits, np.full(hits.size, 0.5)])
     positive = np.repeat([True, False], hits.size)
     return scores, Sets(positive, np.tile(np.arange(hits.size), 2))
+
+
+@pytest.mark.parametrize("hits", [0, 10])
+def test_the_interval_of_all_pairs_in_one_order_is_wilsons(hits):
+    interval = share_interval(hits / 10, 10)
+    oracle = binomtest(hits, 10).proportion_ci(method="wilson")
+    assert (interval.low, interval.high) == pytest.approx((oracle.low, oracle.high), abs=1e-4)
+    assert share_interval(0.9, 10).high == 1
+    half = 1.96 * standard_error(0.3, 100)
+    assert share_interval(0.3, 100).low == pytest.approx(0.3 - half, abs=1e-4)
 
 
 def test_pairwise_accuracy_counts_ties_half_and_has_the_binomial_error():
@@ -163,7 +175,8 @@ def test_a_score_that_the_groups_hold_fixed_is_seen_through():
     values = rows_of(table)
     level = values["pairwise_accuracy", "level"]
     assert level["value"] == 1  # within a pair it tells them apart, among all alleles hardly
-    assert (level["low"], level["high"]) == (1, 1)
+    assert (level["low"], level["high"]) == (pytest.approx(100 / (100 + 1.96**2), abs=1e-5), 1)
+    assert level["note"].endswith("standard error 0 = √(p(1 − p)/n), so the interval is Wilson’s")
     assert roc_auc_score(table["label"] == "bad", table["level"]) < 0.55
     chance = values["pairwise_accuracy", "noise"]
     error = np.sqrt(chance["value"] * (1 - chance["value"]) / 100)
@@ -182,8 +195,40 @@ def test_a_score_that_the_groups_hold_fixed_is_seen_through():
     assert macro["low"] < macro["value"] < macro["high"]
     # Where a consequence has fewer than 30 groups it does not count.
     few = rows_of(noise(69))["pairwise_accuracy_by_consequence", "noise"]
-    assert few["note"].endswith("at least 30 groups: missense_variant (40)")
-    assert not [metric for metric, _ in rows_of(noise(20)) if metric.endswith("consequence")]
+    assert few["note"].endswith(
+        "at least 30 groups: missense_variant (40); not in it: 29 groups of a consequence with "
+        "fewer"
+    )
+
+
+def test_no_mean_over_consequences_says_why():
+    for table in (noise(20), noise(20, 3)):
+        values = rows_of(table)
+        row = values[None, None]
+        assert not [metric for metric, _ in values if metric and metric.endswith("consequence")]
+        assert row["note"] == (
+            "not by consequence: none has at least 30 groups; not in it: 20 groups of a "
+            "consequence with fewer"
+        )
+        assert (row["value"], row["positives"]) == (None, 20)
+    assert (None, None) not in rows_of(noise(69))
+    # A contrast's positives are of one consequence, so that nothing is missing.
+    contrast = replace(task_of(noise(20)), kind=CONTRAST)
+    assert (None, None) not in rows_of(noise(20), contrast)
+
+
+def test_groups_of_no_consequence_are_counted():
+    table = noise(80, 1)
+    more = table.filter(pl.col("gene").is_in(["g41", "g42"]), label="bad")
+    more = more.with_columns(consequence=pl.lit("stop_gained"))
+    table = pl.concat([table, more]).with_columns(
+        consequence=pl.when(pl.col("gene") == "g3").then(None).otherwise("consequence")
+    )
+    note = rows_of(table)["auprc_by_consequence", "noise"]["note"]
+    assert note.endswith(
+        "missense_variant (39), intergenic_variant (38); not in it: 2 groups whose positives "
+        "differ in it, 1 groups whose positives have none"
+    )
 
 
 @pytest.mark.parametrize("negatives", [1, 9])
@@ -384,7 +429,7 @@ def test_a_note_that_several_rows_have_is_read_once():
     assert in_table[1] == in_table[0]
     assert [note for note in notes if note != "as above"] == list(dict.fromkeys(in_table))
     assert section.notes[0].startswith("Nothing is resampled")
-    assert section.notes[0].endswith("those of pairwise accuracies of their standard error.")
+    assert section.notes[0].endswith("(by Wilson’s formula where they are 0 or 1).")
 
 
 # Config and step

@@ -3,7 +3,9 @@
 The share of pairs within groups that are in the right order is Σ of Mann-Whitney counts (Mann and
 Whitney, Annals of Mathematical Statistics 1947, 10.1214/aoms/1177730491) over Σ of pairs. Of
 groups with one positive and one negative it is pairwise accuracy, whose standard error is that of
-a binomial share: √(p(1 − p)/n). Resamples draw whole groups, since the alleles of one are not
+a binomial share: √(p(1 − p)/n). Where that is 0, for all pairs are in one order, the interval is
+Wilson's (Journal of the American Statistical Association 1927, 10.1080/01621459.1927.10502953).
+Resamples draw whole groups, since the alleles of one are not
 independent.
 """
 
@@ -14,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from varlm.evaluation.resampling import Floats, Measured, resamples
+from varlm.evaluation.resampling import NORMAL_QUANTILE, Floats, Interval, Measured, resamples
 
 Flags = NDArray[np.bool_]
 Codes = NDArray[np.int64]
@@ -126,3 +128,15 @@ def by_class(
 def standard_error(share: float, pairs: int) -> float:
     """Return that of a share of independent pairs, √(p(1 − p)/n)."""
     return float(np.sqrt(share * (1 - share) / pairs))
+
+
+def share_interval(share: float, pairs: int) -> Interval:
+    """Return the 95 % interval of a share of independent pairs.
+
+    Of its standard error, cut at 0 and 1; of a share of 0 or 1, which has none, Wilson's.
+    """
+    if share in (0, 1):
+        other_end = float(NORMAL_QUANTILE**2 / (pairs + NORMAL_QUANTILE**2))
+        return Interval(0.0, other_end) if share == 0 else Interval(1 - other_end, 1.0)
+    half = NORMAL_QUANTILE * standard_error(share, pairs)
+    return Interval(float(max(share - half, 0)), float(min(share + half, 1)))

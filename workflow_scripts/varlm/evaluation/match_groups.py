@@ -5,7 +5,7 @@ one negative the measure is pairwise accuracy; with more of either it is AUROC a
 over the matched alleles, as TraitGym has them (Benegas, Eraslan and Song, bioRxiv 2025,
 10.1101/2025.02.11.637758: nine controls a positive), and the share of pairs within groups
 (`group_metrics`). Intervals are from resamples of whole groups, that of pairwise accuracy from its
-standard error.
+standard error (Wilson's where all pairs are in one order).
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ from varlm.evaluation.group_metrics import (
     Sets,
     by_class,
     ordered_pairs,
+    share_interval,
     standard_error,
     within_groups,
 )
 from varlm.evaluation.groups import Groups
-from varlm.evaluation.resampling import NORMAL_QUANTILE, Floats, Measured
+from varlm.evaluation.resampling import Floats, Measured
 from varlm.evaluation.rows import (
     AUPRC,
     AUPRC_BY_CONSEQUENCE,
@@ -85,7 +86,8 @@ def group_rows(
         return
     kind = "pairs" if task.groups.pairs else "groups"
     said = joined(f"{number} {kind}: {task.groups.about}", without)
-    metrics_of = _Metrics(sets, task.groups.pairs, _consequences(task, table, compared, sets))
+    consequences = _consequences(task, table, compared, sets)
+    metrics_of = _Metrics(sets, task.groups.pairs, consequences)
     chance = _by_chance(task, table, compared, metrics_of, settings.seed)
     measured = metrics_of(compared.values, settings.bootstrap, settings.seed)
     for metric, of_scores in measured.items():
@@ -93,6 +95,9 @@ def group_rows(
         for row in score_rows(word, metric, of_scores, compared, {**counts, "note": note}):
             row = with_chance(row, chance.get((metric, row["score"])))
             yield _with_standard_error(row, number) if metric == PAIRWISE else row
+    if consequences is not None and not consequences.names:
+        none = f"not by consequence: none has at least {FEWEST_OF_A_CLASS} groups"
+        yield {"group": word, **counts, "note": joined(none, consequences.left_out)}
 
 
 def _compared(
@@ -128,12 +133,13 @@ class _Consequences:
     """Consequences whose groups are enough for a mean over them.
 
     `classes` is the number of each group's consequence in `names`, −1 for none of them, shape
-    (groups,); `sizes` how many groups each has.
+    (groups,); `sizes` how many groups each has, `left_out` in words how many are of none and why.
     """
 
     classes: Codes
     names: list[str]
     sizes: list[int]
+    left_out: str
 
 
 def _consequences(
@@ -143,15 +149,15 @@ def _consequences(
     if task.kind == CONTRAST:
         return None
     terms = table["consequence"][compared.rows].cast(pl.String)
-    of_groups = (
+    of_positives = (
         pl.DataFrame({"group": sets.group, "term": terms})
         .filter(pl.Series(sets.positive))
         .group_by("group")
         .agg(pl.col("term").unique())
-        .sort("group")
-        .select(pl.when(pl.col("term").list.len() == 1).then(pl.col("term").list.first()))
-        .to_series()
+        .sort("group")["term"]
     )
+    differ = of_positives.list.len() > 1
+    of_groups = of_positives.list.first().set(differ, None)
     enough = (
         of_groups.drop_nulls()
         .value_counts()
@@ -161,7 +167,15 @@ def _consequences(
     names = enough["term"].to_list()
     numbers = {name: number for number, name in enumerate(names)}
     classes = np.array([numbers.get(term, -1) for term in of_groups], np.int64)
-    return _Consequences(classes, names, enough["count"].to_list())
+    without = of_groups.null_count() - int(differ.sum())
+    counts = {
+        "of a consequence with fewer": int((classes < 0).sum()) - of_groups.null_count(),
+        "whose positives differ in it": int(differ.sum()),
+        "whose positives have none": without,
+    }
+    left_out = [f"{number} groups {which}" for which, number in counts.items() if number]
+    said = f"not in it: {', '.join(left_out)}" if left_out else ""
+    return _Consequences(classes, names, enough["count"].to_list(), said)
 
 
 @dataclass(frozen=True)
@@ -218,9 +232,10 @@ class _Metrics:
                 f"{name} ({size})"
                 for name, size in zip(self.consequences.names, self.consequences.sizes, strict=True)
             ]
-            return (
+            mean = (
                 f"mean over consequences of at least {FEWEST_OF_A_CLASS} groups: {', '.join(shown)}"
             )
+            return joined(mean, self.consequences.left_out)
         return ""
 
 
@@ -240,9 +255,9 @@ def _by_chance(
 
 def _with_standard_error(row: Row, pairs: int) -> Row:
     """Return the row of a pairwise accuracy with the interval of its standard error."""
-    value = row["value"]
-    error = standard_error(value, pairs)
-    half = NORMAL_QUANTILE * error
-    low, high = np.clip([value - half, value + half], 0, 1)
+    interval = share_interval(row["value"], pairs)
+    error = standard_error(row["value"], pairs)
     said = f"standard error {error:.3g} = √(p(1 − p)/n)"
-    return noted({**row, "low": float(low), "high": float(high)}, said)
+    if not error:
+        said += ", so the interval is Wilson’s"
+    return noted({**row, "low": interval.low, "high": interval.high}, said)

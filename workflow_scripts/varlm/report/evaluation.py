@@ -177,7 +177,8 @@ def _noted_once(rows: Sequence[MeasuredRow]) -> list[MeasuredRow]:
 
 
 _FORMULAS = (
-    "those of odds ratios by Woolf’s formula, those of pairwise accuracies of their standard error"
+    "those of odds ratios by Woolf’s formula, those of pairwise accuracies of their standard error "
+    "(by Wilson’s formula where they are 0 or 1)"
 )
 
 

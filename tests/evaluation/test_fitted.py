@@ -17,7 +17,9 @@ from varlm.evaluation.groups import Groups
 from varlm.evaluation.labels import LABEL, LabelSpec
 from varlm.evaluation.measuring import measure
 from varlm.evaluation.rows import Settings
+from varlm.evaluation.strata import Strata
 from varlm.evaluation.tasks import Task, contrast_task, frequency_task, label_task
+from varlm.evaluation.within_strata import within_strata
 
 SPEC = LabelSpec("lab", "c", positive=("bad",), negative=("good",))
 SCORES = compared_scores(["gpn"], {"other": "higher"}, [], fit=[["gpn", "other"]])
@@ -219,7 +221,147 @@ def test_all_scores_are_on_the_alleles_that_all_have():
     assert [of_auroc[score]["missing"] for score in ("gpn", "other", FIT)] == [0, 100, 100]
 
 
-def test_of_match_groups_the_weights_are_those_of_the_task():
+def conditional(parts, bad, sets, training):
+    """Scikit-learn's weights on scores less their set's mean, of sets with both classes."""
+    frame = pl.DataFrame({"set": sets, "bad": bad, **{str(i): p for i, p in enumerate(parts)}})
+    frame = frame.filter(training).filter(pl.col("bad").n_unique().over("set") == 2)
+    centred = frame.select((pl.col(str(i)) - pl.col(str(i)).mean().over("set")) for i in (0, 1))
+    model = LogisticRegression(C=1 / (RIDGE * len(frame)), solver="newton-cholesky", tol=1e-12)
+    pipe = make_pipeline(StandardScaler(), model).fit(centred.to_numpy(), frame["bad"])
+    return model.coef_[0] / pipe[0].scale_
+
+
+def pairs_across_chromosomes(size=600):
+    """Pairs of alleles on any chromosomes, some of one class; an effect, and one of the pair."""
+    rng = np.random.default_rng(11)
+    sets = np.arange(size) // 2
+    of_pair = rng.normal(size=size // 2)[sets]
+    table = alleles(size, 5).with_columns(
+        gpn_llr=pl.col("gpn_llr") + of_pair, other=pl.col("other") - of_pair
+    )
+    odds = -table["gpn_llr"].to_numpy() + 2 * table["other"].to_numpy()
+    return table, rng.random(size) < 1 / (1 + np.exp(-odds)), sets
+
+
+def test_within_sets_each_chromosome_has_the_conditional_fit_of_the_others():
+    table, bad, sets = pairs_across_chromosomes()
+    everything = np.ones(bad.size, bool)
+    fits = with_fits(table, SCORES, everything, (bad, ~bad), sets=sets)
+    weights = fits.table.select(SCORES[-1].weights).to_numpy().T
+    parts = np.stack([-table["gpn_llr"].to_numpy(), table["other"].to_numpy()])
+    chromosomes = table["chrom"].to_numpy()
+    for chromosome in np.unique(chromosomes):
+        here = chromosomes == chromosome
+        expected = conditional(parts, bad, sets, ~here)
+        assert weights[1:, here] == pytest.approx(np.repeat(expected[:, None], here.sum(), 1), 1e-4)
+    # Of pairs these are twice the weights that make the conditional likelihood greatest.
+    held_out = chromosomes == "c0"
+    whole = [
+        pair
+        for pair in np.arange(bad.size).reshape(-1, 2)
+        if bad[pair].sum() == 1 and not held_out[pair].any()
+    ]
+    apart = np.array([parts[:, p[bad[p]]] - parts[:, p[~bad[p]]] for p in whole])[..., 0]
+    least = minimize(lambda w: np.logaddexp(0, -apart @ w).sum(), np.zeros(2), method="BFGS")
+    assert weights[1:, held_out][:, 0] == pytest.approx(2 * least.x, abs=1e-3)
+
+
+def test_a_score_that_is_the_same_within_sets_has_no_weight():
+    table, bad, sets = pairs_across_chromosomes()
+    same = (np.arange(bad.size // 2) * 0.1 + 0.3)[sets]
+    table = table.with_columns(other=pl.Series(same + 3 * bad.reshape(-1, 2).mean(1)[sets]))
+    fits = with_fits(table, SCORES, np.ones(bad.size, bool), (bad, ~bad), sets=sets)
+    assert (fits.table[SCORES[-1].weights[2]] == 0).all()
+    assert (fits.table[SCORES[-1].weights[1]] > 0.3).all()
+
+
+def confounded(seed, size=5000):
+    """Five classes of alleles; a score with an effect that is lower where more are positive."""
+    rng = np.random.default_rng(seed)
+    term = rng.integers(0, 5, size)
+    bad = rng.random(size) < np.array([0.02, 0.05, 0.1, 0.2, 0.4])[term]
+    table = alleles(size, 16, seed).with_columns(
+        consequence=pl.Series([f"term{i}" for i in term]),
+        gpn_llr=pl.Series(-(rng.normal(size=size) + 0.4 * bad - 0.8 * term)),
+    )
+    return table, bad, term
+
+
+def test_of_match_groups_the_weights_do_not_learn_what_is_matched():
+    """All alleles together say that low is bad, since the terms differ; pairs say that high is."""
+    reached = {"gpn": [], FIT: []}
+    by_task = []
+    for seed in range(3):
+        table, bad, term = confounded(seed)
+        codes = np.full(bad.size, -1)
+        for of_term in range(5):
+            positives = np.flatnonzero(bad & (term == of_term))
+            negatives = np.flatnonzero(~bad & (term == of_term))[: positives.size]
+            codes[negatives] = positives[: negatives.size]
+            codes[positives[: negatives.size]] = positives[: negatives.size]
+        codes = np.where(codes >= 0, np.unique(codes, return_inverse=True)[1] - 1, -1)
+        groups = Groups(codes, [str(i) for i in range(codes.max() + 1)], "matched 1:1", True)
+        task = Task("lab", "labels", "", bad, ~bad, groups=groups)
+        rows = measure([task], table, SCORES, Settings(0)).filter(metric="pairwise_accuracy")
+        for name, values in reached.items():
+            values.append(rows.filter(score=name)["value"].item())
+        of_task = values_of(table, (bad, ~bad))
+        positive, negative = (
+            of_task[of][np.argsort(codes[of])] for of in (bad & (codes >= 0), ~bad & (codes >= 0))
+        )
+        by_task.append((positive > negative).mean())
+    assert np.mean(by_task) < 0.45  # what the task's weights would say
+    assert np.mean(reached["gpn"]) > 0.57
+    assert np.mean(reached[FIT]) == pytest.approx(np.mean(reached["gpn"]), abs=0.02)
+
+
+@pytest.mark.parametrize("by_frequency", [False, True])
+def test_within_strata_the_weights_do_not_learn_the_strata(by_frequency):
+    table, bad, term = confounded(0)
+    known = features_of(term % 2).with_columns(
+        consequence=table["consequence"], tss_distance=pl.lit(None, pl.Int32)
+    )
+    table = table.with_columns(af=pl.Series(np.where(bad, 0.01, 0.3)))
+    task = frequency_task(table) if by_frequency else labelled(bad)
+    settings = Settings(0, strata=Strata(("consequence",), ()))
+    rows = measure([task], table, SCORES, settings, known).filter(group="all")
+    within = dict(rows.filter(metric="auroc_within_strata").select("score", "value").iter_rows())
+    assert within["gpn"] > 0.57
+    assert within[FIT] == pytest.approx(within["gpn"], abs=0.01)
+    of_task = values_of(table, (bad, ~bad))
+    chromosome = mutation_context.folds(table)
+    alone = within_strata(of_task[None], bad, term, chromosome).within.values[0]
+    assert alone < 0.45  # what the task's weights would say
+    raw = dict(rows.filter(metric="auroc").select("score", "value").iter_rows())
+    assert raw[FIT] > 0.6  # all alleles keep the task's
+
+
+def test_too_few_to_fit_to_within_sets_is_a_row_that_says_so():
+    table, bad, term = confounded(1, 400)
+    table = table.with_columns(chrom=pl.Series([f"c{i % 2}" for i in range(400)]))
+    # Strata of both classes on one chromosome alone.
+    term = np.where(table["chrom"] == "c0", 0, 1 + bad)
+    known = features_of(term).with_columns(
+        consequence=pl.Series([str(i) for i in term]), tss_distance=pl.lit(None, pl.Int32)
+    )
+    settings = Settings(0, strata=Strata(("consequence",), ()))
+    rows = measure([labelled(bad)], table, SCORES, settings, known).filter(group="all")
+    said = rows.filter(pl.col("metric").is_null(), score=FIT)["note"].to_list()
+    assert said == [
+        "within strata not fitted: without chromosome c0, too few: 0 positive and 0 negative "
+        "alleles; at least 10 of each are needed"
+    ]
+    assert set(rows.filter(metric="auroc_within_strata")["score"]) == {"gpn", "other"}
+    assert set(rows.filter(metric="auroc")["score"]) == {"gpn", "other", FIT}
+    codes = np.where(table["chrom"] == "c0", np.arange(400) // 40, -1)
+    groups = Groups(codes, [str(i) for i in range(10)], "of forty")
+    task = Task("lab", "labels", "", bad, ~bad, groups=groups)
+    rows = measure([task], table, SCORES, Settings(0)).filter(group="of forty")
+    assert rows["note"][0].startswith("not fitted: block 1") or "too few" in rows["note"][0]
+    assert FIT not in set(rows.filter(metric="auroc")["score"])
+
+
+def test_of_match_groups_the_weights_are_those_of_their_alleles():
     table = alleles(400)
     bad = np.random.default_rng(7).random(400) < 1 / (1 + np.exp(table["gpn_llr"].to_numpy()))
     task = labelled(bad)
@@ -230,7 +372,11 @@ def test_of_match_groups_the_weights_are_those_of_the_task():
     groups = Groups(codes, [str(i) for i in range(number)], word="of twins", pairs=True)
     # A score without any value there narrows the task, not the groups beyond what is fitted.
     table = table.with_columns(third=pl.Series(np.where(codes < 0, 1.0, np.nan)))
-    fitted = values_of(table, (bad, ~bad))
+    everything = np.ones(400, bool)
+    fits = with_fits(table, SCORES, everything, (bad, ~bad), sets=codes)
+    fitted = comparison(fits.table, fits.scores, codes >= 0).values[-1]
+    fitted = dict(zip(np.flatnonzero(codes >= 0).tolist(), fitted, strict=True))
+    fitted = np.array([fitted.get(i, np.nan) for i in range(400)])
     pairs = Task(task.name, task.kind, "", task.positive, task.negative, groups=groups)
     rows = measure([pairs], table, SCORES, Settings(0)).filter(group="of twins", score=FIT)
     better = fitted[order[:number]] > fitted[order[-number:]]
@@ -240,9 +386,7 @@ def test_of_match_groups_the_weights_are_those_of_the_task():
     )
     rows = measure([pairs], table, scores, Settings(0)).filter(group="of twins")
     assert rows.filter(score="gpn")["value"].is_not_null().all()
-    assert set(rows.filter(score=FIT)["note"]) == {
-        "not compared: no value on any allele of the task"
-    }
+    assert rows.filter(score=FIT)["value"].to_list() == pytest.approx([better.mean()])
 
 
 def test_turned_alleles_are_fitted_as_they_are_looked_at():
@@ -313,6 +457,7 @@ def features_of(cell):
             "trinucleotide": pl.Series(
                 np.array(TRINUCLEOTIDES.categories)[cell], dtype=TRINUCLEOTIDES
             ),
+            "pentamer": pl.Series([None] * cell.size, dtype=pl.String),
             "cpg": [False] * cell.size,
             "kind": ["snv"] * cell.size,
         }

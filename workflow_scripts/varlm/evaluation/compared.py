@@ -267,12 +267,17 @@ def _columns(score: Score) -> tuple[str, ...]:
     return (score.column,) if score.column else score.weights
 
 
+def weighed(score: Score, parts: Floats, alleles: pl.DataFrame) -> Floats:
+    """Return a fitted combination of scores, shape (parts, alleles), by their weights' columns."""
+    constant, *weights = (alleles[name].to_numpy() for name in score.weights)
+    combined: Floats = constant + (np.stack(weights) * parts).sum(axis=0)
+    return combined
+
+
 def _combined(score: Score, parts: Floats, alleles: pl.DataFrame) -> Floats:
     """Return a combination of scores, shape (parts, alleles), on those alleles."""
     if score.fitted:
-        constant, *weights = (alleles[name].to_numpy() for name in score.weights)
-        combined: Floats = constant + (np.stack(weights) * parts).sum(axis=0)
-        return combined
+        return weighed(score, parts, alleles)
     return mean_rank(parts) if alleles.height else parts[0]
 
 

@@ -9,28 +9,25 @@ Eraslan and Song, bioRxiv 2025, 10.1101/2025.02.11.637758), since neighbours sha
 The regression's intercept is left out of the value. It is the log-odds of the other chromosomes,
 which are low where an allele's own chromosome has many positives: with it, a score of noise alone
 would tell positives from negatives the wrong way round.
+
+Of match groups and strata it is fitted anew, to what differs within them (`with_fits`).
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from varlm.evaluation import mutation_context
 from varlm.evaluation.compared import Comparison, Score, comparison
-from varlm.evaluation.rows import EVERYTHING, FEWEST, Row, class_counts, too_few
+from varlm.evaluation.fit_alleles import Classes, Codes, FitAlleles, Flags, Floats, at
+from varlm.evaluation.rows import EVERYTHING, Row
 
 log = logging.getLogger(__name__)
-
-Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
-Codes = NDArray[np.int64]
-Classes = tuple[Flags, Flags]  # positives and negatives
 
 RIDGE = 1e-6  # of the squared weights, for each allele: keeps separable classes finite, no more
 _STEPS = 10_000  # at most
@@ -63,8 +60,14 @@ def with_fits(
     truth: Classes | Floats,
     turned: Flags | None = None,
     known: pl.DataFrame | None = None,
+    sets: Codes | None = None,
 ) -> Fits:
     """Fit the scores that are fitted to a task, on the alleles for which all scores have a value.
+
+    With sets, whose alleles are compared with each other alone, on scores less their mean in the
+    set: what differs between sets says nothing there, and a weight that learned it may have the
+    wrong sign within them. Of pairs this is conditional logistic regression (twice its weights),
+    of larger sets an approximation of it.
 
     Parameters
     ----------
@@ -81,12 +84,17 @@ def with_fits(
     known : polars.DataFrame, optional
         From `features.features`, of the same rows: where the baseline of mutation context is a
         part.
+    sets : numpy.ndarray, optional
+        Number of each allele's set, −1: of none, int64, of the same shape; of two classes only.
+        Alleles of no set have no weights, those of a set of one class take no part in the fit.
     """
     wanted = [score for score in scores if score.fitted]
     if not wanted:
         return Fits(table, list(scores), [])
-    compared = comparison(table, [score for score in scores if not score.parts], members, turned)
-    alleles = _Alleles.of(compared, table, truth, known)
+    in_sets = members if sets is None else members & (sets >= 0)
+    compared = comparison(table, [score for score in scores if not score.parts], in_sets, turned)
+    of_task = compared.rows if sets is None else np.flatnonzero(members)
+    alleles = FitAlleles.of(compared.rows, of_task, table, truth, known, sets)
     reasons = {score.name: why for score in wanted if (why := _unfit(score, compared, alleles))}
     columns = [
         column
@@ -101,96 +109,19 @@ def with_fits(
     )
 
 
-@dataclass(frozen=True)
-class _Alleles:
-    """The alleles of a comparison, in its order.
-
-    Attributes
-    ----------
-    places : polars.DataFrame
-        `chrom` and `pos`.
-    fold : numpy.ndarray
-        From `mutation_context.folds`.
-    truth : tuple of numpy.ndarray, or numpy.ndarray
-    known : polars.DataFrame or None
-    """
-
-    places: pl.DataFrame
-    fold: Codes
-    truth: Classes | Floats
-    known: pl.DataFrame | None
-
-    @classmethod
-    def of(
-        cls,
-        compared: Comparison,
-        table: pl.DataFrame,
-        truth: Classes | Floats,
-        known: pl.DataFrame | None,
-    ) -> _Alleles:
-        rows = compared.rows
-        places = table.select("chrom", "pos")[rows]
-        return cls(
-            places,
-            mutation_context.folds(places),
-            _at(truth, rows),
-            known[rows] if known is not None else None,
-        )
-
-    def folds(self) -> Iterator[tuple[int, Flags]]:
-        """Yield the number of each fold, and the alleles of the others."""
-        for held_out in np.unique(self.fold).tolist():
-            yield held_out, self.fold != held_out
-
-    def name(self, fold: int) -> str:
-        """Return a fold in words."""
-        if self.places["chrom"].n_unique() > 1:
-            return f"chromosome {self.places['chrom'][int(np.argmax(self.fold == fold))]}"
-        return f"block {fold + 1} of {mutation_context.BLOCKS}"
-
-    def baseline(self, training: Flags) -> Floats:
-        """Return the baseline of mutation context made of some alleles alone, in their order.
-
-        What it is for an allele is made of the truth on all other chromosomes, so also on the one
-        that is held out: a weight fitted to that would know the sign of the baseline there.
-        """
-        assert self.known is not None
-        alone = self.places.filter(training)
-        everything = np.ones(alone.height, bool)
-        truth = _at(self.truth, np.flatnonzero(training))
-        table = mutation_context.with_column(alone, self.known.filter(training), everything, truth)
-        return table[mutation_context.SCORE.column].to_numpy()
-
-
-def _at(truth: Classes | Floats, rows: Codes | NDArray[np.intp]) -> Classes | Floats:
-    """Return the classes, or the number, of some alleles."""
-    return (truth[0][rows], truth[1][rows]) if isinstance(truth, tuple) else truth[rows]
-
-
-def _unfit(score: Score, compared: Comparison, alleles: _Alleles) -> str:
+def _unfit(score: Score, compared: Comparison, alleles: FitAlleles) -> str:
     """Return why a score cannot be fitted, "" where it can."""
     there = {other.name for other in compared.scores}
     if lacking := [part for part in score.parts if part not in there]:
         return f"not fitted: {' and '.join(lacking)} has no value on any allele of the task"
-    if not alleles.fold.size:
+    if not alleles.at.size:
         return "not fitted: no allele of the task has a value of every score"
-    for fold, training in alleles.folds():
-        if few := _few(alleles.truth, training):
-            return f"not fitted: without {alleles.name(fold)}, {few}"
-    return ""
-
-
-def _few(truth: Classes | Floats, training: Flags) -> str:
-    """Return in words that there are too few alleles to fit to, "" where there are enough."""
-    if isinstance(truth, tuple):
-        positive, negative = (of_class & training for of_class in truth)
-        return too_few(class_counts(positive[positive | negative]))
-    total = int(training.sum())
-    return f"too few: {total} alleles; at least {FEWEST} are needed" if total < FEWEST else ""
+    few = alleles.too_few()
+    return f"not fitted: {few}" if few else ""
 
 
 def _weight_columns(
-    score: Score, compared: Comparison, alleles: _Alleles, height: int
+    score: Score, compared: Comparison, alleles: FitAlleles, height: int
 ) -> list[pl.Series]:
     """Return the columns `score.weights`: NaN for alleles that are not compared."""
     names = [other.name for other in compared.scores]
@@ -200,7 +131,7 @@ def _weight_columns(
     return [pl.Series(name, column) for name, column in zip(score.weights, weights, strict=True)]
 
 
-def _weights(score: Score, values: Floats, alleles: _Alleles) -> Floats:
+def _weights(score: Score, values: Floats, alleles: FitAlleles) -> Floats:
     """Return constant and weights of each allele, of the fit without its chromosome.
 
     The constant makes 0 the value of the task's mean allele, the same one in every fold.
@@ -213,20 +144,24 @@ def _weights(score: Score, values: Floats, alleles: _Alleles) -> Floats:
     center = values.mean(axis=1)
     weights = np.empty((len(values) + 1, values.shape[1]))
     per_deviation = []
+    fold_of_each, truth = alleles.fold, alleles.truth
     for fold, training in alleles.folds():
         features = values[:, training]
         if mutation_context.SCORE.name in score.parts:
-            features[score.parts.index(mutation_context.SCORE.name)] = alleles.baseline(training)
-        slopes, spread = _slopes(features, _at(alleles.truth, np.flatnonzero(training)))
-        weights[:, alleles.fold == fold] = np.array([-slopes @ center, *slopes])[:, None]
+            own = score.parts.index(mutation_context.SCORE.name)
+            features[own] = alleles.baseline(fold)[training]
+        features = alleles.centred(features, training)
+        slopes, spread = _slopes(features, at(truth, np.flatnonzero(training)))
+        weights[:, fold_of_each == fold] = np.array([-slopes @ center, *slopes])[:, None]
         per_deviation.append(slopes * spread)
     shown = ", ".join(
         f"{part} {of_folds.mean():.3g} ({of_folds.min():.3g} to {of_folds.max():.3g})"
         for part, of_folds in zip(score.parts, np.array(per_deviation).T, strict=True)
     )
     log.info(
-        "evaluate.fit: %s: weights per standard deviation, mean and range of the folds: %s",
+        "evaluate.fit: %s%s: weights per standard deviation, mean and range of the folds: %s",
         score.name,
+        "" if alleles.sets is None else ", within match groups or strata",
         shown,
     )
     return weights

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from varlm.evaluation import features, metrics, mutation_context
 from varlm.evaluation.calibrated import calibrated_rows, split_calibrated
 from varlm.evaluation.compared import Comparison, Score, comparison
-from varlm.evaluation.fitted import with_fits
+from varlm.evaluation.fitted import Fits, with_fits
 from varlm.evaluation.match_groups import group_rows
 from varlm.evaluation.rarity import frequency_rows
 from varlm.evaluation.rows import (
@@ -91,12 +92,21 @@ def _of_task(
     if known is not None and mutation_context.SCORE in scores:  # another for each task
         table = mutation_context.with_column(table, known, members, truth)
     turned = None if task.spectrum is None else task.spectrum.turned
-    strata = _strata(task, settings, known)
-    fits = with_fits(table, split_calibrated(task, scores)[0], members, truth, turned, known)
+    shared = split_calibrated(task, scores)[0]
+    fits = with_fits(table, shared, members, truth, turned, known)
     yield from fits.rows
+    strata = alike = _strata(task, settings, known)
+    if strata is not None and strata.words and any(score.fitted for score in fits.scores):
+        codes = strata.within_chromosomes(table["chrom"])
+        strata = _with_weights(
+            strata, with_fits(table, fits.scores, members, truth, turned, known, codes)
+        )
     yield from _rows(task, fits.table, fits.scores, settings, strata)
-    yield from group_rows(task, fits.table, fits.scores, settings)
-    yield from calibrated_rows(task, table, scores, settings, strata, known)
+    if task.groups is not None and task.positive is not None:
+        within = with_fits(table, shared, members, truth, turned, known, task.groups.codes)
+        yield from ({**row, "group": task.groups.word} for row in within.rows)
+        yield from group_rows(task, within.table, within.scores, settings)
+    yield from calibrated_rows(task, table, scores, settings, alike, known)
 
 
 def _strata(task: Task, settings: Settings, known: pl.DataFrame | None) -> TaskStrata | None:
@@ -104,6 +114,13 @@ def _strata(task: Task, settings: Settings, known: pl.DataFrame | None) -> TaskS
     if known is None or settings.strata is None or task.positive is None:
         return None
     return settings.strata.of(task, known)
+
+
+def _with_weights(strata: TaskStrata, within: Fits) -> TaskStrata:
+    """Return strata with what was fitted within them."""
+    columns = [name for score in within.scores for name in score.weights]
+    unfit = {row["score"]: row["note"] for row in within.rows}
+    return replace(strata, weights=within.table.select(columns) if columns else None, unfit=unfit)
 
 
 def _looked_at(task: Task, known: pl.DataFrame) -> pl.DataFrame:

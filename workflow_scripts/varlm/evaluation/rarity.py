@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -144,7 +144,6 @@ def _by_chance(
     """
     frequency = spectrum.frequency[compared.rows]
     either = classes.rare | classes.common
-    rows = compared.rows[either]
     enough = not too_few(classes.counts)
     sums: dict[tuple[str, str, str], list[float]] = {}
     for values in shuffles(table, compared, spectrum.turned, settings.seed):
@@ -152,7 +151,8 @@ def _by_chance(
         if enough:
             auroc, _ = metrics.areas(values[:, either], classes.rare[either])
             reached[EVERYTHING, AUROC] = auroc.values
-            within = within_alone(values[:, either], classes.rare[either], rows, strata, table)
+            shuffled = replace(compared, values=values)
+            within = within_alone(shuffled, either, classes.rare, strata, table)
             if within is not None:
                 reached[EVERYTHING, AUROC_WITHIN_STRATA] = within
             for share in settings.quantiles:

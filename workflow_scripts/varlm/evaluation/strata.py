@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
@@ -72,7 +72,26 @@ class Strata:
 
 @dataclass(frozen=True)
 class TaskStrata:
-    """A number for the stratum of each allele, int64, shape (alleles of the table,); in words."""
+    """The strata of a task's alleles.
+
+    Attributes
+    ----------
+    codes : numpy.ndarray
+        Number of each allele's stratum, int64, shape (alleles of the table,).
+    words : str
+        What makes them.
+    weights : polars.DataFrame, optional
+        Columns of `Score.weights`, fitted within them, of the rows of the table.
+    unfit : mapping
+        Fitted score → why it could not be fitted within them.
+    """
 
     codes: Codes
     words: str
+    weights: pl.DataFrame | None = None
+    unfit: Mapping[str, str] = field(default_factory=dict)
+
+    def within_chromosomes(self, chromosome: pl.Series) -> Codes:
+        """Return a number for chromosome and stratum: what pairs of alleles are compared in."""
+        number: Codes = chromosome.rank("dense").cast(pl.Int64).fill_null(0).to_numpy()
+        return number * (int(self.codes.max(initial=0)) + 1) + self.codes

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from varlm.evaluation.compared import Comparison
+from varlm.evaluation.compared import Comparison, weighed
 from varlm.evaluation.metrics import FEWEST_CHROMOSOMES
 from varlm.evaluation.rows import (
     AUROC_EXPLAINED,
@@ -55,12 +56,13 @@ def strata_rows(
     truth = positive[members]
     alleles = (truth, *_places(compared.rows[members], strata, table))
     counts = class_counts(truth[usable(*alleles)[0]])
+    compared, values = _refitted(compared, members, strata)
     if few := too_few(counts):
         yield {"group": group, **counts, "note": f"not within strata ({strata.words}): {few}"}
         return
-    measured = within_strata(
-        compared.values[:, members], *alleles, settings.bootstrap, settings.seed
-    )
+    for name, why in strata.unfit.items():
+        yield {"group": group, "score": name, "note": f"within strata {why}"}
+    measured = within_strata(values, *alleles, settings.bootstrap, settings.seed)
     assert measured is not None
     shared = {**counts, "note": _note(measured, strata, truth.size)}
     yield from score_rows(group, AUROC_WITHIN_STRATA, measured.within, compared, shared)
@@ -70,23 +72,52 @@ def strata_rows(
 
 
 def within_alone(
-    scores: Floats, positive: Flags, rows: Codes, strata: TaskStrata | None, table: pl.DataFrame
+    compared: Comparison,
+    members: Flags,
+    positive: Flags,
+    strata: TaskStrata | None,
+    table: pl.DataFrame,
 ) -> Floats | None:
     """Return the AUROC within strata, shape (scores,); None without strata that have both classes.
 
+    NaN of a score that could not be fitted within them.
+
     Parameters
     ----------
-    scores : numpy.ndarray
-        Shape (scores, alleles).
-    positive : numpy.ndarray
-        bool, shape (alleles,).
-    rows : numpy.ndarray
-        Those of the table, shape (alleles,).
+    members, positive, strata, table
+        As in `strata_rows`.
     """
     if strata is None or not strata.words:
         return None
-    measured = within_strata(scores, positive, *_places(rows, strata, table))
-    return None if measured is None else measured.within.values
+    fitted, values = _refitted(compared, members, strata)
+    places = _places(compared.rows[members], strata, table)
+    measured = within_strata(values, positive[members], *places)
+    if measured is None:
+        return None
+    kept = {score.name for score in fitted.scores}
+    reached = np.full(len(compared.scores), np.nan)
+    reached[[score.name in kept for score in compared.scores]] = measured.within.values
+    return reached
+
+
+def _refitted(
+    compared: Comparison, members: Flags, strata: TaskStrata
+) -> tuple[Comparison, Floats]:
+    """Return a comparison without scores that could not be fitted within strata, and its values.
+
+    Those are of the members, shape (scores, members), of fitted scores by the weights within strata
+    in place of the task's.
+    """
+    kept = [score for score in compared.scores if score.name not in strata.unfit]
+    by_name = dict(zip((score.name for score in compared.scores), compared.values, strict=True))
+    values = {score.name: by_name[score.name][members] for score in kept}
+    if strata.weights is not None:
+        weights = strata.weights[compared.rows[members]]
+        for score in kept:
+            if score.fitted:
+                parts = np.stack([values[part] for part in score.parts])
+                values[score.name] = weighed(score, parts, weights)
+    return replace(compared, scores=kept), np.array([values[score.name] for score in kept])
 
 
 def _places(rows: Codes, strata: TaskStrata, table: pl.DataFrame) -> tuple[Codes, Codes]:

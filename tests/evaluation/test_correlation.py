@@ -169,6 +169,8 @@ def test_numbers_with_groups_are_never_pooled_and_still_shown():
     assert [chart.title for chart in section.charts] == ["Rank correlation", "Linear correlation"]
     (points,) = section.charts[0].specification["datasets"].values()
     assert points[0]["line"] == "x, by group"
+    # Labels of three lines have room beside two scores, so that none is left out.
+    assert section.charts[0].specification["height"] >= 3 * 3 * 13
     (shown,) = section.tasks
     assert {row.metric for row in shown.rows} == {
         "Spearman’s ρ, mean over groups",

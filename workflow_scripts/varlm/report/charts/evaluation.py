@@ -31,6 +31,7 @@ from varlm.report.charts.chart import FIGURE_WIDTH, LONG_LABELS, PageChart, Row,
 
 _LINES = 40  # of a chart: questions; the table has all
 _POINT, _GAP = 11, 12  # px of a score's point, and between two questions
+_LABEL_LINE = 14  # px of a line of a question's label: one that has no room is not drawn
 _TICKS = 6
 # Task, group and metric of a line below each other, so that none is cut off with the others.
 _LABEL = "split(replace(datum.label, regexp('_variant', 'g'), ''), ', ')"
@@ -233,5 +234,6 @@ def _drawn(
         once = alt.Chart(data).transform_aggregate(points="count()")
         line = once.mark_rule(strokeDash=[4, 4], color=theme.BACKGROUND, strokeWidth=1.5)
         layers.insert(0, line.encode(x=alt.datum(panel.chance)))
-    height = len(lines) * (_POINT * len(shown) + _GAP)
+    label = _LABEL_LINE * max(line.count(", ") + 1 for line in lines)
+    height = len(lines) * max(_POINT * len(shown) + _GAP, label)
     return alt.layer(*layers).properties(height=height)

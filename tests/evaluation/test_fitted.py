@@ -12,6 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from varlm.evaluation import mutation_context
 from varlm.evaluation.compared import Score, compared_scores, comparison
 from varlm.evaluation.features import TRINUCLEOTIDES
+from varlm.evaluation.fit_alleles import FitAlleles
 from varlm.evaluation.fitted import RIDGE, linear, logistic, with_fits
 from varlm.evaluation.groups import Groups
 from varlm.evaluation.labels import LABEL, LabelSpec
@@ -449,6 +450,24 @@ def test_the_baseline_of_mutation_context_is_a_part_that_finds_nothing_in_noise(
     assert reached["gpn+mutation_context fitted"] == pytest.approx(
         reached["mutation_context"], abs=0.02
     )
+
+
+@pytest.mark.parametrize("chromosomes", [1, 2, 3])
+def test_the_baseline_as_a_part_is_that_of_the_other_folds(chromosomes):
+    table, cell = alleles(300, chromosomes), np.random.default_rng(12).integers(0, 5, 300)
+    bad = np.random.default_rng(13).random(300) < 0.1 + 0.2 * cell
+    known, everything = features_of(cell), np.arange(300)
+    fit_alleles = FitAlleles.of(everything[::2], everything, table, (bad, ~bad), known, None)
+    fold = mutation_context.folds(table)
+    for held_out in range(fold.max() + 1):
+        rest = fold != held_out
+        truth = (bad[rest], ~bad[rest])
+        again = mutation_context.with_column(
+            table.filter(rest), known.filter(rest), np.ones(rest.sum(), bool), truth
+        )
+        expected = np.full(300, np.nan)
+        expected[rest] = again[mutation_context.SCORE.column].to_numpy()
+        assert fit_alleles.baseline(held_out) == pytest.approx(expected[::2], nan_ok=True)
 
 
 def features_of(cell):

@@ -33,8 +33,8 @@ class FitAlleles:
         From `mutation_context.folds`.
     task_truth : tuple of numpy.ndarray, or numpy.ndarray
         The two classes, or the number.
-    known : polars.DataFrame or None
-        From `features.features`.
+    cell : numpy.ndarray or None
+        From `mutation_context.cells`.
     at : numpy.ndarray
         Which of them are compared, int64, shape (alleles,).
     sets : numpy.ndarray or None
@@ -45,7 +45,7 @@ class FitAlleles:
     task: pl.DataFrame
     task_fold: Codes
     task_truth: Classes | Floats
-    known: pl.DataFrame | None
+    cell: Codes | None
     at: Codes
     sets: Codes | None
 
@@ -75,7 +75,7 @@ class FitAlleles:
             places,
             mutation_context.folds(places),
             at(truth, task),
-            known[task] if known is not None else None,
+            mutation_context.cells(known[task]) if known is not None else None,
             np.searchsorted(task, compared),
             _dense(sets[compared]) if sets is not None else None,
         )
@@ -130,14 +130,13 @@ class FitAlleles:
         What it is for an allele is made of the truth on all other chromosomes, so also on the one
         that is held out: a weight fitted to that would know the sign of the baseline there.
         """
-        assert self.known is not None
-        training = self.task_fold != held_out
-        alone = self.task.filter(training)
-        everything = np.ones(alone.height, bool)
-        truth = at(self.task_truth, np.flatnonzero(training))
-        table = mutation_context.with_column(alone, self.known.filter(training), everything, truth)
-        values = np.full(training.size, np.nan)
-        values[training] = table[mutation_context.SCORE.column].to_numpy()
+        assert self.cell is not None
+        rest = np.flatnonzero(self.task_fold != held_out)
+        # The one chromosome that is left of two, and blocks, are cut into blocks anew.
+        whole = self.task["chrom"].n_unique() > 2
+        fold = self.task_fold[rest] if whole else mutation_context.folds(self.task[rest])
+        values = np.full(self.task_fold.size, np.nan)
+        values[rest] = mutation_context.baseline(self.cell[rest], fold, at(self.task_truth, rest))
         return values[self.at]
 
     def centred(self, features: Floats, training: Flags) -> Floats:

@@ -132,6 +132,13 @@ def means(cell: Codes, fold: Codes, numbers: Floats) -> Floats:
     return score[fold, cell]
 
 
+def baseline(cell: Codes, fold: Codes, truth: tuple[Flags, Flags] | Floats) -> Floats:
+    """Return the baseline of alleles: `log_odds` of two classes, `means` of a number."""
+    if isinstance(truth, tuple):
+        return log_odds(cell, fold, *truth)
+    return means(cell, fold, truth)
+
+
 def _elsewhere(values: Floats, cell: Codes, fold: Codes, folds_of_all: Codes) -> Floats:
     """Return sums by cell over all folds but one, for each of them, shape (folds, cells)."""
     number = int(folds_of_all.max(initial=-1)) + 1
@@ -160,10 +167,9 @@ def with_column(
         The two classes, or the number, shape (alleles,).
     """
     cell, fold = cells(known.filter(members)), folds(alleles.filter(members))
+    of_members = (
+        (truth[0][members], truth[1][members]) if isinstance(truth, tuple) else truth[members]
+    )
     values = np.full(alleles.height, np.nan)
-    if isinstance(truth, tuple):
-        positive, negative = truth
-        values[members] = log_odds(cell, fold, positive[members], negative[members])
-    else:
-        values[members] = means(cell, fold, truth[members])
+    values[members] = baseline(cell, fold, of_members)
     return alleles.with_columns(pl.Series(_COLUMN, values))

@@ -94,4 +94,5 @@ class TaskStrata:
     def within_chromosomes(self, chromosome: pl.Series) -> Codes:
         """Return a number for chromosome and stratum: what pairs of alleles are compared in."""
         number: Codes = chromosome.rank("dense").cast(pl.Int64).fill_null(0).to_numpy()
-        return number * (int(self.codes.max(initial=0)) + 1) + self.codes
+        codes: Codes = number * (self.codes.max(initial=0) + 1) + self.codes
+        return codes

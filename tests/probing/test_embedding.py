@@ -16,8 +16,11 @@ from varlm.genome.windows import reverse_complement
 from varlm.models.loading import load_model
 from varlm.models.preparing import prepare
 from varlm.probing import writing
+from varlm.probing.cnn import OneHot
 from varlm.probing.embedding import embed, read_width
+from varlm.probing.kmers import kmer_counts
 from varlm.probing.parts import open_embeddings, part_path
+from varlm.probing.running import sequence_codes
 from varlm.probing.specification import ProbeLabel, ProbeSpec
 from varlm.probing.tables import read_probe_table
 from varlm.scoring.hardware import Hardware
@@ -49,7 +52,15 @@ def genome(make_reference):
 def run(tmp_path, genome):
     """A function: rows, and how they are embedded → the embeddings."""
 
-    def run(rows, model, header="chrom start end strand y", folder="out", positions="all", **spec):
+    def run(
+        rows,
+        model,
+        header="chrom start end strand y",
+        folder="out",
+        positions="all",
+        genome=genome,
+        **spec,
+    ):
         lines = [header.split(), *rows]
         path = tmp_path / "table.tsv"
         path.write_text("\n".join("\t".join(map(str, row)) for row in lines) + "\n")
@@ -179,6 +190,41 @@ def test_an_insertion_moves_what_is_behind_it(run, tmp_path):
     )
     behind = alternate[0, middle + 3 + REACH :]
     np.testing.assert_allclose(behind, reference[0, middle + REACH : -3], atol=1e-5)
+
+
+@pytest.mark.parametrize("window", [63, 64])
+def test_variants_on_the_reverse_strand_are_those_of_the_other_genome(
+    run, tmp_path, make_reference, window
+):
+    """Embeddings of -, and all that reads sequence alone: as of + on the reverse complement."""
+    model = prepare(make_checkpoint(tmp_path / "gpn", CONFIGS["convnet"]), window=window, **PREPARE)
+    base = CHR[99]
+    other = "ACGT"["CGTA".index(base)]
+    end = next(end for end in range(103, 109) if CHR[end - 1] != base)
+    pairs = [(base, other), (base, base + "GA" + other), (CHR[99:end], base)]
+    header = "chrom pos ref alt strand y"
+    behind = [("chr1", 100, *pair, "-", 1) for pair in pairs]
+    turned = [("chr1", 402 - 100 - len(ref), rc(ref), rc(alt), "+", 1) for ref, alt in pairs]
+    other_genome = Genome.open(make_reference({"chr1": rc(CHR)}, "turned"))
+    ours = run(behind, model, header, length=SIZE)
+    theirs = run(turned, model, header, folder="turned_out", genome=other_genome, length=SIZE)
+    np.testing.assert_array_equal(ours.features("all"), theirs.features("all"))
+    one, two = sequence_codes(ours.rows), sequence_codes(theirs.rows)
+    np.testing.assert_array_equal(OneHot(one).take(np.arange(3)), OneHot(two).take(np.arange(3)))
+    for codes, other_codes in zip(one, two, strict=True):
+        np.testing.assert_array_equal(kmer_counts(codes, 3), kmer_counts(other_codes, 3))
+    forward = run([(*row[:4], "+", 1) for row in behind], model, header, length=SIZE)
+    assert np.abs(ours.features("all") - forward.features("all")).max() > 0.01
+
+
+def test_variants_without_a_strand_are_those_of_before(run, gpn):
+    """The same digest, too, so that parts that are there are kept."""
+    rows = [("chr1", 100 + i, CHR[99 + i], "ACGT"["CGTA".index(CHR[99 + i])], i) for i in range(3)]
+    embeddings = run(rows, gpn, "chrom pos ref alt y", length=SIZE)
+    forward = [(*row[:4], "+", row[4]) for row in rows]
+    again = run(forward, gpn, "chrom pos ref alt strand y", folder="again", length=SIZE)
+    assert embeddings.record.identity == again.record.identity
+    assert embeddings.rows["strand"].to_list() == ["+"] * 3
 
 
 def test_sequences_are_read_as_contigs(run, gpn, tmp_path):

@@ -122,6 +122,103 @@ def test_variants_have_their_bases_around_them(read):
     assert read(text).length == 128
 
 
+def alleles_at(site, text=CHR1):
+    """REF, ALT of an SNV, an insertion, a deletion and a substitution of several bases."""
+    base = text[site]
+    other = "ACGT"["CGTA".index(base)]
+    end = next(end for end in range(site + 4, site + 9) if text[end - 1] != base)
+    yield base, other
+    yield base, base + "GA" + other
+    yield text[site:end], base
+    yield text[site : site + 3], rc(text[site : site + 3])[::-1]  # the complement: all differ
+
+
+def read_behind(text, site, ref, alt, length):
+    """Return reference and ALT around a variant on -, by writing out both whole contigs.
+
+    The middle is the first base that changes, as seen on the strand.
+    """
+    whole, other = rc(text), rc(text[:site] + alt + text[site + len(ref) :])
+    shown_ref, shown_alt = rc(ref), rc(alt)
+    while shown_ref and shown_alt and shown_ref[-1] == shown_alt[-1]:
+        shown_ref, shown_alt = shown_ref[:-1], shown_alt[:-1]
+    shared = 0
+    while shared < min(len(shown_ref), len(shown_alt)) and shown_ref[shared] == shown_alt[shared]:
+        shared += 1
+    start = len(text) - site - len(ref) + shared - length // 2
+    return whole[start : start + length], other[start : start + length]
+
+
+@pytest.mark.parametrize("length", [16, 17])
+def test_variants_are_read_on_their_strand(read, length):
+    pairs = [(site, *pair) for site in range(60, 140, 7) for pair in alleles_at(site)]
+    rows = [("chr1", site + 1, ref, alt, "-", 1) for site, ref, alt in pairs]
+    forward = [(*row[:4], sign, 1) for row, sign in zip(rows, [*"+."] * len(rows), strict=False)]
+    header = "chrom pos ref alt strand y"
+    table = read(tsv(*rows, *forward, header=header), length=length)
+    frame = table.rows.frame
+    behind, ahead = frame[: len(rows)], frame[len(rows) :]
+    expected = [read_behind(CHR1, *pair, length) for pair in pairs]
+    assert behind["sequence"].to_list() == [reference for reference, _ in expected]
+    assert behind["alternate"].to_list() == [alternate for _, alternate in expected]
+    assert [rc(CHR1[a:b]) for a, b in behind.select("start", "end").iter_rows()] == [
+        reference for reference, _ in expected
+    ]
+    plain = read(tsv(*([*row[:4], 1] for row in rows), header=VARIANT), length=length)
+    columns = ["start", "end", "strand", "sequence", "alternate"]
+    assert ahead.select(columns).equals(plain.rows.frame.select(columns))
+    snvs = [i for i, (_, ref, alt) in enumerate(pairs) if len(ref) == len(alt) == 1]
+    for row in snvs:
+        one, other = behind.row(row)[-2:]
+        assert [i for i in range(length) if one[i] != other[i]] == [length // 2]
+        assert one[length // 2] == rc(pairs[row][1])
+
+
+def test_ends_of_contigs_are_those_of_the_strand(read):
+    """Of 16 bp on + 8 are before the first base that changes, on - behind the last one."""
+    header = "chrom pos ref alt strand y"
+
+    def snvs(*sites):
+        for site, strand in sites:
+            yield "chr1", site + 1, CHR1[site], "ACGT"["CGTA".index(CHR1[site])], strand, site
+
+    text = tsv(*snvs((7, "+"), (8, "+"), (192, "+"), (193, "+")), header=header)
+    assert read(text, length=16).rows.frame["label"].to_list() == [8, 192]
+    text = tsv(*snvs((6, "-"), (7, "-"), (191, "-"), (192, "-")), header=header)
+    assert read(text, length=16).rows.frame["label"].to_list() == [7, 191]
+    deletions = []
+    for at in (6, 7):  # what is lost begins behind it
+        end = next(end for end in range(at + 4, at + 9) if CHR1[end - 1] != CHR1[at])
+        deletions.append(("chr1", at + 1, CHR1[at:end], CHR1[at], "-", at))
+    table = read(tsv(*deletions, header=header), length=16)  # ALT has 8 bp from before it
+    assert table.rows.frame["label"].to_list() == [7]
+    assert table.rows.frame["alternate"][0].endswith(rc(CHR1[:8]))
+    assert table.left_out == {"past_contig_end": 1}
+
+
+def test_a_circle_goes_on_on_both_strands(read, make_reference):
+    folder = make_reference({"chr1": CHR1}, "circle")
+    CircularContigs(contigs={"chr1": "the config"}).write(folder / "circular.json")
+    genome = Genome.open(folder)
+    alt = "ACGT"["CGTA".index(CHR1[2])]
+    text = tsv(("chr1", 3, CHR1[2], alt, "-", 1), header="chrom pos ref alt strand y")
+    (row,) = read(text, length=16, genome=genome).rows.frame.iter_rows(named=True)
+    assert (row["start"], row["end"]) == (-5, 11)
+    assert row["sequence"] == rc(CHR1[-5:] + CHR1[:11])
+    (row,) = read(text, length=200, genome=genome).rows.frame.iter_rows(named=True)
+    assert row["sequence"] == rc(CHR1[103:] + CHR1[:103])
+
+
+def test_strands_of_variants_are_refused_as_those_of_intervals(read):
+    text = tsv(
+        ("chr1", 50, CHR1[49], "N", "+", 1),
+        ("chr1", 50, CHR1[49], rc(CHR1[49]), 1, 1),
+        header="chrom pos ref alt strand y",
+    )
+    with pytest.raises(UserError, match=r"line 3: the strand is '1'; expected \+, - or"):
+        read(text)
+
+
 def test_labels_of_two_classes(read):
     text = tsv(
         *(("ACGT", label, 1) for label in ("yes", "no", "maybe", ".", "yes")), header="sequence y f"
@@ -312,3 +409,15 @@ def test_every_variant_of_the_yeast_mpra_is_accounted_for(read, shared_data, tmp
     assert rows["sequence"].str.len_bytes().unique().to_list() == [128]
     assert rows["alternate"].str.len_bytes().unique().to_list() == [128]
     assert (rows["sequence"] != rows["alternate"]).all()
+    assert dict(rows["strand"].value_counts().iter_rows()) == {"+": 3137, "-": 3224}
+    lines = pl.read_csv(path, separator="\t", infer_schema=False)[rows["row"]]
+    substituted = (lines["ref"].str.len_bytes() == 1) & (lines["alt"].str.len_bytes() == 1)
+    complement = str.maketrans("ACGT", "TGCA")
+    for column, side in (("sequence", "ref"), ("alternate", "alt")):
+        middle = rows[column].str.slice(64, 1).to_list()
+        said = zip(lines[side], lines["strand"], middle, substituted, strict=True)
+        assert all(
+            base == (allele if strand == "+" else allele.translate(complement))
+            for allele, strand, base, is_snv in said
+            if is_snv
+        )

@@ -66,6 +66,15 @@ def check_intervals(sieve: Sieve, spec: ProbeSpec, genome: Genome, names: Contig
             f"0-{genome[row['contig']].length}; expected start < end within it (another assembly?)"
         ),
     )
+    _take_strand(sieve)
+    if spec.length is not None:
+        _take_middle(sieve, spec.length)
+        _keep_within(sieve, genome, _array(sieve, "start"), _array(sieve, "end"))
+    _one_length(sieve, spec, _array(sieve, "end") - _array(sieve, "start"))
+
+
+def _take_strand(sieve: Sieve) -> None:
+    """Take the strand on which rows are read: the forward one where nothing is said."""
     strand = pl.col(STRAND) if STRAND in sieve.rows.columns else pl.lit("+")
     forward = strand.fill_null("+").replace({".": "+", "": "+"}).alias(STRAND)
     sieve.rows = sieve.rows.with_columns(forward)
@@ -73,10 +82,6 @@ def check_intervals(sieve: Sieve, spec: ProbeSpec, genome: Genome, names: Contig
         ~sieve.rows[STRAND].is_in(["+", "-"]),
         lambda row: f"the strand is {row[STRAND]!r}; expected +, - or .",
     )
-    if spec.length is not None:
-        _take_middle(sieve, spec.length)
-        _keep_within(sieve, genome, _array(sieve, "end"))
-    _one_length(sieve, spec, _array(sieve, "end") - _array(sieve, "start"))
 
 
 def _take_middle(sieve: Sieve, length: int) -> None:
@@ -90,7 +95,10 @@ def _take_middle(sieve: Sieve, length: int) -> None:
 
 
 def check_variants(sieve: Sieve, spec: ProbeSpec, genome: Genome, names: ContigNames) -> None:
-    """Take variants, with `spec.length` bp around them."""
+    """Take variants, with `spec.length` bp around them, on their own strand.
+
+    `pos`, `ref` and `alt` stay on the forward one, whatever the strand.
+    """
     length = spec.length or VARIANT_LENGTH
     _match_contigs(sieve, names)
     _parse(sieve, ("pos",), "1-based, as in VCF")
@@ -108,20 +116,36 @@ def check_variants(sieve: Sieve, spec: ProbeSpec, genome: Genome, names: ContigN
         ),
     )
     _check_ref(sieve, spec, genome)
-    stripped = [
-        strip_shared(pos - 1, ref, alt)
-        for pos, ref, alt in sieve.rows.select("pos", "ref", "alt").iter_rows()
-    ]
-    sites = np.array([site for site, _, _ in stripped], np.int64)
-    sizes = np.array([(len(ref), len(alt)) for _, ref, alt in stripped], np.int64).reshape(-1, 2)
-    start = sites - length // 2
+    _take_strand(sieve)
+    sites, sizes = _changed(sieve.rows)
+    behind = (sieve.rows[STRAND] == "-").to_numpy()
+    # A window begins before the first base that changes, on the strand that is read.
+    start = np.where(behind, sites + sizes[:, 0] + length // 2 - length, sites - length // 2)
     sieve.rows = sieve.rows.with_columns(
-        pl.Series("start", start), pl.Series("end", start + length), pl.lit("+").alias(STRAND)
+        pl.Series("start", start), pl.Series("end", start + length)
     )
     # ALT's window goes on behind a deletion for as many bases as that takes.
     lost = np.maximum(sizes[:, 0] - sizes[:, 1], 0)
+    first, end = np.where(behind, start - lost, start), start + length + np.where(behind, 0, lost)
     kept = sieve.drop(sizes.max(1, initial=0) > length - length // 2, "too_long")
-    _keep_within(sieve, genome, (start + length + lost)[kept])
+    _keep_within(sieve, genome, first[kept], end[kept])
+
+
+def _changed(rows: pl.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return what of REF is replaced: its first base, 0-based, and (rows, 2) bp of REF and ALT.
+
+    Bases that both share are taken off as the strand is read: at its right end first.
+    """
+    sites, sizes = [], []
+    for pos, ref, alt, strand in rows.select("pos", "ref", "alt", STRAND).iter_rows():
+        if strand == "-":
+            before, some_ref, some_alt = strip_shared(0, ref[::-1], alt[::-1])
+            site = pos - 1 + len(ref) - before - len(some_ref)
+        else:
+            site, some_ref, some_alt = strip_shared(pos - 1, ref, alt)
+        sites.append(site)
+        sizes.append((len(some_ref), len(some_alt)))
+    return np.array(sites, np.int64), np.array(sizes, np.int64).reshape(-1, 2)
 
 
 def _check_ref(sieve: Sieve, spec: ProbeSpec, genome: Genome) -> None:
@@ -198,13 +222,16 @@ def _lengths(sieve: Sieve, genome: Genome) -> NDArray[np.int64]:
     return lengths.to_numpy().astype(np.int64)
 
 
-def _keep_within(sieve: Sieve, genome: Genome, end: NDArray[np.int64]) -> None:
+def _keep_within(
+    sieve: Sieve, genome: Genome, start: NDArray[np.int64], end: NDArray[np.int64]
+) -> None:
     """Leave out rows of which some is past an end of their contig; on a circle, past one turn.
 
-    `end` is that of what is read of each, which may be behind the column `end`.
+    `start` and `end` are those of what is read of each, which may be more than it has in its
+    columns.
     """
     circular = sieve.rows["contig"].is_in(list(genome.circular)).to_numpy()
-    start, lengths = _array(sieve, "start"), _lengths(sieve, genome)
+    lengths = _lengths(sieve, genome)
     past = (start < 0) | (end > lengths)
     sieve.drop(np.where(circular, end - start > lengths, past), "past_contig_end")
 

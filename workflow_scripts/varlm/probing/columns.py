@@ -18,7 +18,7 @@ KIND_COLUMNS: dict[Kind, tuple[str, ...]] = {
     "variants": ("chrom", "pos", "ref", "alt"),
     "intervals": ("chrom", "start", "end"),
 }
-STRAND = "strand"  # of intervals, optional
+STRAND = "strand"  # of variants and intervals, optional
 LABEL, FOLD, ROW = "label", "fold", "row"  # what the columns that a probe names are called here
 
 _SHOWN = 12  # columns named in a message
@@ -117,5 +117,5 @@ def _needed(
                 f"{place} has no column {column}; {shown}: name one of them in {where}.{key}"
             )
     own = KIND_COLUMNS[kind]
-    strand = (STRAND,) if kind == "intervals" and STRAND in header else ()
+    strand = (STRAND,) if kind != "sequences" and STRAND in header else ()
     return kind, {**{name: name for name in (*own, *strand)}, LABEL: label, FOLD: folds}

@@ -13,9 +13,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from varlm.genome.bases import IS_ACGT
+from varlm.genome.bases import COMPLEMENT, IS_ACGT
 from varlm.genome.reference import Genome
-from varlm.genome.windows import Bytes, reverse_complement
+from varlm.genome.windows import Bytes, allele_windows, reverse_complement
 from varlm.models.tokens import PAD
 from varlm.probing.parts import ROWS, Kind
 from varlm.scoring.inference import allele_windows_of, site_windows_of
@@ -58,7 +58,8 @@ class ProbeRows:
 def windows_of(rows: ProbeRows, genome: Genome, width: int) -> tuple[Bytes, ...]:
     """Return windows around the rows, as read: uint8, shape (rows, width) each.
 
-    One of sequences and intervals; of variants that of the reference and that of ALT.
+    One of sequences and intervals; of variants that of the reference and that of ALT. Each on the
+    strand of its row.
 
     Parameters
     ----------
@@ -77,8 +78,7 @@ def windows_of(rows: ProbeRows, genome: Genome, width: int) -> tuple[Bytes, ...]
     if rows.kind == "intervals":
         return (_around(rows, genome, width),)
     assert rows.alleles is not None
-    both = allele_windows_of(genome, rows.alleles, width)
-    return both.reference, both.alternate
+    return _of_alleles(genome, rows.alleles, (rows.frame["strand"] == "-").to_numpy(), width)
 
 
 def first_base(sizes: NDArray[np.int64], width: int) -> NDArray[np.int64]:
@@ -106,6 +106,37 @@ def _around(rows: ProbeRows, genome: Genome, width: int) -> Bytes:
             windows[chosen] = site_windows_of(genome, sites.filter(chosen), width, before)
     windows[behind] = reverse_complement(windows[behind])
     return windows
+
+
+def _of_alleles(
+    genome: Genome, alleles: pl.DataFrame, behind: NDArray[np.bool_], width: int
+) -> tuple[Bytes, Bytes]:
+    """Return windows of REF and ALT; where `behind`, as of the contig's reverse complement."""
+    both = np.empty((2, len(behind), width), np.uint8)
+    if not behind.all():
+        forward = allele_windows_of(genome, alleles.filter(~behind), width)
+        both[:, ~behind] = forward.reference, forward.alternate
+    contigs = alleles["contig"].to_numpy()
+    for contig in np.unique(contigs[behind]):
+        chosen = np.flatnonzero(behind & (contigs == contig))
+        both[:, chosen] = _backwards(genome, str(contig), alleles[chosen], width)
+    return both[0], both[1]
+
+
+def _backwards(
+    genome: Genome, contig: str, alleles: pl.DataFrame, width: int
+) -> tuple[Bytes, Bytes]:
+    """Return windows of REF and ALT on the reverse strand of their contig.
+
+    The contig is read backwards, which copies nothing, and what is taken of it is complemented.
+    """
+    sequence = genome.sequence(contig)
+    ends = (alleles["pos"] - 1 + alleles["ref"].str.len_bytes()).to_numpy().astype(np.int64)
+    starts = len(sequence) - ends  # counted from the other end
+    refs, alts = ([text[::-1] for text in alleles[side]] for side in ("ref", "alt"))
+    circular = genome[contig].circular
+    windows = allele_windows(sequence[::-1], starts, refs, alts, width, circular, PAD)
+    return COMPLEMENT[windows.reference], COMPLEMENT[windows.alternate]
 
 
 def with_sequences(rows: ProbeRows, genome: Genome) -> ProbeRows:

@@ -1,9 +1,13 @@
 import numpy as np
 import pytest
 from scipy.stats import pearsonr, spearmanr
+from sklearn.linear_model import Ridge
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from varlm.probing.comparing import compare
+from varlm.evaluation.correlation import pearson
+from varlm.evaluation.metrics import spearman
+from varlm.evaluation.resampling import percentile_interval
+from varlm.probing.comparing import compare, widening
 from varlm.probing.folds import Folds
 from varlm.probing.linear import predict_linear
 
@@ -76,6 +80,56 @@ def test_nothing_is_found_in_a_random_label(classes):
     for name in compared.within.keys() & chance.keys():
         low, high = compared.within[name].interval(0)
         assert low <= chance[name] <= high
+
+
+def holds(resampled, value):
+    low, high = percentile_interval(resampled)
+    return low <= value <= high
+
+
+def test_intervals_of_cross_validated_values_hold_chance():
+    """Of 40 tables of random labels; not before resamples are widened."""
+    widened, plain = [], []
+    factor = (1 + 4 / 3) ** 0.5
+    folds = np.arange(60) % 4
+    for table in range(40):
+        rng = np.random.default_rng([3, table])
+        features, label = rng.normal(size=(60, 10)), rng.normal(size=60)
+        predictions = np.empty(60)
+        for fold in range(4):
+            held = folds == fold
+            fitted = Ridge(10).fit(features[~held], label[~held])
+            predictions[held] = fitted.predict(features[held])
+        compared = compare(predictions[None], label, folds, classes=False, count=100)
+        measured = compared.within["pearson"]
+        (value,), (resampled,) = measured.values, measured.resampled
+        widened.append(holds(resampled, 0))
+        plain.append(holds(value + (resampled - value) / factor, 0))
+    assert np.mean(widened) >= 0.9
+    assert np.mean(plain) < 0.9
+
+
+@pytest.mark.parametrize("count", [3, 4, 8])
+def test_resamples_are_widened_by_the_number_of_folds(count):
+    """Of each fold and of differences; within what the metric can be."""
+    rng = np.random.default_rng(2)
+    label, folds = rng.normal(size=240), np.arange(240) % count
+    predictions = label + rng.normal(size=(2, 240))
+    assert widening(count) ** 2 == pytest.approx(1 + count * (1 / count) / (1 - 1 / count))
+    compared = compare(predictions, label, folds, classes=False, count=50, seed=5)
+    for metric, measure in (("pearson", pearson), ("spearman", spearman)):
+        plain = measure(predictions, label, 50, 5)
+        expected = plain.values[:, None] + widening(count) * (
+            plain.resampled - plain.values[:, None]
+        )
+        pooled = compared.pooled[f"{metric}_pooled"]
+        np.testing.assert_allclose(pooled.resampled, expected)
+        np.testing.assert_allclose(
+            pooled.difference_interval(1, 0), percentile_interval(expected[1] - expected[0])
+        )
+    classes = (label > 0).astype(float)
+    sure = compare(label[None] + predictions[:1] / 8, classes, folds, classes=True, count=50)
+    assert sure.within["auroc"].resampled.max() == sure.within["auprc"].resampled.max() == 1
 
 
 def test_small_folds_are_left_out_and_named():

@@ -4,6 +4,13 @@ A prediction outside its fold is of a model of its own, which may be right on th
 within, or off by a constant. So a metric is computed within each fold and averaged, a fold's weight
 being its rows: what differs between chromosomes alone earns nothing. (The mean of the other folds
 as a prediction has a negative correlation with the label over all rows, and none within folds.)
+
+Resampling the rows of given predictions says nothing of fitting anew, and the folds' models share
+most of the rows that they are fitted to: intervals of cross-validated values come out too narrow.
+So what resamples deviate by is widened as Nadeau and Bengio widen the variance of such values
+(Inference for the generalization error, Machine Learning 52, 239-281, 2003,
+10.1023/A:1024068626366): of K folds it is 1 + K · n_test / n_train times as large, where
+n_test / n_train = 1 / (K − 1).
 """
 
 from __future__ import annotations
@@ -22,6 +29,7 @@ from varlm.evaluation.rows import AUPRC, AUROC, PEARSON, SPEARMAN
 Floats = NDArray[np.float64]
 
 POOLED = "_pooled"  # after a metric's name: over all rows, not within folds
+_LEAST = {PEARSON: -1, SPEARMAN: -1, AUROC: 0, AUPRC: 0}  # that a metric can be; the most is 1
 FEWEST = 10  # rows of a fold, or of each class of it, for a metric within it
 
 
@@ -81,7 +89,9 @@ def compare(
     Notes
     -----
     A constant prediction orders nothing: its AUROC is 0.5, and its correlation counts as 0.
+    Resamples deviate by as much more as the module says, within what a metric can be.
     """
+    factor = widening(np.unique(folds).size)
     values, weights, left_out = [], [], []
     for fold, members in _members(folds):
         if not _enough(label[members], classes):
@@ -90,14 +100,27 @@ def compare(
         own = int(np.random.SeedSequence([seed, fold]).generate_state(1)[0])
         values.append(_measured(predictions[:, members], label[members], classes, count, own))
         weights.append(members.size)
+    within = _averaged(values, np.array(weights, np.float64))
     pooled = _measured(predictions, label, classes, count, seed) if values else {}
     return Comparison(
-        _averaged(values, np.array(weights, np.float64)),
-        {f"{name}{POOLED}": measured for name, measured in pooled.items()},
+        {name: _widened(measured, factor, name) for name, measured in within.items()},
+        {f"{name}{POOLED}": _widened(measured, factor, name) for name, measured in pooled.items()},
         len(values),
         int(sum(weights)),
         tuple(left_out),
     )
+
+
+def widening(folds: int) -> float:
+    """Return by how much resamples of values of so many folds deviate more, 2 at least."""
+    return float(np.sqrt(1 + folds / (folds - 1)))
+
+
+def _widened(measured: Measured, factor: float, metric: str) -> Measured:
+    """Return a metric whose resamples deviate so many times as far from its value."""
+    values = measured.values[:, None]
+    resampled = values + factor * (measured.resampled - values)
+    return Measured(measured.values, np.clip(resampled, _LEAST[metric], 1))
 
 
 def _members(folds: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64]]]:

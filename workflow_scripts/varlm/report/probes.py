@@ -10,7 +10,7 @@ from urllib.parse import quote
 import polars as pl
 
 from varlm import __version__
-from varlm.probing.comparing import POOLED
+from varlm.probing.comparing import POOLED, widening
 from varlm.probing.record import FitRecord, ProbeRun
 from varlm.probing.sieve import REASONS
 from varlm.probing.verdict import METRIC_NAMES, ProbeSummary, describe, reference
@@ -173,8 +173,9 @@ def _notes(table: pl.DataFrame, summary: ProbeSummary) -> list[str]:
         f"{len(summary.run.folds)} folds {summary.run.folds_are}, each predicted by models that "
         "did not see it. Values are means over the folds, weighted by their rows: what differs "
         "between folds alone earns nothing.",
-        f"Intervals: 95 %, of {summary.bootstrap:,} resamples of the rows within folds; they are "
-        "of these predictions, not of fitting anew."
+        f"Intervals: 95 %, of {summary.bootstrap:,} resamples of the rows within folds, "
+        f"{widening(len(summary.run.folds)):.2f} times as wide: models of different folds share "
+        "the rows that they are fitted to (Nadeau and Bengio 2003, 10.1023/A:1024068626366)."
         if summary.bootstrap
         else "No intervals: bootstrap is 0.",
     ]

@@ -160,7 +160,8 @@ def test_calibration_leaves_the_rows_of_turned_alleles_as_they_were():
 
 def test_calibrated_scores_are_compared_among_the_alleles_that_are_not_turned():
     table, known = polarised(0.4)
-    rows = frequency_measures(table, known, calibrated=True, fit=[["m_llr_calibrated", "site"]])
+    more = {"combine": [["m_llr_calibrated", "site"]], "fit": [["m_llr_calibrated", "site"]]}
+    rows = frequency_measures(table, known, calibrated=True, **more)
     row = rows.filter(group="not turned", metric="auroc", score="m_llr_calibrated")
     kept = table.filter(pl.col("info_AA") == "C", pl.col("m_llr_calibrated").is_not_null())
     rare = kept["af"] == 0.01
@@ -175,6 +176,14 @@ def test_calibrated_scores_are_compared_among_the_alleles_that_are_not_turned():
     )
     fitted = rows.filter(group="not turned", score="m_llr_calibrated+site fitted")
     assert fitted["metric"].to_list() == ["auroc", "auroc_within_strata", "auroc_explained"]
+    # The numbers are those of a table without the turned alleles, within strata fitted anew.
+    given = pl.Series(table["info_AA"] == "C")
+    alone = frequency_measures(table.filter(given), known.filter(given), calibrated=True, **more)
+    numbers = ["metric", "score", "alleles", "value", "low", "high", "difference"]
+    apart = pl.col("score").str.contains("m_llr_calibrated"), pl.col("metric").is_not_null()
+    same = alone.filter(*apart, pl.col("metric").str.starts_with("auroc"), group="all")
+    assert rows.filter(*apart, group="not turned").select(numbers).equals(same.select(numbers))
+    assert same.height == 9
 
 
 def test_where_nothing_is_turned_or_little_is_not_rows_say_so():

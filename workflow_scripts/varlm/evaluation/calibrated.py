@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from varlm.evaluation.compared import Comparison, Score, comparison
-from varlm.evaluation.fitted import with_fits
+from varlm.evaluation.fitted import strata_with_fits, with_fits
 from varlm.evaluation.rarity import NOT_TURNED, Rarity
 from varlm.evaluation.rows import EVERYTHING, Row, Settings, dropped_rows, noted
 from varlm.evaluation.strata import TaskStrata
@@ -87,8 +87,10 @@ def _not_turned(
     assert spectrum is not None
     members = ~np.isnan(spectrum.frequency) & ~spectrum.turned
     alike = [score for score in scores if score.name in apart or not score.parts]
-    fits = with_fits(table, alike, members, (spectrum.rare, spectrum.common), None, known)
+    classes = spectrum.rare, spectrum.common
+    fits = with_fits(table, alike, members, classes, None, known)
     yield from fits.rows
+    strata = strata_with_fits(strata, table, fits.scores, members, classes, None, known)
     compared = comparison(fits.table, fits.scores, members)
     yield from dropped_rows(compared)
     compared = _without_others(compared, apart)
@@ -101,8 +103,10 @@ def _not_turned(
 
 
 def _without_others(compared: Comparison, apart: Collection[str]) -> Comparison:
-    """Return a comparison of its first score and of those that are apart."""
-    kept = [i for i, score in enumerate(compared.scores) if not i or score.name in apart]
+    """Return a comparison of its first score, of those that are apart, and of their parts."""
+    parts = {part for score in compared.scores if score.name in apart for part in score.parts}
+    names = {*apart, *parts}
+    kept = [i for i, score in enumerate(compared.scores) if not i or score.name in names]
     return replace(
         compared, scores=[compared.scores[i] for i in kept], values=compared.values[kept]
     )

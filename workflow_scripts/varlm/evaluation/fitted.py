@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -26,6 +26,7 @@ from varlm.evaluation import mutation_context
 from varlm.evaluation.compared import Comparison, Score, comparison
 from varlm.evaluation.fit_alleles import Classes, Codes, FitAlleles, Flags, Floats, at
 from varlm.evaluation.rows import EVERYTHING, Row
+from varlm.evaluation.strata import TaskStrata
 
 log = logging.getLogger(__name__)
 
@@ -107,6 +108,25 @@ def with_fits(
         [score for score in scores if score.name not in reasons],
         [{"group": EVERYTHING, "score": name, "note": why} for name, why in reasons.items()],
     )
+
+
+def strata_with_fits(
+    strata: TaskStrata | None,
+    table: pl.DataFrame,
+    scores: Sequence[Score],
+    members: Flags,
+    truth: Classes | Floats,
+    turned: Flags | None = None,
+    known: pl.DataFrame | None = None,
+) -> TaskStrata | None:
+    """Return a task's strata with what is fitted within them; the others are as in `with_fits`."""
+    if strata is None or not strata.words or not any(score.fitted for score in scores):
+        return strata
+    codes = strata.within_chromosomes(table["chrom"])
+    within = with_fits(table, scores, members, truth, turned, known, codes)
+    columns = [name for score in within.scores for name in score.weights]
+    unfit = {row["score"]: row["note"] for row in within.rows}
+    return replace(strata, weights=within.table.select(columns) if columns else None, unfit=unfit)
 
 
 def _unfit(score: Score, compared: Comparison, alleles: FitAlleles) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from varlm.evaluation import features, metrics, mutation_context
 from varlm.evaluation.calibrated import calibrated_rows, split_calibrated
 from varlm.evaluation.compared import Comparison, Score, comparison
-from varlm.evaluation.fitted import Fits, with_fits
+from varlm.evaluation.fitted import strata_with_fits, with_fits
 from varlm.evaluation.match_groups import group_rows
 from varlm.evaluation.rarity import frequency_rows
 from varlm.evaluation.rows import (
@@ -95,12 +94,8 @@ def _of_task(
     shared = split_calibrated(task, scores)[0]
     fits = with_fits(table, shared, members, truth, turned, known)
     yield from fits.rows
-    strata = alike = _strata(task, settings, known)
-    if strata is not None and strata.words and any(score.fitted for score in fits.scores):
-        codes = strata.within_chromosomes(table["chrom"])
-        strata = _with_weights(
-            strata, with_fits(table, fits.scores, members, truth, turned, known, codes)
-        )
+    alike = _strata(task, settings, known)
+    strata = strata_with_fits(alike, table, fits.scores, members, truth, turned, known)
     yield from _rows(task, fits.table, fits.scores, settings, strata)
     if task.groups is not None and task.positive is not None:
         within = with_fits(table, shared, members, truth, turned, known, task.groups.codes)
@@ -114,13 +109,6 @@ def _strata(task: Task, settings: Settings, known: pl.DataFrame | None) -> TaskS
     if known is None or settings.strata is None or task.positive is None:
         return None
     return settings.strata.of(task, known)
-
-
-def _with_weights(strata: TaskStrata, within: Fits) -> TaskStrata:
-    """Return strata with what was fitted within them."""
-    columns = [name for score in within.scores for name in score.weights]
-    unfit = {row["score"]: row["note"] for row in within.rows}
-    return replace(strata, weights=within.table.select(columns) if columns else None, unfit=unfit)
 
 
 def _looked_at(task: Task, known: pl.DataFrame) -> pl.DataFrame:

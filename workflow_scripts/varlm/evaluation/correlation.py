@@ -15,14 +15,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from varlm.evaluation.metrics import FEWEST_CHROMOSOMES, spearman
-from varlm.evaluation.resampling import Counts, Floats, Measured, resamples
+from varlm.evaluation.resampling import Counts, Floats, Measured, item_resamples, resamples
 
 FEWEST_OF_A_GROUP = 10  # alleles
 FEWEST_GROUPS = FEWEST_CHROMOSOMES  # of which resamples make an interval
 _FLAT = 1e-13  # variance over mean square: what is left of values that are all the same
 
 
-def pearson(scores: Floats, numbers: Floats, count: int = 0, seed: int = 0) -> Measured:
+def pearson(
+    scores: Floats,
+    numbers: Floats,
+    count: int = 0,
+    seed: int = 0,
+    groups: NDArray[np.int64] | None = None,
+) -> Measured:
     """Return Pearson's correlation of several scores with a number of the same alleles.
 
     NaN where a score or the number is the same for all alleles (of a resample).
@@ -35,11 +41,13 @@ def pearson(scores: Floats, numbers: Floats, count: int = 0, seed: int = 0) -> M
         Finite, shape (alleles,).
     count, seed : int
         Number of resamples of the alleles, and what they are drawn from.
+    groups : numpy.ndarray, optional
+        Number of each allele's group, from 0, shape (alleles,): whole groups are drawn.
     """
     moments = [_Moments(score, numbers) for score in scores]
     points = np.array([of.correlation(np.ones(numbers.size, np.int64)) for of in moments])
     resampled = np.empty((len(moments), count))
-    for i, (drawn,) in enumerate(resamples([numbers.size], count, seed)):
+    for i, drawn in enumerate(item_resamples(numbers.size, groups, count, seed)):
         resampled[:, i] = [of.correlation(drawn) for of in moments]
     return Measured(points, resampled)
 

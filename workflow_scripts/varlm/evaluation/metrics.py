@@ -21,6 +21,8 @@ from varlm.evaluation.resampling import (
     Floats,
     Interval,
     Measured,
+    group_resamples,
+    item_resamples,
     resamples,
 )
 
@@ -85,8 +87,8 @@ def areas(
     count, seed : int
         Number of resamples, and what they are drawn from.
     groups : numpy.ndarray, optional
-        Number of each allele's group, from 0, shape (alleles,): whole groups are drawn, each of
-        which must have both classes.
+        Number of each allele's group, from 0, shape (alleles,): whole groups are drawn. Those of
+        positives alone, of negatives alone, and of both are drawn apart.
     """
     positives = int(positive.sum())
     if not 0 < positives < positive.size:
@@ -111,9 +113,12 @@ def _of_groups(
     groups: NDArray[np.int64], positive: Flags, count: int, seed: int
 ) -> Iterator[list[Counts]]:
     """Yield how often each positive and each negative is drawn, with its group."""
-    of_positives, of_negatives = groups[positive], groups[~positive]
-    for (drawn,) in resamples([int(groups.max()) + 1], count, seed):
-        yield [drawn[of_positives], drawn[of_negatives]]
+    counted = [
+        np.bincount(groups[some], minlength=int(groups.max()) + 1) for some in (~positive, positive)
+    ]
+    strata = np.where(counted[1] == 0, 1, np.where(counted[0] == 0, 0, 2))
+    for drawn in group_resamples(groups, strata, count, seed):
+        yield [drawn[positive], drawn[~positive]]
 
 
 @dataclass(frozen=True)
@@ -193,7 +198,13 @@ class _Ranks:
         return middle[self.group]
 
 
-def spearman(scores: Floats, numbers: Floats, count: int = 0, seed: int = 0) -> Measured:
+def spearman(
+    scores: Floats,
+    numbers: Floats,
+    count: int = 0,
+    seed: int = 0,
+    groups: NDArray[np.int64] | None = None,
+) -> Measured:
     """Return Spearman's rank correlation of several scores with a number of the same alleles.
 
     NaN where a score or the number is the same for all alleles (of a resample).
@@ -206,11 +217,13 @@ def spearman(scores: Floats, numbers: Floats, count: int = 0, seed: int = 0) -> 
         Finite, shape (alleles,).
     count, seed : int
         Number of resamples of the alleles, and what they are drawn from.
+    groups : numpy.ndarray, optional
+        Number of each allele's group, from 0, shape (alleles,): whole groups are drawn.
     """
     of_scores, of_numbers = [_Ranks(score) for score in scores], _Ranks(numbers)
 
     def correlations(counts: Counts) -> list[float]:
-        middle = (numbers.size + 1) / 2  # the mean of the ranks
+        middle = (int(counts.sum()) + 1) / 2  # the mean of the ranks
         y = of_numbers.of(counts) - middle
         weighted = counts * y
         spread = _dot(weighted, y)
@@ -223,7 +236,7 @@ def spearman(scores: Floats, numbers: Floats, count: int = 0, seed: int = 0) -> 
 
     points = np.array(correlations(np.ones(numbers.size, np.int64)))
     resampled = np.empty((len(of_scores), count))
-    for i, (drawn,) in enumerate(resamples([numbers.size], count, seed)):
+    for i, drawn in enumerate(item_resamples(numbers.size, groups, count, seed)):
         resampled[:, i] = correlations(drawn)
     return Measured(points, resampled)
 

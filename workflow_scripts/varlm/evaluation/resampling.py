@@ -84,3 +84,34 @@ def resamples(sizes: Sequence[int], count: int, seed: int) -> Iterator[list[Coun
     rng = np.random.default_rng(seed)
     for _ in range(count):
         yield [np.bincount(rng.integers(0, size, size), minlength=size) for size in sizes]
+
+
+def group_resamples(
+    groups: NDArray[np.int64], strata: NDArray[np.int64], count: int, seed: int
+) -> Iterator[Counts]:
+    """Yield how often each item is drawn, with all of its group: shape (items,).
+
+    Parameters
+    ----------
+    groups : numpy.ndarray
+        Number of each item's group, from 0, each there; shape (items,).
+    strata : numpy.ndarray
+        Of each group, from 0: as many groups of a stratum are drawn as it has; shape (groups,).
+    count, seed : int
+        As of `resamples`.
+    """
+    members = [np.flatnonzero(strata == stratum) for stratum in np.unique(strata)]
+    drawn = np.empty(strata.size, np.int64)
+    for counts in resamples([of_one.size for of_one in members], count, seed):
+        for of_one, times in zip(members, counts, strict=True):
+            drawn[of_one] = times
+        yield drawn[groups]
+
+
+def item_resamples(
+    items: int, groups: NDArray[np.int64] | None, count: int, seed: int
+) -> Iterator[Counts]:
+    """Yield how often each item is drawn: by itself or, with `groups`, with all of its group."""
+    if groups is None:
+        groups = np.arange(items)
+    return group_resamples(groups, np.zeros(int(groups.max()) + 1, np.int64), count, seed)

@@ -15,7 +15,7 @@ PROBES = [
 ]
 
 
-def run_of(rows=ROWS, probes=PROBES, classes=False, folds_by="chrom"):
+def run_of(rows=ROWS, probes=PROBES, classes=False, folds_by="chrom", units=None):
     fits = tuple(
         FitRecord(
             column=f"{read}_{features}_{method}",
@@ -41,13 +41,18 @@ def run_of(rows=ROWS, probes=PROBES, classes=False, folds_by="chrom"):
         folds_by=folds_by,
         folds=folds,
         fits=fits,
+        units=units,
     )
 
 
-def judged(noises, rows=ROWS, bootstrap=300, classes=False, folds_by="chrom"):
-    """Return what is said of probes that are the label with so much noise; None: noise alone."""
+def judged(noises, rows=ROWS, bootstrap=300, classes=False, folds_by="chrom", units=None):
+    """Return what is said of probes that are the label with so much noise; None: noise alone.
+
+    `units` are of rows that are resampled together; None: as of a run of before.
+    """
     rng = np.random.default_rng(1)
-    run = run_of(rows, PROBES[: len(noises)], classes, folds_by)
+    count = None if units is None else len(set(units))
+    run = run_of(rows, PROBES[: len(noises)], classes, folds_by, count)
     label = rng.normal(size=rows)
     columns = {}
     for fit, noise in zip(run.fits, noises, strict=True):
@@ -56,7 +61,14 @@ def judged(noises, rows=ROWS, bootstrap=300, classes=False, folds_by="chrom"):
     held = np.arange(rows) % FOLDS
     shown = (label > 0).astype(float) if classes else label
     predictions = pl.DataFrame(
-        {"row": range(rows), "fold": held.astype(str), "held_out": held, "label": shown, **columns},
-        schema=predictions_table(list(columns)).schema,
+        {
+            "row": range(rows),
+            "fold": held.astype(str),
+            "held_out": held,
+            **({} if units is None else {"unit": units}),
+            "label": shown,
+            **columns,
+        },
+        schema=predictions_table(list(columns), units=units is not None).schema,
     )
     return run, *judge(run, predictions, bootstrap)

@@ -100,7 +100,7 @@ def test_intervals_of_cross_validated_values_hold_chance():
             held = folds == fold
             fitted = Ridge(10).fit(features[~held], label[~held])
             predictions[held] = fitted.predict(features[held])
-        compared = compare(predictions[None], label, folds, classes=False, count=100)
+        compared = compare(predictions[None], label, folds, classes=False, count=60)
         measured = compared.within["pearson"]
         (value,), (resampled,) = measured.values, measured.resampled
         widened.append(holds(resampled, 0))
@@ -130,6 +130,51 @@ def test_resamples_are_widened_by_the_number_of_folds(count):
     classes = (label > 0).astype(float)
     sure = compare(label[None] + predictions[:1] / 8, classes, folds, classes=True, count=50)
     assert sure.within["auroc"].resampled.max() == sure.within["auprc"].resampled.max() == 1
+
+
+@pytest.mark.parametrize("classes", [False, True])
+def test_rows_that_are_drawn_together_count_once(classes):
+    """Each row four times says no more than once; drawn one by one it would seem to."""
+    predictions, label, folds = sample(rows=160)
+    label = (label > 0).astype(float) if classes else label
+    once = compare(predictions, label, folds, classes=classes, count=60)
+    units = np.tile(np.arange(160), 4)
+    copies = (np.tile(predictions, (1, 4)), np.tile(label, 4), np.tile(folds, 4))
+    together = compare(*copies, classes=classes, units=units, count=60)
+    alone = compare(*copies, classes=classes, count=60)
+    for of in ("within", "pooled"):
+        for metric, expected in getattr(once, of).items():
+            measured = getattr(together, of)[metric]
+            np.testing.assert_allclose(measured.resampled, expected.resampled, atol=1e-12)
+            width = np.ptp(getattr(alone, of)[metric].interval(1))
+            assert width < 0.75 * np.ptp(measured.interval(1))
+
+
+def test_units_of_one_class_or_of_both_leave_no_resample_without_a_class():
+    rng = np.random.default_rng(5)
+    units = np.repeat(np.arange(40), 5)
+    label = np.where(units % 3 == 0, units % 2, rng.integers(0, 2, 200)).astype(float)
+    predictions = rng.normal(size=(1, 200))
+    compared = compare(predictions, label, units // 10, classes=True, units=units, count=200)
+    assert np.isfinite(compared.within["auroc"].resampled).all()
+    assert compared.joined == ()
+
+
+@pytest.mark.parametrize("classes", [False, True])
+def test_a_fold_of_few_units_has_no_interval(classes):
+    """All of one unit, drawn again and again, would always say the same."""
+    predictions, label, folds = sample()
+    label = (label > 0).astype(float) if classes else label
+    units = np.arange(300)
+    few = (folds == 2) & (label > 0) if classes else folds == 2
+    units[few] = 300 + np.arange(few.sum()) % 4
+    compared = compare(predictions, label, folds, classes=classes, units=units, count=20)
+    assert compared.joined == (2,)
+    metric = "auroc" if classes else "pearson"
+    assert compared.within[metric].interval(0) == (None, None)
+    assert compared.pooled[f"{metric}_pooled"].interval(0) == (None, None)
+    values = compare(predictions, label, folds, classes=classes, count=0).within[metric].values
+    np.testing.assert_array_equal(compared.within[metric].values, values)
 
 
 def test_small_folds_are_left_out_and_named():

@@ -145,7 +145,7 @@ def test_the_steps_write_table_summary_figure_and_page(tmp_path, kind, classes):
     assert (out / "figures/probe.svg").read_text().startswith("<svg")
     assert (out / "figures/probe.png").stat().st_size > 1000
     predictions = pl.read_parquet(out / "predictions.parquet")
-    assert predictions.columns[:4] == ["row", "fold", "held_out", "label"]
+    assert predictions.columns[:5] == ["row", "fold", "held_out", "unit", "label"]
     run = ProbeRun.read(out / "fits.json")
     assert [fold.rows for fold in run.folds] == [30] * 4
 

@@ -87,3 +87,25 @@ def test_folds_are_named_by_their_column(column, words):
     assert words in page.notes[0]
     assert all(chart.title.endswith(words) for chart in page.charts)
     assert words in page.verdict[0]
+
+
+def test_rows_that_overlap_are_said_to_be_drawn_together():
+    _, table, summary = judged([0.3, 1, 3, 4], units=[row // 8 for row in range(400)])
+    assert summary.run.units == 50
+    note = probe_page(table, summary).notes[1]
+    assert "the 50 units within folds that do not overlap on the genome (the 400 rows do" in note
+    assert "1.53 times as wide" in note
+    _, alone, before = judged([0.3, 1, 3, 4])
+    assert "resamples of the rows within folds, 1.53" in probe_page(alone, before).notes[1]
+    widths = [(of["high"] - of["low"]).mean() for of in (table, alone)]
+    assert widths[0] != widths[1]
+
+
+def test_few_units_are_no_interval_and_said():
+    _, table, summary = judged([0.3, 1, 3, 4], units=[row % 4 for row in range(400)])
+    assert table["low"].null_count() == table["difference_high"].null_count() == table.height
+    said = "No intervals: with fewer than 5 units of rows that do not overlap: chr0; chr1; chr2;"
+    notes = probe_page(table, summary).notes
+    assert len(notes) == 2
+    assert notes[1].startswith(said)
+    assert "The difference is +" in summary.verdict[1]

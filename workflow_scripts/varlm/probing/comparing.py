@@ -31,6 +31,7 @@ Floats = NDArray[np.float64]
 POOLED = "_pooled"  # after a metric's name: over all rows, not within folds
 _LEAST = {PEARSON: -1, SPEARMAN: -1, AUROC: 0, AUPRC: 0}  # that a metric can be; the most is 1
 FEWEST = 10  # rows of a fold, or of each class of it, for a metric within it
+FEWEST_UNITS = 5  # likewise, of those that are resampled as one, for an interval
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,9 @@ class Comparison:
         Folds that are large enough, and rows in them.
     left_out : tuple of int
         Folds that are not.
+    joined : tuple of int
+        Of the others, those with fewer than `FEWEST_UNITS` units (of a class): nothing is resampled
+        then, since what is drawn would be nearly the same each time.
     """
 
     within: dict[str, Measured]
@@ -54,6 +58,7 @@ class Comparison:
     folds: int
     rows: int
     left_out: tuple[int, ...]
+    joined: tuple[int, ...] = ()
 
 
 def headline(classes: bool) -> str:
@@ -67,6 +72,7 @@ def compare(
     folds: NDArray[np.int64],
     *,
     classes: bool,
+    units: NDArray[np.int64] | None = None,
     count: int = 1000,
     seed: int = 0,
 ) -> Comparison:
@@ -82,8 +88,10 @@ def compare(
         Which model made a prediction, shape (rows,).
     classes : bool
         AUROC and average precision, else Pearson's and Spearman's correlation.
+    units : numpy.ndarray, optional
+        Rows with the same number are drawn together, shape (rows,); without it each by itself.
     count, seed : int
-        Number of resamples, and what they are drawn from. Rows are drawn within folds (and
+        Number of resamples, and what they are drawn from. Units are drawn within folds (and
         classes), for all probes alike, so that a difference has an interval of its own.
 
     Notes
@@ -92,22 +100,26 @@ def compare(
     Resamples deviate by as much more as the module says, within what a metric can be.
     """
     factor = widening(np.unique(folds).size)
-    values, weights, left_out = [], [], []
-    for fold, members in _members(folds):
-        if not _enough(label[members], classes):
-            left_out.append(fold)
-            continue
+    units = np.arange(label.size) if units is None else units
+    of_folds = dict(_members(folds))
+    kept = {fold: rows for fold, rows in of_folds.items() if _enough(label[rows], classes)}
+    joined = [fold for fold, rows in kept.items() if _few(units[rows], label[rows], classes)]
+    count = 0 if joined else count
+    values = []
+    for fold, members in kept.items():
         own = int(np.random.SeedSequence([seed, fold]).generate_state(1)[0])
-        values.append(_measured(predictions[:, members], label[members], classes, count, own))
-        weights.append(members.size)
+        seen = predictions[:, members], label[members], units[members]
+        values.append(_measured(*seen, classes, count, own))
+    weights = [members.size for members in kept.values()]
     within = _averaged(values, np.array(weights, np.float64))
-    pooled = _measured(predictions, label, classes, count, seed) if values else {}
+    pooled = _measured(predictions, label, units, classes, count, seed) if values else {}
     return Comparison(
         {name: _widened(measured, factor, name) for name, measured in within.items()},
         {f"{name}{POOLED}": _widened(measured, factor, name) for name, measured in pooled.items()},
         len(values),
-        int(sum(weights)),
-        tuple(left_out),
+        sum(weights),
+        tuple(fold for fold in of_folds if fold not in kept),
+        tuple(joined),
     )
 
 
@@ -134,15 +146,28 @@ def _enough(label: Floats, classes: bool) -> bool:
     return label.size >= FEWEST and np.unique(label).size > 1
 
 
+def _few(units: NDArray[np.int64], label: Floats, classes: bool) -> bool:
+    """Return whether a fold, or a class in it, is of too few units to be resampled."""
+    parts = [units[label == value] for value in (0, 1)] if classes else [units]
+    return any(np.unique(part).size < FEWEST_UNITS for part in parts)
+
+
 def _measured(
-    predictions: Floats, label: Floats, classes: bool, count: int, seed: int
+    predictions: Floats,
+    label: Floats,
+    units: NDArray[np.int64],
+    classes: bool,
+    count: int,
+    seed: int,
 ) -> Mapping[str, Measured]:
+    groups = np.unique(units, return_inverse=True)[1]
     if classes:
-        auroc, auprc = metrics.areas(predictions, label == 1, count, seed)
+        auroc, auprc = metrics.areas(predictions, label == 1, count, seed, groups)
         return {AUROC: auroc, AUPRC: auprc}
     correlations = {PEARSON: pearson, SPEARMAN: metrics.spearman}
     return {
-        name: _defined(of(predictions, label, count, seed)) for name, of in correlations.items()
+        name: _defined(of(predictions, label, count, seed, groups))
+        for name, of in correlations.items()
     }
 
 

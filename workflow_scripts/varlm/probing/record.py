@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from varlm.files.json_record import JsonRecord
+from varlm.files.json_record import JsonRecord, absent_if_none
 from varlm.probing.parts import Kind
 from varlm.tables.parquet import Column, Table
 
@@ -71,6 +71,8 @@ class ProbeRun(JsonRecord):
     folds_by : str
         The column whose values are held out whole.
     folds, fits : tuple
+    units : int or None
+        Units of rows that overlap, each resampled whole; None: not told, of a run of before.
     """
 
     MADE_BY = "probe"
@@ -86,6 +88,7 @@ class ProbeRun(JsonRecord):
     folds_by: str
     folds: tuple[FoldRecord, ...]
     fits: tuple[FitRecord, ...]
+    units: int | None = absent_if_none()
 
     @property
     def folds_are(self) -> str:
@@ -93,14 +96,19 @@ class ProbeRun(JsonRecord):
         return "of chromosomes" if self.folds_by == "chrom" else f"by {self.folds_by}"
 
 
-def predictions_table(columns: Sequence[str]) -> Table:
-    """Return the schema of predictions.parquet with the probes' columns."""
+def predictions_table(columns: Sequence[str], *, units: bool = True) -> Table:
+    """Return the schema of predictions.parquet with the probes' columns.
+
+    Without `units`, that of a run of before, where each row was resampled by itself.
+    """
+    unit = Column("unit", pl.UInt32(), "rows that overlap within a fold have the same")
     return Table(
         "predictions",
         (
             Column("row", pl.UInt32(), "0-based number of the row in the user's table"),
             Column("fold", pl.String(), "rows that are held out together have the same"),
             Column("held_out", pl.UInt32(), "which of the models did not see the row: its fold"),
+            *((unit,) if units else ()),
             Column("label", pl.Float64(), "the number; of classes 1, positive, or 0, negative"),
             *(
                 Column(column, pl.Float64(), "number, or probability of the class 1")

@@ -12,7 +12,7 @@ import polars as pl
 from varlm.evaluation.resampling import Interval, Measured
 from varlm.evaluation.rows import AUPRC, AUROC, PEARSON, SPEARMAN
 from varlm.files.json_record import JsonRecord
-from varlm.probing.comparing import FEWEST, Comparison, compare, headline
+from varlm.probing.comparing import FEWEST, FEWEST_UNITS, Comparison, compare, headline
 from varlm.probing.record import CNN, ONE_HOT, FitRecord, ProbeRun
 from varlm.tables.model_schemas import PROBE
 
@@ -71,6 +71,7 @@ def judge(
         predictions["label"].to_numpy(),
         predictions["held_out"].cast(pl.Int64).to_numpy(),
         classes=run.classes,
+        units=None if run.units is None else predictions["unit"].cast(pl.Int64).to_numpy(),
         count=bootstrap,
         seed=seed,
     )
@@ -102,7 +103,7 @@ def reference(fits: Sequence[FitRecord]) -> int:
 
 
 def _rows(run: ProbeRun, compared: Comparison) -> Iterator[dict[str, Any]]:
-    note = _left_out(run, compared)
+    note = "; ".join(filter(None, (_left_out(run, compared), _joined(run, compared))))
     against = reference(run.fits)
     for place, fit in enumerate(run.fits):
         shared = {
@@ -141,6 +142,17 @@ def _left_out(run: ProbeRun, compared: Comparison) -> str:
     named = "; ".join(", ".join(run.folds[fold].names) for fold in compared.left_out)
     few = f"fewer than {FEWEST} rows" + (" of a class" if run.classes else ", or one label alone")
     return f"left out, with {few}: {named}"
+
+
+def _joined(run: ProbeRun, compared: Comparison) -> str:
+    if not compared.joined:
+        return ""
+    named = "; ".join(", ".join(run.folds[fold].names) for fold in compared.joined)
+    of_a_class = " of a class" if run.classes else ""
+    return (
+        f"no intervals: with fewer than {FEWEST_UNITS} units of rows{of_a_class} that do not "
+        f"overlap: {named}"
+    )
 
 
 # -- in words ---------------------------------------------------------------------------------

@@ -168,16 +168,31 @@ def _interval(
     return f"{number(value)} ({number(low)} to {number(high)})"
 
 
+def _resampled(run: ProbeRun) -> str:
+    """Return what is drawn, in words."""
+    if run.units is None or run.units == run.rows:
+        return "the rows within folds"
+    return (
+        f"the {count(run.units)} units within folds that do not overlap on the genome (the "
+        f"{count(run.rows)} rows do: those that overlap, or are joined by others, are drawn "
+        "together)"
+    )
+
+
 def _notes(table: pl.DataFrame, summary: ProbeSummary) -> list[str]:
     notes = [
         f"{len(summary.run.folds)} folds {summary.run.folds_are}, each predicted by models that "
         "did not see it. Values are means over the folds, weighted by their rows: what differs "
         "between folds alone earns nothing.",
-        f"Intervals: 95 %, of {summary.bootstrap:,} resamples of the rows within folds, "
-        f"{widening(len(summary.run.folds)):.2f} times as wide: models of different folds share "
-        "the rows that they are fitted to (Nadeau and Bengio 2003, 10.1023/A:1024068626366)."
-        if summary.bootstrap
-        else "No intervals: bootstrap is 0.",
     ]
+    if not summary.bootstrap:
+        notes.append("No intervals: bootstrap is 0.")
+    elif table["low"].count():  # else a remark says why there are none
+        notes.append(
+            f"Intervals: 95 %, of {summary.bootstrap:,} resamples of {_resampled(summary.run)}, "
+            f"{widening(len(summary.run.folds)):.2f} times as wide: models of different folds "
+            "share the rows that they are fitted to (Nadeau and Bengio 2003, "
+            "10.1023/A:1024068626366)."
+        )
     remarks = table["note"].drop_nulls().unique(maintain_order=True)
     return notes + [f"{note[:1].upper()}{note[1:]}." for note in remarks]

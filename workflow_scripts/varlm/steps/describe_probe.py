@@ -37,7 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Write the table, the summary, the figure and the page."""
     fitted = ProbeRun.read(args.fits)
-    schema = predictions_table([fit.column for fit in fitted.fits])
+    columns = [fit.column for fit in fitted.fits]
+    schema = predictions_table(columns, units=fitted.units is not None)
     predictions = read_table(args.predictions, schema)
     table, summary = judge(fitted, predictions, args.bootstrap, args.seed)
     with atomic_path(args.table) as temporary:

@@ -14,6 +14,7 @@ from varlm.errors import UserError
 from varlm.probing.parts import open_embeddings
 from varlm.probing.record import CNN, FoldRecord, ProbeRun, predictions_table
 from varlm.probing.running import Probed, ProbeSettings, run_probes, same_rows
+from varlm.probing.units import Codes, overlap_units
 from varlm.tables.parquet import write_table
 
 log = logging.getLogger("varlm")
@@ -54,7 +55,8 @@ def run(args: argparse.Namespace) -> None:
     rows = same_rows(embeddings)
     record = next(iter(embeddings.values())).record
     columns = [fit.column for fit in probed.fits]
-    write_table(_predictions(rows, probed), args.predictions, predictions_table(columns))
+    units = overlap_units(rows, probed.folds.codes)
+    write_table(_predictions(rows, probed, units), args.predictions, predictions_table(columns))
     ProbeRun(
         probe=args.name,
         label=label,
@@ -70,6 +72,7 @@ def run(args: argparse.Namespace) -> None:
             for fold, names in enumerate(probed.folds.names)
         ),
         fits=tuple(probed.fits),
+        units=int(units.max()) + 1,
     ).write(args.fits)
 
 
@@ -85,9 +88,10 @@ def _device(settings: ProbeSettings, args: argparse.Namespace) -> str:
     return str(take_device(args.device))
 
 
-def _predictions(rows: pl.DataFrame, probed: Probed) -> pl.DataFrame:
+def _predictions(rows: pl.DataFrame, probed: Probed, units: Codes) -> pl.DataFrame:
     columns: dict[str, Any] = {
         fit.column: values for fit, values in zip(probed.fits, probed.predictions, strict=True)
     }
     held_out = pl.Series("held_out", probed.folds.codes, pl.UInt32)
-    return rows.select("row", "fold", held_out, "label").with_columns(**columns)
+    unit = pl.Series("unit", units, pl.UInt32)
+    return rows.select("row", "fold", held_out, unit, "label").with_columns(**columns)

@@ -138,7 +138,7 @@ def test_the_steps_write_table_summary_figure_and_page(tmp_path, kind, classes):
     assert (others["low"] <= others["value"]).all()
     summary = json.loads((out / "probe.json").read_text())
     assert summary["best"] == f"gpn_mean_{'logistic' if classes else 'ridge'}"
-    assert summary["verdict"][0].startswith("The best probe is gpn, their mean")
+    assert summary["verdict"][0].startswith("The best of 6 probes is gpn, their mean")
     page = (out / "probe.html").read_text()
     for sentence in summary["verdict"]:
         assert sentence in page
@@ -148,6 +148,7 @@ def test_the_steps_write_table_summary_figure_and_page(tmp_path, kind, classes):
     assert predictions.columns[:5] == ["row", "fold", "held_out", "unit", "label"]
     run = ProbeRun.read(out / "fits.json")
     assert [fold.rows for fold in run.folds] == [30] * 4
+    assert run.units == predictions["unit"].n_unique() == 120  # sequences, here, without a place
 
 
 def test_the_same_seed_writes_the_same_predictions(tmp_path):

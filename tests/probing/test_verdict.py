@@ -3,7 +3,7 @@
 import pytest
 
 from making.probed import PROBES, judged, run_of
-from varlm.probing.verdict import describe, reference
+from varlm.probing.verdict import _pairs, describe, reference
 from varlm.report.charts.probes import probe_charts, probe_figure
 from varlm.report.probes import probe_page
 from varlm.tables.model_schemas import PROBE
@@ -17,17 +17,29 @@ def test_embeddings_that_are_better_win():
     assert table.filter(input="gpn", method="cnn", metric="pearson")["difference_low"][0] > 0
 
 
-def test_the_best_pair_is_told_once():
-    _, _, summary = judged([0.5, 1, 1, 4])
-    assert len(summary.verdict) == 2
-    assert "the same CNN on one-hot sequence" in summary.verdict[1]
+@pytest.mark.parametrize("noises", [[0.5, 1, 1, 4], [4, 1, 1, 0.5], [1, 4, 0.5, 1]])
+def test_pairs_are_judged_that_were_fixed_before(noises):
+    """Whichever probe comes out best."""
+    _, _, summary = judged(noises)
+    assert len(summary.verdict) == 3
+    assert summary.verdict[0].startswith("The best of 4 probes is ")
+    assert summary.verdict[1].startswith("The CNN on the embeddings of gpn: ")
+    assert "; the same CNN on one-hot sequence: " in summary.verdict[1]
+    assert summary.verdict[2].startswith("The ridge on the embeddings of gpn, their mean: ")
+    assert "; the same on k-mer counts: " in summary.verdict[2]
+
+
+def test_the_mean_is_judged_and_the_centre_where_there_is_no_mean():
+    probes = [("gpn", "mean", "ridge", True), ("gpn", "centre", "ridge", True), *PROBES[2:]]
+    probes += [("GC", "share", "ridge", False), ("two", "centre", "ridge", True)]
+    assert [*_pairs(run_of(probes=probes).fits)] == [(0, 3), (5, 3)]
 
 
 def test_sequence_that_is_better_wins():
     _, _, summary = judged([3, 4, 1, 0.5])
     assert summary.best == "k-mers_counts_ridge"
     assert "The sequence alone wins: the difference is −0." in summary.verdict[1]
-    assert "best without a model, k-mer counts (ridge)" in summary.verdict[2]
+    assert "The sequence alone wins: the difference is −0." in summary.verdict[2]
 
 
 def test_what_may_be_chance_is_called_so():

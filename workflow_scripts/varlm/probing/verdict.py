@@ -13,7 +13,7 @@ from varlm.evaluation.resampling import Interval, Measured
 from varlm.evaluation.rows import AUPRC, AUROC, PEARSON, SPEARMAN
 from varlm.files.json_record import JsonRecord
 from varlm.probing.comparing import FEWEST, FEWEST_UNITS, Comparison, compare, headline
-from varlm.probing.record import CNN, ONE_HOT, FitRecord, ProbeRun
+from varlm.probing.record import CNN, KMERS, ONE_HOT, FitRecord, ProbeRun
 from varlm.tables.model_schemas import PROBE
 
 METRIC_NAMES = {
@@ -23,6 +23,11 @@ METRIC_NAMES = {
     AUPRC: "AUPRC",
 }
 METHOD_NAMES = {"cnn": "CNN", "ridge": "ridge", "logistic": "logistic"}
+_SEQUENCE_READ = {
+    "counts": "k-mer counts",
+    "share": "share of G and C",
+    "positions": "one-hot sequence",
+}
 _CHANCE = {PEARSON: 0.0, AUROC: 0.5}
 
 
@@ -163,8 +168,7 @@ def describe(fit: FitRecord) -> str:
     if fit.model:
         read = {"positions": "all positions", "mean": "their mean", "centre": "the centre"}
         return f"{fit.input}, {read[fit.features]} ({METHOD_NAMES[fit.method]})"
-    read = {"counts": "k-mer counts", "share": "share of G and C", "positions": "one-hot sequence"}
-    return f"{read[fit.features]} ({METHOD_NAMES[fit.method]})"
+    return f"{_SEQUENCE_READ[fit.features]} ({METHOD_NAMES[fit.method]})"
 
 
 def _sentences(run: ProbeRun, compared: Comparison) -> Iterator[str]:
@@ -176,28 +180,40 @@ def _sentences(run: ProbeRun, compared: Comparison) -> Iterator[str]:
     name, values = METRIC_NAMES[metric], measured.values
     best = int(np.argmax(values))
     yield (
-        f"The best probe is {describe(fits[best])}: {name} {_value(measured, best)} within folds "
-        f"{run.folds_are}{_by_chance(measured, best, metric)}."
+        f"The best of {len(fits)} probes is {describe(fits[best])}: {name} "
+        f"{_value(measured, best)} within folds {run.folds_are}"
+        f"{_by_chance(measured, best, metric)}."
     )
-    against = reference(fits)
-    compared_pairs = set()
-    for place, fit in enumerate(fits):
-        if fit.model and fit.method == CNN and fits[against].input == ONE_HOT:
-            yield (
-                f"The CNN on the embeddings of {fit.input}: {_value(measured, place)}; the same "
-                f"CNN on one-hot sequence: {_value(measured, against)}. "
-                f"{_who_wins(measured, place, against, metric)}"
-            )
-            compared_pairs.add((place, against))
-    models = [place for place, fit in enumerate(fits) if fit.model]
-    others = [place for place, fit in enumerate(fits) if not fit.model]
-    model, other = (max(places, key=lambda p: float(values[p])) for places in (models, others))
-    if (model, other) not in compared_pairs:
+    for place, other in _pairs(fits):
+        one, two = fits[place], fits[other]
+        method = METHOD_NAMES[one.method]
+        shown = f"The {method} on the embeddings of {one.input}"
+        if one.method == CNN:
+            against = f"the same {method} on one-hot sequence"
+        else:
+            shown += ", their mean" if one.features == "mean" else ", the centre"
+            against = f"the same on {_SEQUENCE_READ[two.features]}"
         yield (
-            f"The best probe of embeddings, {describe(fits[model])}: {_value(measured, model)}; "
-            f"the best without a model, {describe(fits[other])}: {_value(measured, other)}. "
-            f"{_who_wins(measured, model, other, metric)}"
+            f"{shown}: {_value(measured, place)}; {against}: {_value(measured, other)}. "
+            f"{_who_wins(measured, place, other, metric)}"
         )
+
+
+def _pairs(fits: Sequence[FitRecord]) -> Iterator[tuple[int, int]]:
+    """Yield which probes are judged, of embeddings and of sequence: fixed before any is measured.
+
+    Of each model the network against the same on one-hot sequence, and the regression on the mean
+    (on the centre, where nothing else is stored) against that on k-mer counts. To choose the best
+    of several by the rows that judge it would favour the side that has more of them.
+    """
+    places = {(fit.input, fit.features, fit.method): place for place, fit in enumerate(fits)}
+    alone = {fit.method: place for place, fit in enumerate(fits) if fit.input in (ONE_HOT, KMERS)}
+    for place, fit in enumerate(fits):
+        regression = fit.features == "mean" or (
+            fit.features == "centre" and (fit.input, "mean", fit.method) not in places
+        )
+        if fit.model and (fit.method == CNN or regression) and fit.method in alone:
+            yield place, alone[fit.method]
 
 
 def _who_wins(measured: Measured, place: int, other: int, metric: str) -> str:

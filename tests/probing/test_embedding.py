@@ -245,6 +245,35 @@ def test_sequences_are_read_as_contigs(run, gpn, tmp_path):
     np.testing.assert_allclose(values, states.numpy(), atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["convnet", "llama"])
+def test_without_flanks_rows_are_read_as_sequences_of_their_own(run, gpn, tmp_path, kind):
+    model = gpn
+    if kind == "llama":
+        write_causal(tmp_path / "llama", "llama")
+        model = prepare(tmp_path / "llama", window=32, **PREPARE)
+    base = CHR[99]
+    alts = ["ACGT"["CGTA".index(base)], base + "GG"]
+    variants = [("chr1", 100, base, alt, strand, 1) for alt in alts for strand in "+-"]
+    header = "chrom pos ref alt strand y"
+    intervals = [(*row[:3], "+-"[i % 2], 1) for i, row in enumerate(INTERVALS[:4])]
+    tables = {"variants": (variants, header), "intervals": (intervals, "chrom start end strand y")}
+    for name, (rows, columns) in tables.items():
+        alone = run(rows, model, columns, folder=name, flanks=False, length=SIZE)
+        around = run(rows, model, columns, folder=f"{name}_around", length=SIZE)
+        assert alone.rows.equals(around.rows)
+        assert alone.record.identity != around.record.identity
+        assert (alone.record.flanks, around.record.flanks) == (False, None)
+        sides = alone.features("all")
+        for side, text in enumerate(
+            ("sequence", "alternate")[: len(sides) if name == "variants" else 1]
+        ):
+            texts = [(sequence, 1, 1) for sequence in alone.rows[text]]
+            own = run(texts, model, "sequence y chrom", folder=f"{name}_{text}").features("all")
+            values = sides[side] if name == "variants" else sides
+            np.testing.assert_allclose(values, own, atol=1e-6)
+        assert np.abs(sides - around.features("all")).max() > 1e-3
+
+
 def test_mean_and_centre_are_those_of_all(run, gpn):
     whole = run(INTERVALS, gpn)
     for positions in ("mean", "centre"):

@@ -1,5 +1,7 @@
 """Who wins is said as the intervals say it."""
 
+from dataclasses import replace
+
 import pytest
 
 from making.probed import PROBES, judged, run_of
@@ -121,3 +123,13 @@ def test_few_units_are_no_interval_and_said():
     assert len(notes) == 2
     assert notes[1].startswith(said)
     assert "The difference is +" in summary.verdict[1]
+
+
+def test_the_page_says_what_models_read_around_a_row():
+    run, table, summary = judged([0.3, 1, 3, 4])
+    shown = dict(probe_page(table, summary).facts)
+    assert shown["around it"].startswith("the genome, which models read")
+    alone = replace(summary, run=replace(run, flanks=False))
+    assert dict(probe_page(table, alone).facts)["around it"].startswith("nothing: ")
+    sequences = replace(summary, run=replace(run, kind="sequences"))
+    assert "around it" not in dict(probe_page(table, sequences).facts)

@@ -8,6 +8,7 @@ from making.config import load_config
 from varlm.errors import UserError
 from varlm.probing.cnn import Settings
 from varlm.probing.running import ProbeSettings
+from varlm.probing.specification import ProbeSpec
 from varlm.run.probes import embed_settings, passed_over, probe_settings, probed_models
 from varlm.run.step_settings import shown_settings, steps_of
 from varlm.run.step_warnings import Configured, step_warnings
@@ -82,6 +83,12 @@ def test_what_is_embedded_does_not_depend_on_how_it_is_probed(load):
     assert settings == embed_settings(load({"seed": 3, "bootstrap": 10, "models": ["net"]}), "mpra")
     assert settings != embed_settings(load({"length": 64}), "mpra")
     assert json.loads(settings)["label"] == "logFC"
+    assert settings == embed_settings(load({"flanks": True}), "mpra")
+    assert "flanks" not in settings  # the text of before, so that nothing is made anew
+    alone = embed_settings(load({"flanks": False}), "mpra")
+    assert json.loads(alone) == json.loads(settings) | {"flanks": False}
+    label = ProbeSpec.parse("mpra", json.loads(settings), 0.1)
+    assert (label.flanks, ProbeSpec.parse("mpra", json.loads(alone), 0.1).flanks) == (True, False)
 
 
 def test_what_is_fitted_has_its_defaults_and_names_the_label(load):

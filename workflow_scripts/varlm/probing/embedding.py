@@ -129,6 +129,7 @@ def embed(
         parts=writer.records(slices),
         table=table.digest,
         identity=identity,
+        flanks=None if rows.flanks else False,
     )
     writer.finish(rows.frame, record)
     return record
@@ -179,6 +180,7 @@ def identity_of_parts(
         "positions": positions,
         "kind": rows.kind,
         "genome": [] if rows.kind == "sequences" else [genome.names, genome.stored_as],
+        **({} if rows.flanks else {"flanks": False}),
         "rows": hashlib.sha256("\n".join(lines).encode()).hexdigest(),
     }
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()

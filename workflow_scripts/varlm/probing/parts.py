@@ -19,7 +19,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from varlm.errors import UserError
-from varlm.files.json_record import JsonRecord
+from varlm.files.json_record import JsonRecord, absent_if_none
 from varlm.files.whole import sha256
 from varlm.tables.parquet import Column, Table, read_table
 
@@ -88,6 +88,8 @@ class EmbeddingsRecord(JsonRecord):
         SHA-256 of the user's table.
     identity : str
         Digest of what decides the numbers: model, window, genome, sequences, positions.
+    flanks : bool or None
+        False: of intervals and variants the model read the row alone, nothing around it.
     """
 
     MADE_BY = "embed"
@@ -103,6 +105,7 @@ class EmbeddingsRecord(JsonRecord):
     parts: tuple[PartRecord, ...]
     table: str
     identity: str
+    flanks: bool | None = absent_if_none()
 
     @property
     def variants(self) -> bool:

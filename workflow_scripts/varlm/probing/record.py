@@ -73,6 +73,8 @@ class ProbeRun(JsonRecord):
     folds, fits : tuple
     units : int or None
         Units of rows that overlap, each resampled whole; None: not told, of a run of before.
+    flanks : bool or None
+        As of `parts.EmbeddingsRecord`.
     """
 
     MADE_BY = "probe"
@@ -89,6 +91,7 @@ class ProbeRun(JsonRecord):
     folds: tuple[FoldRecord, ...]
     fits: tuple[FitRecord, ...]
     units: int | None = absent_if_none()
+    flanks: bool | None = absent_if_none()
 
     @property
     def folds_are(self) -> str:

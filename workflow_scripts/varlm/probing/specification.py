@@ -33,6 +33,8 @@ class ProbeSpec:
         What is stored: all, mean or centre.
     folds : str
         A column of the table.
+    flanks : bool
+        Whether models read the genome around a row.
     max_ref_mismatch : float
         Share of variants whose REF may be wrong.
     """
@@ -41,6 +43,7 @@ class ProbeSpec:
     length: int | None = None
     positions: Positions = "all"
     folds: str = "chrom"
+    flanks: bool = True
     max_ref_mismatch: float = 0.1
 
     @classmethod
@@ -54,7 +57,8 @@ class ProbeSpec:
             absolute=settings["absolute"],
         )
         own = {key: settings[key] for key in ("length", "positions", "folds")}
-        return cls(label, **own, max_ref_mismatch=max_ref_mismatch)
+        flanks = settings.get("flanks", True)
+        return cls(label, **own, flanks=flanks, max_ref_mismatch=max_ref_mismatch)
 
     @property
     def where(self) -> str:

@@ -7,7 +7,7 @@ contig that the reference does not have, mostly N) is left out and counted.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -84,7 +84,7 @@ def read_probe_table(path: Path, spec: ProbeSpec, genome: Genome, names: ContigN
     kept = sieve.drop(known_shares(rows) < _LEAST_KNOWN, "mostly_n")
     _refuse_none(sieve, spec)
     _tell(sieve)
-    rows = rows[np.flatnonzero(kept)]
+    rows = replace(rows[np.flatnonzero(kept)], flanks=spec.flanks or rows.kind == "sequences")
     sizes = np.unique(rows.sizes)
     length = int(sizes[0]) if len(sizes) == 1 else None
     return ProbeTable(rows, sieve.left_out, length, sha256(path))

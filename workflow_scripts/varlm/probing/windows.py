@@ -1,13 +1,14 @@
 """What a model reads of a probe's rows: each in the middle of a window, its genome around it.
 
 The base at index size // 2 of a row, on the row's own strand, is at index width // 2 of its window.
-Around an interval or a variant is the genome; around a sequence of its own nothing is known, and it
-is taken for a contig's ends (`varlm.models.tokens.PAD`): each family has a convention for these.
+Around an interval or a variant is the genome, unless flanks are not to be read; around a sequence
+of its own nothing is known, and it is taken for a contig's ends (`varlm.models.tokens.PAD`): each
+family has a convention for these.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -32,18 +33,22 @@ class ProbeRows:
         `varlm.probing.parts.ROWS`.
     alleles : polars.DataFrame or None
         Of variants `contig`, `pos` (1-based), `ref`, `alt`, as of `varlm.tables.schemas.SHARD`.
+    flanks : bool
+        Whether a model reads the genome around a row; else the row alone, as if it were a sequence
+        of its own.
     """
 
     kind: Kind
     frame: pl.DataFrame
     alleles: pl.DataFrame | None = None
+    flanks: bool = True
 
     def __len__(self) -> int:
         return self.frame.height
 
     def __getitem__(self, part: slice | NDArray[np.integer]) -> ProbeRows:
         alleles = None if self.alleles is None else self.alleles[part]
-        return ProbeRows(self.kind, self.frame[part], alleles)
+        return replace(self, frame=self.frame[part], alleles=alleles)
 
     @property
     def sizes(self) -> NDArray[np.int64]:
@@ -74,7 +79,10 @@ def windows_of(rows: ProbeRows, genome: Genome, width: int) -> tuple[Bytes, ...]
         If a variant does not fit the right half of a window.
     """
     if rows.kind == "sequences":
-        return (_alone(rows, width),)
+        return (_alone(rows, rows.frame["sequence"], width),)
+    if not rows.flanks:
+        sides = ("sequence", "alternate")[: 2 if rows.kind == "variants" else 1]
+        return tuple(_alone(rows, rows.frame[side], width) for side in sides)
     if rows.kind == "intervals":
         return (_around(rows, genome, width),)
     assert rows.alleles is not None
@@ -86,10 +94,10 @@ def first_base(sizes: NDArray[np.int64], width: int) -> NDArray[np.int64]:
     return width // 2 - sizes // 2
 
 
-def _alone(rows: ProbeRows, width: int) -> Bytes:
+def _alone(rows: ProbeRows, texts: pl.Series, width: int) -> Bytes:
     windows = np.full((len(rows), width), PAD, np.uint8)
     starts = first_base(rows.sizes, width)
-    for window, start, text in zip(windows, starts, rows.frame["sequence"], strict=True):
+    for window, start, text in zip(windows, starts, texts, strict=True):
         window[start : start + len(text)] = np.frombuffer(text.encode("ascii"), np.uint8)
     return windows
 
@@ -150,7 +158,7 @@ def with_sequences(rows: ProbeRows, genome: Genome) -> ProbeRows:
         for side, windows in enumerate(windows_of(rows[chosen], genome, int(size))):
             texts[side, chosen] = [window.tobytes().decode("ascii") for window in windows]
     columns = [pl.Series(name, text, pl.String) for name, text in zip(_TEXTS, texts, strict=True)]
-    return ProbeRows(rows.kind, rows.frame.with_columns(columns).select(ROWS.names), rows.alleles)
+    return replace(rows, frame=rows.frame.with_columns(columns).select(ROWS.names))
 
 
 _TEXTS = ("sequence", "alternate")

@@ -118,6 +118,12 @@ def _facts(run: ProbeRun) -> list[tuple[str, str]]:
         ("length", "several" if run.length is None else f"{count(run.length)} bp"),
         ("folds", "; ".join(f"{', '.join(f.names)} ({count(f.rows)})" for f in run.folds)),
     ]
+    if run.flanks is False:
+        facts.insert(3, ("around it", "nothing: models read the row alone"))
+    elif run.kind != "sequences":
+        facts.insert(
+            3, ("around it", "the genome, which models read and one-hot and k-mers do not")
+        )
     if run.positives is not None:
         facts.insert(1, ("positive", f"{count(run.positives)} of {count(run.rows)}"))
     return facts + [("left out", f"{count(n)} {REASONS[why]}") for why, n in run.left_out.items()]

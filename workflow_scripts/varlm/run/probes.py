@@ -40,8 +40,14 @@ def _may_embed(config: Mapping[str, Any], model: Mapping[str, Any]) -> bool:
 
 
 def embed_settings(config: Mapping[str, Any], probe: str) -> str:
-    """Return what the step embed needs of a probe, JSON."""
-    return json.dumps({key: config["probe"][probe][key] for key in _EMBEDDED}, sort_keys=True)
+    """Return what the step embed needs of a probe, JSON.
+
+    Of configs of before the text is that of before: `flanks` is told where it is not the default.
+    """
+    settings = {key: config["probe"][probe][key] for key in _EMBEDDED}
+    if not config["probe"][probe]["flanks"]:
+        settings["flanks"] = False
+    return json.dumps(settings, sort_keys=True)
 
 
 def probe_settings(config: Mapping[str, Any], probe: str) -> str:

@@ -73,6 +73,7 @@ def run(args: argparse.Namespace) -> None:
         ),
         fits=tuple(probed.fits),
         units=int(units.max()) + 1,
+        flanks=record.flanks,
     ).write(args.fits)
 
 

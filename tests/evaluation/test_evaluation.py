@@ -1011,6 +1011,19 @@ def test_the_figure_of_nothing_says_so():
             },
             "x.absolute: is for numbers",
         ),
+        (
+            {
+                "labels": {
+                    "x": {"column": "a", "table": "t", "positive": [1], "negative": [0]}
+                    | {"harmful": "low"}
+                }
+            },
+            "evaluate.labels.x.harmful: is for numbers; of classes the positive one is harmful",
+        ),
+        (
+            {"labels": {"x": {"column": "kind", "harmful": "lower"}}},
+            "evaluate.labels.x.harmful: found 'lower'; use one of high, low",
+        ),
         ({"scores": {"phylp": "higher"}}, "no column has the name phylp; did you mean phylop?"),
         ({"scores": {"phylop": "up"}}, "found 'up'; use one of higher, lower, llr"),
         ({"combine": [["gpn", "phylop"]]}, "no model or score has the name phylop"),

@@ -152,7 +152,55 @@ def test_it_is_a_row_of_every_task_and_takes_no_allele_from_the_others():
     assert set(baseline["missing"]) == {0}
     assert set(baseline["alleles"]) == {600}
     assert baseline.filter(pl.col("metric").is_in(["auroc", "spearman"]))["value"].abs().min() > 0.2
-    assert rows.filter(score="gpn+mutation_context")["value"].is_not_null().all()
+    both = rows.filter(score="gpn+mutation_context")
+    assert both.filter(pl.col("task") != "num")["value"].is_not_null().all()
+    assert both.filter(task="num")["note"].to_list() == [
+        "left out: mutation_context rises with the number, other scores with harm; say which end "
+        "of the number is harmful: evaluate.labels.num.harmful: high or low"
+    ]
+
+
+def correlations(harmful, number, table, known):
+    scores = mutation_context.with_baseline(
+        compared_scores(
+            ["gpn"], {}, [["gpn", "mutation_context"]], fit=[["gpn", "mutation_context"]]
+        )
+    )
+    spec = LabelSpec.parse("num", {"column": "c", "harmful": harmful}, None)
+    task = label_task(spec, pl.Series(number).cast(pl.String), {})
+    assert task.about.endswith("; low is harmful") == (harmful == "low")
+    rows = measure([task], table, scores, Settings(0), known).filter(group="all")
+    return {
+        metric: dict(rows.filter(metric=metric).select("score", "value").iter_rows())
+        for metric in ("spearman", "pearson")
+    }
+
+
+@pytest.mark.parametrize(("harmful", "sign"), [("high", 1), ("low", -1)])
+def test_where_it_is_known_which_end_of_a_number_is_harmful_all_scores_rise_with_harm(
+    harmful, sign
+):
+    rng = np.random.default_rng(8)
+    table, known, bad, _ = labelled(600, rng, 2)
+    harm = bad + 0.3 * rng.normal(size=600)
+    table = table.with_columns(gpn_llr=pl.Series(-harm - 0.5 * rng.normal(size=600)))
+    turned = correlations(harmful, sign * harm, table, known)
+    for of_scores in turned.values():
+        assert list(of_scores) == [
+            "gpn",
+            "mutation_context",
+            "gpn+mutation_context",
+            "gpn+mutation_context fitted",
+        ]
+        assert min(sign * value for value in of_scores.values()) > 0.25
+        fitted, alone = of_scores["gpn+mutation_context fitted"], of_scores["gpn"]
+        assert sign * fitted > sign * alone
+    plain = correlations(None, sign * harm, table, known)
+    assert [*plain["spearman"]] == ["gpn", "mutation_context", "gpn+mutation_context fitted"]
+    for name, value in plain["spearman"].items():
+        as_number = sign if name == "gpn" else 1
+        assert as_number * value > 0.25  # fits and the baseline rise with the number
+        assert abs(value) == pytest.approx(abs(turned["spearman"][name]), abs=1e-6)
 
 
 def test_what_mutates_is_the_allele_that_is_looked_at():

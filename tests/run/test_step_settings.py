@@ -81,7 +81,7 @@ def test_what_is_younger_and_as_by_default_is_not_told(config):
         "strata": {"by": ["cpg"], "distance_bins": []},
         "match": {"controls": 2},
     }
-    of_label = {"group": ["gene"], "pairs": True}
+    of_label = {"group": ["gene"], "pairs": True, "harmful": "low"}
     assert not any({*younger} & {*settings()} for settings in taken)
     assert not any({*of_label} & {*settings()["labels"]["kind"]} for settings in taken)
     config["evaluate"] |= younger

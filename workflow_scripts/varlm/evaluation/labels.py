@@ -41,6 +41,8 @@ class LabelSpec:
         number; of `table`, else of the annotated table.
     pairs : bool
         Whether each match group must be one positive and one negative.
+    harmful : str, optional
+        Which end of a number is harmful, `high` or `low`; None: not known.
     """
 
     name: str
@@ -52,6 +54,7 @@ class LabelSpec:
     cohort: str | None = None
     group: tuple[str, ...] = ()
     pairs: bool = False
+    harmful: str | None = None
 
     @classmethod
     def parse(cls, name: str, entry: Mapping[str, Any], table: Path | None) -> LabelSpec:
@@ -67,6 +70,7 @@ class LabelSpec:
             entry.get("cohort"),
             tuple(group_columns(entry)),
             bool(entry.get("pairs")),
+            entry.get("harmful"),
         )
 
     @property

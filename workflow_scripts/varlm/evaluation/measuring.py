@@ -32,7 +32,7 @@ from varlm.evaluation.rows import (
 )
 from varlm.evaluation.strata import TaskStrata
 from varlm.evaluation.strata_rows import strata_rows
-from varlm.evaluation.tasks import FREQUENCY, LABELS, Task
+from varlm.evaluation.tasks import FREQUENCY, LABELS, QUANTITATIVE, Task
 from varlm.tables.schemas import EVALUATION
 
 Flags = NDArray[np.bool_]
@@ -86,6 +86,8 @@ def _of_task(
     if task.kind == FREQUENCY and task.spectrum is None:
         yield from frequency_rows(task, table, scores, settings)
         return
+    scores, unoriented = _comparable(task, scores)
+    yield from unoriented
     known = None if known is None else _looked_at(task, known)
     members, truth = _truth(task)
     if known is not None and mutation_context.SCORE in scores:  # another for each task
@@ -104,6 +106,24 @@ def _of_task(
     yield from calibrated_rows(task, table, scores, settings, alike, known)
 
 
+def _comparable(task: Task, scores: Sequence[Score]) -> tuple[Sequence[Score], list[Row]]:
+    """Return the scores that can be had of a task, and rows that say why others cannot.
+
+    Where it is not known which end of a number is harmful, the baseline rises with the number, and
+    its mean rank with a score that rises with harm may be that of two opposites.
+    """
+    if task.kind != QUANTITATIVE or task.harmful is not None:
+        return scores, []
+    baseline = mutation_context.SCORE.name
+    mixed = [s.name for s in scores if baseline in s.parts and not s.fitted]
+    note = (
+        f"left out: {baseline} rises with the number, other scores with harm; say which end of the "
+        f"number is harmful: evaluate.labels.{task.name}.harmful: high or low"
+    )
+    rows: list[Row] = [{"group": EVERYTHING, "score": name, "note": note} for name in mixed]
+    return [score for score in scores if score.name not in mixed], rows
+
+
 def _strata(task: Task, settings: Settings, known: pl.DataFrame | None) -> TaskStrata | None:
     """Return the strata of a task of two classes, if strata are wanted."""
     if known is None or settings.strata is None or task.positive is None:
@@ -119,8 +139,8 @@ def _looked_at(task: Task, known: pl.DataFrame) -> pl.DataFrame:
 def _truth(task: Task) -> tuple[Flags, tuple[Flags, Flags] | NDArray[np.float64]]:
     """Return the alleles of a task, and its classes or its number."""
     if task.positive is None or task.negative is None:
-        assert task.numbers is not None
-        return ~np.isnan(task.numbers), task.numbers
+        assert task.harm is not None
+        return ~np.isnan(task.harm), task.harm
     either = task.positive | task.negative
     members = either if task.spectrum is None else ~np.isnan(task.spectrum.frequency)
     return members, (task.positive, task.negative)

@@ -19,6 +19,7 @@ Flags = NDArray[np.bool_]
 
 LABELS, QUANTITATIVE, CONTRAST, FREQUENCY = "labels", "quantitative", "contrast", "frequency"
 INTERGENIC = "intergenic"
+LOW = "low"  # the end of a number that is harmful
 OUTSIDE_GENES = ("intergenic_variant", "upstream_gene_variant", "downstream_gene_variant")
 FREQUENCY_TASK = "allele frequency"  # a name that no label can have
 
@@ -46,6 +47,8 @@ class Task:
     groups : Groups, optional
         Alleles that are compared with each other alone: of two classes match groups, of a number
         its elements, genes or studies.
+    harmful : str, optional
+        Which end of a number is harmful, `high` or `low`; None: not known.
     """
 
     name: str
@@ -58,6 +61,12 @@ class Task:
     counts: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     groups: Groups | None = None
+    harmful: str | None = None
+
+    @property
+    def harm(self) -> Floats | None:
+        """The number, turned so that high is harmful where it is known which end is."""
+        return -self.numbers if self.numbers is not None and self.harmful == LOW else self.numbers
 
 
 def label_task(spec: LabelSpec, labels: pl.Series, counts: dict[str, Any]) -> Task:
@@ -73,12 +82,14 @@ def label_task(spec: LabelSpec, labels: pl.Series, counts: dict[str, Any]) -> Ta
         known = int((~np.isnan(values)).sum())
         what = f"|{spec.column}|" if spec.absolute else spec.column
         within = f" within each {' and '.join(spec.group)}, averaged" if spec.group else ""
+        end = f"; {spec.harmful} is harmful" if spec.harmful else ""
         return Task(
             spec.name,
             QUANTITATIVE,
-            f"correlation of each score with {what}{within}",
+            f"correlation of each score with {what}{within}{end}",
             numbers=values,
             counts={**counts, "labelled": known, "unlabelled": values.size - known},
+            harmful=spec.harmful,
         )
     labelled = classes(labels, spec)
     return Task(

@@ -323,6 +323,8 @@ def _label_errors(key: str, label: Mapping[str, Any], carried: Collection[str]) 
         yield f"{key}: {both[0]!r} is both positive and negative; keep one"
     if label["absolute"] and label["positive"]:
         yield f"{key}.absolute: is for numbers, not for classes; remove it"
+    if label["harmful"] and label["positive"]:
+        yield f"{key}.harmful: is for numbers; of classes the positive one is harmful; remove it"
     if label["pairs"] and not label["group"]:
         yield f"{key}.pairs: there are no groups; name their column in group, or remove pairs"
     if label["pairs"] and not label["positive"]:

@@ -73,7 +73,7 @@ def evaluate_settings(evaluate: Mapping[str, Any] | None, files: Collection[Coho
 # Keys of `evaluate`, and of its labels, that old configs do not have: at these values the texts
 # are as before, so that nothing is evaluated or shown again for them.
 _NEW: dict[str, Any] = {"fit": [], "match": None, "mutation_context": True, "strata": None}
-_NEW_OF_LABELS = {"group": None, "pairs": False}
+_NEW_OF_LABELS = {"group": None, "pairs": False, "harmful": None}
 
 
 def _without_defaults(evaluate: Mapping[str, Any] | None) -> dict[str, Any] | None:

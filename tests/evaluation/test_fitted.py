@@ -1,5 +1,7 @@
 """Scores fitted to a task: scikit-learn's weights, and what they may and may not find."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -335,6 +337,25 @@ def test_within_strata_the_weights_do_not_learn_the_strata(by_frequency):
     assert alone < 0.45  # what the task's weights would say
     raw = dict(rows.filter(metric="auroc").select("score", "value").iter_rows())
     assert raw[FIT] > 0.6  # all alleles keep the task's
+
+
+def test_within_strata_calibrated_scores_that_are_apart_are_fitted_anew_too():
+    table, bad, term = confounded(2)
+    known = features_of(term % 2).with_columns(
+        consequence=table["consequence"], tss_distance=pl.lit(None, pl.Int32)
+    )
+    turned = np.arange(bad.size) % 8 == 0  # their score is another's sign
+    frequency = np.where(bad, 0.01, 0.3)
+    table = table.with_columns(
+        af=pl.Series(np.where(turned, 1 - frequency, frequency)), info_AA=pl.lit("A")
+    ).with_columns(info_AA=pl.when(pl.Series(turned)).then(pl.lit("C")).otherwise("info_AA"))
+    scores = [replace(s, calibrated=True) if s.name == "gpn" else s for s in SCORES]
+    settings = Settings(0, strata=Strata(("consequence",), ()))
+    rows = measure([frequency_task(table)], table, scores, settings, known)
+    rows = rows.filter(group="not turned", metric="auroc_within_strata")
+    within = dict(rows.select("score", "value").iter_rows())
+    assert within["gpn"] > 0.57
+    assert within[FIT] == pytest.approx(within["gpn"], abs=0.015)
 
 
 def test_too_few_to_fit_to_within_sets_is_a_row_that_says_so():

@@ -94,6 +94,7 @@ def test_what_is_embedded_does_not_depend_on_how_it_is_probed(load):
 def test_what_is_fitted_has_its_defaults_and_names_the_label(load):
     settings = json.loads(probe_settings(load({"absolute": True, "cnn": {"dense": 8}}), "mpra"))
     assert (settings.pop("label"), settings["classes"]) == ("|logFC|", False)
+    assert settings.pop("folds") == "chrom"  # for the page's words
     fitted = ProbeSettings(**settings)
     assert Settings(**fitted.cnn) == Settings(dense=8, filters=[64, 64])
     assert fitted == ProbeSettings(classes=False, probes=["linear", "cnn"], cnn=settings["cnn"])

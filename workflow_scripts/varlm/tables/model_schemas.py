@@ -109,7 +109,7 @@ PROBE = Table(
         Column("rows", _U32, "of the folds that are large enough"),
         Column("folds", _U32, "of whole chromosomes, each predicted by a model of the others"),
         Column("value", _F64, "the metric; null: not measured, see note"),
-        Column("low", _F64, "lower end of its 95 % interval (rows drawn within folds)"),
+        Column("low", _F64, "lower end of its 95 % interval (overlapping rows are drawn as one)"),
         Column("high", _F64, "upper end"),
         Column("difference", _F64, "value less that of the reference, the CNN on one-hot sequence"),
         Column("difference_low", _F64, "lower end of its 95 % interval (paired bootstrap)"),

@@ -975,6 +975,20 @@ def test_section_and_figure_stay_small_however_many_tasks():
         evaluation_section(rows, summary)
 
 
+@pytest.mark.parametrize(("name", "columns"), [("gpn", 2), ("gpn+mutation_context fitted", 1)])
+def test_long_names_stand_below_each_other_in_the_legend(name, columns):
+    """Beside each other the second is cut off on a phone."""
+    rows, _ = made_evaluation()
+    first = rows["score"].drop_nulls()[0]
+    rows = rows.with_columns(
+        pl.when(pl.col("score") == first)
+        .then(pl.lit(name))
+        .otherwise(pl.lit("phylop"))
+        .alias("score")
+    )
+    assert f'"columns": {columns},' in json.dumps(evaluation_figure(rows))
+
+
 def test_the_figure_of_nothing_says_so():
     text = json.dumps(evaluation_figure(EVALUATION.empty()))
     assert "No task has enough alleles" in text

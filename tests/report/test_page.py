@@ -101,3 +101,7 @@ def test_words_are_escaped(words):
 def test_unknown_name_in_a_template_is_an_error():
     with pytest.raises(jinja2.UndefinedError):
         page.environment().from_string("{{ nothing }}").render()
+
+
+def test_names_break_behind_underscores_and_plus_signs_alone():
+    assert page.breakable("a_b+<c>") == "a_<wbr>b+<wbr>&lt;c&gt;"

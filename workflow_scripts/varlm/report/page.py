@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from varlm.report.text import count, decimals, shown
 
@@ -71,6 +71,14 @@ def json_text(value: Any) -> str:
     return text.translate(_ESCAPES)
 
 
+def breakable(name: str) -> Markup:
+    """Return a name for HTML that may be broken behind each underscore and plus sign."""
+    broken = str(escape(name))
+    for mark in "_+":
+        broken = broken.replace(mark, f"{mark}<wbr>")
+    return Markup(broken)
+
+
 def json_block(value: Any) -> Markup:
     """Return `json_text` as markup for a `<script type="application/json">` element."""
     return Markup(json_text(value))
@@ -113,7 +121,9 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    templates.filters.update(count=count, decimals=decimals, text=shown, json_block=json_block)
+    templates.filters.update(
+        breakable=breakable, count=count, decimals=decimals, text=shown, json_block=json_block
+    )
     return templates
 
 

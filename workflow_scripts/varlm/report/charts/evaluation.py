@@ -33,6 +33,7 @@ _LINES = 40  # of a chart: questions; the table has all
 _POINT, _GAP = 11, 12  # px of a score's point, and between two questions
 _LABEL_LINE = 14  # px of a line of a question's label: one that has no room is not drawn
 _TICKS = 6
+_NARROW = 16  # characters of a name of which two stand beside each other on a phone
 # Task, group and metric of a line below each other, so that none is cut off with the others.
 _LABEL = "split(replace(datum.label, regexp('_variant', 'g'), ''), ', ')"
 
@@ -194,6 +195,7 @@ def _drawn(
     present = {point["score"] for point in points}
     shown = [score for score in order if score in present]
     colors = [theme.CATEGORIES[order.index(s) % len(theme.CATEGORIES)] for s in shown]
+    columns = 2 if max(map(len, shown)) <= _NARROW else 1
     scale = alt.Scale(type="log", nice=False) if panel.log else alt.Scale(zero=False)
     base = alt.Chart(data).encode(
         y=alt.Y(
@@ -209,7 +211,7 @@ def _drawn(
             title=None,
             sort=None,
             scale=alt.Scale(domain=shown, range=colors),
-            legend=alt.Legend(orient="bottom", columns=2, labelLimit=380),
+            legend=alt.Legend(orient="bottom", columns=columns, labelLimit=380),
         ),
         tooltip=[
             alt.Tooltip("line:N", title="task"),

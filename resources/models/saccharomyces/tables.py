@@ -74,8 +74,8 @@ def main() -> None:
             for (about, task, of), row in part.group_by(
                 "about", "task", "group", maintain_order=True
             ):
-                words = TASKS[task] if of in ("all", "not turned", "match groups") else of
-                named = TASKS[task] if of.startswith("matched") else words
+                whole = of.startswith(("all", "not turned", "match"))
+                named = TASKS[task] if whole else f"{TASKS[task]}, {of}"
                 print(f"| {about} | {named} | {_number(row)} | " + _values(row, scores))
 
 

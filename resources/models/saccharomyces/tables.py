@@ -106,12 +106,10 @@ def _evaluations(results: Path) -> Iterator[pl.DataFrame]:
 
 
 def _by_scores(rows: pl.DataFrame) -> Iterator[tuple[list[str], pl.DataFrame]]:
-    """Yield the rows of the tasks that compare the same scores, and these."""
+    """Yield the scores that the runs of a table compare, and their rows."""
     kept = rows.filter(pl.col("value").is_not_null(), pl.col("score").is_in(list(SCORES)))
-    for (folder,), part in kept.group_by(
-        pl.col("folder").replace({"sgrp": ".", "apart": "."}), maintain_order=True
-    ):
-        del folder
+    compared = pl.col("folder").replace({"sgrp": ".", "apart": "."})
+    for _, part in kept.group_by(compared, maintain_order=True):
         present = set(part["score"])
         yield [score for score in SCORES if score in present], part
 

@@ -10,12 +10,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from varlm.evaluation import mutation_context
+from varlm.evaluation.mutation_context import Classes, at
 from varlm.evaluation.rows import FEWEST, class_counts, too_few
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 Codes = NDArray[np.int64]
-Classes = tuple[Flags, Flags]  # positives and negatives
 
 _ROUNDING = 1e-12  # of a value: less than this off its set's mean is that mean
 
@@ -158,11 +158,6 @@ class FitAlleles:
         # Of a score that is the same within sets nothing is left, and no rounding to be scaled up.
         centred[np.abs(centred) <= _ROUNDING * np.abs(means)] = 0
         return centred
-
-
-def at(truth: Classes | Floats, rows: Codes | NDArray[np.intp]) -> Classes | Floats:
-    """Return the classes, or the number, of some alleles."""
-    return (truth[0][rows], truth[1][rows]) if isinstance(truth, tuple) else truth[rows]
 
 
 def _dense(sets: Codes) -> Codes:

@@ -24,7 +24,8 @@ import polars as pl
 
 from varlm.evaluation import mutation_context
 from varlm.evaluation.compared import Comparison, Score, comparison
-from varlm.evaluation.fit_alleles import Classes, Codes, FitAlleles, Flags, Floats, at
+from varlm.evaluation.fit_alleles import Codes, FitAlleles, Flags, Floats
+from varlm.evaluation.mutation_context import Classes, at
 from varlm.evaluation.rows import EVERYTHING, Row
 from varlm.evaluation.strata import TaskStrata
 

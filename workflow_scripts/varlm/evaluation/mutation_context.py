@@ -22,6 +22,7 @@ from varlm.run.config_keys import MUTATION_CONTEXT
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 Codes = NDArray[np.int64]
+Classes = tuple[Flags, Flags]  # positives and negatives
 
 _COLUMN = f"score {MUTATION_CONTEXT}"  # of what is measured; no column of a user has a blank
 
@@ -132,7 +133,12 @@ def means(cell: Codes, fold: Codes, numbers: Floats) -> Floats:
     return score[fold, cell]
 
 
-def baseline(cell: Codes, fold: Codes, truth: tuple[Flags, Flags] | Floats) -> Floats:
+def at(truth: Classes | Floats, rows: Codes | Flags) -> Classes | Floats:
+    """Return the classes, or the number, of some alleles."""
+    return (truth[0][rows], truth[1][rows]) if isinstance(truth, tuple) else truth[rows]
+
+
+def baseline(cell: Codes, fold: Codes, truth: Classes | Floats) -> Floats:
     """Return the baseline of alleles: `log_odds` of two classes, `means` of a number."""
     if isinstance(truth, tuple):
         return log_odds(cell, fold, *truth)
@@ -151,7 +157,7 @@ def with_column(
     alleles: pl.DataFrame,
     known: pl.DataFrame,
     members: Flags,
-    truth: tuple[Flags, Flags] | Floats,
+    truth: Classes | Floats,
 ) -> pl.DataFrame:
     """Return a table with the baseline's column, NaN for alleles that are not of the task.
 
@@ -167,9 +173,6 @@ def with_column(
         The two classes, or the number, shape (alleles,).
     """
     cell, fold = cells(known.filter(members)), folds(alleles.filter(members))
-    of_members = (
-        (truth[0][members], truth[1][members]) if isinstance(truth, tuple) else truth[members]
-    )
     values = np.full(alleles.height, np.nan)
-    values[members] = baseline(cell, fold, of_members)
+    values[members] = baseline(cell, fold, at(truth, members))
     return alleles.with_columns(pl.Series(_COLUMN, values))

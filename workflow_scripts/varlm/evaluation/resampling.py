@@ -113,5 +113,5 @@ def item_resamples(
 ) -> Iterator[Counts]:
     """Yield how often each item is drawn: by itself or, with `groups`, with all of its group."""
     if groups is None:
-        groups = np.arange(items)
+        return (drawn for (drawn,) in resamples([items], count, seed))
     return group_resamples(groups, np.zeros(int(groups.max()) + 1, np.int64), count, seed)
